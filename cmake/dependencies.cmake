@@ -1,0 +1,40 @@
+# What Doppio stands on; docs/design.md says why each is there. Debian's packages are named by quickstart.sh.
+find_package(Protobuf REQUIRED)
+find_package(OpenMP REQUIRED COMPONENTS CXX)
+find_package(OpenCV REQUIRED COMPONENTS core imgproc imgcodecs)
+find_package(glog REQUIRED)
+find_package(gflags REQUIRED)
+find_package(Threads REQUIRED)
+
+find_path(LMDB_INCLUDE_DIR lmdb.h REQUIRED)
+find_library(LMDB_LIBRARY lmdb REQUIRED)
+add_library(lmdb::lmdb UNKNOWN IMPORTED)
+set_target_properties(lmdb::lmdb PROPERTIES IMPORTED_LOCATION ${LMDB_LIBRARY}
+                                            INTERFACE_INCLUDE_DIRECTORIES ${LMDB_INCLUDE_DIR})
+
+# By hand, because the package's own config file asks for OpenCL, which we do not use.
+find_path(DNNL_INCLUDE_DIR dnnl.hpp REQUIRED)
+find_library(DNNL_LIBRARY dnnl REQUIRED)
+add_library(dnnl::dnnl UNKNOWN IMPORTED)
+set_target_properties(dnnl::dnnl PROPERTIES IMPORTED_LOCATION ${DNNL_LIBRARY}
+                                            INTERFACE_INCLUDE_DIRECTORIES ${DNNL_INCLUDE_DIR})
+
+# Optional reader and writer for .h5 files.
+find_package(HDF5 COMPONENTS C)
+
+if(DOPPIO_TESTS)
+  find_package(GTest REQUIRED)
+endif()
+
+if(DOPPIO_CUDA)
+  if(NOT CMAKE_CUDA_ARCHITECTURES)
+    # Turing to Blackwell, and PTX of the newest for what comes after.
+    set(CMAKE_CUDA_ARCHITECTURES 75-real 80-real 86-real 89-real 90-real 100-real 120)
+  endif()
+  enable_language(CUDA)
+  if(NOT CMAKE_CUDA20_STANDARD_COMPILE_OPTION)  # CMake before 3.26 does not know nvcc's flag
+    set(CMAKE_CUDA20_STANDARD_COMPILE_OPTION "-std=c++20")
+    set(CMAKE_CUDA20_EXTENSION_COMPILE_OPTION "-std=c++20")
+  endif()
+  find_package(CUDAToolkit 12 REQUIRED)
+endif()

@@ -1,0 +1,51 @@
+#pragma once
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "doppio/context.hpp"
+#include "doppio/error.hpp"
+#include "doppio/tensor.hpp"
+
+namespace doppio {
+
+class LayerParameter;  // the prototxt's `layer { }`, from doppio.pb.h
+
+using Bottoms = std::span<Blob* const>;  ///< inputs
+using Tops = std::span<Blob* const>;     ///< outputs
+
+/// Position of a layer that walks through data, in units that survive a change of batch size.
+struct Cursor {
+  std::uint64_t records = 0;  ///< records handed out since the start of training
+};
+
+/// One operation of a net. The constructor reads the parameters; the three functions do the rest.
+///
+/// A layer keeps parameters, checks and geometry; it throws Error for what the user can mend and
+/// the net adds the layer's name, its line in the prototxt and the bottom shapes.
+class Layer {
+ public:
+  virtual ~Layer() = default;
+
+  /// Checks the bottoms' shapes and sizes tops, params and scratch. Runs before every forward, so
+  /// it must be cheap when nothing changed; the first call also fills new params.
+  virtual void reshape(Context& ctx, Bottoms bottom, Tops top) = 0;
+
+  /// Computes top data from bottom data.
+  virtual void forward(Context& ctx, Bottoms bottom, Tops top) = 0;
+
+  /// Computes bottom grad (overwritten, only where `wanted`) from top grad, and adds to the grad of
+  /// params that need it.
+  virtual void backward(Context& ctx, Tops top, std::span<const bool> wanted, Bottoms bottom);
+
+  /// Where the layer stands in its data; layers without a position return and ignore a default
+  /// Cursor.
+  virtual Cursor cursor() const { return {}; }
+  virtual void seek(const Cursor&) {}
+
+  /// Learnable parameters, in .caffemodel order.
+  std::vector<Blob> params;
+};
+
+}  // namespace doppio

@@ -1,0 +1,141 @@
+#pragma once
+#include <filesystem>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "doppio/layer.hpp"
+#include "doppio/registry.hpp"
+
+namespace doppio {
+
+class NetParameter;
+struct SourcedNet;  // a NetParameter and where each of its layers stands in the user's file
+                    // (net/source_map.hpp)
+
+enum class Phase { train, test };
+
+/// The state that include/exclude rules are checked against.
+struct NetState {
+  Phase phase = Phase::test;
+  int level = 0;
+  std::vector<std::string> stages;
+};
+
+/// What copying weights did to one layer.
+struct CopiedLayer {
+  enum class Outcome { loaded, fresh, skipped, mismatched };
+  std::string name;
+  Outcome outcome = Outcome::loaded;
+  std::string detail;  ///< shapes; for a mismatch both of them
+};
+
+/// One learnable parameter of a net.
+struct Parameter {
+  std::string layer;     ///< name of the layer that owns it
+  Index index = 0;       ///< position among that layer's params
+  Blob* blob = nullptr;  ///< data and grad; shared parameters appear once, as their owner's
+  float lr_mult = 1;
+  float decay_mult = 1;
+};
+
+/// A layer in its place in the net.
+struct NetLayer {
+  std::string name;
+  std::string type;
+  LayerTraits traits;
+  std::unique_ptr<Layer> layer;
+  std::vector<Blob*> bottoms, tops;
+  std::vector<std::string> bottom_names, top_names;
+  std::unique_ptr<bool[]> wanted;  ///< for each bottom: does backward compute its gradient?
+  bool needs_backward = false;
+  std::vector<float> loss_weights;  ///< one per top
+};
+
+/// A directed acyclic graph of layers, run in the order of the file.
+///
+/// Construction filters, inserts splits, infers all shapes and reports all problems of the prototxt
+/// together, each with file and line. Memory is allocated when the first pass touches it.
+class Net {
+ public:
+  /// Reads a prototxt of any Caffe generation. Throws: Error.
+  Net(Context& ctx, const std::string& prototxt_file, const NetState& state);
+  /// From a message whose layers have no source lines. Its own `state` is merged with `state`.
+  Net(Context& ctx, const NetParameter& param, const NetState& state);
+  /// From a net that was read (and perhaps changed) by the caller.
+  Net(Context& ctx, SourcedNet source, const NetState& state);
+  ~Net();
+  Net(const Net&) = delete;
+  Net& operator=(const Net&) = delete;
+
+  const std::string& name() const;
+  Phase phase() const;
+  Context& context() { return ctx_; }
+
+  /// Reshapes and runs every layer; returns the sum of loss_weight * top over all layers.
+  float forward();
+  /// Computes the gradients of what forward() computed. Parameter gradients are added to.
+  void backward();
+  /// Sets all parameter gradients to zero.
+  void clear_grads();
+  /// Infers all shapes again, after the shape of an input blob was changed.
+  void reshape();
+
+  bool has_blob(const std::string& name) const;
+  /// Throws: Error with the nearest names if there is no such blob.
+  Blob& blob(const std::string& name);
+  const std::vector<std::string>& blob_names() const;
+  std::vector<NetLayer>& layers() { return layers_; }
+  const std::vector<NetLayer>& layers() const { return layers_; }
+  /// Throws: Error with the nearest names if there is no such layer.
+  NetLayer& layer(const std::string& name);
+  /// Tops of Input layers, in order.
+  const std::vector<std::string>& inputs() const { return inputs_; }
+  /// Blobs that nothing consumes, in alphabetical order, as Caffe lists them.
+  const std::vector<std::string>& outputs() const { return outputs_; }
+  /// Weight of blob `name` in the loss; 0 if it is not a loss.
+  float loss_weight(const std::string& name) const;
+  /// Every parameter once, in layer order, those with lr_mult 0 included: the order of a solver's
+  /// history.
+  std::vector<Parameter>& parameters() { return parameters_; }
+
+  /// Copies weights by layer name from a .caffemodel (or .caffemodel.h5) of any Caffe generation.
+  /// Returns what happened to every layer that has parameters. A mismatch is only reported here;
+  /// see require_no_mismatch.
+  std::vector<CopiedLayer> copy_weights(const std::string& file);
+  /// Makes the parameters views of `other`'s, by layer name.
+  void share_weights(Net& other);
+  /// The filtered net with its weights, as a .caffemodel holds it; with gradients if asked.
+  void to_proto(NetParameter& out, bool with_grads = false) const;
+  /// Writes to_proto() so that `file` is always whole: temporary file, sync, rename.
+  void save(const std::string& file) const;
+
+  /// Number of forward passes so far: the key of random layers. Saved and restored by snapshots.
+  std::uint64_t passes() const { return passes_; }
+  void set_passes(std::uint64_t passes) { passes_ = passes; }
+
+  /// Logs the mean absolute value of data and grad of every top and parameter in each pass.
+  void set_debug_info(bool on) { debug_info_ = on; }
+
+ private:
+  struct Build;
+  void build(SourcedNet source, const NetState& state);
+  void run_layer_checked(NetLayer& layer, const char* what);
+
+  Context& ctx_;
+  std::unique_ptr<SourcedNet> source_;  // filtered, with splits: what to_proto writes
+  std::map<std::string, std::unique_ptr<Blob>> blobs_;
+  std::vector<std::string> blob_names_, inputs_, outputs_;
+  std::vector<NetLayer> layers_;
+  std::vector<Parameter> parameters_;
+  Phase phase_ = Phase::test;
+  std::uint64_t passes_ = 0;
+  bool debug_info_ = false;
+};
+
+/// Throws: Error that lists the mismatched layers of `copied` with both shapes and the remedy; does
+/// nothing if there are none.
+void require_no_mismatch(const std::vector<CopiedLayer>& copied, const std::string& file);
+
+}  // namespace doppio

@@ -1,0 +1,113 @@
+#pragma once
+#include <atomic>
+#include <functional>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "doppio/net.hpp"
+
+namespace doppio {
+
+class SolverParameter;
+class UpdateRule;
+class LearningRatePolicy;
+class Solver;
+
+/// What someone outside asks of a running solver, polled once per iteration and once per test
+/// batch.
+enum class SolverAction { none, stop, snapshot, snapshot_and_stop };
+
+/// Averages over one pass of a test net.
+struct TestResult {
+  struct Output {
+    std::string blob;
+    std::vector<float> values;  ///< element-wise means over the batches
+    float loss_weight = 0;
+  };
+  int net = 0;
+  std::vector<Output> outputs;
+  float loss = 0;
+};
+
+/// Watches a solver: log lines, progress bars, event files. Never part of the loop.
+class SolverObserver {
+ public:
+  virtual ~SolverObserver() = default;
+  virtual void on_start(Solver&) {}
+  /// After forward and backward of `iteration`, before the update.
+  virtual void on_iteration(Solver&, int /*iteration*/, float /*smoothed_loss*/,
+                            float /*learning_rate*/) {}
+  virtual void on_test(Solver&, const TestResult&) {}
+  virtual void on_snapshot(Solver&, const std::string& /*model_file*/,
+                           const std::string& /*state_file*/) {}
+  virtual void on_stop(Solver&, bool /*early*/) {}
+};
+
+/// Trains a net: repeats forward, backward and update, tests and snapshots on the way.
+///
+/// Order within an iteration: clear gradients, test if due, `iter_size` passes, clip, divide by
+/// iter_size, regularise, update rule, snapshot if due. Source: matches Caffe's solver; formulas in
+/// docs/design.md.
+class Solver {
+ public:
+  /// Builds the train net and the test nets. Throws: Error naming the solver prototxt's line.
+  Solver(Context& ctx, const std::string& solver_file);
+  /// `file` is where `param` came from: relative default snapshot names and messages use it.
+  Solver(Context& ctx, const SolverParameter& param, const std::string& file = {});
+  ~Solver();
+  Solver(const Solver&) = delete;
+  Solver& operator=(const Solver&) = delete;
+
+  /// Runs until max_iter or a stop request; snapshots and tests at the end as the parameters say.
+  void solve();
+  /// Runs `iterations` more iterations, or fewer if asked to stop.
+  void step(int iterations);
+  /// Runs test net `index` for its test_iter batches.
+  TestResult test(int index);
+
+  /// Writes PREFIX_iter_N.caffemodel and .solverstate, each whole or not at all; returns the
+  /// state's file name.
+  std::string snapshot();
+  /// Continues from a .solverstate (or .solverstate.h5), ours or Caffe's. Throws: Error.
+  void restore(const std::string& state_file);
+
+  Net& net() { return *net_; }
+  std::vector<std::unique_ptr<Net>>& test_nets() { return test_nets_; }
+  const SolverParameter& param() const { return *param_; }
+  int iteration() const { return iteration_; }
+  /// Learning rate of the update under way or, between iterations, of the next one.
+  float learning_rate() const;
+  bool stopped_early() const { return stopped_; }
+  /// The update rule's memory (momentum and the like), in the order in which snapshots hold it.
+  std::vector<Tensor>& history();
+
+  void add_observer(std::shared_ptr<SolverObserver> observer) {
+    observers_.push_back(std::move(observer));
+  }
+  /// `poll` is asked once per iteration and once per test batch.
+  void set_action_source(std::function<SolverAction()> poll) { poll_ = std::move(poll); }
+
+ private:
+  friend class SnapshotAccess;
+  void init();
+  float forward_backward();
+  void apply_update();
+  SolverAction poll();
+
+  Context& ctx_;
+  std::unique_ptr<SolverParameter> param_;
+  std::string file_;
+  std::unique_ptr<Net> net_;
+  std::vector<std::unique_ptr<Net>> test_nets_;
+  std::unique_ptr<UpdateRule> rule_;
+  std::unique_ptr<LearningRatePolicy> policy_;
+  std::vector<std::shared_ptr<SolverObserver>> observers_;
+  std::function<SolverAction()> poll_;
+  std::vector<float> recent_losses_;
+  int iteration_ = 0;
+  bool stopped_ = false;
+};
+
+}  // namespace doppio

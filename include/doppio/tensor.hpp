@@ -1,0 +1,74 @@
+#pragma once
+#include <memory>
+
+#include "doppio/context.hpp"
+#include "doppio/shape.hpp"
+
+namespace doppio {
+
+/// A dense float32 array that lives on the host, on an accelerator, or on both, and brings itself
+/// up to date.
+///
+/// Memory is allocated at the first access, so shapes can be inferred and planned for nothing. A
+/// tensor that was never written reads as zeros. Pointers stay valid until the tensor is reshaped
+/// to more elements than ever before.
+class Tensor {
+ public:
+  Tensor();
+  Tensor(Tensor&&) noexcept = default;
+  Tensor& operator=(Tensor&&) noexcept = default;
+
+  /// Sets the shape. Contents survive if the element count does not grow beyond what was allocated.
+  void reshape(const Shape& shape);
+  const Shape& shape() const { return shape_; }
+  Index count() const { return shape_.count(); }
+
+  /// Current contents, on ctx's device.
+  const float* read(const Context& ctx) const;
+  /// Contents undefined: nothing is copied, and ctx's device becomes the only owner.
+  float* write(const Context& ctx);
+  /// Current contents, about to be modified: ctx's device becomes the only owner.
+  float* update(const Context& ctx);
+
+  /// The same three on the host.
+  const float* read_host() const;
+  float* write_host();
+  float* update_host();
+
+  /// Makes this tensor a view of `other`'s memory, with its own shape. Throws: InternalError if it
+  /// would be larger.
+  void share(const Tensor& other);
+  bool shares_memory_with(const Tensor& other) const { return storage_ == other.storage_; }
+
+  /// Bytes that the contents take on one device once they are touched.
+  Index bytes() const { return count() * static_cast<Index>(sizeof(float)); }
+  /// True once memory has been allocated.
+  bool allocated() const;
+
+ private:
+  class Storage;
+  Shape shape_;
+  std::shared_ptr<Storage> storage_;
+};
+
+/// Data and gradient of one thing: an activation or a parameter. Gradients of activations are
+/// overwritten by backward passes, gradients of parameters are added to.
+struct Blob {
+  Tensor data, grad;
+  /// False for a parameter whose gradient nobody wants (lr_mult 0): backward may skip it.
+  bool needs_grad = true;
+
+  const Shape& shape() const { return data.shape(); }
+  Index count() const { return data.count(); }
+  void reshape(const Shape& shape) {
+    data.reshape(shape);
+    grad.reshape(shape);
+  }
+  /// Makes data and grad views of `other`'s.
+  void share(const Blob& other) {
+    data.share(other.data);
+    grad.share(other.grad);
+  }
+};
+
+}  // namespace doppio

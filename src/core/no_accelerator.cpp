@@ -1,0 +1,16 @@
+// Stands in for src/cuda in a build without CUDA.
+#include "doppio/context.hpp"
+#include "doppio/error.hpp"
+
+namespace doppio {
+
+std::shared_ptr<Accelerator> open_accelerator(int id) {
+  throw Error(str("GPU ", id, " cannot be used: this build has no CUDA; ",
+                  "build with nvcc on the PATH, or leave --gpu out to run on the CPU"));
+}
+
+std::vector<AcceleratorInfo> list_accelerators() { return {}; }
+
+bool built_with_cuda() { return false; }
+
+}  // namespace doppio

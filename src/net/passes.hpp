@@ -1,0 +1,59 @@
+#pragma once
+// The steps from a prototxt to a net, each a function from value to value in a file of its own
+// name.
+#include <string>
+#include <vector>
+
+#include "doppio/net.hpp"
+#include "net/source_map.hpp"
+
+namespace doppio {
+
+/// Parses a text net, keeping the line of every field, and upgrades old generations.
+/// Throws: one Error with every unknown field ("did you mean") and syntax error.
+SourcedNet read_prototxt(const std::string& file);
+SourcedNet parse_prototxt(const std::string& text, const std::string& file);
+
+/// Brings V0 and V1 layers, `input:` fields and old transformation fields to today's form.
+SourcedNet upgrade(SourcedNet source);
+
+/// Drops the layers whose include/exclude rules do not meet `state`, and gives every layer left its
+/// phase.
+SourcedNet filter(SourcedNet source, const NetState& state);
+
+/// Adds a Split layer for every top that is read more than once.
+/// Caffe's names: layer BLOB_LAYER_TOP_split, tops BLOB_LAYER_TOP_split_K.
+SourcedNet insert_splits(SourcedNet source);
+
+/// A layer with its blobs as numbers.
+struct GraphLayer {
+  LayerTraits traits;
+  std::vector<int> bottoms, tops;   // indices into Graph::blobs
+  std::vector<float> loss_weights;  // one per top
+};
+
+/// A net whose names are resolved and whose structure is checked. `layers` runs parallel to the
+/// net's.
+struct Graph {
+  std::vector<std::string> blobs;
+  std::vector<GraphLayer> layers;
+  std::vector<int> inputs;   // tops of Input layers
+  std::vector<int> outputs;  // never consumed, in alphabetical order of name
+};
+
+/// Resolves names; checks types, arity, order, in-place use and loss weights. Loss layers without a
+/// top get one. Throws: one Error with every problem.
+Graph build_graph(const SourcedNet& source, Device device);
+
+/// Which gradients backward has to compute.
+struct GradientNeeds {
+  std::vector<std::vector<bool>> bottoms;  // per layer, per bottom
+  std::vector<bool> layers;                // run backward at all?
+};
+
+/// `learns[i]`: layer i has a parameter with a learning rate. Honours propagate_down and
+/// force_backward.
+GradientNeeds gradient_needs(const SourcedNet& source, const Graph& graph,
+                             const std::vector<bool>& learns);
+
+}  // namespace doppio

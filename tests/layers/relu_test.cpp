@@ -1,0 +1,37 @@
+#include "support/layer_harness.hpp"
+
+namespace doppio {
+namespace {
+
+class ReluTest : public testing::TestWithParam<Device> {};
+INSTANTIATE_TEST_SUITE_P(Devices, ReluTest, testing::ValuesIn(test_devices()), device_test_name);
+
+TEST_P(ReluTest, CutsAtZero) {
+  LayerHarness h("type: 'ReLU'", {{4}}, 1, false, GetParam());
+  h.bottom_data(0, {-2, 0, 1, 3});
+  h.forward();
+  expect_values(h.top(0).data, {0, 0, 1, 3});
+  h.top_grad(0, {10, 20, 30, 40});
+  h.backward();
+  expect_values(h.bottom(0).grad, {0, 0, 30, 40});
+}
+
+TEST_P(ReluTest, LeaksInPlace) {
+  LayerHarness h("type: 'ReLU' relu_param { negative_slope: 0.5 }", {{3}}, 1, true, GetParam());
+  h.bottom_data(0, {-2, 0, 3});
+  h.forward();
+  expect_values(h.top(0).data, {-1, 0, 3});
+  h.top_grad(0, {1, 1, 1});
+  h.backward();
+  expect_values(h.bottom(0).grad, {0.5f, 0.5f, 1});
+}
+
+TEST(ReluErrors, NegativeSlopeBelowZeroIsRefusedInPlaceOnly) {
+  const char* text = "type: 'ReLU' relu_param { negative_slope: -1 }";
+  EXPECT_NO_THROW(LayerHarness(text, {{3}}));
+  EXPECT_NE(error_of([&] { LayerHarness(text, {{3}}, 1, true); }).find("give the top another name"),
+            std::string::npos);
+}
+
+}  // namespace
+}  // namespace doppio
