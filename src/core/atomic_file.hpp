@@ -1,0 +1,33 @@
+#pragma once
+#include <functional>
+#include <ostream>
+#include <string>
+
+namespace doppio {
+
+/// Writes `path` so that the name always holds a whole file: the old one until the new one is safe
+/// on disk, and the new one from then on, whatever fails or is killed in between.
+///
+/// `write` gets a stream into a temporary file in the same folder, which is then flushed, synced
+/// and renamed; the folder is synced last. After a failure the temporary file is gone and the old
+/// file untouched. Throws: Error with the path and the system's reason.
+void write_file_atomically(const std::string& path,
+                           const std::function<void(std::ostream&)>& write);
+
+/// The same for libraries that open their files themselves: `write` gets the temporary file's name.
+void write_named_file_atomically(const std::string& path,
+                                 const std::function<void(const std::string&)>& write);
+
+/// Checks that files named `prefix` + something can be made, by making and removing one.
+/// Throws: Error with the folder, the system's reason and what to do.
+void require_writable(const std::string& prefix);
+
+/// The steps of an atomic write, in their order.
+enum class FileStep { open, write, sync, rename, sync_folder };
+
+/// For tests: `before` is called ahead of every step of every atomic write and returns 0 to go on
+/// or an errno to fail with; a failing write step still writes half of its bytes. An empty function
+/// restores normal work.
+void set_file_step_hook(std::function<int(FileStep)> before);
+
+}  // namespace doppio
