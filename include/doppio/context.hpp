@@ -63,7 +63,7 @@ class Context {
   Context& operator=(const Context&) = delete;
 
   Device device() const { return accelerator_ ? Device::cuda : Device::cpu; }
-  Accelerator* accelerator() const { return accelerator_.get(); }
+  const std::shared_ptr<Accelerator>& accelerator() const { return accelerator_; }
 
   /// Key of all random numbers drawn on this context.
   std::uint64_t seed = 0;

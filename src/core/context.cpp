@@ -35,6 +35,9 @@ float* Context::workspace(Index count) {
   return memory.write(*this);
 }
 
-Index Context::workspace_bytes() const { return workspace_->memory.bytes(); }
+Index Context::workspace_bytes() const {
+  const Tensor& memory = workspace_->memory;
+  return memory.allocated() ? memory.bytes() : 0;
+}
 
 }  // namespace doppio

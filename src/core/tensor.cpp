@@ -36,7 +36,8 @@ class Tensor::Storage {
     capacity_ = count;
   }
 
-  float* access(Accelerator* accelerator, bool keep_contents, bool exclusive) {
+  float* access(const std::shared_ptr<Accelerator>& accelerator, bool keep_contents,
+                bool exclusive) {
     return accelerator ? on_device(accelerator, keep_contents, exclusive)
                        : on_host(keep_contents, exclusive);
   }
@@ -59,7 +60,8 @@ class Tensor::Storage {
     return host_;
   }
 
-  float* on_device(Accelerator* accelerator, bool keep_contents, bool exclusive) {
+  float* on_device(const std::shared_ptr<Accelerator>& accelerator, bool keep_contents,
+                   bool exclusive) {
     if (accelerator_ != accelerator) leave_device(keep_contents);
     if (!device_) {
       accelerator_ = accelerator;
@@ -90,10 +92,10 @@ class Tensor::Storage {
     host_current_ = false;
   }
 
-  Index capacity_ = 0;
+  Index capacity_ = 1;  // the default shape is a scalar's
   float* host_ = nullptr;
   float* device_ = nullptr;
-  Accelerator* accelerator_ = nullptr;
+  std::shared_ptr<Accelerator> accelerator_;  // keeps the device memory's owner alive
   bool host_current_ = false;
   bool device_current_ = false;
 };

@@ -1,0 +1,199 @@
+#include "doppio/tensor.hpp"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+
+#include "doppio/error.hpp"
+#include "support/counting_accelerator.hpp"
+#include "support/layer_harness.hpp"
+
+namespace doppio {
+namespace {
+
+class TensorTest : public testing::Test {
+ protected:
+  TensorTest() { tensor.reshape({2, 3}); }
+
+  int copies() const { return card->uploads + card->downloads; }
+
+  std::shared_ptr<CountingAccelerator> card = std::make_shared<CountingAccelerator>();
+  Context cpu, gpu{card};
+  Tensor tensor;
+};
+
+TEST_F(TensorTest, TakesNoMemoryUntilItIsTouched) {
+  EXPECT_FALSE(tensor.allocated());
+  EXPECT_EQ(tensor.bytes(), 24);
+  tensor.read(cpu);
+  EXPECT_TRUE(tensor.allocated());
+  EXPECT_EQ(card->allocations, 0);
+}
+
+TEST_F(TensorTest, DeviceMemoryIsTakenOnceAndGivenBack) {
+  {
+    Tensor local;
+    local.reshape({4});
+    local.write(gpu);
+    local.read(gpu);
+    local.update(gpu);
+    EXPECT_EQ(card->allocations, 1);
+    EXPECT_EQ(card->releases, 0);
+  }
+  EXPECT_EQ(card->releases, 1);
+}
+
+TEST_F(TensorTest, NeverWrittenReadsAsZeros) {
+  expect_values(tensor, {0, 0, 0, 0, 0, 0});
+  Tensor on_card;
+  on_card.reshape({2});
+  EXPECT_EQ(on_card.read(gpu)[1], 0.0f);
+  EXPECT_EQ(card->clears, 1);
+  on_card.update(gpu)[0] = 1;
+  EXPECT_EQ(card->clears, 1);
+  expect_values(on_card, {1, 0});
+}
+
+TEST_F(TensorTest, HostValuesReachTheDeviceInOneCopy) {
+  set_values(tensor, {1, 2, 3, 4, 5, 6});
+  EXPECT_EQ(tensor.read(gpu)[5], 6.0f);
+  tensor.read(gpu);
+  tensor.read_host();
+  EXPECT_EQ(card->uploads, 1);
+  EXPECT_EQ(card->downloads, 0);
+  EXPECT_EQ(card->clears, 0);
+}
+
+TEST_F(TensorTest, DeviceValuesReachTheHostInOneCopy) {
+  std::fill_n(tensor.write(gpu), 6, 7.0f);
+  expect_values(tensor, {7, 7, 7, 7, 7, 7});
+  tensor.read_host();
+  tensor.read(gpu);
+  EXPECT_EQ(card->downloads, 1);
+  EXPECT_EQ(card->uploads, 0);
+}
+
+TEST_F(TensorTest, WritingCopiesNothingAndOutdatesTheOtherSide) {
+  set_values(tensor, {1, 2, 3, 4, 5, 6});
+  tensor.write(gpu)[0] = 9;
+  EXPECT_EQ(copies(), 0);
+  EXPECT_EQ(tensor.read_host()[0], 9.0f);
+  EXPECT_EQ(card->downloads, 1);
+  tensor.write_host()[0] = 10;
+  EXPECT_EQ(copies(), 1);
+  EXPECT_EQ(tensor.read(gpu)[0], 10.0f);
+  EXPECT_EQ(card->uploads, 1);
+}
+
+TEST_F(TensorTest, UpdatingBringsTheContentsAndOutdatesTheOtherSide) {
+  set_values(tensor, {1, 2, 3, 4, 5, 6});
+  tensor.update(gpu)[0] = 9;
+  EXPECT_EQ(card->uploads, 1);
+  tensor.update(gpu)[1] = 8;
+  EXPECT_EQ(card->uploads, 1);
+  expect_values(tensor, {9, 8, 3, 4, 5, 6});
+  tensor.update_host()[5] = 0;
+  EXPECT_EQ(card->downloads, 1);
+  EXPECT_EQ(tensor.read(gpu)[5], 0.0f);
+  EXPECT_EQ(card->uploads, 2);
+}
+
+TEST_F(TensorTest, ContentsSurviveReshapesThatDoNotGrow) {
+  set_values(tensor, {1, 2, 3, 4, 5, 6});
+  const float* before = tensor.read_host();
+  tensor.reshape({2});
+  expect_values(tensor, {1, 2});
+  tensor.reshape({3, 2});
+  EXPECT_EQ(tensor.read_host(), before);
+  expect_values(tensor, {1, 2, 3, 4, 5, 6});
+}
+
+TEST_F(TensorTest, GrowingGivesMemoryBackAndReadsAsZeros) {
+  std::fill_n(tensor.write(gpu), 6, 7.0f);
+  tensor.reshape({7});
+  EXPECT_EQ(card->releases, 1);
+  EXPECT_FALSE(tensor.allocated());
+  expect_values(tensor, {0, 0, 0, 0, 0, 0, 0});
+  EXPECT_EQ(copies(), 0);
+}
+
+TEST_F(TensorTest, ViewsSeeEachOther) {
+  Tensor view;
+  view.reshape({6});
+  view.share(tensor);
+  EXPECT_TRUE(view.shares_memory_with(tensor));
+  set_values(tensor, {1, 2, 3, 4, 5, 6});
+  view.update(gpu)[2] = 30;
+  expect_values(tensor, {1, 2, 30, 4, 5, 6});
+  EXPECT_EQ(card->allocations, 1);
+  EXPECT_EQ(view.shape(), Shape{6});
+  EXPECT_EQ(tensor.shape(), (Shape{2, 3}));
+}
+
+TEST_F(TensorTest, AViewCannotBeLargerThanWhatItViews) {
+  Tensor view;
+  view.reshape({7});
+  EXPECT_THROW(view.share(tensor), InternalError);
+  view.reshape({1});
+  EXPECT_NO_THROW(view.share(tensor));
+}
+
+TEST_F(TensorTest, MovesBetweenTwoAccelerators) {
+  const auto other_card = std::make_shared<CountingAccelerator>();
+  const Context other{other_card};
+  std::fill_n(tensor.write(gpu), 6, 7.0f);
+  EXPECT_EQ(tensor.read(other)[5], 7.0f);
+  EXPECT_EQ(card->downloads, 1);
+  EXPECT_EQ(card->releases, 1);
+  EXPECT_EQ(other_card->uploads, 1);
+  tensor.write(gpu)[0] = 1;  // contents undefined, so nothing travels back
+  EXPECT_EQ(other_card->downloads, 0);
+  EXPECT_EQ(other_card->releases, 1);
+  EXPECT_EQ(card->uploads, 0);
+}
+
+TEST(Tensor, OutlivesTheContextThatHoldsItsMemory) {
+  Tensor tensor;
+  tensor.reshape({1});
+  std::weak_ptr<Accelerator> card;
+  {
+    const Context gpu(std::make_shared<CountingAccelerator>());
+    card = gpu.accelerator();
+    tensor.write(gpu)[0] = 5;
+  }
+  expect_values(tensor, {5});
+  tensor = Tensor();
+  EXPECT_TRUE(card.expired());
+}
+
+TEST(Tensor, EmptyIsFineOnBothSides) {
+  const Context gpu(std::make_shared<CountingAccelerator>());
+  Tensor tensor;
+  tensor.reshape({0, 3});
+  EXPECT_NO_THROW(tensor.update_host());
+  EXPECT_NO_THROW(tensor.update(gpu));
+  EXPECT_NO_THROW(tensor.read_host());
+}
+
+TEST(Tensor, WithoutAShapeIsAScalar) {
+  Tensor tensor, view;
+  view.share(tensor);
+  set_values(tensor, {3});
+  expect_values(view, {3});
+}
+
+TEST(Context, WorkspaceGrowsAndIsKept) {
+  const auto card = std::make_shared<CountingAccelerator>();
+  Context gpu(card);
+  EXPECT_EQ(gpu.workspace_bytes(), 0);
+  float* memory = gpu.workspace(100);
+  EXPECT_EQ(gpu.workspace(50), memory);
+  EXPECT_EQ(gpu.workspace_bytes(), 400);
+  gpu.workspace(101);
+  EXPECT_EQ(gpu.workspace_bytes(), 404);
+  EXPECT_EQ(card->allocations, 2);
+  EXPECT_EQ(card->uploads + card->downloads + card->clears, 0);
+}
+
+}  // namespace
+}  // namespace doppio

@@ -1,0 +1,59 @@
+#include "math/gemm.hpp"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <vector>
+
+namespace doppio {
+namespace {
+
+using Values = std::vector<float>;
+
+/// C = alpha * op(A) * op(B) + beta * C for the 2 x 3 times 3 x 2 product below.
+Values multiply(Transpose ta, Transpose tb, const Values& A, const Values& B, float alpha = 1,
+                float beta = 0, Values C = {NAN, NAN, NAN, NAN}) {
+  Context ctx;
+  gemm(ctx, ta, tb, 2, 2, 3, alpha, A.data(), B.data(), beta, C.data());
+  return C;
+}
+
+const Values kA{1, 2, 3, 4, 5, 6};  // 1 2 3 / 4 5 6
+const Values kAt{1, 4, 2, 5, 3, 6};
+const Values kB{7, 8, 9, 10, 11, 12};  // 7 8 / 9 10 / 11 12
+const Values kBt{7, 9, 11, 8, 10, 12};
+const Values kProduct{58, 64, 139, 154};  // for example 58 = 1*7 + 2*9 + 3*11
+
+TEST(Gemm, MultipliesWithEachTranspose) {
+  EXPECT_EQ(multiply(Transpose::no, Transpose::no, kA, kB), kProduct);
+  EXPECT_EQ(multiply(Transpose::yes, Transpose::no, kAt, kB), kProduct);
+  EXPECT_EQ(multiply(Transpose::no, Transpose::yes, kA, kBt), kProduct);
+  EXPECT_EQ(multiply(Transpose::yes, Transpose::yes, kAt, kBt), kProduct);
+}
+
+TEST(Gemm, ScalesAndAdds) {
+  EXPECT_EQ(multiply(Transpose::no, Transpose::no, kA, kB, 2, 0.5f, {10, 20, 30, 40}),
+            (Values{121, 138, 293, 328}));
+}
+
+TEST(Gemm, WithoutAnInnerDimensionOnlyScalesC) {
+  Context ctx;
+  const float unused = 0;
+  for (const Transpose ta : {Transpose::no, Transpose::yes})
+    for (const Transpose tb : {Transpose::no, Transpose::yes}) {
+      Values C{1, 2};
+      gemm(ctx, ta, tb, 1, 2, 0, 1, &unused, &unused, 3, C.data());
+      EXPECT_EQ(C, (Values{3, 6}));
+    }
+}
+
+TEST(Gemm, AnEmptyResultIsNotTouched) {
+  Context ctx;
+  float C = 5;
+  gemm(ctx, Transpose::no, Transpose::no, 0, 3, 2, 1, nullptr, nullptr, 0, &C);
+  gemm(ctx, Transpose::no, Transpose::no, 3, 0, 2, 1, nullptr, nullptr, 0, &C);
+  EXPECT_EQ(C, 5.0f);
+}
+
+}  // namespace
+}  // namespace doppio

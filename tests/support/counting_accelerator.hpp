@@ -1,0 +1,42 @@
+#pragma once
+#include <cstdlib>
+#include <cstring>
+
+#include "doppio/context.hpp"
+
+namespace doppio {
+
+/// An accelerator whose memory is the host's and which counts what is asked of it, for tests of who
+/// copies what and when. It runs no kernels.
+class CountingAccelerator final : public Accelerator {
+ public:
+  int allocations = 0, releases = 0, uploads = 0, downloads = 0, clears = 0;
+
+  void* allocate(std::size_t bytes) override {
+    ++allocations;
+    void* memory = std::malloc(bytes);
+    std::memset(memory, 0xFF, bytes);  // every float a NaN: nobody may rely on fresh memory
+    return memory;
+  }
+  void release(void* memory) noexcept override {
+    ++releases;
+    std::free(memory);
+  }
+  void to_device(void* device, const void* host, std::size_t bytes) override {
+    ++uploads;
+    std::memcpy(device, host, bytes);
+  }
+  void to_host(void* host, const void* device, std::size_t bytes) override {
+    ++downloads;
+    std::memcpy(host, device, bytes);
+  }
+  void zero(void* device, std::size_t bytes) override {
+    ++clears;
+    std::memset(device, 0, bytes);
+  }
+  void synchronize() override {}
+  void* stream() override { return nullptr; }
+  void* blas() override { return nullptr; }
+};
+
+}  // namespace doppio
