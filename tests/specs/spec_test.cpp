@@ -1,0 +1,228 @@
+// Runs every spec of this folder through the same checks on every device and engine; README.md
+// lists them. A check that does not apply to a spec passes.
+#include <cmath>
+#include <limits>
+
+#include "spec_file.hpp"
+#include "spec_run.hpp"
+
+namespace doppio::specs {
+namespace {
+
+struct Case {
+  NamedSpec named;
+  Device device;
+  std::string engine;  // empty: the one the program would choose
+};
+
+std::vector<Case> all_cases() {
+  std::vector<Case> cases;
+  for (const NamedSpec& named : read_specs())
+    for (const Device device : test_devices()) {
+      cases.push_back({named, device, ""});
+      if (!engines_of(named.spec.layer()).empty()) cases.push_back({named, device, "CAFFE"});
+    }
+  return cases;
+}
+
+std::string case_name(const testing::TestParamInfo<Case>& info) {
+  const Case& c = info.param;
+  return c.named.name + "_" + device_name(c.device) + (c.engine.empty() ? "" : "_reference");
+}
+
+void PrintTo(const Case& c, std::ostream* out) { *out << c.named.name; }
+
+class SpecTest : public testing::TestWithParam<Case> {
+ protected:
+  void SetUp() override { ASSERT_EQ(GetParam().named.error, ""); }
+  const Spec& spec() const { return GetParam().named.spec; }
+  Arrangement arrangement() const {
+    return {.device = GetParam().device, .engine = GetParam().engine};
+  }
+};
+INSTANTIATE_TEST_SUITE_P(Specs, SpecTest, testing::ValuesIn(all_cases()), case_name);
+
+void expect_close(const Vectors& actual, const Vectors& expected, float tolerance,
+                  const char* what) {
+  ASSERT_EQ(actual.size(), expected.size()) << what;
+  for (std::size_t t = 0; t < actual.size(); ++t) {
+    ASSERT_EQ(actual[t].size(), expected[t].size()) << what << ' ' << t;
+    for (std::size_t i = 0; i < actual[t].size(); ++i) {
+      const float a = actual[t][i], b = expected[t][i];
+      // Written so that a NaN fails.
+      const bool close = std::abs(a - b) <= tolerance * std::max(1.0f, std::abs(b));
+      ASSERT_TRUE(close) << what << ' ' << t << " at " << i << ": " << a << ", expected " << b;
+    }
+  }
+}
+
+void expect_close(const Outputs& actual, const Outputs& expected, float tolerance) {
+  expect_close(actual.tops, expected.tops, tolerance, "top");
+  expect_close(actual.bottom_grads, expected.bottom_grads, tolerance, "gradient of bottom");
+  expect_close(actual.param_grads, expected.param_grads, tolerance, "gradient of param");
+}
+
+/// Compares the gradient of one tensor with central differences of the objective.
+void check_gradient(SpecRun& run, Inputs& in, std::vector<float>& x, const std::vector<float>& grad,
+                    const Spec& spec, const std::string& what) {
+  ASSERT_EQ(x.size(), grad.size()) << what;
+  for (std::size_t i = 0; i < x.size(); ++i) {
+    const float kept = x[i], above = kept + spec.step(), below = kept - spec.step();
+    x[i] = above;
+    const double high = run.objective(in);
+    x[i] = below;
+    const double low = run.objective(in);
+    x[i] = kept;
+    const double numeric = (high - low) / (double(above) - double(below));
+    const double scale = std::max({1.0, std::abs(numeric), std::abs(double(grad[i]))});
+    const bool close = std::abs(grad[i] - numeric) <= spec.threshold() * scale;
+    ASSERT_TRUE(close) << what << " at " << i << ": backward gives " << grad[i]
+                       << ", differences give " << numeric;
+  }
+}
+
+TEST_P(SpecTest, GradientIsTheDerivative) {
+  if (!spec().backward() || !spec().check_gradient()) return;
+  SpecRun run(spec(), arrangement());
+  Inputs in = run.draw();
+  const Outputs out = run.run(in);
+  for (std::size_t b = 0; b < in.bottoms.size(); ++b)
+    if (run.wanted()[b])
+      check_gradient(run, in, in.bottoms[b], out.bottom_grads[b], spec(), str("bottom ", b));
+  for (std::size_t p = 0; p < in.params.size(); ++p) {
+    const bool listed = static_cast<int>(p) < spec().param_size();
+    if (!listed || spec().param(static_cast<int>(p)).grad())
+      check_gradient(run, in, in.params[p], out.param_grads[p], spec(), str("param ", p));
+  }
+}
+
+TEST_P(SpecTest, ParamGradientsAddUp) {
+  if (!spec().backward()) return;
+  SpecRun run(spec(), arrangement());
+  const Inputs in = run.draw();
+  Vectors twice = run.run(in).param_grads;
+  if (twice.empty()) return;
+  run.backward();
+  for (std::size_t p = 0; p < twice.size(); ++p) {
+    for (float& g : twice[p]) g *= 2;
+    expect_values(run.harness().param(static_cast<int>(p)).grad, twice[p], spec().tolerance());
+  }
+}
+
+TEST_P(SpecTest, UnwantedGradientsAreLeftAlone) {
+  if (!spec().backward()) return;
+  SpecRun run(spec(), arrangement());
+  run.run(run.draw());
+  const std::vector<bool> none(static_cast<std::size_t>(spec().bottom_size()));
+  for (int b = 0; b < spec().bottom_size(); ++b) {
+    Tensor& grad = run.harness().bottom(b).grad;
+    set_values(grad, std::vector<float>(static_cast<std::size_t>(grad.count()), 7));
+  }
+  run.harness().backward(none);
+  for (int b = 0; b < spec().bottom_size(); ++b)
+    for (const float g : values(run.harness().bottom(b).grad)) ASSERT_EQ(g, 7) << "bottom " << b;
+}
+
+/// The traits let the net reuse memory, so a backward pass must not read what it says it does not.
+TEST_P(SpecTest, BackwardReadsOnlyWhatItsTraitsSay) {
+  if (!spec().backward()) return;
+  SpecRun run(spec(), arrangement());
+  const Inputs in = run.draw();
+  const Outputs expected = run.run(in);
+  const LayerTraits& traits = run.traits();
+  if (traits.backward_reads_bottom && traits.backward_reads_top) return;
+  const auto spoil = [](Tensor& tensor) {
+    set_values(tensor, std::vector<float>(static_cast<std::size_t>(tensor.count()),
+                                          std::numeric_limits<float>::quiet_NaN()));
+  };
+  LayerHarness& h = run.harness();
+  for (int b = 0; b < spec().bottom_size() && !traits.backward_reads_bottom; ++b)
+    spoil(h.bottom(b).data);
+  for (int t = 0; t < spec().tops() && !traits.backward_reads_top; ++t) spoil(h.top(t).data);
+  for (std::size_t t = 0; t < in.top_grads.size(); ++t)
+    h.top_grad(static_cast<int>(t), in.top_grads[t]);
+  run.backward();
+  for (std::size_t b = 0; b < expected.bottom_grads.size(); ++b)
+    if (run.wanted()[b])
+      expect_values(h.bottom(static_cast<int>(b)).grad, expected.bottom_grads[b], 0);
+}
+
+TEST_P(SpecTest, EnginesMatchTheReference) {
+  const std::vector<std::string> engines = engines_of(spec().layer());
+  if (engines.empty() || !GetParam().engine.empty()) return;
+  SpecRun reference(spec(), {.device = GetParam().device, .engine = "CAFFE"});
+  const Inputs in = reference.draw();
+  const Outputs expected = reference.run(in);
+  SpecRun chosen(spec(), arrangement());
+  expect_close(chosen.run(in), expected, spec().tolerance());
+  for (const std::string& engine : engines) {
+    SCOPED_TRACE(engine);
+    std::unique_ptr<SpecRun> run;
+    try {
+      run = std::make_unique<SpecRun>(spec(),
+                                      Arrangement{.device = GetParam().device, .engine = engine});
+    } catch (const Error&) {
+      continue;  // an engine may refuse a geometry or be missing from this build
+    }
+    expect_close(run->run(in), expected, spec().tolerance());
+  }
+}
+
+TEST_P(SpecTest, CudaMatchesCpu) {
+  if (GetParam().device == Device::cpu) return;
+  SpecRun cpu(spec(), {.device = Device::cpu, .engine = GetParam().engine});
+  const Inputs in = cpu.draw();
+  SpecRun cuda(spec(), arrangement());
+  expect_close(cuda.run(in), cpu.run(in), spec().tolerance());
+}
+
+TEST(SpecDevices, CudaMatchesCpu) {
+  if (test_devices().size() < 2)
+    GTEST_SKIP() << "no CUDA device, or a build without CUDA: nothing was compared with the CPU";
+}
+
+TEST_P(SpecTest, InPlaceMatchesOutOfPlace) {
+  SpecRun apart(spec(), arrangement());
+  if (!apart.traits().in_place) return;
+  Arrangement in_place = arrangement();
+  in_place.in_place = true;
+  std::unique_ptr<SpecRun> together;
+  try {
+    together = std::make_unique<SpecRun>(spec(), in_place);
+  } catch (const Error&) {
+    return;  // refused for these parameters
+  }
+  const Inputs in = apart.draw();
+  expect_close(together->run(in), apart.run(in), spec().tolerance());
+}
+
+TEST_P(SpecTest, ReshapedLayerMatchesAFreshOne) {
+  if (spec().resize_axis_size() == 1 && spec().resize_axis(0) == -1) return;
+  SpecRun small(spec(), arrangement());
+  Arrangement grown = arrangement();
+  grown.growth = 2;
+  SpecRun large(spec(), grown);
+  const Inputs small_in = small.draw(), large_in = large.draw();
+  SpecRun resized(spec(), arrangement());
+  resized.run(small_in);
+  resized.grow(2);
+  {
+    SCOPED_TRACE("after growing");
+    expect_close(resized.run(large_in), large.run(large_in), 0);
+  }
+  resized.grow(1);
+  SCOPED_TRACE("after shrinking");
+  expect_close(resized.run(small_in), small.run(small_in), 0);
+}
+
+TEST_P(SpecTest, TwoRunsAreIdentical) {
+  SpecRun run(spec(), arrangement());
+  const Inputs in = run.draw();
+  const Outputs first = run.run(in);
+  expect_close(run.run(in), first, 0);
+  SpecRun another(spec(), arrangement());
+  expect_close(another.run(in), first, 0);
+}
+
+}  // namespace
+}  // namespace doppio::specs
