@@ -1,5 +1,4 @@
 #pragma once
-#include <filesystem>
 #include <map>
 #include <memory>
 #include <string>
@@ -11,17 +10,13 @@
 namespace doppio {
 
 class NetParameter;
+class LayerParameter;
+struct Graph;
 struct SourcedNet;  // a NetParameter and where each of its layers stands in the user's file
                     // (net/source_map.hpp)
 
-enum class Phase { train, test };
-
-/// The state that include/exclude rules are checked against.
-struct NetState {
-  Phase phase = Phase::test;
-  int level = 0;
-  std::vector<std::string> stages;
-};
+enum Phase : int;  // TRAIN and TEST, from doppio.pb.h
+class NetState;    // phase, level and stages: what include and exclude rules are checked against
 
 /// What copying weights did to one layer.
 struct CopiedLayer {
@@ -61,7 +56,8 @@ class Net {
  public:
   /// Reads a prototxt of any Caffe generation. Throws: Error.
   Net(Context& ctx, const std::string& prototxt_file, const NetState& state);
-  /// From a message whose layers have no source lines. Its own `state` is merged with `state`.
+  Net(Context& ctx, const std::string& prototxt_file, Phase phase);
+  /// From a message, whose layers have no source lines. Old forms are upgraded.
   Net(Context& ctx, const NetParameter& param, const NetState& state);
   /// From a net that was read (and perhaps changed) by the caller.
   Net(Context& ctx, SourcedNet source, const NetState& state);
@@ -70,7 +66,7 @@ class Net {
   Net& operator=(const Net&) = delete;
 
   const std::string& name() const;
-  Phase phase() const;
+  Phase phase() const { return phase_; }
   Context& context() { return ctx_; }
 
   /// Reshapes and runs every layer; returns the sum of loss_weight * top over all layers.
@@ -109,7 +105,7 @@ class Net {
   /// The filtered net with its weights, as a .caffemodel holds it; with gradients if asked.
   void to_proto(NetParameter& out, bool with_grads = false) const;
   /// Writes to_proto() so that `file` is always whole: temporary file, sync, rename.
-  void save(const std::string& file) const;
+  void save(const std::string& file, bool with_grads = false) const;
 
   /// Number of forward passes so far: the key of random layers. Saved and restored by snapshots.
   std::uint64_t passes() const { return passes_; }
@@ -119,9 +115,11 @@ class Net {
   void set_debug_info(bool on) { debug_info_ = on; }
 
  private:
-  struct Build;
   void build(SourcedNet source, const NetState& state);
-  void run_layer_checked(NetLayer& layer, const char* what);
+  void make_layers(const Graph& graph);
+  void set_up_parameters();
+  void set_up_gradients(const Graph& graph);
+  void load_blobs(const LayerParameter& stored, NetLayer& layer);
 
   Context& ctx_;
   std::unique_ptr<SourcedNet> source_;  // filtered, with splits: what to_proto writes
@@ -129,7 +127,7 @@ class Net {
   std::vector<std::string> blob_names_, inputs_, outputs_;
   std::vector<NetLayer> layers_;
   std::vector<Parameter> parameters_;
-  Phase phase_ = Phase::test;
+  Phase phase_{};
   std::uint64_t passes_ = 0;
   bool debug_info_ = false;
 };

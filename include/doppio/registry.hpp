@@ -30,6 +30,7 @@ struct LayerTraits {
   unsigned no_grad_bottoms = 0;       ///< bit i: bottom i (labels, indices) never gets a gradient
   bool backward_reads_bottom = true;  ///< backward uses the bottoms' data
   bool backward_reads_top = true;     ///< backward uses the tops' data
+  bool params_learn = true;           ///< false: params are statistics, their lr_mult is always 0
 };
 
 /// The layer types that this build knows, by type name and device.
@@ -50,6 +51,9 @@ class LayerRegistry {
   /// The entry for `type` on `device`, or the one for any device.
   /// Throws: Error if there is none, with the nearest names; its field() is "type".
   const Entry& find(const std::string& type, Device device) const;
+
+  /// As find(), but null instead of an Error.
+  const Entry* find_or_null(const std::string& type, Device device) const;
 
   /// All type names in alphabetical order.
   std::vector<std::string> types() const;

@@ -17,9 +17,15 @@ bool LayerRegistry::add(const std::string& type, Device device, Entry entry) {
   return true;
 }
 
-const LayerRegistry::Entry& LayerRegistry::find(const std::string& type, Device device) const {
+const LayerRegistry::Entry* LayerRegistry::find_or_null(const std::string& type,
+                                                        Device device) const {
   for (const Device d : {device, Device::any})
-    if (const auto it = entries_.find({type, d}); it != entries_.end()) return it->second;
+    if (const auto it = entries_.find({type, d}); it != entries_.end()) return &it->second;
+  return nullptr;
+}
+
+const LayerRegistry::Entry& LayerRegistry::find(const std::string& type, Device device) const {
+  if (const Entry* entry = find_or_null(type, device)) return *entry;
   throw Error(str("unknown layer type '", type, "'", did_you_mean(type, types()),
                   "; `doppio layers` lists the known types"),
               {}, "type");

@@ -9,25 +9,28 @@
 
 namespace doppio {
 
-/// Where one `layer { }` and each of its fields stand in the file: "" is the layer itself, other
-/// keys are paths such as "name", "bottom[1]" or "convolution_param.kernel_size[0]".
-struct LayerSource {
+/// Where a message and each of its fields stand in a text file. Keys are paths such as "name",
+/// "bottom[1]" or "convolution_param.kernel_size[0]"; a field that is written once in a repeated
+/// place also has its path without index.
+struct FieldLocations {
+  Location self;
   std::map<std::string, Location> fields;
 
-  /// Location of `field`, of its nearest known prefix, or of the layer.
-  Location find(const std::string& field) const;
+  /// Location of `path`, else of the message that would hold it, else of the whole.
+  Location find(std::string path) const;
 };
 
-/// A net and where it came from. `layers` runs parallel to `net.layer()`; passes that drop, add or
-/// move layers keep it so. Entries may be null (a net that was built in memory).
+/// A net and where it came from. `layers` runs parallel to the net's layers (`layer`, or `layers`
+/// before the upgrade); passes that drop, add or move layers keep it so. Entries may be null: a net
+/// built in memory has no lines.
 struct SourcedNet {
   NetParameter net;
   std::string file;
-  LayerSource fields;  // net-level fields
-  std::vector<std::shared_ptr<const LayerSource>> layers;
+  FieldLocations fields;  // of the net itself
+  std::vector<std::shared_ptr<const FieldLocations>> layers;
 
   /// Location of a field of layer `i`, or just the file if nothing better is known.
-  Location where(int i, const std::string& field = {}) const;
+  Location where(int i, const std::string& path = {}) const;
 };
 
 }  // namespace doppio

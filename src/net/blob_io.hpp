@@ -1,0 +1,21 @@
+#pragma once
+#include "doppio.pb.h"
+#include "doppio/tensor.hpp"
+
+namespace doppio {
+
+/// Shape of a stored blob: `shape`, or the four old fields if any of them is present. Throws: Error
+/// if it cannot be.
+Shape stored_shape(const BlobProto& blob);
+
+/// True if a stored blob fits `shape`: equal, or equal once the old four sizes lose leading ones.
+bool fits(const BlobProto& blob, const Shape& shape);
+
+/// Copies the values (float, double or raw) into `tensor`, which keeps its shape.
+/// Throws: Error unless there are exactly as many values as the tensor has elements.
+void read_blob(const BlobProto& blob, Tensor& tensor);
+
+/// Shape and data of `tensor`; the gradient too if it is given.
+void write_blob(const Tensor& data, const Tensor* grad, BlobProto& blob);
+
+}  // namespace doppio

@@ -1,0 +1,48 @@
+#include "net/memory_plan.hpp"
+
+#include <algorithm>
+
+namespace doppio {
+
+namespace {
+
+bool is_view_of_bottom(const Blob& top, const NetLayer& layer) {
+  return std::any_of(layer.bottoms.begin(), layer.bottoms.end(),
+                     [&](const Blob* bottom) { return top.data.shares_memory_with(bottom->data); });
+}
+
+}  // namespace
+
+MemoryPlan plan_memory(const Net& net) {
+  MemoryPlan plan;
+  std::vector<const Blob*> parameters_seen;
+  for (const NetLayer& l : net.layers()) {
+    LayerMemory m;
+    m.name = l.name;
+    m.type = l.type;
+    if (!l.tops.empty()) m.shape = l.tops[0]->shape().text();
+    for (const Blob* top : l.tops)
+      if (!is_view_of_bottom(*top, l)) m.activations += top->data.bytes();
+    for (std::size_t b = 0; b < l.bottoms.size(); ++b) {
+      const bool in_place = std::find(l.tops.begin(), l.tops.end(), l.bottoms[b]) != l.tops.end();
+      if (l.needs_backward && l.wanted[b] && !in_place) m.gradients += l.bottoms[b]->grad.bytes();
+    }
+    for (const Blob& p : l.layer->params) {
+      const bool shared =
+          std::any_of(parameters_seen.begin(), parameters_seen.end(),
+                      [&](const Blob* seen) { return seen->data.shares_memory_with(p.data); });
+      parameters_seen.push_back(&p);
+      if (shared) continue;
+      m.parameters += p.data.bytes();
+      if (p.needs_grad && l.needs_backward) m.parameter_gradients += p.grad.bytes();
+    }
+    plan.total.activations += m.activations;
+    plan.total.gradients += m.gradients;
+    plan.total.parameters += m.parameters;
+    plan.total.parameter_gradients += m.parameter_gradients;
+    plan.layers.push_back(std::move(m));
+  }
+  return plan;
+}
+
+}  // namespace doppio

@@ -1,0 +1,286 @@
+#include "doppio/net.hpp"
+
+#include <glog/logging.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "net/blob_io.hpp"
+#include "net/debug_info.hpp"
+#include "net/passes.hpp"
+
+namespace doppio {
+
+namespace {
+
+NetState state_of(Phase phase) {
+  NetState state;
+  state.set_phase(phase);
+  return state;
+}
+
+SourcedNet in_memory(const NetParameter& param) {
+  SourcedNet source;
+  source.net = param;
+  return upgrade(std::move(source));
+}
+
+/// Runs `action` for layer `i`; an Error without a place comes out with the layer's name, line and
+/// bottom shapes.
+template <class Action>
+void located(const SourcedNet& source, int i, const std::vector<Blob*>& bottoms, Action action) {
+  try {
+    action();
+  } catch (const Error& e) {
+    if (!e.where().file.empty()) throw;
+    const LayerParameter& layer = source.net.layer(i);
+    std::string message = str("layer '", layer.name(), "' (", layer.type(), "): ", e.message());
+    for (std::size_t b = 0; b < bottoms.size(); ++b)
+      message += str("\n    bottom '", layer.bottom(static_cast<int>(b)),
+                     "': ", bottoms[b]->shape().text());
+    throw Error(message, source.where(i, e.field()), e.field());
+  }
+}
+
+}  // namespace
+
+Net::Net(Context& ctx, const std::string& prototxt_file, const NetState& state) : ctx_(ctx) {
+  build(read_prototxt(prototxt_file), state);
+}
+Net::Net(Context& ctx, const std::string& prototxt_file, Phase phase)
+    : Net(ctx, prototxt_file, state_of(phase)) {}
+Net::Net(Context& ctx, const NetParameter& param, const NetState& state) : ctx_(ctx) {
+  build(in_memory(param), state);
+}
+Net::Net(Context& ctx, SourcedNet source, const NetState& state) : ctx_(ctx) {
+  build(std::move(source), state);
+}
+Net::~Net() = default;
+
+void Net::build(SourcedNet source, const NetState& state) {
+  phase_ = state.phase();
+  *source.net.mutable_state() = state;
+  source_ = std::make_unique<SourcedNet>(insert_splits(filter(std::move(source), state)));
+  require(source_->net.layer_size() > 0, source_->file, ": no layer is left for phase ",
+          Phase_Name(phase_));
+  const Graph graph = build_graph(*source_, ctx_.device());
+  for (const std::string& name : graph.blobs)
+    if (blobs_.emplace(name, std::make_unique<Blob>()).second) blob_names_.push_back(name);
+  for (const int b : graph.inputs) inputs_.push_back(graph.blobs[static_cast<std::size_t>(b)]);
+  for (const int b : graph.outputs) outputs_.push_back(graph.blobs[static_cast<std::size_t>(b)]);
+  make_layers(graph);
+  reshape();
+  set_up_parameters();
+  set_up_gradients(graph);
+  debug_info_ = source_->net.debug_info();
+}
+
+/// Constructs every layer; what is wrong with their parameters is reported together.
+void Net::make_layers(const Graph& graph) {
+  Problems problems;
+  for (int i = 0; i < source_->net.layer_size(); ++i) {
+    const LayerParameter& param = source_->net.layer(i);
+    const GraphLayer& node = graph.layers[static_cast<std::size_t>(i)];
+    NetLayer& layer = layers_.emplace_back();
+    layer.name = param.name();
+    layer.type = param.type();
+    layer.traits = node.traits;
+    layer.loss_weights = node.loss_weights;
+    const auto resolve = [&](const std::vector<int>& indices, auto& names, auto& blobs) {
+      for (const int b : indices) {
+        names.push_back(graph.blobs[static_cast<std::size_t>(b)]);
+        blobs.push_back(blobs_.at(names.back()).get());
+      }
+    };
+    resolve(node.bottoms, layer.bottom_names, layer.bottoms);
+    resolve(node.tops, layer.top_names, layer.tops);
+    try {
+      located(*source_, i, {}, [&] {
+        layer.layer = LayerRegistry::instance().find(param.type(), ctx_.device()).make(param);
+      });
+    } catch (const Error& e) {
+      problems.add(e);
+    }
+  }
+  problems.throw_if_any();
+}
+
+void Net::reshape() {
+  for (std::size_t i = 0; i < layers_.size(); ++i) {
+    NetLayer& l = layers_[i];
+    located(*source_, static_cast<int>(i), l.bottoms,
+            [&] { l.layer->reshape(ctx_, l.bottoms, l.tops); });
+  }
+}
+
+namespace {
+
+/// What the prototxt says of parameter `j` of a layer.
+ParamSpec spec_of(const LayerParameter& param, const LayerTraits& traits, std::size_t j) {
+  ParamSpec spec;
+  if (static_cast<int>(j) < param.param_size()) spec = param.param(static_cast<int>(j));
+  if (!traits.params_learn) {
+    require_field(!spec.has_lr_mult() || spec.lr_mult() == 0, str("param[", j, "].lr_mult"),
+                  "its params are statistics and do not learn; lr_mult must be 0 or left out");
+    spec.set_lr_mult(0);
+    spec.set_decay_mult(0);
+  }
+  return spec;
+}
+
+/// Lets a later sharer's explicit multiplier settle the owner's; two different explicit ones are an
+/// error.
+void agree(const char* field, const std::string& name, bool given, float value, bool& owner_given,
+           float& owner_value) {
+  if (!given) return;
+  require(!owner_given || owner_value == value, "shared parameter '", name, "' has ", field, " ",
+          value, " here and ", owner_value, " where it was first named; they must agree");
+  owner_given = true;
+  owner_value = value;
+}
+
+}  // namespace
+
+/// Makes sharers views of the first parameter of the same name and lists every parameter once.
+void Net::set_up_parameters() {
+  struct Owner {
+    std::size_t parameter;
+    bool lr_given, decay_given;
+  };
+  std::map<std::string, Owner> owners;
+  for (std::size_t i = 0; i < layers_.size(); ++i) {
+    NetLayer& l = layers_[i];
+    const LayerParameter& param = source_->net.layer(static_cast<int>(i));
+    located(*source_, static_cast<int>(i), l.bottoms, [&] {
+      require_field(param.param_size() <= static_cast<int>(l.layer->params.size()), "param", "has ",
+                    l.layer->params.size(), " parameters, but `param` is given ",
+                    param.param_size(), " times");
+      for (std::size_t j = 0; j < l.layer->params.size(); ++j) {
+        Blob& blob = l.layer->params[j];
+        const ParamSpec spec = spec_of(param, l.traits, j);
+        const auto known = owners.find(spec.name());
+        if (spec.name().empty() || known == owners.end()) {
+          if (!spec.name().empty())
+            owners[spec.name()] = {parameters_.size(), spec.has_lr_mult(), spec.has_decay_mult()};
+          parameters_.push_back(
+              {l.name, static_cast<Index>(j), &blob, spec.lr_mult(), spec.decay_mult()});
+          continue;
+        }
+        Owner& owner = known->second;
+        Parameter& p = parameters_[owner.parameter];
+        const bool same = spec.share_mode() == ParamSpec::PERMISSIVE
+                              ? blob.count() == p.blob->count()
+                              : blob.shape() == p.blob->shape();
+        require_field(same, str("param[", j, "].share_mode"), "cannot share parameter '",
+                      spec.name(), "': it is ", blob.shape().text(), " here and ",
+                      p.blob->shape().text(), " in layer '", p.layer, "'");
+        agree("lr_mult", spec.name(), spec.has_lr_mult(), spec.lr_mult(), owner.lr_given,
+              p.lr_mult);
+        agree("decay_mult", spec.name(), spec.has_decay_mult(), spec.decay_mult(),
+              owner.decay_given, p.decay_mult);
+        blob.share(*p.blob);
+      }
+      if (param.blobs_size() > 0) load_blobs(param, l);
+    });
+  }
+}
+
+void Net::set_up_gradients(const Graph& graph) {
+  const bool force = source_->net.force_backward();
+  const auto learns = [&](const Blob& blob) {
+    return std::any_of(parameters_.begin(), parameters_.end(), [&](const Parameter& p) {
+      return p.lr_mult != 0 && p.blob->data.shares_memory_with(blob.data);
+    });
+  };
+  std::vector<bool> layer_learns;
+  for (NetLayer& l : layers_) {
+    bool any = false;
+    for (Blob& blob : l.layer->params) {
+      blob.needs_grad = force || learns(blob);
+      any = any || learns(blob);
+    }
+    layer_learns.push_back(any);
+  }
+  const GradientNeeds needs = gradient_needs(*source_, graph, layer_learns);
+  for (std::size_t i = 0; i < layers_.size(); ++i) {
+    layers_[i].needs_backward = needs.layers[i];
+    layers_[i].wanted = std::make_unique<bool[]>(layers_[i].bottoms.size());
+    std::copy(needs.bottoms[i].begin(), needs.bottoms[i].end(), layers_[i].wanted.get());
+  }
+}
+
+float Net::forward() {
+  ctx_.pass = passes_++;
+  double loss = 0;
+  for (std::size_t i = 0; i < layers_.size(); ++i) {
+    NetLayer& l = layers_[i];
+    located(*source_, static_cast<int>(i), l.bottoms, [&] {
+      l.layer->reshape(ctx_, l.bottoms, l.tops);
+      l.layer->forward(ctx_, l.bottoms, l.tops);
+    });
+    for (std::size_t t = 0; t < l.tops.size(); ++t) {
+      if (l.loss_weights[t] == 0) continue;
+      const float* value = l.tops[t]->data.read_host();
+      for (Index k = 0; k < l.tops[t]->count(); ++k)
+        loss += static_cast<double>(l.loss_weights[t]) * value[k];
+    }
+    if (debug_info_) log_forward(l);
+  }
+  return static_cast<float>(loss);
+}
+
+void Net::backward() {
+  for (std::size_t i = layers_.size(); i-- > 0;) {
+    NetLayer& l = layers_[i];
+    if (!l.needs_backward) continue;
+    for (std::size_t t = 0; t < l.tops.size(); ++t)
+      if (l.loss_weights[t] != 0)
+        std::fill_n(l.tops[t]->grad.write_host(), l.tops[t]->count(), l.loss_weights[t]);
+    located(*source_, static_cast<int>(i), l.bottoms, [&] {
+      l.layer->backward(ctx_, l.tops, {l.wanted.get(), l.bottoms.size()}, l.bottoms);
+    });
+    if (debug_info_) log_backward(l);
+  }
+  if (debug_info_) log_totals(parameters_);
+}
+
+void Net::clear_grads() {
+  for (Parameter& p : parameters_) {
+    Tensor& grad = p.blob->grad;
+    if (ctx_.accelerator())
+      ctx_.accelerator()->zero(grad.write(ctx_), static_cast<std::size_t>(grad.bytes()));
+    else
+      std::fill_n(grad.write_host(), grad.count(), 0.0f);
+  }
+}
+
+const std::string& Net::name() const { return source_->net.name(); }
+
+bool Net::has_blob(const std::string& name) const { return blobs_.contains(name); }
+
+Blob& Net::blob(const std::string& name) {
+  const auto it = blobs_.find(name);
+  require(it != blobs_.end(), "net '", this->name(), "' has no blob '", name, "'",
+          did_you_mean(name, blob_names_));
+  return *it->second;
+}
+
+const std::vector<std::string>& Net::blob_names() const { return blob_names_; }
+
+NetLayer& Net::layer(const std::string& name) {
+  std::vector<std::string> names;
+  for (NetLayer& l : layers_) {
+    if (l.name == name) return l;
+    names.push_back(l.name);
+  }
+  throw Error(str("net '", this->name(), "' has no layer '", name, "'", did_you_mean(name, names)));
+}
+
+float Net::loss_weight(const std::string& name) const {
+  for (auto l = layers_.rbegin(); l != layers_.rend(); ++l)
+    for (std::size_t t = 0; t < l->tops.size(); ++t)
+      if (l->top_names[t] == name) return l->loss_weights[t];
+  return 0;
+}
+
+}  // namespace doppio

@@ -1,0 +1,23 @@
+#pragma once
+#include <google/protobuf/message.h>
+
+#include <string>
+
+#include "net/source_map.hpp"
+
+namespace doppio {
+
+/// The whole of a text file. Throws: Error that names it, and its folder if that is what is
+/// missing.
+std::string read_text_file(const std::string& file);
+
+/// Parses protobuf text into `out` and returns where every field stands.
+/// Throws: one Error with every unknown field and enum value ("did you mean"), syntax error and
+/// missing required field.
+FieldLocations parse_text(const std::string& text, const std::string& file,
+                          google::protobuf::Message& out);
+
+/// The part of `all` that lies under `path`, with paths relative to it.
+FieldLocations locations_under(const FieldLocations& all, const std::string& path);
+
+}  // namespace doppio

@@ -1,0 +1,204 @@
+// The old generations of the format, brought to today's form in the order in which Caffe does it.
+#include <google/protobuf/descriptor.h>
+
+#include "net/passes.hpp"
+#include "net/upgrade_v0.hpp"
+
+namespace doppio {
+
+namespace {
+
+namespace pb = google::protobuf;
+
+/// Type name of a V1 layer: "SOFTMAX_LOSS" -> "SoftmaxWithLoss". NONE is the empty type.
+std::string type_name(V1LayerParameter::LayerType type) {
+  static const std::map<V1LayerParameter::LayerType, const char*> names = {
+      {V1LayerParameter::ACCURACY, "Accuracy"},
+      {V1LayerParameter::BNLL, "BNLL"},
+      {V1LayerParameter::CONCAT, "Concat"},
+      {V1LayerParameter::CONVOLUTION, "Convolution"},
+      {V1LayerParameter::DATA, "Data"},
+      {V1LayerParameter::DROPOUT, "Dropout"},
+      {V1LayerParameter::EUCLIDEAN_LOSS, "EuclideanLoss"},
+      {V1LayerParameter::FLATTEN, "Flatten"},
+      {V1LayerParameter::HDF5_DATA, "HDF5Data"},
+      {V1LayerParameter::HDF5_OUTPUT, "HDF5Output"},
+      {V1LayerParameter::IM2COL, "Im2col"},
+      {V1LayerParameter::IMAGE_DATA, "ImageData"},
+      {V1LayerParameter::INFOGAIN_LOSS, "InfogainLoss"},
+      {V1LayerParameter::INNER_PRODUCT, "InnerProduct"},
+      {V1LayerParameter::LRN, "LRN"},
+      {V1LayerParameter::MULTINOMIAL_LOGISTIC_LOSS, "MultinomialLogisticLoss"},
+      {V1LayerParameter::POOLING, "Pooling"},
+      {V1LayerParameter::RELU, "ReLU"},
+      {V1LayerParameter::SIGMOID, "Sigmoid"},
+      {V1LayerParameter::SOFTMAX, "Softmax"},
+      {V1LayerParameter::SOFTMAX_LOSS, "SoftmaxWithLoss"},
+      {V1LayerParameter::SPLIT, "Split"},
+      {V1LayerParameter::TANH, "TanH"},
+      {V1LayerParameter::WINDOW_DATA, "WindowData"},
+      {V1LayerParameter::ELTWISE, "Eltwise"},
+      {V1LayerParameter::POWER, "Power"},
+      {V1LayerParameter::SIGMOID_CROSS_ENTROPY_LOSS, "SigmoidCrossEntropyLoss"},
+      {V1LayerParameter::HINGE_LOSS, "HingeLoss"},
+      {V1LayerParameter::MEMORY_DATA, "MemoryData"},
+      {V1LayerParameter::ARGMAX, "ArgMax"},
+      {V1LayerParameter::THRESHOLD, "Threshold"},
+      {V1LayerParameter::DUMMY_DATA, "DummyData"},
+      {V1LayerParameter::SLICE, "Slice"},
+      {V1LayerParameter::MVN, "MVN"},
+      {V1LayerParameter::ABSVAL, "AbsVal"},
+      {V1LayerParameter::SILENCE, "Silence"},
+      {V1LayerParameter::CONTRASTIVE_LOSS, "ContrastiveLoss"},
+      {V1LayerParameter::EXP, "Exp"},
+      {V1LayerParameter::DECONVOLUTION, "Deconvolution"},
+  };
+  const auto it = names.find(type);
+  return it == names.end() ? "" : it->second;
+}
+
+/// V1 data layers kept the transformation in their own message; it moves to transform_param.
+template <class DataMessage>
+void move_transformation(DataMessage& data, TransformationParameter& transform) {
+  if (data.has_scale()) transform.set_scale(data.scale());
+  if (data.has_mean_file()) transform.set_mean_file(data.mean_file());
+  if (data.has_crop_size()) transform.set_crop_size(data.crop_size());
+  if (data.has_mirror()) transform.set_mirror(data.mirror());
+  data.clear_scale();
+  data.clear_mean_file();
+  data.clear_crop_size();
+  data.clear_mirror();
+}
+
+bool has_old_transformation(const V1LayerParameter& old) {
+  const auto any = [](const auto& d) {
+    return d.has_scale() || d.has_mean_file() || d.has_crop_size() || d.has_mirror();
+  };
+  return (old.type() == V1LayerParameter::DATA && any(old.data_param())) ||
+         (old.type() == V1LayerParameter::IMAGE_DATA && any(old.image_data_param())) ||
+         (old.type() == V1LayerParameter::WINDOW_DATA && any(old.window_data_param()));
+}
+
+void upgrade_transformation(V1LayerParameter& old) {
+  if (!has_old_transformation(old)) return;
+  TransformationParameter& transform = *old.mutable_transform_param();
+  if (old.type() == V1LayerParameter::DATA)
+    move_transformation(*old.mutable_data_param(), transform);
+  else if (old.type() == V1LayerParameter::IMAGE_DATA)
+    move_transformation(*old.mutable_image_data_param(), transform);
+  else
+    move_transformation(*old.mutable_window_data_param(), transform);
+}
+
+ParamSpec& spec(LayerParameter& layer, int i) {
+  while (layer.param_size() <= i) layer.add_param();
+  return *layer.mutable_param(i);
+}
+
+/// Copies every field of `from` that `to` has under the same name and type; sub-messages are shared
+/// by V1 and today.
+void copy_same_fields(const V1LayerParameter& from, LayerParameter& to) {
+  std::vector<const pb::FieldDescriptor*> set;
+  from.GetReflection()->ListFields(from, &set);
+  for (const pb::FieldDescriptor* f : set) {
+    if (f->name() == "type" || f->name() == "param") continue;
+    const pb::FieldDescriptor* g = to.GetDescriptor()->FindFieldByName(f->name());
+    if (!g || f->cpp_type() != g->cpp_type() || f->is_repeated() != g->is_repeated()) continue;
+    const auto* in = from.GetReflection();
+    const auto* out = to.GetReflection();
+    if (!f->is_repeated() && f->cpp_type() == pb::FieldDescriptor::CPPTYPE_MESSAGE)
+      out->MutableMessage(&to, g)->CopyFrom(in->GetMessage(from, f));
+    else if (!f->is_repeated())
+      out->SetString(&to, g, in->GetString(from, f));  // the name
+    else
+      for (int i = 0; i < in->FieldSize(from, f); ++i) switch (f->cpp_type()) {
+          case pb::FieldDescriptor::CPPTYPE_MESSAGE:
+            out->AddMessage(&to, g)->CopyFrom(in->GetRepeatedMessage(from, f, i));
+            break;
+          case pb::FieldDescriptor::CPPTYPE_FLOAT:
+            out->AddFloat(&to, g, in->GetRepeatedFloat(from, f, i));
+            break;
+          default:
+            out->AddString(&to, g, in->GetRepeatedString(from, f, i));
+            break;
+        }
+  }
+}
+
+LayerParameter upgrade_v1(V1LayerParameter old) {
+  upgrade_transformation(old);
+  LayerParameter layer;
+  copy_same_fields(old, layer);
+  layer.set_type(type_name(old.type()));
+  for (int i = 0; i < old.param_size(); ++i) spec(layer, i).set_name(old.param(i));
+  for (int i = 0; i < old.blob_share_mode_size(); ++i)
+    spec(layer, i).set_share_mode(old.blob_share_mode(i) == V1LayerParameter::PERMISSIVE
+                                      ? ParamSpec::PERMISSIVE
+                                      : ParamSpec::STRICT);
+  for (int i = 0; i < old.blobs_lr_size(); ++i) spec(layer, i).set_lr_mult(old.blobs_lr(i));
+  for (int i = 0; i < old.weight_decay_size(); ++i)
+    spec(layer, i).set_decay_mult(old.weight_decay(i));
+  return layer;
+}
+
+/// `input:` with `input_shape` or four `input_dim` each becomes one Input layer at the front;
+/// without sizes, as in old .caffemodel files, it says nothing and is dropped.
+void upgrade_inputs(SourcedNet& source) {
+  NetParameter& net = source.net;
+  if (net.input_size() == 0) return;
+  const int inputs = net.input_size();
+  const int shapes = net.input_shape_size(), dims = net.input_dim_size();
+  if (shapes + dims > 0) {
+    require(shapes == 0 || dims == 0, source.file,
+            ": use either input_shape or input_dim, not both");
+    if (shapes != (dims == 0 ? inputs : 0) || dims != (shapes == 0 ? 4 * inputs : 0))
+      throw Error(str(inputs, " inputs need ", inputs, " input_shape or ", 4 * inputs,
+                      " input_dim, there are ", shapes, " and ", dims),
+                  source.fields.find("input"));
+    NetParameter with_input;
+    LayerParameter& layer = *with_input.add_layer();
+    layer.set_name("input");
+    layer.set_type("Input");
+    for (int i = 0; i < inputs; ++i) {
+      layer.add_top(net.input(i));
+      BlobShape& shape = *layer.mutable_input_param()->add_shape();
+      if (shapes > 0)
+        shape = net.input_shape(i);
+      else
+        for (int d = 0; d < 4; ++d) shape.add_dim(net.input_dim(4 * i + d));
+    }
+    with_input.mutable_layer()->MergeFrom(net.layer());
+    net.mutable_layer()->Swap(with_input.mutable_layer());
+    auto where = std::make_shared<FieldLocations>();
+    where->self = source.fields.find("input");
+    source.layers.insert(source.layers.begin(), where);
+  }
+  net.clear_input();
+  net.clear_input_shape();
+  net.clear_input_dim();
+}
+
+/// Old files wrote `param { lr_mult: 0 }` three times into a BatchNorm layer; its statistics never
+/// learn.
+void upgrade_batch_norm(LayerParameter& layer) {
+  if (layer.type() != "BatchNorm" || layer.param_size() != 3) return;
+  for (ParamSpec& p : *layer.mutable_param()) {
+    p.set_lr_mult(0);
+    p.set_decay_mult(0);
+  }
+}
+
+}  // namespace
+
+SourcedNet upgrade(SourcedNet source) {
+  source.layers.resize(
+      static_cast<std::size_t>(std::max(source.net.layer_size(), source.net.layers_size())));
+  source = upgrade_v0(std::move(source));
+  for (const V1LayerParameter& old : source.net.layers()) *source.net.add_layer() = upgrade_v1(old);
+  source.net.clear_layers();
+  upgrade_inputs(source);
+  for (LayerParameter& layer : *source.net.mutable_layer()) upgrade_batch_norm(layer);
+  return source;
+}
+
+}  // namespace doppio

@@ -1,0 +1,155 @@
+// Weights in and out: .caffemodel files of every generation.
+#include "net/weights_io.hpp"
+
+#include <fcntl.h>
+#include <glog/logging.h>
+#include <google/protobuf/io/coded_stream.h>
+#include <google/protobuf/io/zero_copy_stream_impl.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <limits>
+
+#include "core/atomic_file.hpp"
+#include "net/blob_io.hpp"
+#include "net/passes.hpp"
+
+namespace doppio {
+
+namespace {
+
+std::string shapes(const LayerParameter& stored) {
+  std::string s;
+  for (const BlobProto& b : stored.blobs()) s += (s.empty() ? "" : ", ") + stored_shape(b).text();
+  return s.empty() ? "no parameters" : s;
+}
+
+std::string shapes(const Layer& layer) {
+  std::string s;
+  for (const Blob& b : layer.params) s += (s.empty() ? "" : ", ") + b.shape().text();
+  return s.empty() ? "no parameters" : s;
+}
+
+bool all_fit(const LayerParameter& stored, const Layer& layer) {
+  if (stored.blobs_size() != static_cast<int>(layer.params.size())) return false;
+  for (int j = 0; j < stored.blobs_size(); ++j)
+    if (!fits(stored.blobs(j), layer.params[static_cast<std::size_t>(j)].shape())) return false;
+  return true;
+}
+
+void copy_blobs(const LayerParameter& stored, Layer& layer, const std::string& file) {
+  for (int j = 0; j < stored.blobs_size(); ++j) try {
+      read_blob(stored.blobs(j), layer.params[static_cast<std::size_t>(j)].data);
+    } catch (const Error& e) {
+      throw Error(str("layer '", stored.name(), "', blob ", j, " ", e.message()), {file, 0, 0});
+    }
+}
+
+}  // namespace
+
+bool parse_binary_file(const std::string& file, google::protobuf::Message& out) {
+  const int fd = open(file.c_str(), O_RDONLY | O_CLOEXEC);
+  require(fd >= 0, "cannot open ", file, ": ", std::strerror(errno));
+  google::protobuf::io::FileInputStream stream(fd);
+  stream.SetCloseOnDelete(true);
+  google::protobuf::io::CodedInputStream coded(&stream);
+  coded.SetTotalBytesLimit(std::numeric_limits<int>::max());
+  // Partial: a fork's file may lack a field that the schema requires in a message we do not read.
+  return out.ParsePartialFromCodedStream(&coded) && coded.ConsumedEntireMessage();
+}
+
+NetParameter read_weights(const std::string& file) {
+  SourcedNet source;
+  source.file = file;
+  require(parse_binary_file(file, source.net), file,
+          ": not a .caffemodel, or cut short; copy or train it again");
+  return std::move(upgrade(std::move(source)).net);
+}
+
+std::vector<CopiedLayer> Net::copy_weights(const std::string& file) {
+  using Outcome = CopiedLayer::Outcome;
+  const NetParameter stored = read_weights(file);
+  std::vector<CopiedLayer> copied;
+  std::map<std::string, bool> seen;
+  for (const LayerParameter& from : stored.layer()) {
+    const auto to = std::find_if(layers_.begin(), layers_.end(),
+                                 [&](const NetLayer& l) { return l.name == from.name(); });
+    if (to == layers_.end()) {
+      if (from.blobs_size() > 0) copied.push_back({from.name(), Outcome::skipped, shapes(from)});
+      LOG(INFO) << "Ignoring source layer " << from.name();
+      continue;
+    }
+    if (from.blobs_size() == 0 && to->layer->params.empty()) continue;
+    if (seen[from.name()]) continue;
+    seen[from.name()] = true;
+    if (!all_fit(from, *to->layer)) {
+      copied.push_back({from.name(), Outcome::mismatched,
+                        "file: " + shapes(from) + "; net: " + shapes(*to->layer)});
+      continue;
+    }
+    copy_blobs(from, *to->layer, file);
+    copied.push_back({from.name(), Outcome::loaded, shapes(from)});
+  }
+  for (const NetLayer& l : layers_)
+    if (!l.layer->params.empty() && !seen[l.name])
+      copied.push_back({l.name, Outcome::fresh, shapes(*l.layer)});
+  return copied;
+}
+
+void require_no_mismatch(const std::vector<CopiedLayer>& copied, const std::string& file) {
+  std::string list;
+  for (const CopiedLayer& c : copied)
+    if (c.outcome == CopiedLayer::Outcome::mismatched)
+      list += str("\n    layer '", c.name, "': ", c.detail);
+  require(list.empty(), file,
+          ": weights do not fit the net; to train such a layer anew, give it another ",
+          "name in the prototxt, otherwise make the shapes equal", list);
+}
+
+/// Weights written into the prototxt itself take the place of fillers.
+void Net::load_blobs(const LayerParameter& stored, NetLayer& layer) {
+  require_field(all_fit(stored, *layer.layer), "blobs", "its blobs (", shapes(stored),
+                ") do not fit its parameters (", shapes(*layer.layer), ")");
+  copy_blobs(stored, *layer.layer, source_->file);
+}
+
+void Net::share_weights(Net& other) {
+  for (NetLayer& to : layers_)
+    for (NetLayer& from : other.layers_) {
+      if (from.name != to.name || from.layer->params.empty()) continue;
+      require(from.layer->params.size() == to.layer->params.size(), "layer '", to.name,
+              "' has other parameters in the test net than in the train net: ", shapes(*to.layer),
+              " and ", shapes(*from.layer));
+      for (std::size_t j = 0; j < to.layer->params.size(); ++j) {
+        require(from.layer->params[j].shape() == to.layer->params[j].shape(), "layer '", to.name,
+                "' has other shapes in the test net than in the train net: ", shapes(*to.layer),
+                " and ", shapes(*from.layer));
+        to.layer->params[j].data.share(from.layer->params[j].data);
+      }
+    }
+}
+
+void Net::to_proto(NetParameter& out, bool with_grads) const {
+  out = source_->net;
+  for (std::size_t i = 0; i < layers_.size(); ++i) {
+    LayerParameter& layer = *out.mutable_layer(static_cast<int>(i));
+    layer.clear_blobs();
+    for (const Blob& p : layers_[i].layer->params)
+      write_blob(p.data, with_grads ? &p.grad : nullptr, *layer.add_blobs());
+  }
+}
+
+void Net::save(const std::string& file, bool with_grads) const {
+  NetParameter net;
+  to_proto(net, with_grads);
+  write_message(file, net);
+}
+
+void write_message(const std::string& file, const google::protobuf::Message& message) {
+  require(message.ByteSizeLong() < std::numeric_limits<int>::max(), file,
+          " would exceed the 2 GB that protobuf can hold");
+  write_file_atomically(file, [&](std::ostream& out) { message.SerializePartialToOstream(&out); });
+}
+
+}  // namespace doppio
