@@ -1,0 +1,34 @@
+#include "layers/engines/convolution.hpp"
+
+#include <glog/logging.h>
+
+#include "doppio/error.hpp"
+
+namespace doppio {
+inline namespace DOPPIO_BUILD {
+
+std::span<const ConvolutionEngineEntry> convolution_engines() {
+  static const ConvolutionEngineEntry engines[] = {
+      {"gemm", [](const ConvolutionGeometry&) { return std::string(); }, make_gemm_convolution},
+  };
+  return engines;
+}
+
+std::unique_ptr<ConvolutionEngine> make_convolution_engine(const std::string& layer,
+                                                           const ConvolutionGeometry& geometry,
+                                                           const std::string& forced) {
+  for (const ConvolutionEngineEntry& engine : convolution_engines()) {
+    if (!forced.empty() && forced != engine.name) continue;
+    const std::string reason = engine.why_not(geometry);
+    if (reason.empty()) {
+      VLOG(1) << layer << ": convolution by " << engine.name << ": " << geometry.text();
+      return engine.make(geometry);
+    }
+    VLOG(1) << layer << ": not by " << engine.name << ": " << reason;
+    require(forced.empty(), "engine ", forced, " cannot be used: ", reason);
+  }
+  throw InternalError("no convolution engine takes " + geometry.text());
+}
+
+}  // namespace DOPPIO_BUILD
+}  // namespace doppio

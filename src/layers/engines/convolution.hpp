@@ -1,0 +1,51 @@
+#pragma once
+#include <memory>
+#include <span>
+#include <string>
+
+#include "core/host_device.hpp"
+#include "doppio/tensor.hpp"
+#include "layers/engines/convolution_geometry.hpp"
+
+namespace doppio {
+
+/// One way to compute a convolution of a given geometry. Null pointers stand for what the geometry
+/// lacks (bias) or nobody wants (gradients).
+class ConvolutionEngine {
+ public:
+  virtual ~ConvolutionEngine() = default;
+  /// y = weight * x + bias.
+  virtual void forward(Context& ctx, const Tensor& x, const Tensor& weight, const Tensor* bias,
+                       Tensor& y) = 0;
+  /// Overwrites dx with the gradient of x.
+  virtual void backward_data(Context& ctx, const Tensor& dy, const Tensor& weight, Tensor& dx) = 0;
+  /// Adds to the gradients of weight and bias.
+  virtual void backward_params(Context& ctx, const Tensor& x, const Tensor& dy, Tensor* dweight,
+                               Tensor* dbias) = 0;
+};
+
+/// An engine that may be chosen: `why_not` is empty if it can compute that geometry, else the
+/// reason.
+struct ConvolutionEngineEntry {
+  const char* name;
+  std::string (*why_not)(const ConvolutionGeometry&);
+  std::unique_ptr<ConvolutionEngine> (*make)(const ConvolutionGeometry&);
+};
+
+inline namespace DOPPIO_BUILD {
+
+/// The engines of this device, fastest first; the last one, "gemm", can do everything and defines
+/// the result.
+std::span<const ConvolutionEngineEntry> convolution_engines();
+
+/// Makes the first engine that can compute `geometry`, or the one called `forced` unless that is
+/// empty. Logs the choice and the refusals at verbosity 1. Throws: Error if `forced` cannot.
+std::unique_ptr<ConvolutionEngine> make_convolution_engine(const std::string& layer,
+                                                           const ConvolutionGeometry& geometry,
+                                                           const std::string& forced = {});
+
+/// im2col and one matrix product per image and group. Source: matches Caffe.
+std::unique_ptr<ConvolutionEngine> make_gemm_convolution(const ConvolutionGeometry& geometry);
+
+}  // namespace DOPPIO_BUILD
+}  // namespace doppio

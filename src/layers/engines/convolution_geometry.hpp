@@ -1,0 +1,35 @@
+#pragma once
+#include <string>
+
+#include "math/im2col.hpp"
+
+namespace doppio {
+
+class ConvolutionParameter;
+
+/// What an engine must know of a convolution before it sees a number.
+///
+/// x is batch x channels x in..., weights are num_output x channels / group x kernel..., y is
+/// batch x num_output x out....
+struct ConvolutionGeometry {
+  Index batch = 0, channels = 0, num_output = 0, group = 1;
+  Windows windows;
+  bool bias = true;
+  bool force_nd_im2col = false;
+
+  Shape weight_shape() const;
+  /// "64 x 96 x 27 x 27 -> 256, kernel 5 x 5, pad 2 x 2, group 2", for logs.
+  std::string text() const;
+  friend bool operator==(const ConvolutionGeometry&, const ConvolutionGeometry&) = default;
+};
+
+/// The windows that `p` asks for on the axes of `bottom` behind `channel_axis`, all but `out`.
+/// Throws: Error if sizes are missing, zero, given twice or as often as no rule allows.
+Windows read_windows(const ConvolutionParameter& p, const Shape& bottom, Index channel_axis);
+
+/// The geometry of a Convolution layer. Output sizes round down: (in + 2 pad - span) / stride + 1.
+/// Throws: Error as read_windows(), if a kernel exceeds the padded input, or if num_output or the
+/// channels are not a multiple of group. Source: matches Caffe.
+ConvolutionGeometry read_convolution(const ConvolutionParameter& p, const Shape& bottom);
+
+}  // namespace doppio
