@@ -1,0 +1,51 @@
+#include "data/datum.hpp"
+
+#include <limits>
+
+#include "doppio.pb.h"
+#include "doppio/error.hpp"
+
+namespace doppio {
+
+DatumReader::DatumReader(Color color) : color_(color), datum_(std::make_unique<Datum>()) {}
+DatumReader::~DatumReader() = default;
+DatumReader::DatumReader(DatumReader&&) noexcept = default;
+
+Image DatumReader::read(std::string_view record) {
+  require(record.size() <= static_cast<std::size_t>(std::numeric_limits<int>::max()) &&
+              datum_->ParseFromArray(record.data(), static_cast<int>(record.size())),
+          "the record is damaged: it is not a Datum");
+  const Datum& datum = *datum_;
+  Image image;
+  image.label = datum.label();
+  if (datum.encoded()) {
+    decoded_ = decode_image(datum.data(), color_);
+    image.bytes = decoded_.ptr();
+    image.channels = decoded_.channels();
+    image.height = decoded_.rows;
+    image.width = decoded_.cols;
+    image.channel_step = 1;
+    image.row_step = static_cast<Index>(decoded_.step[0]);
+    image.pixel_step = image.channels;
+    return image;
+  }
+  const Shape shape{datum.channels(), datum.height(), datum.width()};
+  const bool has_bytes = !datum.data().empty();
+  const auto stored =
+      has_bytes ? static_cast<Index>(datum.data().size()) : Index{datum.float_data_size()};
+  require(stored > 0, "the record holds no data");
+  require(shape.count() == stored, "the record is damaged: it claims ", shape.text(), " = ",
+          shape.count(), " values and holds ", stored);
+  if (has_bytes)
+    image.bytes = reinterpret_cast<const std::uint8_t*>(datum.data().data());
+  else
+    image.floats = datum.float_data().data();
+  image.channels = shape[0];
+  image.height = shape[1];
+  image.width = shape[2];
+  image.channel_step = image.height * image.width;
+  image.row_step = image.width;
+  return image;
+}
+
+}  // namespace doppio

@@ -1,0 +1,45 @@
+#pragma once
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "data/image_file.hpp"
+#include "doppio/shape.hpp"
+
+namespace doppio {
+
+class Datum;
+
+/// A record's content, checked: channels x height x width values, either bytes or floats, and where
+/// the value of (c, h, w) stands. Views into the DatumReader that made it and its record.
+struct Image {
+  Index channels = 0, height = 0, width = 0;
+  int label = 0;
+  const std::uint8_t* bytes = nullptr;  // one of these two is set
+  const float* floats = nullptr;
+  Index channel_step = 0, row_step = 0, pixel_step = 1;
+
+  Shape shape() const { return {channels, height, width}; }
+};
+
+/// Turns serialized Datum messages into images. Keeps its memory from record to record; one per
+/// thread.
+class DatumReader {
+ public:
+  /// `color` counts only for records that hold image files.
+  explicit DatumReader(Color color = Color::as_stored);
+  ~DatumReader();
+  DatumReader(DatumReader&&) noexcept;
+
+  /// The image is valid until the next call. Throws: Error if the record is no Datum, its sizes do
+  /// not fit its data, or its image file cannot be decoded.
+  Image read(std::string_view record);
+
+ private:
+  Color color_;
+  std::unique_ptr<Datum> datum_;
+  cv::Mat decoded_;
+};
+
+}  // namespace doppio

@@ -1,0 +1,124 @@
+#include "data/image_file.hpp"
+
+#include <cerrno>
+#include <cstring>
+#include <fstream>
+#include <iterator>
+#include <opencv2/imgcodecs.hpp>
+
+#include "doppio/error.hpp"
+
+namespace doppio {
+
+namespace {
+
+Index big_endian(std::string_view bytes, std::size_t at, int count) {
+  Index value = 0;
+  for (int i = 0; i < count; ++i)
+    value = value << 8 | static_cast<unsigned char>(bytes[at + static_cast<std::size_t>(i)]);
+  return value;
+}
+
+std::optional<ImageHeader> png_header(std::string_view bytes) {
+  constexpr std::size_t kHeaderBytes = 26;
+  constexpr int kChannels[] = {1, 0, 3, 0, 2, 0, 4};  // by PNG's colour type; 3 is a palette
+  if (bytes.size() < kHeaderBytes || bytes.substr(12, 4) != "IHDR") return std::nullopt;
+  const Index type = big_endian(bytes, 25, 1);
+  return ImageHeader{big_endian(bytes, 20, 4), big_endian(bytes, 16, 4),
+                     type < 7 ? kChannels[type] : 0};
+}
+
+/// Calls `found(marker, offset of its payload)` for the segments before the pixels, until it
+/// returns true. Returns the offset of the pixels, or npos.
+template <class Found>
+std::size_t walk_jpeg(std::string_view bytes, Found found) {
+  constexpr Index kStartOfScan = 0xDA;
+  std::size_t at = 2;
+  while (at + 4 <= bytes.size() && bytes[at] == '\xff') {
+    const Index marker = big_endian(bytes, at + 1, 1);
+    if (marker == 0xFF) {  // padding
+      ++at;
+      continue;
+    }
+    if (marker == kStartOfScan) return at;
+    if (found(marker, at + 4)) return std::string_view::npos;
+    at += 2 + static_cast<std::size_t>(big_endian(bytes, at + 2, 2));
+  }
+  return std::string_view::npos;
+}
+
+std::optional<ImageHeader> jpeg_header(std::string_view bytes) {
+  std::optional<ImageHeader> header;
+  walk_jpeg(bytes, [&](Index marker, std::size_t at) {
+    const bool frame =
+        marker >= 0xC0 && marker <= 0xCF && marker != 0xC4 && marker != 0xC8 && marker != 0xCC;
+    if (frame && at + 6 <= bytes.size())
+      header = {big_endian(bytes, at + 1, 2), big_endian(bytes, at + 3, 2),
+                big_endian(bytes, at + 5, 1)};
+    return frame;
+  });
+  return header;
+}
+
+bool is_jpeg(std::string_view bytes) { return bytes.starts_with("\xff\xd8\xff"); }
+
+/// The decoder fills what is missing with gray and reports nothing.
+void require_whole_jpeg(std::string_view bytes) {
+  const std::size_t pixels = walk_jpeg(bytes, [](Index, std::size_t) { return false; });
+  const std::size_t end = bytes.rfind("\xff\xd9");
+  require(pixels != std::string_view::npos && end != std::string_view::npos && end > pixels,
+          "the JPEG data is truncated");
+}
+
+int read_mode(Color color) {
+  switch (color) {
+    case Color::color:
+      return cv::IMREAD_COLOR;
+    case Color::gray:
+      return cv::IMREAD_GRAYSCALE;
+    case Color::as_stored:
+      break;
+  }
+  return cv::IMREAD_UNCHANGED;
+}
+
+}  // namespace
+
+std::optional<ImageHeader> image_header(std::string_view bytes) {
+  if (bytes.starts_with("\x89PNG\r\n\x1a\n")) return png_header(bytes);
+  if (is_jpeg(bytes)) return jpeg_header(bytes);
+  return std::nullopt;
+}
+
+cv::Mat decode_image(std::string_view bytes, Color color) {
+  if (const auto header = image_header(bytes))
+    require(header->width <= kMaxPixels && header->height * header->width <= kMaxPixels,
+            "an image of ", header->height, " x ", header->width,
+            " pixels; the largest that is decoded has ", kMaxPixels);
+  if (is_jpeg(bytes)) require_whole_jpeg(bytes);
+  require(!bytes.empty() && bytes.size() <= INT32_MAX, "an image file of ", bytes.size(),
+          " bytes cannot be decoded");
+  cv::Mat image;
+  try {
+    const cv::Mat file(1, static_cast<int>(bytes.size()), CV_8UC1, const_cast<char*>(bytes.data()));
+    image = cv::imdecode(file, read_mode(color));
+  } catch (const cv::Exception& e) {
+    throw Error(str("cannot decode the image: ", e.err));
+  }
+  require(!image.empty(), "cannot decode the image: it is damaged, or no image file");
+  require(image.depth() == CV_8U,
+          "the image has more than 8 bits per channel; force_color or "
+          "force_gray reduces them");
+  return image;
+}
+
+std::string read_file(const std::string& path) {
+  std::ifstream in(path, std::ios::binary);
+  std::string contents;
+  if (in.good()) contents.assign(std::istreambuf_iterator<char>(in), {});
+  const bool ok = in.good();
+  require(ok, "cannot read ", path, ": ", std::strerror(errno));
+  return contents;
+}
+
+}  // namespace doppio
