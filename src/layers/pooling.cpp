@@ -1,0 +1,311 @@
+#include "core/philox.hpp"
+#include "doppio.pb.h"
+#include "doppio/registry.hpp"
+#include "math/kernel.hpp"
+
+namespace doppio {
+namespace {
+
+/// How windows lie along the rows or columns of a map; pixels beyond the map do not count.
+struct Axis {
+  Index size = 0, windows = 0;
+  Index kernel = 0, stride = 1, pad = 0;
+
+  /// Window o holds the pixels begin(o) .. end(o)-1 of the map.
+  HOST_DEVICE Index begin(Index o) const { return clip(o * stride - pad); }
+  HOST_DEVICE Index end(Index o) const { return clip(o * stride - pad + kernel); }
+  /// Length of window o within the padded map.
+  HOST_DEVICE Index padded_length(Index o) const {
+    const Index rest = size + 2 * pad - o * stride;
+    return rest < kernel ? rest : kernel;
+  }
+  /// Pixel i lies in the windows first_window(i) .. last_window(i).
+  HOST_DEVICE Index first_window(Index i) const {
+    return i + pad < kernel ? 0 : (i + pad - kernel) / stride + 1;
+  }
+  HOST_DEVICE Index last_window(Index i) const {
+    const Index o = (i + pad) / stride;
+    return o < windows ? o : windows - 1;
+  }
+  HOST_DEVICE Index clip(Index i) const { return i < 0 ? 0 : i > size ? size : i; }
+};
+
+/// All windows of all N * C maps ("planes"); x has H x W pixels a plane, y a value per window.
+struct Windows {
+  Index planes = 0;
+  Axis rows, cols;
+
+  HOST_DEVICE const float* map(const float* x, Index p) const {
+    return x + p * rows.size * cols.size;
+  }
+  HOST_DEVICE Index at(Index p, Index oh, Index ow) const {
+    return (p * rows.windows + oh) * cols.windows + ow;
+  }
+  /// What an average is divided by: the window's area within the padded map.
+  HOST_DEVICE float area(Index oh, Index ow) const {
+    return static_cast<float>(rows.padded_length(oh) * cols.padded_length(ow));
+  }
+};
+
+/// Calls f(i, x[i]) for every pixel i = h * W + w of window (oh, ow) of one map.
+template <class F>
+HOST_DEVICE void for_each_pixel(const Windows& g, const float* map, Index oh, Index ow, F f) {
+  const Index w_begin = g.cols.begin(ow), w_end = g.cols.end(ow), h_end = g.rows.end(oh);
+  for (Index h = g.rows.begin(oh); h < h_end; ++h)
+    for (Index w = w_begin; w < w_end; ++w) f(h * g.cols.size + w, map[h * g.cols.size + w]);
+}
+
+/// y = the largest of each window; picked = its index h * W + w (the first, of equal ones).
+void pool_max(Context& ctx, const Windows& windows, const float* x, float* y, float* picked) {
+  parallel_for(ctx, {windows.planes, windows.rows.windows, windows.cols.windows},
+               [=, g = windows] KERNEL(Index p, Index oh, Index ow) {
+    const float* map = g.map(x, p);
+    Index best = g.rows.begin(oh) * g.cols.size + g.cols.begin(ow);
+    float largest = map[best];
+    for_each_pixel(g, map, oh, ow, [&](Index i, float value) {
+      best = value > largest ? i : best;
+      largest = value > largest ? value : largest;
+    });
+    y[g.at(p, oh, ow)] = largest;
+    picked[g.at(p, oh, ow)] = static_cast<float>(best);
+  });
+}
+
+void pool_average(Context& ctx, const Windows& windows, const float* x, float* y) {
+  parallel_for(ctx, {windows.planes, windows.rows.windows, windows.cols.windows},
+               [=, g = windows] KERNEL(Index p, Index oh, Index ow) {
+    float sum = 0;
+    for_each_pixel(g, g.map(x, p), oh, ow, [&](Index, float value) { sum += value; });
+    y[g.at(p, oh, ow)] = sum / g.area(oh, ow);
+  });
+}
+
+/// y = an x drawn from each window with probability proportional to it; picked = its index.
+void pool_draw(Context& ctx, const Windows& windows, Random random, const float* x, float* y,
+               float* picked) {
+  parallel_for(ctx, {windows.planes, windows.rows.windows, windows.cols.windows},
+               [=, g = windows] KERNEL(Index p, Index oh, Index ow) {
+    const float* map = g.map(x, p);
+    float sum = 0;
+    for_each_pixel(g, map, oh, ow, [&](Index, float value) { sum += value; });
+    const Index o = g.at(p, oh, ow);
+    const float mark = random.uniform(o) * sum;
+    Index pick = g.rows.begin(oh) * g.cols.size + g.cols.begin(ow);
+    float below = 0;  // sum of the pixels before this one
+    for_each_pixel(g, map, oh, ow, [&](Index i, float value) {
+      if (value > 0 && below <= mark) pick = i;
+      below += value;
+    });
+    y[o] = map[pick];
+    picked[o] = static_cast<float>(pick);
+  });
+}
+
+/// y = sum(x^2) / sum(x), what pool_draw gives on average; 0 where nothing is positive.
+void pool_expected(Context& ctx, const Windows& windows, const float* x, float* y) {
+  parallel_for(ctx, {windows.planes, windows.rows.windows, windows.cols.windows},
+               [=, g = windows] KERNEL(Index p, Index oh, Index ow) {
+    float sum = 0, squares = 0;
+    for_each_pixel(g, g.map(x, p), oh, ow, [&](Index, float value) {
+      sum += value;
+      squares += value * value;
+    });
+    y[g.at(p, oh, ow)] = sum > 0 ? squares / sum : 0;
+  });
+}
+
+/// Pixels of one row whose gradient a work item gathers: one for a thread of a GPU; on the CPU a
+/// strip, so that each window is visited once and not once per pixel.
+constexpr Index kStrip = kDevice == Device::cuda ? 1 : 64;
+
+/// dx = what the windows send to the pixels that they hold, summed per pixel.
+///
+/// send(g, p, h, w, oh, ow, part) adds to part[0 .. kStrip-1] what window (oh, ow) of plane p sends
+/// to the pixels w .. w+kStrip-1 of row h.
+template <class Send>
+void gather(Context& ctx, const Windows& windows, float* dx, Send send) {
+  const Index strips = (windows.cols.size + kStrip - 1) / kStrip;
+  parallel_for(ctx, {windows.planes, windows.rows.size, strips},
+               [=, g = windows] KERNEL(Index p, Index h, Index strip) {
+    float part[kStrip] = {};
+    const Index w = strip * kStrip, rest = g.cols.size - w, width = rest < kStrip ? rest : kStrip;
+    const Index oh_last = g.rows.last_window(h), ow_last = g.cols.last_window(w + width - 1);
+    for (Index oh = g.rows.first_window(h); oh <= oh_last; ++oh)
+      for (Index ow = g.cols.first_window(w); ow <= ow_last; ++ow) send(g, p, h, w, oh, ow, part);
+    float* row = dx + (p * g.rows.size + h) * g.cols.size + w;
+    for (Index i = 0; i < width; ++i) row[i] = part[i];
+  });
+}
+
+/// All of dy goes to the picked pixel.
+struct SendToPicked {
+  const float* dy;
+  const float* picked;
+
+  HOST_DEVICE void operator()(const Windows& g, Index p, Index h, Index w, Index oh, Index ow,
+                              float* part) const {
+    const Index o = g.at(p, oh, ow);
+    const Index i = static_cast<Index>(picked[o]) - (h * g.cols.size + w);
+    if (i >= 0 && i < kStrip) part[i] += dy[o];
+  }
+};
+
+/// Every pixel of the window gets the same share of dy.
+struct SendShares {
+  const float* dy;
+
+  HOST_DEVICE void operator()(const Windows& g, Index p, Index, Index w, Index oh, Index ow,
+                              float* part) const {
+    const float share = dy[g.at(p, oh, ow)] / g.area(oh, ow);
+    const Index begin = g.cols.begin(ow) - w, end = g.cols.end(ow) - w;
+    for (Index i = begin < 0 ? 0 : begin; i < end && i < kStrip; ++i) part[i] += share;
+  }
+};
+
+/// A size along both axes, read from `field` or from `field`_h and `field`_w.
+struct Pair {
+  Index h, w;
+};
+
+Pair read_pair(const std::string& both_field, const std::string& field, bool has_both, Index both,
+               bool has_h, Index h, bool has_w, Index w) {
+  require_field(!has_both || !(has_h || has_w), "pooling_param." + both_field, "give either ",
+                both_field, " or both ", field, "_h and ", field, "_w");
+  require_field(has_h == has_w, "pooling_param." + field + (has_h ? "_h" : "_w"), "give both ",
+                field, "_h and ", field, "_w; ", field, has_h ? "_w" : "_h", " is missing");
+  return has_h ? Pair{h, w} : Pair{both, both};
+}
+
+std::string text(Index h, Index w) { return h == w ? str(h) : str(h, "x", w); }
+
+/// Shrinks each channel's map to one number per window; the windows, kernel_h x kernel_w pixels,
+/// lie stride_h and stride_w pixels apart.
+///
+/// Shapes: N x C x H x W -> N x C x OH x OW with OH = ceil((H + 2 pad - kernel) / stride) + 1
+/// (floor with round_mode FLOOR), less one if there is padding and the last window would begin
+/// beyond it. pool MAX: the largest value. AVE: the sum divided by the window's area within the
+/// padded map. STOCHASTIC: in TRAIN a value drawn with probability proportional to it, in TEST
+/// sum(x^2)/sum(x); for x >= 0. A second top, MAX only, is the index h * W + w of each maximum (the
+/// first, of equal ones). global_pooling: one window, the whole map.
+///
+/// Throws: Error if sizes are missing, contradict each other or do not fit the map.
+/// Source: matches Caffe, which has no STOCHASTIC on the CPU and lets windows be empty.
+class Pooling final : public Layer {
+ public:
+  explicit Pooling(const LayerParameter& layer)
+      : method_(layer.pooling_param().pool()),
+        global_(layer.pooling_param().global_pooling()),
+        floor_(layer.pooling_param().round_mode() == PoolingParameter::FLOOR),
+        train_(layer.phase() == TRAIN),
+        stream_(stream_of(layer.name())) {
+    const PoolingParameter& p = layer.pooling_param();
+    const Pair kernel = read_pair("kernel_size", "kernel", p.has_kernel_size(), p.kernel_size(),
+                                  p.has_kernel_h(), p.kernel_h(), p.has_kernel_w(), p.kernel_w());
+    const Pair stride = read_pair("stride", "stride", p.has_stride(), p.stride(), p.has_stride_h(),
+                                  p.stride_h(), p.has_stride_w(), p.stride_w());
+    const Pair pad = read_pair("pad", "pad", p.has_pad(), p.pad(), p.has_pad_h(), p.pad_h(),
+                               p.has_pad_w(), p.pad_w());
+    kernel_field_ = p.has_kernel_h() ? "pooling_param.kernel_h" : "pooling_param.kernel_size";
+    require_field(stride.h > 0 && stride.w > 0, "pooling_param.stride",
+                  "stride must be at least 1");
+    if (global_) {
+      require_field(!p.has_kernel_size() && !p.has_kernel_h(), kernel_field_,
+                    "global_pooling pools the whole map; remove the kernel size");
+      require_field(pad.h == 0 && pad.w == 0 && stride.h == 1 && stride.w == 1,
+                    "pooling_param.global_pooling", "global_pooling needs pad 0 and stride 1");
+    } else {
+      require_field(p.has_kernel_size() || p.has_kernel_h(), "pooling_param",
+                    "kernel_size is missing; global_pooling: true takes the whole map");
+      require_field(kernel.h > 0 && kernel.w > 0, kernel_field_, "kernel_size must be at least 1");
+      require_field(pad.h < kernel.h && pad.w < kernel.w, "pooling_param.pad", "pad ",
+                    text(pad.h, pad.w), " must be less than kernel_size ",
+                    text(kernel.h, kernel.w));
+    }
+    require_field(method_ != PoolingParameter::STOCHASTIC || (pad.h == 0 && pad.w == 0),
+                  "pooling_param.pad", "pad works with MAX and AVE only, not with STOCHASTIC");
+    windows_.rows = {.kernel = kernel.h, .stride = stride.h, .pad = pad.h};
+    windows_.cols = {.kernel = kernel.w, .stride = stride.w, .pad = pad.w};
+  }
+
+  void reshape(Context&, Bottoms bottom, Tops top) override {
+    const Shape& in = bottom[0]->shape();
+    require(in.axes() == 4 && in[2] > 0 && in[3] > 0,
+            "Pooling needs N x C x H x W with H and W at least 1, not ", in.text());
+    require(method_ == PoolingParameter::AVE || in[2] * in[3] <= 1 << 24,
+            "maps of more than 2^24 pixels: their indices do not fit a float");
+    require(top.size() == 1 || method_ == PoolingParameter::MAX,
+            "only MAX pooling has a second top, the index of each maximum");
+    windows_.planes = in[0] * in[1];
+    place_windows(in[2], in[3]);
+    const Shape out{in[0], in[1], windows_.rows.windows, windows_.cols.windows};
+    for (Blob* blob : top) blob->reshape(out);
+    if (method_ != PoolingParameter::AVE) picked_.reshape(out);
+  }
+
+  void forward(Context& ctx, Bottoms bottom, Tops top) override {
+    const float* x = bottom[0]->data.read(ctx);
+    float* y = top[0]->data.write(ctx);
+    if (method_ == PoolingParameter::MAX) {
+      pool_max(ctx, windows_, x, y, picked_.write(ctx));
+    } else if (method_ == PoolingParameter::AVE) {
+      pool_average(ctx, windows_, x, y);
+    } else if (train_) {
+      pool_draw(ctx, windows_, {ctx.seed, stream_, ctx.pass}, x, y, picked_.write(ctx));
+    } else {
+      pool_expected(ctx, windows_, x, y);
+    }
+    if (top.size() > 1) {
+      const float* picked = picked_.read(ctx);
+      float* index = top[1]->data.write(ctx);
+      parallel_for(ctx, top[1]->count(), [=] KERNEL(Index i) { index[i] = picked[i]; });
+    }
+  }
+
+  void backward(Context& ctx, Tops top, std::span<const bool> wanted, Bottoms bottom) override {
+    if (!wanted[0]) return;
+    require(method_ != PoolingParameter::STOCHASTIC || train_,
+            "STOCHASTIC pooling has a gradient in phase TRAIN only");
+    const float* dy = top[0]->grad.read(ctx);
+    float* dx = bottom[0]->grad.write(ctx);
+    if (method_ == PoolingParameter::AVE)
+      gather(ctx, windows_, dx, SendShares{dy});
+    else
+      gather(ctx, windows_, dx, SendToPicked{dy, picked_.read(ctx)});
+  }
+
+ private:
+  void place_windows(Index height, Index width) {
+    Axis &rows = windows_.rows, &cols = windows_.cols;
+    rows.size = height;
+    cols.size = width;
+    if (global_) {
+      rows.kernel = height;
+      cols.kernel = width;
+    }
+    const bool padded = rows.pad > 0 || cols.pad > 0;
+    require_field(rows.kernel <= height + 2 * rows.pad && cols.kernel <= width + 2 * cols.pad,
+                  kernel_field_, "kernel_size ", text(rows.kernel, cols.kernel), " exceeds input ",
+                  height, "x", width, padded ? " padded by " + text(rows.pad, cols.pad) : "");
+    for (Axis* a : {&rows, &cols}) {
+      const Index room = a->size + 2 * a->pad - a->kernel;
+      a->windows = (room + (floor_ ? 0 : a->stride - 1)) / a->stride + 1;
+      if (padded && (a->windows - 1) * a->stride >= a->size + a->pad) --a->windows;
+      const Index last = (a->windows - 1) * a->stride - a->pad;
+      require_field(last < a->size, "pooling_param.stride", "the last window would begin at pixel ",
+                    last, " of ", a->size, " and be empty; use round_mode: FLOOR");
+    }
+  }
+
+  PoolingParameter::PoolMethod method_;
+  bool global_, floor_, train_;
+  std::uint32_t stream_;
+  std::string kernel_field_;
+  Windows windows_;
+  Tensor picked_;  // index of the pixel that each window passed on
+};
+
+DOPPIO_REGISTER_LAYER("Pooling", Pooling, .tops = {1, 2}, .backward_reads_bottom = false,
+                      .backward_reads_top = false);
+
+}  // namespace
+}  // namespace doppio
