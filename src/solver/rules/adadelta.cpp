@@ -1,0 +1,27 @@
+#include "doppio.pb.h"
+#include "solver/rules/fused.hpp"
+
+namespace doppio {
+namespace {
+
+/// Steps in the units of the weights, with momentum m as the decay of both averages:
+/// h = m h + (1 - m) g^2; u = g sqrt((a + delta) / (h + delta)); a = m a + (1 - m) u^2; w -= r u.
+/// The paper has no r: base_lr 1. Source: Zeiler, "ADADELTA" (2012); matches Caffe.
+struct AdaDelta {
+  static constexpr int kHistories = 2;
+  explicit AdaDelta(const SolverParameter& p) : momentum(p.momentum()), delta(p.delta()) {}
+
+  HOST_DEVICE float step(float g, float rate, float& h, float& a) const {
+    h = momentum * h + (1 - momentum) * (g * g);
+    const float u = g * std::sqrt((a + delta) / (h + delta));
+    a = momentum * a + (1 - momentum) * (u * u);
+    return rate * u;
+  }
+
+  float momentum, delta;
+};
+
+DOPPIO_REGISTER_UPDATE_RULE("AdaDelta", AdaDelta);
+
+}  // namespace
+}  // namespace doppio

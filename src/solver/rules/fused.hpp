@@ -1,0 +1,70 @@
+#pragma once
+#include "math/kernel.hpp"
+#include "solver/update_rule.hpp"
+
+namespace doppio {
+inline namespace DOPPIO_BUILD {
+
+/// An update rule in one pass over memory.
+///
+/// `Rule` is trivially copyable and constructed from the SolverParameter. It has kHistories and
+/// `step(g, rate, h, a)`, which kernels call: it updates the history h (and a, if kHistories is 2)
+/// of one weight with gradient g and returns what to subtract from the weight. If the rate depends
+/// on the iteration beyond the policy, `corrected_rate(rate, iteration)` says so.
+template <class Rule>
+class Fused final : public UpdateRule {
+ public:
+  explicit Fused(const SolverParameter& p) : rule_(p) {}
+
+  int history_count() const override { return Rule::kHistories; }
+
+  void update(Context& ctx, const UpdateStep& s, Blob& parameter, Tensor& first,
+              Tensor& second) override {
+    const float* grad = parameter.grad.read(ctx);
+    float* weight = parameter.data.update(ctx);
+    float* h = first.update(ctx);
+    float* a = second.update(ctx);
+    float rate = s.rate;
+    if constexpr (requires { rule_.corrected_rate(rate, s.iteration); })
+      rate = rule_.corrected_rate(rate, s.iteration);
+    parallel_for(ctx, parameter.count(),
+                 [=, rule = rule_, clip = s.clip, normalise = s.normalise, l1 = s.l1,
+                  l2 = s.l2] KERNEL(Index i) {
+      const float w = weight[i];
+      const float sign = static_cast<float>(w > 0) - static_cast<float>(w < 0);
+      const float g = grad[i] * clip * normalise + (l2 * w + l1 * sign);
+      weight[i] = w - rule.step(g, rate, h[i], a[i]);
+    });
+  }
+
+  double squared_norm(Context& ctx, std::span<Blob* const> parameters) override {
+    sums_.reshape({static_cast<Index>(parameters.size())});
+    float* sum = sums_.write(ctx);
+    for (Blob* p : parameters) {
+      const float* grad = p->grad.read(ctx);
+      reduce_rows(
+          ctx, 1, p->count(), 0.0,
+          [=] KERNEL(Index, Index i) { return static_cast<double>(grad[i]) * grad[i]; }, Sum{},
+          sum++);
+    }
+    const float* sums = sums_.read_host();
+    double total = 0;
+    for (std::size_t i = 0; i < parameters.size(); ++i) total += sums[i];
+    return total;
+  }
+
+ private:
+  Rule rule_;
+  Tensor sums_;  // of the squares of one parameter's gradients each
+};
+
+}  // namespace DOPPIO_BUILD
+}  // namespace doppio
+
+/// Registers `Rule` as solver type `type` for the device that this file is compiled for.
+#define DOPPIO_REGISTER_UPDATE_RULE(type, Rule)                                                 \
+  [[maybe_unused]] const bool registered_##Rule = ::doppio::UpdateRuleRegistry::instance().add( \
+      type, ::doppio::kDevice,                                                                  \
+      [](const ::doppio::SolverParameter& p) -> std::unique_ptr<::doppio::UpdateRule> {         \
+        return std::make_unique<::doppio::Fused<Rule>>(p);                                      \
+      })

@@ -1,0 +1,87 @@
+#include "solver/lr_policy.hpp"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+#include "solver_text.hpp"
+#include "support/layer_harness.hpp"
+
+namespace doppio {
+namespace {
+
+LearningRatePolicy policy(const std::string& text) {
+  return LearningRatePolicy(solver_param("base_lr: 0.5 " + text));
+}
+
+std::string error_in(const std::string& text) {
+  return error_of([&] { LearningRatePolicy(solver_param(text)); });
+}
+
+TEST(LearningRate, FixedStays) { EXPECT_FLOAT_EQ(policy("lr_policy: 'fixed'").rate(1000), 0.5f); }
+
+TEST(LearningRate, StepDropsEveryStepsize) {
+  const LearningRatePolicy p = policy("lr_policy: 'step' gamma: 0.1 stepsize: 10");
+  EXPECT_FLOAT_EQ(p.rate(9), 0.5f);
+  EXPECT_FLOAT_EQ(p.rate(10), 0.05f);
+  EXPECT_FLOAT_EQ(p.rate(29), 0.005f);
+}
+
+TEST(LearningRate, ExpDropsEveryIteration) {
+  EXPECT_FLOAT_EQ(policy("lr_policy: 'exp' gamma: 0.5").rate(3), 0.0625f);
+}
+
+TEST(LearningRate, InvFollowsAPower) {
+  EXPECT_FLOAT_EQ(policy("lr_policy: 'inv' gamma: 0.5 power: 2").rate(2), 0.125f);
+}
+
+TEST(LearningRate, PolyReachesZeroAndStaysThere) {
+  const LearningRatePolicy p = policy("lr_policy: 'poly' power: 2 max_iter: 4");
+  EXPECT_FLOAT_EQ(p.rate(2), 0.125f);
+  EXPECT_EQ(p.rate(4), 0.0f);
+  EXPECT_EQ(p.rate(5), 0.0f);
+}
+
+TEST(LearningRate, SigmoidRises) {
+  const LearningRatePolicy p = policy("lr_policy: 'sigmoid' gamma: 2 stepsize: 3");
+  EXPECT_FLOAT_EQ(p.rate(3), 0.25f);
+  EXPECT_FLOAT_EQ(p.rate(4), 0.5f / (1 + std::exp(-2.0f)));
+}
+
+TEST(LearningRate, MultistepAdvancesAtMostOneStepPerCall) {
+  LearningRatePolicy p =
+      policy("lr_policy: 'multistep' gamma: 0.5 stepvalue: 2 stepvalue: 2 stepvalue: 5");
+  const float expected[] = {0.5f, 0.5f, 0.25f, 0.125f, 0.125f, 0.0625f, 0.0625f};
+  for (int n = 0; n < 7; ++n) {
+    EXPECT_FLOAT_EQ(p.rate(n), expected[n]) << n;
+    EXPECT_FLOAT_EQ(p.advance(n), expected[n]) << n;
+  }
+  EXPECT_EQ(p.current_step(), 3);
+  p.set_current_step(1);
+  EXPECT_FLOAT_EQ(p.rate(0), 0.25f);
+  EXPECT_NE(error_of([&] {
+              p.set_current_step(4);
+            }).find("has passed 4 stepvalues, but the solver has only 3"),
+            std::string::npos);
+}
+
+TEST(LearningRate, NamesWhatIsWrong) {
+  const std::pair<const char*, const char*> cases[] = {
+      {"", "lr_policy is missing; \"fixed\" keeps"},
+      {"lr_policy: 'stp'", "unknown lr_policy 'stp'; did you mean 'step'"},
+      {"lr_policy: 'exp'", "lr_policy 'exp' needs gamma"},
+      {"lr_policy: 'inv' gamma: -1", "gamma must not be negative, it is -1"},
+      {"lr_policy: 'step' gamma: 0.1",
+       "needs stepsize > 0, the iterations between two steps; it is 0"},
+      {"lr_policy: 'multistep' gamma: 0.1", "'multistep' needs stepvalue"},
+      {"lr_policy: 'multistep' gamma: 0.1 stepvalue: 5 stepvalue: 4",
+       "stepvalue must not decrease"},
+      {"lr_policy: 'poly'", "'poly' needs max_iter > 0"},
+      {"lr_policy: 'fixed' base_lr: inf", "base_lr must be finite"},
+  };
+  for (const auto& [text, message] : cases)
+    EXPECT_NE(error_in(text).find(message), std::string::npos) << text << ": " << error_in(text);
+}
+
+}  // namespace
+}  // namespace doppio

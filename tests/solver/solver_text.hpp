@@ -1,0 +1,18 @@
+#pragma once
+#include <google/protobuf/text_format.h>
+
+#include <string>
+
+#include "doppio.pb.h"
+#include "doppio/error.hpp"
+
+namespace doppio {
+
+/// The SolverParameter written as `text`.
+inline SolverParameter solver_param(const std::string& text) {
+  SolverParameter param;
+  ensure(google::protobuf::TextFormat::ParseFromString(text, &param), "the test's text parses");
+  return param;
+}
+
+}  // namespace doppio
