@@ -8,6 +8,7 @@
 #include <fstream>
 #include <regex>
 #include <set>
+#include <sstream>
 
 #include "net/passes.hpp"
 
@@ -33,8 +34,13 @@ std::vector<std::string> enum_values(const pb::FileDescriptor& schema, const std
   return {names.begin(), names.end()};
 }
 
+struct Complaint {
+  std::string message;
+  std::string word;  // the name or value that is wrong; may be empty
+};
+
 /// protobuf's message in our words, with the nearest names where a name is unknown.
-std::string explain(const std::string& message, const pb::FileDescriptor& schema) {
+Complaint explain(const std::string& message, const pb::FileDescriptor& schema) {
   static const std::regex unknown_field(
       "Message type \"([^\"]+)\" has no field named \"([^\"]+)\".*");
   static const std::regex unknown_enum(
@@ -42,28 +48,34 @@ std::string explain(const std::string& message, const pb::FileDescriptor& schema
   std::smatch m;
   if (std::regex_match(message, m, unknown_field)) {
     const auto* type = schema.pool()->FindMessageTypeByName(m[1]);
-    const std::string short_name = type ? type->name() : m[1].str();
-    return str(short_name, " has no field '", m[2].str(), "'",
-               type ? did_you_mean(m[2].str(), field_names(*type)) : "");
+    return {str(type ? type->name() : m[1].str(), " has no field '", m[2].str(), "'",
+                type ? did_you_mean(m[2].str(), field_names(*type)) : ""),
+            m[2]};
   }
   if (std::regex_match(message, m, unknown_enum)) {
     const std::vector<std::string> values = enum_values(schema, m[2]);
     std::string list;
     for (const std::string& v : values) list += (list.empty() ? "" : ", ") + v;
-    return str("'", m[1].str(), "' is not a value of ", m[2].str(),
-               did_you_mean(m[1].str(), values), "; it takes ", list);
+    return {str("'", m[1].str(), "' is not a value of ", m[2].str(),
+                did_you_mean(m[1].str(), values), "; it takes ", list),
+            m[1]};
   }
-  return message;
+  return {message, {}};
 }
 
 /// Turns protobuf's warnings (which unknown fields are, when they are allowed) and errors into
 /// ours.
 class Collector final : public pb::io::ErrorCollector {
  public:
-  Collector(const std::string& file, const pb::FileDescriptor& schema)
-      : file_(file), schema_(schema) {}
+  Collector(const std::string& text, const std::string& file, const pb::FileDescriptor& schema)
+      : file_(file), schema_(schema) {
+    std::istringstream in(text);
+    for (std::string line; std::getline(in, line);) lines_.push_back(line);
+  }
   void AddError(int line, int column, const std::string& message) override {
-    problems.add(Error(explain(message, schema_), {file_, line + 1, column + 1}));
+    const Complaint complaint = explain(message, schema_);
+    problems.add(
+        Error(complaint.message, {file_, line + 1, start(line, column, complaint.word) + 1}));
   }
   void AddWarning(int line, int column, const std::string& message) override {
     AddError(line, column, message);
@@ -71,8 +83,17 @@ class Collector final : public pb::io::ErrorCollector {
   Problems problems;
 
  private:
+  /// protobuf names the token after the wrong word; this finds the word itself.
+  int start(int line, int column, const std::string& word) const {
+    if (word.empty() || line < 0 || line >= static_cast<int>(lines_.size())) return column;
+    const std::size_t at =
+        lines_[static_cast<std::size_t>(line)].rfind(word, static_cast<std::size_t>(column));
+    return at == std::string::npos ? column : static_cast<int>(at);
+  }
+
   const std::string& file_;
   const pb::FileDescriptor& schema_;
+  std::vector<std::string> lines_;
 };
 
 /// Walks message and parse tree together and notes where each field was written.
@@ -116,7 +137,7 @@ std::string read_text_file(const std::string& file) {
 }
 
 FieldLocations parse_text(const std::string& text, const std::string& file, pb::Message& out) {
-  Collector collector(file, *out.GetDescriptor()->file());
+  Collector collector(text, file, *out.GetDescriptor()->file());
   pb::TextFormat::ParseInfoTree tree;
   pb::TextFormat::Parser parser;
   parser.RecordErrorsTo(&collector);
