@@ -1,0 +1,81 @@
+#include <algorithm>
+#include <cmath>
+
+#include "core/philox.hpp"
+#include "support/layer_harness.hpp"
+
+namespace doppio {
+namespace {
+
+class DropoutTest : public testing::TestWithParam<Device> {};
+INSTANTIATE_TEST_SUITE_P(Devices, DropoutTest, testing::ValuesIn(test_devices()), device_test_name);
+
+std::string dropout(const std::string& ratio) {
+  return "type: 'Dropout' dropout_param { dropout_ratio: " + ratio + " }";
+}
+
+TEST_P(DropoutTest, KeepsWhatTheDrawsOfItsNameAndPassAllow) {
+  LayerHarness h(dropout("0.2"), {{3, 3}}, 1, false, GetParam());
+  h.bottom_data(0, {1, 2, 3, 4, 5, 6, 7, 8, 9});
+  h.ctx().pass = 12;
+  h.forward();
+  h.top_grad(0, std::vector<float>(9, 4));
+  h.ctx().pass = 13;  // backward belongs to the forward pass, whatever has happened since
+  h.backward();
+
+  const Random random{1, stream_of("layer"), 12};  // 1 is the harness's seed
+  std::vector<float> y, dx;
+  for (Index i = 0; i < 9; ++i) {
+    const bool dropped = random.bits(i) < std::ldexp(0.2f, 32);
+    y.push_back(dropped ? 0 : 1.25f * static_cast<float>(i + 1));
+    dx.push_back(dropped ? 0 : 5);
+  }
+  expect_values(h.top(0).data, y);
+  expect_values(h.bottom(0).grad, dx);
+}
+
+TEST_P(DropoutTest, DropsTheShareItIsToldAnewInEachPass) {
+  const std::size_t n = 40000;
+  LayerHarness h(dropout("0.3"), {{Index{n}}}, 1, true, GetParam());
+  h.bottom_data(0, std::vector<float>(n, 1));
+  h.forward();
+  const std::vector<float> first = values(h.top(0).data);
+  EXPECT_NEAR(static_cast<double>(std::count(first.begin(), first.end(), 0.0f)), 0.3 * n, 400);
+  EXPECT_NEAR(*std::max_element(first.begin(), first.end()), 1 / 0.7f, 1e-6);
+
+  h.ctx().pass = 1;
+  h.bottom_data(0, std::vector<float>(n, 1));
+  h.forward();
+  EXPECT_NE(values(h.top(0).data), first);
+}
+
+TEST_P(DropoutTest, PassesEverythingInTest) {
+  for (const bool in_place : {false, true}) {
+    LayerHarness h("phase: TEST " + dropout("0.9"), {{4}}, 1, in_place, GetParam());
+    h.bottom_data(0, {1, -2, 3, 4});
+    h.forward();
+    expect_values(h.top(0).data, {1, -2, 3, 4});
+    h.top_grad(0, {5, 6, 7, 8});
+    h.backward();
+    expect_values(h.bottom(0).grad, {5, 6, 7, 8});
+  }
+}
+
+TEST_P(DropoutTest, RatioZeroKeepsEverything) {
+  LayerHarness h(dropout("0"), {{5}}, 1, false, GetParam());
+  h.bottom_data(0, {1, 2, 3, 4, 5});
+  h.forward();
+  expect_values(h.top(0).data, {1, 2, 3, 4, 5});
+}
+
+TEST(DropoutErrors, RatioOutOfRange) {
+  for (const char* ratio : {"1", "-0.1", "nan"}) {
+    EXPECT_NE(error_of([&] {
+                LayerHarness(dropout(ratio), {{4}});
+              }).find(str("dropout_ratio must be at least 0 and less than 1, not ", ratio)),
+              std::string::npos);
+  }
+}
+
+}  // namespace
+}  // namespace doppio
