@@ -65,4 +65,9 @@ std::string error_of(F action) {
   return {};
 }
 
+/// Expects that the layer refuses these parameters or bottoms with an Error that contains
+/// `message`.
+void expect_refused(const std::string& text, const std::vector<Shape>& bottoms,
+                    const std::string& message, int tops = 1, bool in_place = false);
+
 }  // namespace doppio
