@@ -1,0 +1,19 @@
+#include "doppio.pb.h"
+#include "doppio/registry.hpp"
+#include "layers/elementwise.hpp"
+
+namespace doppio {
+namespace {
+
+/// y = 1 / (1 + exp(-x)). Source: matches Caffe.
+struct Sigmoid {
+  explicit Sigmoid(const LayerParameter&) {}
+  HOST_DEVICE float value(float x) const { return 1 / (1 + std::exp(-x)); }
+  HOST_DEVICE float slope(float, float y) const { return y * (1 - y); }
+};
+
+using SigmoidLayer = Elementwise<Sigmoid>;
+DOPPIO_REGISTER_LAYER("Sigmoid", SigmoidLayer, .in_place = true, .backward_reads_bottom = false);
+
+}  // namespace
+}  // namespace doppio
