@@ -1,0 +1,20 @@
+#include "support/layer_harness.hpp"
+
+namespace doppio {
+namespace {
+
+class SilenceTest : public testing::TestWithParam<Device> {};
+INSTANTIATE_TEST_SUITE_P(Devices, SilenceTest, testing::ValuesIn(test_devices()), device_test_name);
+
+TEST_P(SilenceTest, ZeroesTheGradientsThatAreWanted) {
+  LayerHarness h("type: 'Silence'", {{2}, {3}}, 0, false, GetParam());
+  set_values(h.bottom(0).grad, {1, 2});
+  set_values(h.bottom(1).grad, {3, 4, 5});
+  h.forward();
+  h.backward({false, true});
+  expect_values(h.bottom(0).grad, {1, 2});
+  expect_values(h.bottom(1).grad, {0, 0, 0});
+}
+
+}  // namespace
+}  // namespace doppio
