@@ -1,0 +1,58 @@
+// Reproduces the numbers of folders of cases; see README.md.
+#include <gflags/gflags.h>
+#include <glog/logging.h>
+
+#include <iostream>
+
+#include "isolate.hpp"
+#include "run_case.hpp"
+
+DEFINE_string(cases, "", "folder that holds cases, at any depth");
+DEFINE_string(device, "cpu", "cpu or gpu");
+DEFINE_string(filter, "", "run only the cases whose name contains this");
+DEFINE_bool(verbose, false, "print a line for every case that passes, and the log");
+
+namespace doppio::conformance {
+namespace {
+
+int run() {
+  require(!FLAGS_cases.empty(), "--cases=FOLDER is missing");
+  require(FLAGS_device == "cpu" || FLAGS_device == "gpu", "--device is cpu or gpu, not ",
+          FLAGS_device);
+  const Device device = FLAGS_device == "gpu" ? Device::cuda : Device::cpu;
+  const std::vector<Case> cases = find_cases(FLAGS_cases, FLAGS_filter);
+  require(!cases.empty(), FLAGS_cases, ": no case there matches '", FLAGS_filter, "'");
+
+  int passed = 0, failed = 0, skipped = 0;
+  run_isolated(
+      cases.size(), [&](std::size_t i) { return run_case(cases[i], device); },
+      [&](std::size_t i, const Result& result) {
+    const bool pass = result.outcome == Result::Outcome::passed;
+    const bool skip = result.outcome == Result::Outcome::skipped;
+    ++(pass ? passed : skip ? skipped : failed);
+    if (pass && !FLAGS_verbose) return;
+    std::string line = result.text;  // the message of an error may have several lines
+    for (std::size_t at; (at = line.find('\n')) != std::string::npos;) line[at] = ' ';
+    std::cout << (pass   ? "pass "
+                  : skip ? "SKIP "
+                         : "FAIL ")
+              << cases[i].name << ": " << line << std::endl;
+      });
+  std::cout << passed << " passed, " << failed << " failed, " << skipped << " skipped" << std::endl;
+  return failed == 0 ? 0 : 1;
+}
+
+}  // namespace
+}  // namespace doppio::conformance
+
+int main(int argc, char** argv) {
+  gflags::SetUsageMessage("conformance_test --cases=FOLDER [--device=cpu|gpu] [--filter=TEXT]");
+  gflags::ParseCommandLineFlags(&argc, &argv, true);
+  if (!FLAGS_verbose) FLAGS_minloglevel = google::GLOG_FATAL;
+  try {
+    return doppio::conformance::run();
+  } catch (const std::exception& e) {
+    std::cerr << e.what() << std::endl;
+    return 2;
+  }
+}

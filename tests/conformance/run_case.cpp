@@ -1,0 +1,111 @@
+#include "run_case.hpp"
+
+#include <google/protobuf/io/tokenizer.h>
+#include <google/protobuf/text_format.h>
+#include <unistd.h>
+
+#include <fstream>
+#include <sstream>
+
+#include "doppio/registry.hpp"
+
+namespace doppio::conformance {
+namespace {
+
+namespace fs = std::filesystem;
+
+/// The current folder for the lifetime of this object. For cases that write files or open databases
+/// it is a copy of the case's, next to links to its siblings, because their paths begin with "../".
+class WorkingFolder {
+ public:
+  explicit WorkingFolder(const Case& c) : before_(fs::current_path()) {
+    if (c.kind == Case::Kind::layer) {
+      fs::current_path(c.folder);
+      return;
+    }
+    std::string name = (fs::temp_directory_path() / "conformance_XXXXXX").string();
+    require(mkdtemp(name.data()) != nullptr, name, ": cannot make a temporary folder");
+    copy_ = name;
+    for (const auto& sibling : fs::directory_iterator(c.folder.parent_path())) {
+      const fs::path to = copy_ / sibling.path().filename();
+      const bool database =
+          fs::exists(sibling.path() / "CURRENT") || fs::exists(sibling.path() / "data.mdb");
+      if (sibling.path() == c.folder || database)
+        fs::copy(sibling.path(), to, fs::copy_options::recursive);
+      else
+        fs::create_symlink(sibling.path(), to);
+    }
+    fs::current_path(copy_ / c.folder.filename());
+  }
+  ~WorkingFolder() {
+    std::error_code ignored;
+    fs::current_path(before_, ignored);
+    if (!copy_.empty()) fs::remove_all(copy_, ignored);
+  }
+  WorkingFolder(const WorkingFolder&) = delete;
+  WorkingFolder& operator=(const WorkingFolder&) = delete;
+
+ private:
+  fs::path before_, copy_;
+};
+
+class Silent : public google::protobuf::io::ErrorCollector {
+  void AddError(int, int, const std::string&) override {}
+};
+
+/// The layer types of net.prototxt that cannot run on `device`, for example "'AbsVal' 'Tile'".
+std::string missing_types(Device device) {
+  const NetParameter net = read_net_loosely();
+  std::string missing;
+  for (const LayerParameter& layer : net.layer()) {
+    const std::string quoted = " '" + layer.type() + "'";
+    if (!LayerRegistry::instance().find_or_null(layer.type(), device) &&
+        missing.find(quoted) == std::string::npos)
+      missing += quoted;
+  }
+  return missing;
+}
+
+Result run_here(const Case& c, Device device) {
+  if (device == Device::cuda && list_accelerators().empty())
+    return {Result::Outcome::skipped, "no CUDA device, or a build without CUDA"};
+  const WorkingFolder folder(c);
+  const std::string missing = missing_types(device);
+  if (!missing.empty())
+    return {Result::Outcome::skipped,
+            str("this build has no layer type", missing, " for ", device_name(device))};
+  const auto ctx = device == Device::cpu ? std::make_unique<Context>(1)
+                                         : std::make_unique<Context>(open_accelerator(0), 1);
+  switch (c.kind) {
+    case Case::Kind::data:
+      return run_data_case(c, *ctx);
+    case Case::Kind::solver:
+      return {Result::Outcome::skipped, "this build has no solver"};
+    default:
+      return run_layer_case(c, *ctx);
+  }
+}
+
+}  // namespace
+
+NetParameter read_net_loosely() {
+  std::ostringstream text;
+  text << std::ifstream("net.prototxt").rdbuf();
+  NetParameter net;
+  Silent silent;
+  google::protobuf::TextFormat::Parser parser;
+  parser.RecordErrorsTo(&silent);
+  parser.AllowUnknownField(true);
+  parser.ParseFromString(text.str(), &net);
+  return net;
+}
+
+Result run_case(const Case& c, Device device) {
+  try {
+    return run_here(c, device);
+  } catch (const std::exception& e) {
+    return {Result::Outcome::failed, e.what()};
+  }
+}
+
+}  // namespace doppio::conformance
