@@ -1,0 +1,108 @@
+// Reads the #include lines of the sources and fails where a part of the program depends on one
+// that stands above it: core <- math <- layers <- net <- solver <- tools, with data beside math.
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <fstream>
+#include <map>
+#include <regex>
+#include <set>
+#include <string>
+
+namespace {
+
+namespace fs = std::filesystem;
+
+// What each part may include beside itself and the generated schema. "public:net" and
+// "public:solver" are include/doppio/net.hpp and solver.hpp; every other public header is core's.
+const std::map<std::string, std::set<std::string>> kMayInclude = {
+    {"core", {}},
+    {"data", {"core"}},
+    {"math", {"core"}},
+    {"layers", {"core", "math"}},
+    {"layers/data", {"core", "math", "layers", "data"}},
+    {"net", {"core", "math", "layers", "public:net"}},
+    {"solver", {"core", "math", "layers", "net", "public:net", "public:solver"}},
+    {"cuda", {"core", "math"}},
+    {"tools", {"core", "data", "math", "layers", "net", "solver", "public:net", "public:solver"}},
+    {"public:net", {"core"}},
+    {"public:solver", {"core", "public:net"}},
+};
+
+// Single files that may be included from a part that may not include the rest of theirs.
+const std::set<std::pair<std::string, std::string>> kExceptions = {
+    // .h5 weights and snapshots are the same file format as HDF5Data's, so they share its reader.
+    {"net", "data/hdf5.hpp"},
+    {"solver", "data/hdf5.hpp"},
+    // The CUDA half of parallel_for, seen by nvcc alone.
+    {"math", "cuda/launch.cuh"},
+};
+
+/// The part that a file belongs to, given its path below src/, or as "tools/..." or "doppio/...".
+std::string part_of(const std::string& path) {
+  if (path == "doppio/net.hpp") return "public:net";
+  if (path == "doppio/solver.hpp") return "public:solver";
+  if (path.rfind("doppio/", 0) == 0) return "core";
+  if (path.rfind("layers/data/", 0) == 0) return "layers/data";
+  return path.substr(0, path.find('/'));
+}
+
+/// Why `file` must not include `included`; empty if it may.
+std::string objection(const std::string& file, const std::string& included) {
+  if (included == "doppio.pb.h") return {};
+  const std::string from = part_of(file), to = part_of(included);
+  if (included.find('/') == std::string::npos)
+    return file + " includes \"" + included + "\" without its folder";
+  if (from == to || kExceptions.count({from, included})) return {};
+  const auto rule = kMayInclude.find(from);
+  if (rule == kMayInclude.end()) return file + ": add the part '" + from + "' to this test";
+  return rule->second.count(to) ? "" : file + " (" + from + ") includes " + included;
+}
+
+/// The objections to all quoted includes of the files below `folder`, a line each.
+std::string objections_below(const fs::path& folder, const fs::path& relative_to) {
+  static const std::regex include_line("^\\s*#\\s*include\\s*\"([^\"]+)\".*");
+  std::string text;
+  for (const auto& entry : fs::recursive_directory_iterator(folder)) {
+    const std::string extension = entry.path().extension();
+    if (extension != ".cpp" && extension != ".hpp" && extension != ".cu" && extension != ".cuh")
+      continue;
+    const std::string file = fs::relative(entry.path(), relative_to);
+    std::ifstream in(entry.path());
+    std::smatch match;
+    for (std::string line; std::getline(in, line);)
+      if (std::regex_match(line, match, include_line)) {
+        const std::string problem = objection(file, match[1]);
+        if (!problem.empty()) text += problem + '\n';
+      }
+  }
+  return text;
+}
+
+TEST(Layering, DependenciesPointOneWay) {
+  const fs::path root = DOPPIO_SOURCE_DIR;
+  EXPECT_EQ(objections_below(root / "src", root / "src"), "");
+  EXPECT_EQ(objections_below(root / "include", root / "include"), "");
+  EXPECT_EQ(objections_below(root / "tools", root), "");
+}
+
+TEST(Layering, ObjectsToUpwardEdges) {
+  EXPECT_NE(objection("math/gemm.cpp", "layers/elementwise.hpp"), "");
+  EXPECT_NE(objection("layers/relu.cpp", "doppio/net.hpp"), "");
+  EXPECT_NE(objection("layers/relu.cpp", "data/lmdb.hpp"), "");
+  EXPECT_NE(objection("data/lmdb.cpp", "math/kernel.hpp"), "");
+  EXPECT_NE(objection("net/net.cpp", "data/lmdb.hpp"), "");
+  EXPECT_NE(objection("doppio/layer.hpp", "doppio/net.hpp"), "");
+  EXPECT_NE(objection("layers/data/data.cpp", "net/passes.hpp"), "");
+  EXPECT_NE(objection("math/gemm.cpp", "gemm.hpp"), "");
+  EXPECT_NE(objection("engines/x.cpp", "core/philox.hpp"), "");
+}
+
+TEST(Layering, AllowsDownwardEdges) {
+  EXPECT_EQ(objection("layers/data/data.cpp", "data/lmdb.hpp"), "");
+  EXPECT_EQ(objection("solver/snapshot.cpp", "data/hdf5.hpp"), "");
+  EXPECT_EQ(objection("tools/doppio.cpp", "doppio/solver.hpp"), "");
+  EXPECT_EQ(objection("core/tensor.cpp", "doppio.pb.h"), "");
+}
+
+}  // namespace
