@@ -104,8 +104,9 @@ class Net {
   void share_weights(Net& other);
   /// The filtered net with its weights, as a .caffemodel holds it; with gradients if asked.
   void to_proto(NetParameter& out, bool with_grads = false) const;
-  /// Writes to_proto() so that `file` is always whole: temporary file, sync, rename.
-  void save(const std::string& file, bool with_grads = false) const;
+  /// Writes to_proto(), or HDF5 if the name ends in .h5, so that `file` is always whole: temporary
+  /// file, sync, rename.
+  void save(const std::string& file, bool with_grads = false);
 
   /// Number of forward passes so far: the key of random layers. Saved and restored by snapshots.
   std::uint64_t passes() const { return passes_; }

@@ -12,8 +12,10 @@
 #include <limits>
 
 #include "core/atomic_file.hpp"
+#include "data/hdf5.hpp"
 #include "net/blob_io.hpp"
 #include "net/passes.hpp"
+#include "net/weights_hdf5.hpp"
 
 namespace doppio {
 
@@ -68,6 +70,7 @@ NetParameter read_weights(const std::string& file) {
 }
 
 std::vector<CopiedLayer> Net::copy_weights(const std::string& file) {
+  if (is_hdf5(file)) return copy_weights_hdf5(*this, file);
   using Outcome = CopiedLayer::Outcome;
   const NetParameter stored = read_weights(file);
   std::vector<CopiedLayer> copied;
@@ -140,7 +143,8 @@ void Net::to_proto(NetParameter& out, bool with_grads) const {
   }
 }
 
-void Net::save(const std::string& file, bool with_grads) const {
+void Net::save(const std::string& file, bool with_grads) {
+  if (file.ends_with(".h5")) return save_weights_hdf5(*this, file, with_grads);
   NetParameter net;
   to_proto(net, with_grads);
   write_message(file, net);

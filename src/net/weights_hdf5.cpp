@@ -1,0 +1,83 @@
+#include "net/weights_hdf5.hpp"
+
+#include <algorithm>
+
+#include "core/atomic_file.hpp"
+#include "data/hdf5.hpp"
+
+namespace doppio {
+
+namespace {
+
+using Outcome = CopiedLayer::Outcome;
+
+bool owns(Net& net, const Blob& blob) {
+  return std::any_of(net.parameters().begin(), net.parameters().end(),
+                     [&](const Parameter& p) { return p.blob == &blob; });
+}
+
+std::string dataset(const std::string& group, const std::string& layer, std::size_t j) {
+  return group + "/" + layer + "/" + std::to_string(j);
+}
+
+/// Copies what the file holds for one layer; a parameter without a dataset must be a shared one.
+CopiedLayer copy_layer(Net& net, NetLayer& layer, const Hdf5File& in) {
+  CopiedLayer copied{layer.name, Outcome::fresh, {}};
+  std::string stored, wanted;
+  bool fits = true;
+  for (std::size_t j = 0; j < layer.layer->params.size(); ++j) {
+    const std::string path = dataset("data", layer.name, j);
+    const Blob& param = layer.layer->params[j];
+    const bool there = in.has(path);
+    fits = fits && (there ? in.shape(path) == param.shape() : !owns(net, param));
+    stored += (j ? ", " : "") + (there ? in.shape(path).text() : "nothing");
+    wanted += (j ? ", " : "") + param.shape().text();
+  }
+  copied.detail = wanted;
+  const std::size_t count = in.datasets("data/" + layer.name).size();
+  if (count == 0) return copied;
+  if (!fits || count > layer.layer->params.size())
+    return {layer.name, Outcome::mismatched, "file: " + stored + "; net: " + wanted};
+  for (std::size_t j = 0; j < layer.layer->params.size(); ++j)
+    if (const std::string path = dataset("data", layer.name, j); in.has(path))
+      in.read(path, layer.layer->params[j].data);
+  copied.outcome = Outcome::loaded;
+  return copied;
+}
+
+}  // namespace
+
+std::vector<CopiedLayer> copy_weights_hdf5(Net& net, const std::string& file) {
+  const auto in = open_hdf5(file);
+  std::vector<CopiedLayer> copied;
+  std::vector<std::string> names;
+  for (NetLayer& layer : net.layers()) {
+    names.push_back(layer.name);
+    if (!layer.layer->params.empty()) copied.push_back(copy_layer(net, layer, *in));
+  }
+  for (const std::string& path : in->datasets("data")) {
+    const std::string layer = path.substr(0, path.rfind('/'));
+    if (std::find(names.begin(), names.end(), layer) != names.end()) continue;
+    names.push_back(layer);
+    copied.push_back({layer, Outcome::skipped, in->shape("data/" + path).text()});
+  }
+  return copied;
+}
+
+void save_weights_hdf5(Net& net, const std::string& file, bool with_grads) {
+  write_named_file_atomically(file, [&](const std::string& temporary) {
+    const auto out = create_hdf5(temporary);
+    for (const NetLayer& layer : net.layers()) {
+      out->make_group("data/" + layer.name);
+      for (std::size_t j = 0; j < layer.layer->params.size(); ++j) {
+        const Blob& param = layer.layer->params[j];
+        if (!owns(net, param)) continue;
+        out->write(dataset("data", layer.name, j), param.data);
+        if (with_grads) out->write(dataset("diff", layer.name, j), param.grad);
+      }
+    }
+    out->close();
+  });
+}
+
+}  // namespace doppio

@@ -1,0 +1,242 @@
+#include "doppio/net.hpp"
+
+#include <unistd.h>
+
+#include <filesystem>
+#include <fstream>
+
+#include "data/hdf5.hpp"
+#include "net/memory_plan.hpp"
+#include "net/passes.hpp"
+#include "net/weights_io.hpp"
+#include "support/layer_harness.hpp"
+
+namespace doppio {
+namespace {
+
+NetState train() {
+  NetState s;
+  s.set_phase(TRAIN);
+  return s;
+}
+
+std::unique_ptr<Net> make_net(Context& ctx, const std::string& text) {
+  return std::make_unique<Net>(ctx, parse_prototxt(text, "net.prototxt"), train());
+}
+
+/// A file name in a folder of its own, removed at the end of the test.
+class NetFiles : public testing::Test {
+ protected:
+  NetFiles()
+      : folder_(std::filesystem::temp_directory_path() /
+                ("doppio_net_" + std::to_string(getpid()))) {
+    std::filesystem::create_directories(folder_);
+  }
+  ~NetFiles() override { std::filesystem::remove_all(folder_); }
+  std::string file(const std::string& name) const { return folder_ / name; }
+
+ private:
+  std::filesystem::path folder_;
+};
+
+const std::string kInput =
+    "layer { name: 'in' type: 'Input' top: 'x' input_param { shape { dim: 1 dim: 2 } } }\n";
+
+std::string inner_product(const std::string& name, const std::string& bottom, int outputs,
+                          const std::string& more = "") {
+  return str("layer { name: '", name, "' type: 'InnerProduct' bottom: '", bottom, "' top: '", name,
+             "' ", more, " inner_product_param { num_output: ", outputs,
+             " weight_filler { type: 'constant' value: 1 } } }\n");
+}
+
+TEST(Net, ForwardsBackwardsAndSumsTheLoss) {
+  Context ctx;
+  const auto net = make_net(ctx, kInput + inner_product("ip", "x", 2, "loss_weight: 3"));
+  set_values(net->blob("x").data, {1, 2});
+  EXPECT_FLOAT_EQ(net->forward(), 3 * (3 + 3));
+  net->clear_grads();
+  net->backward();
+  expect_values(net->layer("ip").layer->params[0].grad, {3, 6, 3, 6});
+  net->backward();  // parameter gradients accumulate
+  expect_values(net->layer("ip").layer->params[1].grad, {6, 6});
+  EXPECT_EQ(net->passes(), 1u);
+  EXPECT_EQ(net->loss_weight("ip"), 3);
+}
+
+TEST(Net, SharesParametersByNameAndAddsTheirGradients) {
+  Context ctx;
+  const auto net = make_net(
+      ctx,
+      kInput + inner_product("a", "x", 2, "param { name: 'w' lr_mult: 5 } param { name: 'b' }") +
+          inner_product("b", "a", 2, "param { name: 'w' } param { name: 'b' } loss_weight: 1"));
+  ASSERT_EQ(net->parameters().size(), 2u);
+  EXPECT_EQ(net->parameters()[0].lr_mult, 5);
+  set_values(net->blob("x").data, {1, 2});
+  net->forward();
+  net->backward();
+  // b: dw = dy a^T with a = (3, 3); a: da = (2, 2), dw = da x^T.
+  expect_values(net->parameters()[0].blob->grad, {3 + 2, 3 + 4, 3 + 2, 3 + 4});
+  expect_values(net->layer("b").layer->params[0].grad, {5, 7, 5, 7});
+}
+
+TEST(Net, SharingErrorsNameTheLine) {
+  Context ctx;
+  const std::string owner = kInput + inner_product("a", "x", 2, "param { name: 'w' lr_mult: 1 }");
+  EXPECT_NE(error_of([&] {
+              make_net(ctx, owner + inner_product("b", "a", 3, "param { name: 'w' }"));
+            }).find("cannot share parameter 'w': it is 3 x 2 here and 2 x 2 in layer 'a'"),
+            std::string::npos);
+  const std::string clash = error_of(
+      [&] { make_net(ctx, owner + inner_product("b", "a", 2, "param { name: 'w' lr_mult: 2 }")); });
+  EXPECT_NE(clash.find("has lr_mult 2 here and 1 where it was first named"), std::string::npos);
+  EXPECT_TRUE(clash.starts_with("net.prototxt:3:")) << clash;
+  EXPECT_NE(error_of([&] {
+              make_net(ctx, kInput + inner_product("a", "x", 2, "param { } param { } param { }"));
+            }).find("has 2 parameters, but `param` is given 3 times"),
+            std::string::npos);
+}
+
+TEST(Net, ShapeErrorsNameLayerLineAndBottoms) {
+  Context ctx;
+  const std::string message = error_of([&] {
+    make_net(ctx,
+             "layer { name: 'in' type: 'Input' top: 'x' input_param { shape { dim: 1 dim: 2 dim: 3 "
+             "dim: 3 } } }\n"
+             "layer { name: 'c' type: 'Convolution' bottom: 'x' top: 'c'\n"
+             "  convolution_param { num_output: 1\n kernel_size: 5 } }");
+  });
+  EXPECT_TRUE(message.starts_with("net.prototxt:4:2: error: layer 'c' (Convolution): ")) << message;
+  EXPECT_NE(message.find("\n    bottom 'x': 1 x 2 x 3 x 3"), std::string::npos) << message;
+}
+
+TEST(Net, ParametersWithoutLearningRateGetNoGradient) {
+  Context ctx;
+  const auto net = make_net(
+      ctx, kInput + inner_product("a", "x", 2, "param { lr_mult: 0 } param { lr_mult: 0 }") +
+               inner_product("b", "a", 2, "loss_weight: 1"));
+  EXPECT_FALSE(net->layer("a").needs_backward);
+  EXPECT_FALSE(net->layer("a").layer->params[0].needs_grad);
+  EXPECT_EQ(net->parameters().size(), 4u);  // a solver's history counts them all
+}
+
+TEST_F(NetFiles, WeightsSurviveBothFormats) {
+  Context ctx;
+  const std::string text = kInput + inner_product("a", "x", 2);
+  for (const std::string name : {"w.caffemodel", "w.caffemodel.h5"}) {
+    if (name.ends_with(".h5") && !built_with_hdf5()) continue;
+    const auto out = make_net(ctx, text), in = make_net(ctx, text);
+    set_values(out->layer("a").layer->params[0].data, {1, -2, 3, 4.5f});
+    out->save(file(name));
+    const auto copied = in->copy_weights(file(name));
+    ASSERT_EQ(copied.size(), 1u) << name;
+    EXPECT_EQ(copied[0].outcome, CopiedLayer::Outcome::loaded);
+    expect_values(in->layer("a").layer->params[0].data, {1, -2, 3, 4.5f}, 0);
+  }
+}
+
+TEST_F(NetFiles, CopyingTellsLoadedFreshSkippedAndMismatched) {
+  Context ctx;
+  const auto source =
+      make_net(ctx, kInput + inner_product("same", "x", 2) + inner_product("other", "same", 2) +
+                        inner_product("gone", "other", 2));
+  source->save(file("w.caffemodel"));
+  const auto net =
+      make_net(ctx, kInput + inner_product("same", "x", 2) + inner_product("other", "same", 3) +
+                        inner_product("new", "other", 2));
+  const auto copied = net->copy_weights(file("w.caffemodel"));
+  std::string outcomes;
+  for (const CopiedLayer& c : copied)
+    outcomes += str(c.name, ":", static_cast<int>(c.outcome), " ");
+  EXPECT_EQ(outcomes, "same:0 other:3 gone:2 new:1 ");
+  EXPECT_EQ(error_of([&] { require_no_mismatch(copied, "w"); }),
+            "w: weights do not fit the net; to train such a layer anew, give it another name in "
+            "the prototxt, otherwise "
+            "make the shapes equal\n    layer 'other': file: 2 x 2, 2; net: 3 x 2, 3");
+}
+
+TEST_F(NetFiles, OldShapesFitAndLyingSizesDoNot) {
+  Context ctx;
+  const auto net = make_net(ctx, kInput + inner_product("a", "x", 2));
+  NetParameter stored;
+  LayerParameter& layer = *stored.add_layer();
+  layer.set_name("a");
+  for (const int n : {2, 1}) {  // weights 1x1x2x2, bias 1x1x1x2
+    BlobProto& b = *layer.add_blobs();
+    b.set_num(1);
+    b.set_channels(1);
+    b.set_height(n);
+    b.set_width(2);
+    for (int i = 0; i < 2 * n; ++i) b.add_data(static_cast<float>(i));
+  }
+  write_message(file("old"), stored);
+  EXPECT_EQ(net->copy_weights(file("old"))[0].outcome, CopiedLayer::Outcome::loaded);
+  expect_values(net->layer("a").layer->params[0].data, {0, 1, 2, 3});
+  layer.mutable_blobs(0)->add_data(9);
+  write_message(file("lie"), stored);
+  EXPECT_NE(error_of([&] {
+              net->copy_weights(file("lie"));
+            }).find("layer 'a', blob 0 holds 5 values where 4 are needed (2 x 2)"),
+            std::string::npos);
+}
+
+TEST_F(NetFiles, ATruncatedModelIsNamed) {
+  Context ctx;
+  const auto net = make_net(ctx, kInput + inner_product("a", "x", 2));
+  net->save(file("w.caffemodel"));
+  std::filesystem::resize_file(file("w.caffemodel"),
+                               std::filesystem::file_size(file("w.caffemodel")) - 3);
+  EXPECT_NE(error_of([&] {
+              net->copy_weights(file("w.caffemodel"));
+            }).find("w.caffemodel: not a .caffemodel, or cut short"),
+            std::string::npos);
+  EXPECT_NE(error_of([&] { net->copy_weights(file("none")); }).find("No such file"),
+            std::string::npos);
+}
+
+TEST(Net, BlobsInThePrototxtReplaceFillers) {
+  Context ctx;
+  const auto with = [&](const std::string& blobs) {
+    return make_net(ctx, kInput + inner_product("a", "x", 1, blobs));
+  };
+  const auto net =
+      with("blobs { shape { dim: 1 dim: 2 } data: [7, 8] } blobs { shape { dim: 1 } data: 9 }");
+  expect_values(net->layer("a").layer->params[0].data, {7, 8});
+  EXPECT_NE(error_of([&] {
+              with("blobs { shape { dim: 1 dim: 2 } data: [7, 8] }");
+            }).find("its blobs (1 x 2) do not fit its parameters (1 x 2, 1)"),
+            std::string::npos);
+}
+
+TEST(Net, WrongNamesGetTheNearest) {
+  Context ctx;
+  const auto net = make_net(ctx, kInput + inner_product("conv1", "x", 1));
+  EXPECT_NE(
+      error_of([&] { net->blob("conv2"); }).find("has no blob 'conv2'; did you mean 'conv1'?"),
+      std::string::npos);
+  EXPECT_NE(error_of([&] { net->layer("con1"); }).find("did you mean 'conv1'?"), std::string::npos);
+}
+
+TEST(Net, NoLayerLeftIsAnError) {
+  Context ctx;
+  EXPECT_EQ(
+      error_of([&] { make_net(ctx, "layer { name: 'a' type: 'ReLU' include { phase: TEST } }"); }),
+      "net.prototxt: no layer is left for phase TRAIN");
+}
+
+TEST(MemoryPlan, CountsBytesWithoutAllocating) {
+  Context ctx;
+  ctx.dry_run = true;
+  const auto net = make_net(ctx, kInput + inner_product("a", "x", 3) +
+                                     "layer { name: 'r' type: 'ReLU' bottom: 'a' top: 'a' }" +
+                                     inner_product("b", "a", 2, "loss_weight: 1"));
+  const MemoryPlan plan = plan_memory(*net);
+  EXPECT_EQ(plan.total.activations, 4 * (2 + 3 + 2));
+  EXPECT_EQ(plan.total.parameters, 4 * (6 + 3 + 6 + 2));
+  EXPECT_EQ(plan.total.parameter_gradients, plan.total.parameters);
+  EXPECT_EQ(plan.total.gradients, 4 * 3);  // of a; nothing below it learns
+  for (const NetLayer& l : net->layers())
+    for (const Blob* top : l.tops) EXPECT_FALSE(top->data.allocated()) << l.name;
+}
+
+}  // namespace
+}  // namespace doppio
