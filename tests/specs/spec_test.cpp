@@ -3,6 +3,7 @@
 #include <cmath>
 #include <limits>
 
+#include "doppio/net.hpp"
 #include "spec_file.hpp"
 #include "spec_run.hpp"
 
@@ -213,6 +214,56 @@ TEST_P(SpecTest, ReshapedLayerMatchesAFreshOne) {
   resized.grow(1);
   SCOPED_TRACE("after shrinking");
   expect_close(resized.run(small_in), small.run(small_in), 0);
+}
+
+/// The spec as a net: an Input layer with the bottoms "b0", "b1", ..., and the layer with the tops
+/// "t0", "t1", ...
+NetParameter net_of(const Spec& spec) {
+  NetParameter net;
+  LayerParameter& input = *net.add_layer();
+  input.set_name("input");
+  input.set_type("Input");
+  LayerParameter& layer = *net.add_layer();
+  layer = spec.layer();
+  layer.set_name("layer");
+  for (int b = 0; b < spec.bottom_size(); ++b) {
+    input.add_top(str("b", b));
+    layer.add_bottom(str("b", b));
+    *input.mutable_input_param()->add_shape()->mutable_dim() = spec.bottom(b).dim();
+  }
+  for (int t = 0; t < spec.tops(); ++t) layer.add_top(str("t", t));
+  return net;
+}
+
+Vectors forward(Net& net, const Inputs& in, int tops) {
+  for (std::size_t b = 0; b < in.bottoms.size(); ++b)
+    set_values(net.blob(str("b", b)).data, in.bottoms[b]);
+  net.forward();
+  Vectors out;
+  for (int t = 0; t < tops; ++t) out.push_back(values(net.blob(str("t", t)).data));
+  return out;
+}
+
+TEST_P(SpecTest, ParamsSurviveANetsMessage) {
+  SpecRun run(spec(), arrangement());
+  const Inputs in = run.draw();
+  if (in.params.empty()) return;
+  NetState state;
+  state.set_phase(spec().layer().has_phase() ? spec().layer().phase() : TRAIN);
+  Context& ctx = run.harness().ctx();
+  Net written(ctx, net_of(spec()), state);
+  for (std::size_t p = 0; p < in.params.size(); ++p)
+    set_values(written.layer("layer").layer->params[p].data, in.params[p]);
+  NetParameter message;
+  written.to_proto(message);
+  NetParameter read;
+  ASSERT_TRUE(read.ParseFromString(message.SerializeAsString()));
+  Net copy(ctx, read, state);
+  const std::vector<Blob>& params = copy.layer("layer").layer->params;
+  ASSERT_EQ(params.size(), in.params.size());
+  for (std::size_t p = 0; p < in.params.size(); ++p)
+    EXPECT_EQ(values(params[p].data), in.params[p]);
+  expect_close(forward(copy, in, spec().tops()), forward(written, in, spec().tops()), 0, "top");
 }
 
 TEST_P(SpecTest, TwoRunsAreIdentical) {
