@@ -1,0 +1,42 @@
+#!/usr/bin/env bash
+# From a fresh Debian machine to a trained net: installs what is missing, builds Doppio, trains AlexNet's blocks on the
+# 70,000 images of Fashion-MNIST, tests the result and classifies one picture. Run it again at any time.
+set -euo pipefail
+cd "$(dirname "$0")"
+
+start=$SECONDS
+step() { printf '\n== %s (%d s) ==\n' "$1" $((SECONDS - start)); }
+
+step "1/6 Installing packages"
+cmake/install_packages.sh dataset-fashion-mnist
+
+step "2/6 Building into build/"
+cmake --preset release >build.log 2>&1 || { cat build.log; exit 1; }
+cmake --build build
+export PATH="$PWD/build/bin:$PATH"
+
+step "3/6 Converting 70,000 images to LMDB"
+data/fashion_mnist/get.sh
+
+step "4/6 Training (about 4 minutes on 2 cores)"
+doppio train --solver=models/fashion_alexnet/solver.prototxt
+weights=$(ls -t models/fashion_alexnet/fashion_alexnet_iter_*.caffemodel | head -n 1)
+
+step "5/6 Testing on the 10,000 test images"
+doppio test --model=models/fashion_alexnet/train_val.prototxt --weights="$weights" --iterations=100
+
+step "6/6 Classifying data/fashion_mnist/examples/ankle_boot.png"
+doppio classify --model=models/fashion_alexnet/deploy.prototxt --weights="$weights" \
+  --labels=data/fashion_mnist/labels.txt --mean_value=72.94 --scale=0.00390625 --resize=28 \
+  data/fashion_mnist/examples/ankle_boot.png
+
+step "Done"
+cat <<EOF
+What to try next, with build/bin on your PATH (export PATH="$PWD/build/bin:\$PATH"):
+  doppio classify ... data/fashion_mnist/examples/*.png    the other example pictures
+  doppio plan --solver=models/alexnet/solver.prototxt      the memory that AlexNet on ImageNet needs
+  doppio time --model=models/alexnet/deploy.prototxt       how fast this machine runs it, layer by layer
+  data/cifar10/get.sh -h                                   another data set for models/cifar10_quick
+  tool train --solver=models/alexnet/solver.prototxt       the main job (data/ilsvrc12/get.sh -h makes its data)
+Documentation: README.md, models/*/README.md, docs/.
+EOF
