@@ -1,0 +1,55 @@
+#pragma once
+#include <limits>
+
+#include "doppio/tensor.hpp"
+#include "math/kernel.hpp"
+
+namespace doppio {
+inline namespace DOPPIO_BUILD {
+
+/// A blob seen around the axis that holds its classes: outer x classes x inner values.
+struct ClassAxis {
+  Index outer = 0, classes = 0, inner = 0;
+
+  ClassAxis() = default;
+  ClassAxis(const Shape& shape, Index axis) {
+    axis = shape.canonical(axis);
+    outer = shape.count_before(axis);
+    classes = shape[axis];
+    inner = shape.count_from(axis + 1);
+  }
+
+  /// How many distributions over the classes there are.
+  HOST_DEVICE Index items() const { return outer * inner; }
+  /// Where the value of `item` for class 0 lies; the other classes follow in steps of `inner`.
+  HOST_DEVICE Index begin(Index item) const {
+    return item / inner * classes * inner + item % inner;
+  }
+};
+
+/// y = exp(x) / sum over classes of exp(x), after subtracting the largest x; x and y may be the
+/// same memory. `scratch` holds one number per item.
+inline void softmax(Context& ctx, const ClassAxis& axis, const float* x, float* y,
+                    Tensor& scratch) {
+  scratch.reshape({axis.items()});
+  float* per_item = scratch.write(ctx);
+  reduce_rows(
+      ctx, axis.items(), axis.classes, -std::numeric_limits<double>::infinity(),
+      [=, a = axis] KERNEL(Index item, Index c) { return x[a.begin(item) + c * a.inner]; }, Max{},
+      per_item);
+  const Index extent[3] = {axis.outer, axis.classes, axis.inner};
+  parallel_for(ctx, extent, [=, a = axis] KERNEL(Index o, Index c, Index i) {
+    const Index at = (o * a.classes + c) * a.inner + i;
+    y[at] = std::exp(x[at] - per_item[o * a.inner + i]);
+  });
+  reduce_rows(
+      ctx, axis.items(), axis.classes, 0,
+      [=, a = axis] KERNEL(Index item, Index c) { return y[a.begin(item) + c * a.inner]; }, Sum{},
+      per_item);
+  parallel_for(ctx, extent, [=, a = axis] KERNEL(Index o, Index c, Index i) {
+    y[(o * a.classes + c) * a.inner + i] /= per_item[o * a.inner + i];
+  });
+}
+
+}  // namespace DOPPIO_BUILD
+}  // namespace doppio
