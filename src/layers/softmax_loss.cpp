@@ -1,0 +1,114 @@
+#include <algorithm>
+#include <cfloat>
+
+#include "doppio.pb.h"
+#include "doppio/registry.hpp"
+#include "layers/labels.hpp"
+
+namespace doppio {
+namespace {
+
+/// What the forward pass counts over all items, in one reduction.
+enum Count { kLoss, kCounted, kBad, kCounts };
+
+void count(Context& ctx, const ClassAxis& axis, const Labels& labels, const float* p, float* out) {
+  reduce_rows(
+      ctx, kCounts, axis.items(), 0,
+      [=, a = axis, l = labels] KERNEL(Index what, Index item) -> double {
+        const Index label = l[item];
+        if (what == kBad) return label == Labels::kOutOfRange;
+        if (label < 0) return 0;
+        if (what == kCounted) return 1;
+        const float likelihood = p[a.begin(item) + label * a.inner];
+        return -std::log(likelihood > FLT_MIN ? likelihood : FLT_MIN);
+      },
+      Sum{}, out);
+}
+
+/// Softmax, and the mean of -log(the label's probability): how surprised the net is by the labels.
+///
+/// Bottoms: scores (any shape, classes along softmax_param.axis, default 1) and labels, one per
+/// item, whole numbers from 0 to classes - 1. Tops: the loss (a scalar); if there is a second one,
+/// the probabilities. The sum is divided by the number of items whose label is not
+/// loss_param.ignore_label (normalization VALID, the default), of all items (FULL), by the batch
+/// size (BATCH_SIZE) or by 1 (NONE), and at least by 1.
+///
+/// Throws: Error if there is not one label per item; in each forward pass, if a label is out of
+/// range. Source: matches Caffe, which does not check labels.
+class SoftmaxWithLoss final : public Layer {
+ public:
+  explicit SoftmaxWithLoss(const LayerParameter& layer)
+      : axis_param_(layer.softmax_param().axis()),
+        has_ignored_(layer.loss_param().has_ignore_label()),
+        ignored_(static_cast<float>(layer.loss_param().ignore_label())),
+        normalization_(layer.loss_param().normalization()) {
+    const LossParameter& loss = layer.loss_param();
+    if (!loss.has_normalization() && loss.has_normalize())
+      normalization_ = loss.normalize() ? LossParameter::VALID : LossParameter::BATCH_SIZE;
+  }
+
+  void reshape(Context&, Bottoms bottom, Tops top) override {
+    axis_ = ClassAxis(bottom[0]->shape(), axis_param_);
+    require_label_count(axis_, bottom[0]->shape(), bottom[1]->shape());
+    top[0]->reshape({});
+    if (top.size() > 1) top[1]->reshape(bottom[0]->shape());
+    probabilities_.reshape(bottom[0]->shape());
+  }
+
+  void forward(Context& ctx, Bottoms bottom, Tops top) override {
+    Tensor& p = top.size() > 1 ? top[1]->data : probabilities_;
+    softmax(ctx, axis_, bottom[0]->data.read(ctx), p.write(ctx), scratch_);
+    counts_.reshape({kCounts});
+    count(ctx, axis_, labels(bottom[1]->data.read(ctx)), p.read(ctx), counts_.write(ctx));
+    const float* counts = counts_.read_host();
+    if (counts[kBad] > 0) report_label_out_of_range(axis_, labels(bottom[1]->data.read_host()));
+    normalizer_ = std::max(1.0f, divisor(counts[kCounted]));
+    *top[0]->data.write_host() = counts[kLoss] / normalizer_;
+  }
+
+  /// dx = (p - 1 at the label) * dloss / normalizer; 0 for an ignored item.
+  void backward(Context& ctx, Tops top, std::span<const bool> wanted, Bottoms bottom) override {
+    if (!wanted[0]) return;
+    const float weight = *top[0]->grad.read_host() / normalizer_;
+    const float* p = (top.size() > 1 ? top[1]->data : probabilities_).read(ctx);
+    float* dx = bottom[0]->grad.write(ctx);
+    parallel_for(
+        ctx, {axis_.outer, axis_.classes, axis_.inner},
+        [=, a = axis_, l = labels(bottom[1]->data.read(ctx))] KERNEL(Index o, Index c, Index i) {
+      const Index at = (o * a.classes + c) * a.inner + i, label = l[o * a.inner + i];
+      dx[at] = label < 0 ? 0 : (p[at] - (c == label ? 1 : 0)) * weight;
+        });
+  }
+
+ private:
+  Labels labels(const float* values) const {
+    return {values, axis_.classes, has_ignored_, ignored_};
+  }
+
+  float divisor(float counted) const {
+    switch (normalization_) {
+      case LossParameter::FULL:
+        return static_cast<float>(axis_.items());
+      case LossParameter::BATCH_SIZE:
+        return static_cast<float>(axis_.outer);
+      case LossParameter::NONE:
+        return 1;
+      default:
+        return counted;
+    }
+  }
+
+  Index axis_param_;
+  bool has_ignored_;
+  float ignored_;
+  LossParameter::NormalizationMode normalization_;
+  ClassAxis axis_;
+  float normalizer_ = 1;  // of the last forward pass
+  Tensor probabilities_, scratch_, counts_;
+};
+
+DOPPIO_REGISTER_LAYER("SoftmaxWithLoss", SoftmaxWithLoss, .bottoms = exactly(2), .tops = {1, 2},
+                      .is_loss = true, .no_grad_bottoms = 0b10);
+
+}  // namespace
+}  // namespace doppio
