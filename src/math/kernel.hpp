@@ -40,7 +40,8 @@ void parallel_for(Context& ctx, const Index (&extent)[3], F f) {
   cuda::launch(ctx, extent[0], extent[1], extent[2], f);
 }
 
-/// out[r] = combine(... combine(init, f(r, 0)) ..., f(r, cols-1)) in double, for every row.
+/// out[r] = init combined with f(r, 0) .. f(r, cols-1) in double, for every row; `init` is
+/// combine's neutral value.
 template <class F, class Combine>
 void reduce_rows(Context& ctx, Index rows, Index cols, double init, F f, Combine combine,
                  float* out) {
@@ -71,7 +72,24 @@ void parallel_for(Context&, const Index (&extent)[3], F f) {
       for (Index c = 0; c < C; ++c) f(a, b, c);
 }
 
-/// out[r] = combine(... combine(init, f(r, 0)) ..., f(r, cols-1)) in double, for every row.
+/// combine of init and f(r, begin) .. f(r, end-1), in eight interleaved chains: one chain would
+/// wait for each addition, and the compiler may not reorder it.
+template <class F, class Combine>
+double reduce_range(Index r, Index begin, Index end, double init, F f, Combine combine) {
+  constexpr Index kLanes = 8;
+  double lane[kLanes];
+  for (double& value : lane) value = init;
+  Index c = begin;
+  for (; c + kLanes <= end; c += kLanes)
+    for (Index k = 0; k < kLanes; ++k) lane[k] = combine(lane[k], f(r, c + k));
+  for (Index k = 0; c < end; ++k, ++c) lane[k] = combine(lane[k], f(r, c));
+  double result = init;
+  for (const double value : lane) result = combine(result, value);
+  return result;
+}
+
+/// out[r] = init combined with f(r, 0) .. f(r, cols-1) in double, for every row; `init` is
+/// combine's neutral value.
 ///
 /// Long rows are cut into pieces of fixed length, so the result does not depend on the number of
 /// threads.
@@ -82,23 +100,17 @@ void reduce_rows(Context&, Index rows, Index cols, double init, F f, Combine com
     const Index pieces = (cols + kPiece - 1) / kPiece;
     std::unique_ptr<double[]> partial(new double[static_cast<std::size_t>(pieces)]);
 #pragma omp parallel for schedule(static)
-    for (Index p = 0; p < pieces; ++p) {
-      double sum = init;
-      for (Index c = p * kPiece; c < std::min(cols, (p + 1) * kPiece); ++c)
-        sum = combine(sum, f(0, c));
-      partial[static_cast<std::size_t>(p)] = sum;
-    }
+    for (Index p = 0; p < pieces; ++p)
+      partial[static_cast<std::size_t>(p)] =
+          reduce_range(0, p * kPiece, std::min(cols, (p + 1) * kPiece), init, f, combine);
     double sum = init;
     for (Index p = 0; p < pieces; ++p) sum = combine(sum, partial[static_cast<std::size_t>(p)]);
     out[0] = static_cast<float>(sum);
     return;
   }
 #pragma omp parallel for schedule(static) if (rows * cols > kSerialBelow)
-  for (Index r = 0; r < rows; ++r) {
-    double sum = init;
-    for (Index c = 0; c < cols; ++c) sum = combine(sum, f(r, c));
-    out[r] = static_cast<float>(sum);
-  }
+  for (Index r = 0; r < rows; ++r)
+    out[r] = static_cast<float>(reduce_range(r, 0, cols, init, f, combine));
 }
 
 #endif
