@@ -9,6 +9,9 @@ inline namespace DOPPIO_BUILD {
 
 std::span<const ConvolutionEngineEntry> convolution_engines() {
   static const ConvolutionEngineEntry engines[] = {
+#ifndef __CUDACC__
+      {"onednn", why_not_onednn_convolution, make_onednn_convolution},
+#endif
       {"gemm", [](const ConvolutionGeometry&) { return std::string(); }, make_gemm_convolution},
   };
   return engines;

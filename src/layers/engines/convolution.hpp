@@ -32,6 +32,10 @@ struct ConvolutionEngineEntry {
   std::unique_ptr<ConvolutionEngine> (*make)(const ConvolutionGeometry&);
 };
 
+/// oneDNN's direct convolutions in the layout that it likes best; CPU only.
+std::string why_not_onednn_convolution(const ConvolutionGeometry& geometry);
+std::unique_ptr<ConvolutionEngine> make_onednn_convolution(const ConvolutionGeometry& geometry);
+
 inline namespace DOPPIO_BUILD {
 
 /// The engines of this device, fastest first; the last one, "gemm", can do everything and defines

@@ -1,0 +1,210 @@
+#include <omp.h>
+
+#include <algorithm>
+#include <string_view>
+
+#include "layers/engines/convolution.hpp"
+#include "layers/engines/onednn.hpp"
+
+namespace doppio {
+
+namespace {
+
+using onednn::Dims;
+using onednn::Operand;
+
+/// Reordered images are used at once: a few of them at a time stay in the cache.
+constexpr Index kPieceBytes = Index{8} << 20;
+
+/// How many images to convolve at a time: a divisor of the batch, or all.
+Index images_at_a_time(const ConvolutionGeometry& g) {
+  const Index bytes = static_cast<Index>(sizeof(float)) *
+                      (g.channels * g.windows.in_count() + g.num_output * g.windows.out_count());
+  const Index most = std::max<Index>(kPieceBytes / bytes, omp_get_max_threads());
+  for (Index n = std::min(most, g.batch); n > most / 4; --n)
+    if (g.batch % n == 0) return n;
+  return g.batch;
+}
+
+/// Sizes of all operands, for `images` at a time.
+struct Sizes {
+  Sizes(const ConvolutionGeometry& g, Index images)
+      : x{images, g.channels}, weight{g.num_output, g.channels}, y{images, g.num_output} {
+    if (g.group > 1) weight = {g.group, g.num_output / g.group, g.channels / g.group};
+    if (g.bias) bias = {g.num_output};
+    for (Index i = 0; i < g.windows.axes; ++i) {
+      const WindowAxis& a = g.windows.axis[i];
+      x.push_back(a.in);
+      weight.push_back(a.kernel);
+      y.push_back(a.out);
+    }
+  }
+  Dims x, weight, bias, y;
+};
+
+/// The primitives that oneDNN chose.
+struct Choice {
+  Choice(const dnnl::engine& engine, const ConvolutionGeometry& g, Index images)
+      : Choice(engine, description(g, images)) {}
+  Choice(const dnnl::engine& engine, const onednn::Convolution& c)
+      : forward(onednn::forward(engine, c)),
+        backward_data(onednn::backward_data(engine, c, forward)),
+        backward_weights(onednn::backward_weights(engine, c, forward)) {}
+
+  static onednn::Convolution description(const ConvolutionGeometry& g, Index images) {
+    const Sizes sizes(g, images);
+    onednn::Convolution c;
+    c.src = onednn::any_layout(sizes.x);
+    c.weights = onednn::any_layout(sizes.weight);
+    if (g.bias) c.bias = onednn::any_layout(sizes.bias);
+    c.dst = onednn::any_layout(sizes.y);
+    for (Index i = 0; i < g.windows.axes; ++i) {
+      const WindowAxis& a = g.windows.axis[i];
+      c.strides.push_back(a.stride);
+      c.dilates.push_back(a.dilation - 1);
+      c.pads.push_back(a.pad);
+    }
+    return c;
+  }
+
+  onednn::Forward::primitive_desc forward;
+  onednn::BackwardData::primitive_desc backward_data;
+  onednn::BackwardWeights::primitive_desc backward_weights;
+};
+
+class OnednnConvolution final : public ConvolutionEngine {
+ public:
+  explicit OnednnConvolution(const ConvolutionGeometry& g)
+      : g_(g),
+        images_(images_at_a_time(g)),
+        x_piece_(images_ * g.channels * g.windows.in_count()),
+        y_piece_(images_ * g.num_output * g.windows.out_count()) {
+    const Sizes sizes(g, images_);
+    const Choice choice(engine_, g, images_);
+    forward_.primitive = onednn::Forward(choice.forward);
+    forward_.x = operand(sizes.x, choice.forward.src_desc(), forward_);
+    forward_.weight = operand(sizes.weight, choice.forward.weights_desc(), forward_);
+    forward_.y = operand(sizes.y, choice.forward.dst_desc(), forward_);
+
+    data_.primitive = onednn::BackwardData(choice.backward_data);
+    data_.x = operand(sizes.x, choice.backward_data.diff_src_desc(), data_);
+    data_.weight = operand(sizes.weight, choice.backward_data.weights_desc(), data_);
+    data_.y = operand(sizes.y, choice.backward_data.diff_dst_desc(), data_);
+
+    params_.primitive = onednn::BackwardWeights(choice.backward_weights);
+    params_.x = operand(sizes.x, choice.backward_weights.src_desc(), params_);
+    params_.weight = Operand(engine_, sizes.weight, choice.backward_weights.diff_weights_desc(),
+                             params_.scratch, true);
+    params_.y = operand(sizes.y, choice.backward_weights.diff_dst_desc(), params_);
+    if (g.bias)
+      params_.bias = Operand(engine_, sizes.bias, choice.backward_weights.diff_bias_desc(),
+                             params_.scratch, true);
+  }
+
+  void forward(Context& ctx, const Tensor& x_, const Tensor& weight_, const Tensor* bias_,
+               Tensor& y_) override {
+    const float* x = x_.read(ctx);
+    float* y = y_.write(ctx);
+    float* scratch = ctx.workspace(forward_.scratch);
+    dnnl::memory weight = forward_.weight.load(stream_, weight_.read(ctx), scratch);
+    std::unordered_map<int, dnnl::memory> arguments = {{DNNL_ARG_WEIGHTS, weight}};
+    if (bias_)
+      arguments[DNNL_ARG_BIAS] = dnnl::memory(onednn::row_major({g_.num_output}), engine_,
+                                              const_cast<float*>(bias_->read(ctx)));
+    for (Index n = 0; n < g_.batch; n += images_, x += x_piece_, y += y_piece_) {
+      dnnl::memory result = forward_.y.result(y, scratch);
+      arguments[DNNL_ARG_SRC] = forward_.x.load(stream_, x, scratch);
+      arguments[DNNL_ARG_DST] = result;
+      forward_.primitive.execute(stream_, arguments);
+      forward_.y.store(stream_, result, y);
+    }
+    stream_.wait();
+  }
+
+  void backward_data(Context& ctx, const Tensor& dy_, const Tensor& weight_, Tensor& dx_) override {
+    const float* dy = dy_.read(ctx);
+    float* dx = dx_.write(ctx);
+    float* scratch = ctx.workspace(data_.scratch);
+    dnnl::memory weight = data_.weight.load(stream_, weight_.read(ctx), scratch);
+    for (Index n = 0; n < g_.batch; n += images_, dx += x_piece_, dy += y_piece_) {
+      dnnl::memory result = data_.x.result(dx, scratch);
+      data_.primitive.execute(stream_, {{DNNL_ARG_DIFF_DST, data_.y.load(stream_, dy, scratch)},
+                                        {DNNL_ARG_WEIGHTS, weight},
+                                        {DNNL_ARG_DIFF_SRC, result}});
+      data_.x.store(stream_, result, dx);
+    }
+    stream_.wait();
+  }
+
+  void backward_params(Context& ctx, const Tensor& x_, const Tensor& dy_, Tensor* dweight_,
+                       Tensor* dbias_) override {
+    const float* x = x_.read(ctx);
+    const float* dy = dy_.read(ctx);
+    float* dweight = dweight_ ? dweight_->update(ctx) : nullptr;
+    float* dbias = dbias_ ? dbias_->update(ctx) : nullptr;
+    float* scratch = ctx.workspace(params_.scratch);
+    dnnl::memory weight_result = params_.weight.result(nullptr, scratch), bias_result;
+    std::unordered_map<int, dnnl::memory> arguments = {{DNNL_ARG_DIFF_WEIGHTS, weight_result}};
+    if (g_.bias) {
+      bias_result = params_.bias.result(nullptr, scratch);
+      arguments[DNNL_ARG_DIFF_BIAS] = bias_result;
+    }
+    for (Index n = 0; n < g_.batch; n += images_, x += x_piece_, dy += y_piece_) {
+      arguments[DNNL_ARG_SRC] = params_.x.load(stream_, x, scratch);
+      arguments[DNNL_ARG_DIFF_DST] = params_.y.load(stream_, dy, scratch);
+      params_.primitive.execute(stream_, arguments);
+      if (dweight) params_.weight.store(stream_, weight_result, dweight);
+      if (dbias) params_.bias.store(stream_, bias_result, dbias);
+    }
+    stream_.wait();
+  }
+
+ private:
+  /// One of the three primitives, its operands (values or gradients) and the scratch memory in
+  /// floats that they need together.
+  struct Pass {
+    dnnl::primitive primitive;
+    Operand x, weight, bias, y;
+    Index scratch = 0;
+  };
+
+  Operand operand(const Dims& dims, const onednn::Desc& inside, Pass& pass) const {
+    return Operand(engine_, dims, inside, pass.scratch);
+  }
+
+  ConvolutionGeometry g_;
+  dnnl::engine engine_{dnnl::engine::kind::cpu, 0};
+  dnnl::stream stream_{engine_};
+  Index images_, x_piece_, y_piece_;  // at a time; elements of x and y that they take
+  Pass forward_, data_, params_;
+};
+
+/// oneDNN's own last resort, several times slower than ours.
+bool is_reference(const char* implementation) {
+  return std::string_view(implementation).starts_with("ref");
+}
+
+}  // namespace
+
+std::string why_not_onednn_convolution(const ConvolutionGeometry& g) {
+  if (g.windows.axes < 1 || g.windows.axes > 3) return "it takes 1 to 3 spatial axes";
+  if (g.force_nd_im2col) return "force_nd_im2col asks for im2col";
+  if (g.batch == 0 || g.windows.in_count() == 0) return "the bottom is empty";
+  try {
+    const dnnl::engine engine(dnnl::engine::kind::cpu, 0);
+    const Choice choice(engine, g, images_at_a_time(g));
+    if (is_reference(choice.forward.impl_info_str()) ||
+        is_reference(choice.backward_data.impl_info_str()) ||
+        is_reference(choice.backward_weights.impl_info_str()))
+      return "oneDNN has no fast kernel for it";
+  } catch (const dnnl::error& e) {
+    return str("oneDNN refuses: ", e.what());
+  }
+  return {};
+}
+
+std::unique_ptr<ConvolutionEngine> make_onednn_convolution(const ConvolutionGeometry& geometry) {
+  return onednn::check([&] { return std::make_unique<OnednnConvolution>(geometry); });
+}
+
+}  // namespace doppio

@@ -1,0 +1,142 @@
+#pragma once
+// What the engines use of oneDNN, the same for its versions 2 and 3. Host code only.
+#include <dnnl.hpp>
+
+#include "doppio/error.hpp"
+#include "doppio/shape.hpp"
+
+namespace doppio::onednn {
+
+using Dims = dnnl::memory::dims;
+using Desc = dnnl::memory::desc;
+
+/// A dense row-major float array, which is how Doppio's tensors look from outside.
+inline Desc row_major(const Dims& dims) {
+  Dims strides(dims.size(), 1);
+  for (std::size_t i = dims.size(); i-- > 1;) strides[i - 1] = strides[i] * dims[i];
+  return Desc(dims, dnnl::memory::data_type::f32, strides);
+}
+
+/// A float array in whatever layout the primitive prefers.
+inline Desc any_layout(const Dims& dims) {
+  return Desc(dims, dnnl::memory::data_type::f32, dnnl::memory::format_tag::any);
+}
+
+/// Runs `action` and turns oneDNN's exceptions into ours.
+template <class F>
+auto check(F action) {
+  try {
+    return action();
+  } catch (const dnnl::error& e) {
+    throw InternalError(str("oneDNN: ", e.what(), " (status ", int{e.status}, ")"));
+  }
+}
+
+/// A convolution as oneDNN wants it described; `bias` is an empty Desc where there is none, and a
+/// dilation of 0 means none.
+struct Convolution {
+  Desc src, weights, bias, dst;
+  Dims strides, dilates, pads;
+};
+
+using Forward = dnnl::convolution_forward;
+using BackwardData = dnnl::convolution_backward_data;
+using BackwardWeights = dnnl::convolution_backward_weights;
+
+constexpr auto kDirect = dnnl::algorithm::convolution_direct;
+
+#if DNNL_VERSION_MAJOR >= 3
+
+inline Forward::primitive_desc forward(const dnnl::engine& engine, const Convolution& c) {
+  return {engine,    dnnl::prop_kind::forward_training,
+          kDirect,   c.src,
+          c.weights, c.bias,
+          c.dst,     c.strides,
+          c.dilates, c.pads,
+          c.pads};
+}
+inline BackwardData::primitive_desc backward_data(const dnnl::engine& engine, const Convolution& c,
+                                                  const Forward::primitive_desc& hint) {
+  return {engine, kDirect, c.src, c.weights, c.dst, c.strides, c.dilates, c.pads, c.pads, hint};
+}
+inline BackwardWeights::primitive_desc backward_weights(const dnnl::engine& engine,
+                                                        const Convolution& c,
+                                                        const Forward::primitive_desc& hint) {
+  return {engine,    kDirect,   c.src,  c.weights, c.bias, c.dst,
+          c.strides, c.dilates, c.pads, c.pads,    hint};
+}
+
+#else
+
+inline Forward::primitive_desc forward(const dnnl::engine& engine, const Convolution& c) {
+  return {{dnnl::prop_kind::forward_training, kDirect, c.src, c.weights, c.bias, c.dst, c.strides,
+           c.dilates, c.pads, c.pads},
+          engine};
+}
+inline BackwardData::primitive_desc backward_data(const dnnl::engine& engine, const Convolution& c,
+                                                  const Forward::primitive_desc& hint) {
+  return {{kDirect, c.src, c.weights, c.dst, c.strides, c.dilates, c.pads, c.pads}, engine, hint};
+}
+inline BackwardWeights::primitive_desc backward_weights(const dnnl::engine& engine,
+                                                        const Convolution& c,
+                                                        const Forward::primitive_desc& hint) {
+  return {{kDirect, c.src, c.weights, c.bias, c.dst, c.strides, c.dilates, c.pads, c.pads},
+          engine,
+          hint};
+}
+
+#endif
+
+/// An operand of a primitive: the caller's row-major array outside, and a copy in scratch memory
+/// where the primitive wants another layout.
+class Operand {
+ public:
+  Operand() = default;
+  /// Takes its scratch memory, if it needs any, at `scratch` (in floats) and moves that on.
+  /// A result that is `added` is summed into the caller's array.
+  Operand(const dnnl::engine& engine, const Dims& dims, const Desc& inside, Index& scratch,
+          bool added = false)
+      : engine_(engine), outside_(row_major(dims)), inside_(inside), offset_(scratch) {
+    copied_ = added || outside_ != inside_;
+    if (!copied_) return;
+    constexpr Index kFloatsPerLine = 16;
+    const Index floats = static_cast<Index>(inside_.get_size() / sizeof(float));
+    scratch += (floats + kFloatsPerLine - 1) / kFloatsPerLine * kFloatsPerLine;
+    dnnl::primitive_attr attributes;
+    if (added) {
+      dnnl::post_ops sum;
+      sum.append_sum(1.0f);
+      attributes.set_post_ops(sum);
+    }
+    in_ = dnnl::reorder({engine, outside_, engine, inside_});
+    out_ = dnnl::reorder({engine, inside_, engine, outside_, attributes});
+  }
+
+  /// The caller's array as the primitive can read it.
+  dnnl::memory load(const dnnl::stream& stream, const float* array, float* scratch) const {
+    dnnl::memory outside(outside_, engine_, const_cast<float*>(array));
+    if (!copied_) return outside;
+    dnnl::memory inside(inside_, engine_, scratch + offset_);
+    in_.execute(stream, outside, inside);
+    return inside;
+  }
+
+  /// Where the primitive may write what store() takes to the caller's array.
+  dnnl::memory result(float* array, float* scratch) const {
+    return dnnl::memory(inside_, engine_, copied_ ? scratch + offset_ : array);
+  }
+  void store(const dnnl::stream& stream, dnnl::memory result, float* array) const {
+    if (!copied_) return;
+    dnnl::memory outside(outside_, engine_, array);
+    out_.execute(stream, result, outside);
+  }
+
+ private:
+  dnnl::engine engine_;
+  Desc outside_, inside_;
+  Index offset_ = 0;
+  bool copied_ = false;
+  dnnl::reorder in_, out_;
+};
+
+}  // namespace doppio::onednn
