@@ -1,7 +1,7 @@
 #include "core/philox.hpp"
 #include "doppio.pb.h"
 #include "doppio/registry.hpp"
-#include "math/kernel.hpp"
+#include "math/strips.hpp"
 
 namespace doppio {
 namespace {
@@ -114,21 +114,17 @@ void pool_expected(Context& ctx, const Windows& windows, const float* x, float* 
   });
 }
 
-/// Pixels of one row whose gradient a work item gathers: one for a thread of a GPU; on the CPU a
-/// strip, so that each window is visited once and not once per pixel.
-constexpr Index kStrip = kDevice == Device::cuda ? 1 : 64;
-
-/// dx = what the windows send to the pixels that they hold, summed per pixel.
+/// dx = what the windows send to the pixels that they hold, summed per pixel. A work item gathers
+/// for a strip of a row, and so visits a window once and not once per pixel.
 ///
 /// send(g, p, h, w, oh, ow, part) adds to part[0 .. kStrip-1] what window (oh, ow) of plane p sends
 /// to the pixels w .. w+kStrip-1 of row h.
 template <class Send>
 void gather(Context& ctx, const Windows& windows, float* dx, Send send) {
-  const Index strips = (windows.cols.size + kStrip - 1) / kStrip;
-  parallel_for(ctx, {windows.planes, windows.rows.size, strips},
+  parallel_for(ctx, {windows.planes, windows.rows.size, strips(windows.cols.size)},
                [=, g = windows] KERNEL(Index p, Index h, Index strip) {
     float part[kStrip] = {};
-    const Index w = strip * kStrip, rest = g.cols.size - w, width = rest < kStrip ? rest : kStrip;
+    const Index w = strip * kStrip, width = strip_width(w, g.cols.size);
     const Index oh_last = g.rows.last_window(h), ow_last = g.cols.last_window(w + width - 1);
     for (Index oh = g.rows.first_window(h); oh <= oh_last; ++oh)
       for (Index ow = g.cols.first_window(w); ow <= ow_last; ++ow) send(g, p, h, w, oh, ow, part);

@@ -1,0 +1,78 @@
+#include <algorithm>
+
+#include "support/layer_harness.hpp"
+
+namespace doppio {
+namespace {
+
+class LrnTest : public testing::TestWithParam<Device> {};
+INSTANTIATE_TEST_SUITE_P(Devices, LrnTest, testing::ValuesIn(test_devices()), device_test_name);
+
+std::string lrn(const std::string& param) { return "type: 'LRN' lrn_param { " + param + " }"; }
+
+TEST_P(LrnTest, AcrossChannelsDividesAlphaByTheWindow) {
+  LayerHarness h(lrn("local_size: 3 alpha: 3 beta: 1"), {{1, 4, 1, 1}}, 1, false, GetParam());
+  h.bottom_data(0, {1, 2, 0, 1});
+  h.forward();
+  expect_values(h.top(0).data, {1.0f / 6, 1.0f / 3, 0, 0.5f});
+  h.top_grad(0, {6, 6, 6, 2});
+  h.backward();
+  expect_values(h.bottom(0).grad, {0, -1, 1, 0});
+}
+
+TEST_P(LrnTest, RaisesToAnyPower) {
+  // 4 + 3 * 2^2 = 1 + 3.75 * 2^2 = 16
+  for (const auto& [beta, y] :
+       {std::pair{"0.75", 0.25f}, {"0.5", 0.5f}, {"1", 0.125f}, {"0.25", 1.0f}, {"2", 2.0f / 256}})
+    for (const char* rest : {"alpha: 3 k: 4", "alpha: 3.75 norm_region: WITHIN_CHANNEL"}) {
+      LayerHarness h(lrn(str("local_size: 1 beta: ", beta, " ", rest)), {{1, 1, 1, 1}}, 1, false,
+                     GetParam());
+      h.bottom_data(0, {2});
+      h.forward();
+      expect_values(h.top(0).data, {y});
+    }
+}
+
+TEST_P(LrnTest, WithinChannelDividesAlphaByTheSquareAndTakesOneForK) {
+  LayerHarness h(lrn("local_size: 3 alpha: 9 beta: 1 k: 5 norm_region: WITHIN_CHANNEL"),
+                 {{1, 2, 2, 2}}, 1, false, GetParam());
+  h.bottom_data(0, {1, 1, 1, 0, 0, 0, 0, 2});
+  h.forward();
+  expect_values(h.top(0).data, {0.25f, 0.25f, 0.25f, 0, 0, 0, 0, 0.4f});
+  h.top_grad(0, {4, 4, 4, 4, 5, 5, 5, 5});
+  h.backward();
+  expect_values(h.bottom(0).grad, {-0.5f, -0.5f, -0.5f, 1, 1, 1, 1, -0.6f});
+}
+
+TEST_P(LrnTest, RowsMayHaveAnyLength) {
+  const std::size_t n = 150;
+  LayerHarness within(lrn("local_size: 3 alpha: 9 beta: 1 norm_region: WITHIN_CHANNEL"),
+                      {{1, 1, 1, n}}, 1, false, GetParam());
+  within.bottom_data(0, std::vector<float>(n, 1));
+  within.forward();
+  std::vector<float> expected(n, 0.25f);
+  expected.front() = expected.back() = 1.0f / 3;
+  expect_values(within.top(0).data, expected);
+
+  LayerHarness across(lrn("local_size: 3 alpha: 3 beta: 1"), {{1, 3, 1, n}}, 1, false, GetParam());
+  across.bottom_data(0, std::vector<float>(3 * n, 1));
+  across.forward();
+  std::vector<float> channels(3 * n, 1.0f / 3);
+  std::fill_n(channels.begin() + n, n, 0.25f);
+  expect_values(across.top(0).data, channels);
+}
+
+TEST(LrnErrors, SizeAndShape) {
+  for (const char* size : {"4", "0"})
+    EXPECT_NE(error_of([&] {
+                LayerHarness(lrn(str("local_size: ", size)), {{1, 1, 2, 2}});
+              }).find(str("local_size must be odd, not ", size)),
+              std::string::npos);
+  EXPECT_NE(error_of([] {
+              LayerHarness(lrn(""), {{3, 4}});
+            }).find("LRN needs a bottom of 4 axes (N x C x H x W), not 3 x 4"),
+            std::string::npos);
+}
+
+}  // namespace
+}  // namespace doppio
