@@ -1,0 +1,75 @@
+// An independent reader of Caffe's files must see in our snapshots what we see.
+#include <unistd.h>
+
+#include <filesystem>
+#include <opencv2/dnn.hpp>
+
+#include "doppio.pb.h"
+#include "doppio/net.hpp"
+#include "math/filler.hpp"
+#include "support/layer_harness.hpp"
+
+namespace doppio {
+namespace {
+
+/// Random weights that keep the activations' size from layer to layer, and biases that matter.
+void randomize(Context& ctx, Net& net) {
+  FillerParameter weights, biases;
+  weights.set_type("msra");
+  biases.set_type("uniform");
+  biases.set_min(-0.1f);
+  biases.set_max(0.1f);
+  for (Parameter& p : net.parameters())
+    fill(ctx, p.index == 0 ? weights : biases, p.layer, static_cast<int>(p.index), p.blob->data);
+}
+
+/// Largest difference between our probabilities and OpenCV's for the same random images.
+void expect_same_probabilities(const std::string& deploy) {
+  Context ctx(1);
+  Net net(ctx, deploy, TEST);
+  Blob& data = net.blob(net.inputs().at(0));
+  const Index batch = 2;
+  data.reshape(data.shape().with(0, batch));
+  net.reshape();
+  randomize(ctx, net);
+  FillerParameter pixels;
+  pixels.set_type("gaussian");
+  fill(ctx, pixels, "pixels", 0, data.data);
+  net.forward();
+
+  const std::string model =
+      std::filesystem::temp_directory_path() / ("doppio_interop_" + std::to_string(getpid()));
+  net.save(model);
+  cv::dnn::Net other = cv::dnn::readNetFromCaffe(deploy, model);
+  std::filesystem::remove(model);
+  std::vector<int> sizes(data.shape().dims().begin(), data.shape().dims().end());
+  other.setInput(cv::Mat(sizes, CV_32F, data.data.update_host()));
+  const cv::Mat theirs = other.forward("prob");
+
+  const Blob& ours = net.blob("prob");
+  ASSERT_EQ(static_cast<Index>(theirs.total()), ours.count());
+  const float* p = ours.data.read_host();
+  const auto* q = reinterpret_cast<const float*>(theirs.data);
+  float spread = 0;
+  for (Index i = 0; i < ours.count(); ++i) {
+    EXPECT_NEAR(p[i], q[i], 1e-4) << "at " << i;
+    spread = std::max(spread, std::abs(p[i] - 1.0f / static_cast<float>(ours.shape()[1])));
+  }
+  EXPECT_GT(spread, 0.001f) << "uniform probabilities would prove nothing";
+}
+
+TEST(OpenCvDnn, ReadsAlexNet) { expect_same_probabilities("models/alexnet/deploy.prototxt"); }
+TEST(OpenCvDnn, ReadsCaffeNet) { expect_same_probabilities("models/caffenet/deploy.prototxt"); }
+TEST(OpenCvDnn, ReadsLeNet) { expect_same_probabilities("models/lenet/deploy.prototxt"); }
+TEST(OpenCvDnn, ReadsCifar10Quick) {
+  expect_same_probabilities("models/cifar10_quick/deploy.prototxt");
+}
+TEST(OpenCvDnn, ReadsCifar10Full) {
+  expect_same_probabilities("models/cifar10_full/deploy.prototxt");
+}
+TEST(OpenCvDnn, ReadsFashionAlexNet) {
+  expect_same_probabilities("models/fashion_alexnet/deploy.prototxt");
+}
+
+}  // namespace
+}  // namespace doppio
