@@ -1,0 +1,142 @@
+// Times every engine on the convolutions and inner products of AlexNet, batch 64.
+#include "layers/engines/convolution.hpp"
+
+#include <benchmark/benchmark.h>
+
+#include <array>
+#include <string>
+
+#include "doppio.pb.h"
+#include "doppio/registry.hpp"
+
+namespace doppio {
+namespace {
+
+constexpr Index kBatch = 64;
+
+enum class Pass { forward, backward_data, backward_params };
+constexpr std::array kPasses = {Pass::forward, Pass::backward_data, Pass::backward_params};
+
+const char* pass_name(Pass pass) {
+  return pass == Pass::forward         ? "forward"
+         : pass == Pass::backward_data ? "backward_data"
+                                       : "backward_params";
+}
+
+void fill_with_noise(Tensor& tensor) {
+  float* v = tensor.write_host();
+  for (Index i = 0; i < tensor.count(); ++i)
+    v[i] = static_cast<float>(i * 2654435761 % 1000) / 1000 - 0.5f;
+}
+
+/// `multiplies` is the number of multiply-adds of one run.
+void report(benchmark::State& state, double multiplies) {
+  state.counters["GFLOP/s"] =
+      benchmark::Counter(2e-9 * multiplies, benchmark::Counter::kIsIterationInvariantRate);
+}
+
+struct Convolution {
+  const char* name;
+  Index channels, size, num_output, kernel, stride, pad, group;
+
+  ConvolutionGeometry geometry() const {
+    ConvolutionGeometry g;
+    g.batch = kBatch;
+    g.channels = channels;
+    g.num_output = num_output;
+    g.group = group;
+    g.windows.axes = 2;
+    const Index out = (size + 2 * pad - kernel) / stride + 1;
+    g.windows.axis[0] = g.windows.axis[1] = {size, kernel, pad, stride, 1, out};
+    return g;
+  }
+};
+
+constexpr Convolution kConvolutions[] = {
+    {"conv1", 3, 227, 96, 11, 4, 0, 1},  {"conv2", 96, 27, 256, 5, 1, 2, 2},
+    {"conv3", 256, 13, 384, 3, 1, 1, 1}, {"conv4", 384, 13, 384, 3, 1, 1, 2},
+    {"conv5", 384, 13, 256, 3, 1, 1, 2},
+};
+
+void time_convolution(benchmark::State& state, const ConvolutionEngineEntry& entry,
+                      const Convolution& c, Pass pass) {
+  const ConvolutionGeometry g = c.geometry();
+  const std::unique_ptr<ConvolutionEngine> engine = entry.make(g);
+  Context ctx;
+  Blob x, y, weight, bias;
+  x.reshape({g.batch, g.channels, g.windows.in_count()});
+  y.reshape({g.batch, g.num_output, g.windows.out_count()});
+  weight.reshape(g.weight_shape());
+  bias.reshape({g.num_output});
+  for (Tensor* t : {&x.data, &y.grad, &weight.data, &bias.data}) fill_with_noise(*t);
+  const auto run = [&] {
+    if (pass == Pass::forward) engine->forward(ctx, x.data, weight.data, &bias.data, y.data);
+    if (pass == Pass::backward_data) engine->backward_data(ctx, y.grad, weight.data, x.grad);
+    if (pass == Pass::backward_params)
+      engine->backward_params(ctx, x.data, y.grad, &weight.grad, &bias.grad);
+  };
+  run();  // allocates
+  for (auto _ : state) run();
+  report(state, static_cast<double>(y.count()) * static_cast<double>(weight.count()) /
+                    static_cast<double>(g.num_output));
+}
+
+struct InnerProduct {
+  const char* name;
+  Index inputs, outputs;
+};
+
+constexpr InnerProduct kInnerProducts[] = {
+    {"fc6", 9216, 4096}, {"fc7", 4096, 4096}, {"fc8", 4096, 1000}};
+
+void time_inner_product(benchmark::State& state, const InnerProduct& p, Pass pass) {
+  LayerParameter param;
+  param.set_type("InnerProduct");
+  param.mutable_inner_product_param()->set_num_output(static_cast<std::uint32_t>(p.outputs));
+  const auto layer = LayerRegistry::instance().find(param.type(), Device::cpu).make(param);
+  Context ctx;
+  Blob x, y;
+  Blob *bottom[] = {&x}, *top[] = {&y};
+  x.reshape({kBatch, p.inputs});
+  layer->reshape(ctx, bottom, top);
+  for (Tensor* t : {&x.data, &y.grad, &layer->params[0].data}) fill_with_noise(*t);
+  for (Blob& b : layer->params) b.needs_grad = pass == Pass::backward_params;
+  const bool wanted[] = {pass == Pass::backward_data};
+  const auto run = [&] {
+    if (pass == Pass::forward)
+      layer->forward(ctx, bottom, top);
+    else
+      layer->backward(ctx, top, wanted, bottom);
+  };
+  run();
+  for (auto _ : state) run();
+  report(state, static_cast<double>(kBatch) * static_cast<double>(p.inputs * p.outputs));
+}
+
+void register_all() {
+  for (const Pass pass : kPasses) {
+    for (const ConvolutionEngineEntry& entry : convolution_engines())
+      for (const Convolution& c : kConvolutions)
+        benchmark::RegisterBenchmark(
+            str(entry.name, "/", c.name, "/", pass_name(pass)).c_str(),
+            [&entry, &c, pass](benchmark::State& s) { time_convolution(s, entry, c, pass); })
+            ->UseRealTime()
+            ->Unit(benchmark::kMillisecond);
+    for (const InnerProduct& p : kInnerProducts)
+      benchmark::RegisterBenchmark(
+          str(p.name, "/", pass_name(pass)).c_str(),
+          [&p, pass](benchmark::State& s) { time_inner_product(s, p, pass); })
+          ->UseRealTime()
+          ->Unit(benchmark::kMillisecond);
+  }
+}
+
+}  // namespace
+}  // namespace doppio
+
+int main(int argc, char** argv) {
+  doppio::register_all();
+  benchmark::Initialize(&argc, argv);
+  if (benchmark::ReportUnrecognizedArguments(argc, argv)) return 2;
+  benchmark::RunSpecifiedBenchmarks();
+}
