@@ -8,8 +8,8 @@ inline namespace DOPPIO_BUILD {
 ///
 /// `Op` is trivially copyable and constructed from the LayerParameter, with two functions that
 /// kernels may call: `value(x)`, and `slope(x, y)`, the derivative where the input was x and the
-/// output y. In place both are given y, so an Op registered with in_place must compute its slope
-/// from y; where it can do so only for some parameters, `check_in_place()` throws for the others.
+/// output y. In place the input is lost and slope() is given y for both, unless the Op has a
+/// `keeps_input()` that is true: then the layer keeps a copy of x.
 template <class Op>
 class Elementwise final : public Layer {
  public:
@@ -17,19 +17,22 @@ class Elementwise final : public Layer {
 
   void reshape(Context&, Bottoms bottom, Tops top) override {
     if (top[0] != bottom[0]) top[0]->reshape(bottom[0]->shape());
-    if constexpr (requires { op_.check_in_place(); })
-      if (top[0] == bottom[0]) op_.check_in_place();
   }
 
   void forward(Context& ctx, Bottoms bottom, Tops top) override {
     const float* x = bottom[0]->data.read(ctx);
     float* y = top[0] == bottom[0] ? top[0]->data.update(ctx) : top[0]->data.write(ctx);
+    if (keeps_input(bottom, top)) {
+      input_.reshape(bottom[0]->shape());
+      float* kept = input_.write(ctx);
+      parallel_for(ctx, top[0]->count(), [=] KERNEL(Index i) { kept[i] = x[i]; });
+    }
     parallel_for(ctx, top[0]->count(), [=, op = op_] KERNEL(Index i) { y[i] = op.value(x[i]); });
   }
 
   void backward(Context& ctx, Tops top, std::span<const bool> wanted, Bottoms bottom) override {
     if (!wanted[0]) return;
-    const float* x = bottom[0]->data.read(ctx);
+    const float* x = (keeps_input(bottom, top) ? input_ : bottom[0]->data).read(ctx);
     const float* y = top[0]->data.read(ctx);
     const float* dy = top[0]->grad.read(ctx);
     float* dx = top[0] == bottom[0] ? bottom[0]->grad.update(ctx) : bottom[0]->grad.write(ctx);
@@ -38,7 +41,15 @@ class Elementwise final : public Layer {
   }
 
  private:
+  bool keeps_input(Bottoms bottom, Tops top) const {
+    if constexpr (requires { op_.keeps_input(); })
+      return top[0] == bottom[0] && op_.keeps_input();
+    else
+      return false;
+  }
+
   Op op_;
+  Tensor input_;
 };
 
 }  // namespace DOPPIO_BUILD

@@ -7,14 +7,10 @@ namespace {
 
 /// y = max(x, 0) + negative_slope * min(x, 0). Source: matches Caffe.
 ///
-/// In place, x is gone and slope() is given y for it, which has the sign of x unless negative_slope
-/// is negative.
+/// In place, slope() is given y for x, which has the same sign unless negative_slope is negative.
 struct Relu {
   explicit Relu(const LayerParameter& p) : negative_slope(p.relu_param().negative_slope()) {}
-  void check_in_place() const {
-    require_field(negative_slope >= 0, "relu_param.negative_slope",
-                  "a negative negative_slope cannot work in place; give the top another name");
-  }
+  bool keeps_input() const { return negative_slope < 0; }
   HOST_DEVICE float value(float x) const { return x > 0 ? x : negative_slope * x; }
   HOST_DEVICE float slope(float x, float) const { return x > 0 ? 1.0f : negative_slope; }
 

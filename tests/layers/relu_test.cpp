@@ -26,11 +26,15 @@ TEST_P(ReluTest, LeaksInPlace) {
   expect_values(h.bottom(0).grad, {0.5f, 0.5f, 1});
 }
 
-TEST(ReluErrors, NegativeSlopeBelowZeroIsRefusedInPlaceOnly) {
-  const char* text = "type: 'ReLU' relu_param { negative_slope: -1 }";
-  EXPECT_NO_THROW(LayerHarness(text, {{3}}));
-  EXPECT_NE(error_of([&] { LayerHarness(text, {{3}}, 1, true); }).find("give the top another name"),
-            std::string::npos);
+// The sign of y does not tell that of x.
+TEST_P(ReluTest, MirrorsInPlace) {
+  LayerHarness h("type: 'ReLU' relu_param { negative_slope: -1 }", {{3}}, 1, true, GetParam());
+  h.bottom_data(0, {-2, 0, 3});
+  h.forward();
+  expect_values(h.top(0).data, {2, 0, 3});
+  h.top_grad(0, {1, 1, 1});
+  h.backward();
+  expect_values(h.bottom(0).grad, {-1, -1, 1});
 }
 
 }  // namespace
