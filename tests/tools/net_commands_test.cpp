@@ -1,0 +1,149 @@
+// Commands that run a net whose inputs are filled by hand: test, time, classify and plan.
+#include <opencv2/core.hpp>
+#include <opencv2/imgcodecs.hpp>
+#include <regex>
+
+#include "doppio.pb.h"
+#include "doppio/net.hpp"
+#include "data/image_file.hpp"
+#include "support/layer_harness.hpp"
+#include "support/scratch_folder.hpp"
+#include "tools/run_command.hpp"
+
+namespace doppio {
+namespace {
+
+constexpr const char* kDeploy = R"(name: "three classes"
+layer { name: "data" type: "Input" top: "data" input_param { shape { dim: 4 dim: 3 dim: 2 dim: 2 } } }
+layer { name: "ip" type: "InnerProduct" bottom: "data" top: "ip" inner_product_param { num_output: 3 } }
+layer { name: "prob" type: "Softmax" bottom: "ip" top: "prob" }
+)";
+
+constexpr const char* kTest = R"(
+layer { name: "in" type: "Input" top: "data" top: "label"
+        input_param { shape { dim: 5 dim: 12 } shape { dim: 5 } } }
+layer { name: "ip" type: "InnerProduct" bottom: "data" top: "ip" inner_product_param { num_output: 3 } }
+layer { name: "loss" type: "SoftmaxWithLoss" bottom: "ip" bottom: "label" top: "loss"
+        loss_weight: 2 }
+)";
+
+class NetCommands : public testing::Test {
+ protected:
+  NetCommands() {
+    Context ctx;
+    Net net(ctx, deploy, TEST);
+    // Class 0 likes blue, class 1 green, class 2 red.
+    std::vector<float> weights(36, 0);
+    for (std::size_t i = 0; i < 12; ++i) weights[i / 4 * 12 + i] = 0.01f;
+    set_values(net.layer("ip").layer->params[0].data, weights);
+    set_values(net.layer("ip").layer->params[1].data, {0.5f, 0, 0});
+    net.save(model);
+    cv::imwrite(red, cv::Mat(4, 4, CV_8UC3, cv::Scalar(0, 0, 100)));
+  }
+
+  std::vector<std::string> classify(const std::vector<std::string>& more) const {
+    std::vector<std::string> arguments = {"classify", "--model=" + deploy, "--weights=" + model};
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    return arguments;
+  }
+
+  ScratchFolder folder;
+  std::string deploy = folder.write("deploy.prototxt", kDeploy);
+  std::string model = folder / "weights.caffemodel", red = folder / "red.png";
+};
+
+TEST_F(NetCommands, ClassifyPrintsTheBestClasses) {
+  const Outcome r = run_doppio(classify({red}));
+  EXPECT_EQ(r.exit_code, 0) << r.err;
+  // Scores 0.5, 0 and 4 * 100 * 0.01 = 4.
+  EXPECT_EQ(r.out, "---------- Prediction for " + red +
+                       " ----------\n0.9537 - \"2\"\n0.0288 - \"0\"\n0.0175 - \"1\"\n");
+}
+
+TEST_F(NetCommands, ClassifyNamesClassesAndSubtractsMeans) {
+  const std::string labels = folder.write("labels.txt", "sky\ngrass\nfire engine\n");
+  const Outcome r =
+      run_doppio(classify({"--labels=" + labels, "--mean_value=0,0,100", "--scale=2", red, red}));
+  EXPECT_EQ(r.exit_code, 0) << r.err;
+  const std::string one = "---------- Prediction for " + red +
+                          " ----------\n0.4519 - \"sky\"\n0.2741 - \"grass\"\n0.2741 - \"fire "
+                          "engine\"\n";
+  EXPECT_EQ(r.out, one + one);
+}
+
+TEST_F(NetCommands, ClassifyExplainsWhatDoesNotFit) {
+  const auto error = [&](const std::vector<std::string>& more) {
+    const Outcome r = run_doppio(classify(more));
+    EXPECT_EQ(r.exit_code, 1);
+    return r.err;
+  };
+  const std::string labels = folder.write("labels.txt", "sky\n");
+  EXPECT_TRUE(
+      contains(error({"--labels=" + labels, red}), labels + ": has 1 lines and the net 3 classes"));
+  EXPECT_TRUE(contains(error({"gone.png"}), "gone.png"));
+  EXPECT_TRUE(contains(error({"--labels=gone", red}), "cannot open --labels=gone"));
+  EXPECT_EQ(run_doppio(classify({"--mean_value=1,x", red})).exit_code, 2);
+  const std::string two = folder.write("two.prototxt", kTest);
+  EXPECT_TRUE(contains(error({"--model=" + two, red}), "one Input layer with one top is wanted"));
+}
+
+TEST_F(NetCommands, TestPrintsCaffesLinesAndASummary) {
+  const std::string net = folder.write("test.prototxt", kTest);
+  const Outcome r =
+      run_doppio({"test", "--model=" + net, "--weights", model, "--iterations=2", "--quiet=false"});
+  EXPECT_EQ(r.exit_code, 0) << r.err;
+  // All data is 0, so the scores are the biases, and the label is 0 everywhere.
+  for (const char* line :
+       {"] Running for 2 iterations.\n", "] Batch 0, loss = 0.794", "] Batch 1, loss = 0.794",
+        "] Loss: 1.588", "] loss = 0.794", " (* 2 = 1.588"})
+    EXPECT_TRUE(contains(r.err, line)) << line << r.err;
+  EXPECT_EQ(r.out, "top-1 accuracy 100.00 % (error 0.00 %) of 10 labels\n");
+}
+
+TEST_F(NetCommands, TestRefusesWeightsThatDoNotFitOrMatchNothing) {
+  const Outcome r =
+      run_doppio({"test", "--model=" + deploy, "--weights=" + model, "--set", "ip.num_output=4"});
+  EXPECT_EQ(r.exit_code, 1);
+  EXPECT_TRUE(contains(r.err, "layer 'ip': file: 3 x 12, 3; net: 4 x 12, 4")) << r.err;
+  EXPECT_TRUE(contains(r.err, "give it another name in the prototxt")) << r.err;
+  const Outcome none =
+      run_doppio({"test", "--model=" + deploy, "--weights=" + model, "--set", "ip.name=other"});
+  EXPECT_EQ(none.exit_code, 1);
+  EXPECT_TRUE(contains(none.err, "weights for no layer of the net")) << none.err;
+}
+
+TEST_F(NetCommands, TestRefusesATruncatedCaffemodel) {
+  const std::string whole = read_file(model);
+  const std::string cut = folder.write("cut.caffemodel", whole.substr(0, whole.size() / 2));
+  const Outcome r = run_doppio({"test", "--model=" + deploy, "--weights=" + cut, "--quiet"});
+  EXPECT_EQ(r.exit_code, 1);
+  EXPECT_EQ(r.err, "doppio: error: " + cut +
+                       ": not a .caffemodel, or cut short; copy or train it again\n");
+}
+
+TEST_F(NetCommands, TimeReportsEveryLayer) {
+  const Outcome r = run_doppio({"time", "--model=" + deploy, "-iterations", "2", "--phase=TEST",
+                                "--set", "data.shape={dim: 1 dim: 12}"});
+  EXPECT_EQ(r.exit_code, 0) << r.err;
+  EXPECT_EQ(r.out, "");
+  for (const char* line :
+       {R"(\] \*\*\* Benchmark begins \*\*\*)", R"(\] Testing for 2 iterations\.)",
+        R"(\] Iteration: 2 forward-backward time: \S+ ms\.)", R"(\] Average time per layer: )",
+        R"(\]         ip\tforward: \S+ ms\. \(\S+ GFLOP/s\))", R"(\]       prob\tbackward: 0 ms\.)",
+        R"(\] Average Forward pass: \S+ ms\.)", R"(\] Average Backward pass: \S+ ms\.)",
+        R"(\] Average Forward-Backward: \S+ ms\.)", R"(\] Total Time: \S+ ms\.)",
+        R"(\] \*\*\* Benchmark ends \*\*\*)"})
+    EXPECT_TRUE(std::regex_search(r.err, std::regex(line))) << line << r.err;
+}
+
+TEST_F(NetCommands, PlanSumsUpWithoutAllocating) {
+  const Outcome r = run_doppio(
+      {"plan", "--model=" + deploy, "--set", "data.shape={dim: 1000000 dim: 1024 dim: 16 dim: 4}"});
+  EXPECT_EQ(r.exit_code, 0) << r.err;
+  EXPECT_TRUE(contains(r.out, "TRAIN net, " + deploy)) << r.out;
+  EXPECT_TRUE(contains(r.out, "1000000 x 1024 x 16 x 4    250000.00")) << r.out;
+  EXPECT_TRUE(contains(r.out, "total: TRAIN 250")) << r.out;
+}
+
+}  // namespace
+}  // namespace doppio

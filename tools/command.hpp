@@ -1,0 +1,45 @@
+#pragma once
+#include <string>
+#include <vector>
+
+namespace doppio {
+
+/// What a command is given, beside the flags with a value, which are read as FLAGS_name.
+struct Arguments {
+  std::vector<std::string> operands;  ///< the words after the command's name
+  std::vector<std::string> sets;      ///< the values of --set, in order
+};
+
+/// One command of the tool; each has a file of its own name.
+struct Command {
+  std::string name;                ///< one word or two: "train", "convert idx"
+  std::string summary;             ///< one line for the list of commands
+  std::string operands;            ///< as the usage shows them, "DB [OUT]"; empty: none
+  std::vector<std::string> flags;  ///< those it takes beside kCommonFlags
+  std::string example;
+  int (*run)(const Arguments&);  ///< returns an exit code
+  int min_operands = 0, max_operands = 0;
+  std::string alias = {};  ///< the name that Caffe gives it, if another
+  std::string notes = {};  ///< more for its --help
+};
+
+/// Exit codes of the tool.
+enum ExitCode {
+  kDone = 0,
+  kUserError = 1,
+  kUsage = 2,
+  kInternal = 3,
+  kTerminated = 75,  ///< stopped by SIGTERM after a snapshot: start again with --snapshot
+};
+
+Command classify_command();
+Command devices_command();
+Command layers_command();
+Command plan_command();
+Command test_command();
+Command time_command();
+
+/// All commands, in the order in which the usage lists them.
+const std::vector<Command>& commands();
+
+}  // namespace doppio

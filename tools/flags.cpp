@@ -1,0 +1,168 @@
+#include "tools/flags.hpp"
+
+#include <gflags/gflags.h>
+
+#include <algorithm>
+#include <set>
+#include <sstream>
+
+#include "doppio/error.hpp"
+
+DEFINE_string(gpu, "", "run on the GPU of this number, or on the only one with `all`");
+DEFINE_string(model, "", "net prototxt");
+DEFINE_string(weights, "", "weight files (.caffemodel or .caffemodel.h5), separated by commas");
+DEFINE_string(solver, "", "solver prototxt");
+DEFINE_int32(iterations, 50, "number of batches");
+DEFINE_int32(level, 0, "level that include and exclude rules of the net are checked against");
+DEFINE_string(stage, "", "stages for the same rules, separated by commas");
+DEFINE_bool(gray, false, "read images as gray");
+DEFINE_int32(threads, 0, "threads to compute with; 0: one per core");
+DEFINE_bool(quiet, false, "log warnings and errors alone");
+DEFINE_bool(verbose, false, "log details, such as the choice of engines");
+DEFINE_string(set, "", "FIELD=VALUE or LAYER.FIELD=VALUE: change a field, see below; may repeat");
+
+namespace doppio {
+
+namespace {
+
+using gflags::CommandLineFlagInfo;
+
+const std::vector<std::string> kCommonFlags = {"threads", "quiet", "verbose"};
+
+const char* const kSetHelp =
+    "--set changes the prototxt for one run, as often as it is given:\n"
+    "  base_lr=0.02               a field of the solver\n"
+    "  data.batch_size=64         a field of a layer, found in the messages that the layer has\n"
+    "  conv1.convolution_param.weight_filler.std=0.02   a field by its full path\n"
+    "  test:data.batch_size=10    only in nets of phase TEST (or train:)\n"
+    "  stepvalue=100,200          a repeated field is replaced\n";
+
+std::vector<std::string> flags_of(const Command& command) {
+  std::vector<std::string> names = command.flags;
+  names.insert(names.end(), kCommonFlags.begin(), kCommonFlags.end());
+  return names;
+}
+
+std::vector<std::string> all_flags() {
+  std::set<std::string> names;
+  for (const Command& command : commands())
+    for (const std::string& name : flags_of(command)) names.insert(name);
+  return {names.begin(), names.end()};
+}
+
+bool has(const std::vector<std::string>& names, const std::string& name) {
+  return std::find(names.begin(), names.end(), name) != names.end();
+}
+
+CommandLineFlagInfo info_of(const std::string& flag) {
+  CommandLineFlagInfo info;
+  ensure(gflags::GetCommandLineFlagInfo(flag.c_str(), &info), "undefined flag " + flag);
+  return info;
+}
+
+bool is_bool(const std::string& flag) { return info_of(flag).type == "bool"; }
+
+const char* type_words(const std::string& type) {
+  if (type == "bool") return "true or false";
+  return type == "double" ? "a number" : "an integer";
+}
+
+}  // namespace
+
+CommandLine split_command_line(const std::vector<std::string>& arguments) {
+  const std::vector<std::string> known = all_flags();
+  CommandLine line;
+  for (std::size_t i = 0; i < arguments.size(); ++i) {
+    const std::string& argument = arguments[i];
+    if (argument.size() < 2 || argument[0] != '-') {
+      line.words.push_back(argument);
+      continue;
+    }
+    if (argument == "--") {
+      line.words.insert(line.words.end(), arguments.begin() + static_cast<std::ptrdiff_t>(i) + 1,
+                        arguments.end());
+      break;
+    }
+    const std::size_t dashes = argument[1] == '-' ? 2 : 1, equals = argument.find('=');
+    std::string name = argument.substr(dashes, equals == argument.npos ? equals : equals - dashes);
+    std::replace(name.begin(), name.end(), '-', '_');
+    if (name == "help" || name == "h") {
+      line.help = true;
+    } else if (name == "version") {
+      line.version = true;
+    } else if (has(known, name) && equals != argument.npos) {
+      line.values.emplace_back(name, argument.substr(equals + 1));
+    } else if (has(known, name) && is_bool(name)) {
+      line.values.emplace_back(name, "true");
+    } else if (has(known, name)) {
+      if (i + 1 == arguments.size() || arguments[i + 1].starts_with("--"))
+        throw UsageError(str("--", name, " needs a value: --", name, "=VALUE"));
+      line.values.emplace_back(name, arguments[++i]);
+    } else if (name.starts_with("no") && has(known, name.substr(2)) && is_bool(name.substr(2))) {
+      line.values.emplace_back(name.substr(2), "false");
+    } else {
+      throw UsageError(str("unknown flag --", name, did_you_mean(name, known)));
+    }
+  }
+  return line;
+}
+
+Arguments apply_command_line(const CommandLine& line, const Command& command, int name_words) {
+  Arguments arguments;
+  const std::vector<std::string> taken = flags_of(command);
+  for (const auto& [name, value] : line.values) {
+    if (!has(taken, name))
+      throw UsageError(
+          str("`doppio ", command.name, "` takes no --", name, did_you_mean(name, taken)));
+    if (name == "set")
+      arguments.sets.push_back(value);
+    else if (gflags::SetCommandLineOption(name.c_str(), value.c_str()).empty())
+      throw UsageError(
+          str("--", name, "=", value, ": ", type_words(info_of(name).type), " is wanted"));
+  }
+  arguments.operands.assign(line.words.begin() + name_words, line.words.end());
+  const int n = static_cast<int>(arguments.operands.size());
+  if (n < command.min_operands || n > command.max_operands) {
+    const std::string wanted = command.operands.empty() ? "no words" : command.operands;
+    throw UsageError(str("`doppio ", command.name, "` takes ", wanted, " beside its flags, not ",
+                         n == 0 ? "nothing" : "'" + arguments.operands.back() + "'"));
+  }
+  return arguments;
+}
+
+void require_flag(const std::string& flag, const std::string& command) {
+  if (info_of(flag).is_default)
+    throw UsageError(str("`doppio ", command, "` needs --", flag, ": ", info_of(flag).description));
+}
+
+std::string command_help(const Command& command) {
+  std::ostringstream text;
+  text << "doppio " << command.name << ": " << command.summary << "\n\nusage: doppio "
+       << command.name << " [flags]" << (command.operands.empty() ? "" : " " + command.operands)
+       << "\n\nflags:\n";
+  const std::vector<std::string> flags = flags_of(command);
+  std::size_t width = 0;
+  for (const std::string& flag : flags) width = std::max(width, flag.size());
+  for (const std::string& flag : flags) {
+    const CommandLineFlagInfo info = info_of(flag);
+    text << "  --" << flag << std::string(width - flag.size() + 2, ' ') << info.description;
+    if (!info.default_value.empty()) text << " (default " << info.default_value << ")";
+    text << '\n';
+  }
+  if (has(flags, "set")) text << '\n' << kSetHelp;
+  if (!command.notes.empty()) text << '\n' << command.notes << '\n';
+  text << "\nexample:\n  " << command.example << '\n';
+  return text.str();
+}
+
+std::vector<std::string> comma_list(const std::string& text) {
+  std::vector<std::string> items;
+  std::istringstream in(text);
+  for (std::string item; std::getline(in >> std::ws, item, ',');) {
+    item.erase(item.find_last_not_of(' ') + 1);
+    items.push_back(item);
+  }
+  return items;
+}
+
+}  // namespace doppio

@@ -1,0 +1,235 @@
+#include "tools/overrides.hpp"
+
+#include <google/protobuf/descriptor.h>
+#include <google/protobuf/io/tokenizer.h>
+#include <google/protobuf/text_format.h>
+
+#include <algorithm>
+#include <set>
+
+#include "net/passes.hpp"
+#include "tools/flags.hpp"
+
+namespace doppio {
+
+namespace {
+
+namespace pb = google::protobuf;
+
+/// "param[1]" as a name and an index; -1 without one.
+struct Step {
+  std::string name;
+  int index = -1;
+};
+
+Step parse_step(const std::string& word) {
+  const std::size_t open = word.find('[');
+  if (open == word.npos) return {word, -1};
+  const std::string digits = word.substr(open + 1, word.size() - open - 2);
+  require(word.back() == ']' && !digits.empty() && digits.size() < 6 &&
+              digits.find_first_not_of("0123456789") == digits.npos,
+          "'", word, "' is no field; an index is written as in param[0]");
+  return {word.substr(0, open), std::stoi(digits)};
+}
+
+const pb::FieldDescriptor* find_field(const pb::Descriptor& type, const std::string& name) {
+  return type.FindFieldByName(name);
+}
+
+std::vector<std::string> field_names(const pb::Descriptor& type) {
+  std::vector<std::string> names;
+  for (int i = 0; i < type.field_count(); ++i) names.push_back(type.field(i)->name());
+  return names;
+}
+
+/// What the field takes, for messages.
+std::string wanted(const pb::FieldDescriptor& field) {
+  if (field.cpp_type() == pb::FieldDescriptor::CPPTYPE_MESSAGE)
+    return "{ fields of " + field.message_type()->name() + " }";
+  if (field.cpp_type() != pb::FieldDescriptor::CPPTYPE_ENUM) return field.type_name();
+  std::string list;
+  for (int i = 0; i < field.enum_type()->value_count(); ++i)
+    list += (i ? ", " : "one of ") + field.enum_type()->value(i)->name();
+  return list;
+}
+
+/// protobuf's messages about a bad value say less than ours.
+class Silent final : public pb::io::ErrorCollector {
+ public:
+  void AddError(int, int, const std::string&) override {}
+  void AddWarning(int, int, const std::string&) override {}
+};
+
+void set_field(pb::Message& message, const pb::FieldDescriptor& field, const std::string& value) {
+  const bool is_text = field.cpp_type() == pb::FieldDescriptor::CPPTYPE_STRING;
+  const bool is_message = field.cpp_type() == pb::FieldDescriptor::CPPTYPE_MESSAGE;
+  message.GetReflection()->ClearField(&message, &field);
+  for (const std::string& item :
+       field.is_repeated() && !is_message ? comma_list(value) : std::vector<std::string>{value}) {
+    Silent silent;
+    pb::TextFormat::Parser parser;
+    parser.RecordErrorsTo(&silent);
+    const std::string text = is_text ? '"' + pb::CEscape(item) + '"' : item;
+    require(parser.ParseFieldValueFromString(text, &field, &message), "'", item,
+            "' is not a value of ", field.name(), ", which takes ", wanted(field));
+  }
+}
+
+/// Sets the field at `path` below `message` and notes its full path in `places`.
+void set_path(pb::Message& message, const std::string& path, const std::string& value,
+              const std::string& prefix, std::vector<std::string>& places) {
+  const pb::Descriptor& type = *message.GetDescriptor();
+  const pb::Reflection& reflection = *message.GetReflection();
+  const std::size_t dot = path.find('.');
+  const Step step = parse_step(path.substr(0, dot));
+  const pb::FieldDescriptor* field = find_field(type, step.name);
+  require(field, type.name(), " has no field '", step.name, "'",
+          did_you_mean(step.name, field_names(type)));
+  const std::string place = prefix + step.name;
+  if (dot == path.npos) {
+    require(step.index < 0, "give '", step.name, "' as a whole, with commas between its values");
+    set_field(message, *field, value);
+    places.push_back(place);
+    return;
+  }
+  require(field->cpp_type() == pb::FieldDescriptor::CPPTYPE_MESSAGE, "'", step.name,
+          "' is a value and has no fields");
+  const std::string rest = path.substr(dot + 1);
+  if (!field->is_repeated()) {
+    require(step.index < 0, "'", step.name, "' has no index");
+    return set_path(*reflection.MutableMessage(&message, field), rest, value, place + ".", places);
+  }
+  const int n = reflection.FieldSize(message, field);
+  require(n > 0 && step.index < n, "there is no '", path.substr(0, dot), "': ", step.name,
+          " is written ", n, " times");
+  for (int i = std::max(0, step.index); i < (step.index < 0 ? n : step.index + 1); ++i)
+    set_path(*reflection.MutableRepeatedMessage(&message, field, i), rest, value,
+             str(place, "[", i, "]."), places);
+}
+
+/// `path` with the message in front that it is a field of, if it is not a field of the layer.
+std::string full_path(const LayerParameter& layer, const std::string& path) {
+  const std::string name = parse_step(path.substr(0, path.find('.'))).name;
+  if (find_field(*LayerParameter::descriptor(), name)) return path;
+  std::vector<const pb::FieldDescriptor*> present;
+  layer.GetReflection()->ListFields(layer, &present);
+  std::vector<std::string> with_field, with_value;
+  std::set<std::string> known;
+  for (const pb::FieldDescriptor* field : present) {
+    if (!field->name().ends_with("_param")) continue;
+    const pb::Message& message = layer.GetReflection()->GetMessage(layer, field);
+    for (std::string& n : field_names(*field->message_type())) known.insert(std::move(n));
+    const pb::FieldDescriptor* inner = find_field(*field->message_type(), name);
+    if (!inner) continue;
+    with_field.push_back(field->name());
+    const pb::Reflection& reflection = *message.GetReflection();
+    if (inner->is_repeated() ? reflection.FieldSize(message, inner) > 0
+                             : reflection.HasField(message, inner))
+      with_value.push_back(field->name());
+  }
+  require(!with_field.empty(), "layer '", layer.name(), "' (", layer.type(), ") has no field '",
+          name, "' in the messages that are written there",
+          did_you_mean(name, {known.begin(), known.end()}),
+          known.empty() ? "; give its full path, such as relu_param.negative_slope" : "");
+  const std::vector<std::string>& candidates = with_value.empty() ? with_field : with_value;
+  if (candidates.size() == 1) return candidates[0] + "." + path;
+  // A DataParameter has transform_param's fields too; they count in old-style layers alone.
+  if (std::find(candidates.begin(), candidates.end(), "transform_param") != candidates.end())
+    return "transform_param." + path;
+  std::string list;
+  for (const std::string& c : candidates) list += (list.empty() ? "" : ", ") + c + "." + path;
+  throw Error(str("layer '", layer.name(), "' has several such fields: ", list));
+}
+
+/// Runs `action`; its Error comes out with the --set in front.
+template <class Action>
+void blame(const std::string& text, Action action) {
+  try {
+    action();
+  } catch (const Error& e) {
+    throw Error(e.message(), {"--set " + text, 0, 0});
+  }
+}
+
+void note(FieldLocations& fields, const std::vector<std::string>& places, const std::string& text) {
+  for (const std::string& place : places) {
+    const auto is_inside = [&](const auto& entry) {
+      return entry.first.starts_with(place + "[") || entry.first.starts_with(place + ".");
+    };
+    std::erase_if(fields.fields, is_inside);
+    for (const char* index : {"", "[0]"}) fields.fields[place + index] = {"--set " + text, 0, 0};
+  }
+}
+
+}  // namespace
+
+Overrides::Overrides(const std::vector<std::string>& sets) {
+  for (const std::string& text : sets) {
+    const std::size_t equals = text.find('=');
+    if (equals == text.npos || equals == 0)
+      throw UsageError("--set takes FIELD=VALUE or LAYER.FIELD=VALUE, not '" + text + "'");
+    Override o;
+    o.text = text;
+    o.path = text.substr(0, equals);
+    o.value = text.substr(equals + 1);
+    if (o.path.starts_with("train:")) o.test = false;
+    if (o.path.starts_with("test:")) o.train = false;
+    if (!o.train || !o.test) o.path.erase(0, o.path.find(':') + 1);
+    overrides_.push_back(o);
+  }
+}
+
+void Overrides::apply(SolverParameter& solver, FieldLocations& fields) {
+  for (Override& o : overrides_)
+    blame(o.text, [&] {
+      const std::size_t dot = o.path.find('.');
+      const pb::FieldDescriptor* field =
+          find_field(*solver.GetDescriptor(), parse_step(o.path.substr(0, dot)).name);
+      const bool is_message = field && field->message_type();
+      if (!o.train || !o.test || (dot != o.path.npos && !is_message)) return;  // a layer's
+      std::vector<std::string> places;
+      set_path(solver, o.path, o.value, "", places);
+      note(fields, places, o.text);
+      o.used = true;
+    });
+}
+
+SourcedNet Overrides::apply(SourcedNet net, const NetState& state) {
+  if (overrides_.empty()) return net;
+  net = filter(std::move(net), state);
+  for (int i = 0; i < net.net.layer_size(); ++i) {
+    LayerParameter& layer = *net.net.mutable_layer(i);
+    layers_seen_.push_back(layer.name());
+    for (Override& o : overrides_) {
+      const bool here = state.phase() == TRAIN ? o.train : o.test;
+      if (!here || !o.path.starts_with(layer.name() + ".")) continue;
+      blame(o.text, [&] {
+        std::vector<std::string> places;
+        const std::string path = full_path(layer, o.path.substr(layer.name().size() + 1));
+        set_path(layer, path, o.value, "", places);
+        o.used = true;
+        auto& fields = net.layers[static_cast<std::size_t>(i)];
+        if (!fields) return;
+        FieldLocations changed = *fields;
+        note(changed, places, o.text);
+        fields = std::make_shared<FieldLocations>(std::move(changed));
+      });
+    }
+  }
+  return net;
+}
+
+void Overrides::require_all_used() const {
+  for (const Override& o : overrides_) {
+    if (o.used) continue;
+    const std::string layer = o.path.substr(0, o.path.find('.'));
+    blame(o.text, [&] {
+      require(layer != o.path, "there is no solver to change; write LAYER.FIELD=VALUE");
+      throw Error(str("no net that is built", o.train ? "" : " for TEST",
+                      o.test ? "" : " for TRAIN", " has a layer '", layer, "'",
+                      did_you_mean(layer, layers_seen_)));
+    });
+  }
+}
+
+}  // namespace doppio

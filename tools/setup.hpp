@@ -1,0 +1,27 @@
+#pragma once
+// What the commands that run a net have in common.
+#include <string>
+#include <vector>
+
+#include "doppio.pb.h"
+#include "doppio/net.hpp"
+#include "net/source_map.hpp"
+#include "tools/overrides.hpp"
+
+namespace doppio {
+
+/// A context on the GPU that --gpu names, or on the CPU without that flag.
+/// Throws: UsageError for a bad number, and for more than one. Error if there is no such GPU.
+Context open_context();
+
+/// `phase` with the level and stages of --level and --stage.
+NetState state_of_flags(Phase phase);
+
+/// The net of --model as it stands in the file, with --set applied for `state`.
+SourcedNet read_model(Overrides& overrides, const NetState& state);
+
+/// Copies weights from `files` by layer name and logs a table of what became of each layer.
+/// Throws: Error if a layer does not fit.
+void load_weights(Net& net, const std::vector<std::string>& files);
+
+}  // namespace doppio

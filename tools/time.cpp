@@ -1,0 +1,145 @@
+// `doppio time`: how long each layer takes.
+#include <gflags/gflags.h>
+#include <glog/logging.h>
+
+#include <chrono>
+#include <iomanip>
+
+#include "tools/command.hpp"
+#include "tools/flags.hpp"
+#include "tools/setup.hpp"
+
+DEFINE_string(phase, "TRAIN", "phase of the net: TRAIN or TEST");
+
+namespace doppio {
+
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+/// Milliseconds that `action` takes, including what it queued on an accelerator.
+template <class Action>
+double milliseconds(Context& ctx, Action action) {
+  const auto begin = Clock::now();
+  action();
+  if (ctx.accelerator()) ctx.accelerator()->synchronize();
+  return std::chrono::duration<double, std::milli>(Clock::now() - begin).count();
+}
+
+/// Multiply-adds of a forward pass; 0 for layers that are not made of matrix products.
+double multiply_adds(const NetLayer& l) {
+  if (l.layer->params.empty() || l.bottoms.empty()) return 0;
+  const Shape& weights = l.layer->params[0].shape();
+  const Shape& top = l.tops[0]->shape();
+  const auto product = [](Index a, Index b) {
+    return static_cast<double>(a) * static_cast<double>(b);
+  };
+  if (l.type == "Convolution") return product(top.count(), weights.count_from(1));
+  if (l.type == "Deconvolution") return product(l.bottoms[0]->count(), weights.count_from(1));
+  if (l.type == "InnerProduct") return product(top.count() / top[top.axes() - 1], weights.count());
+  return 0;
+}
+
+/// The backward pass makes as many for each gradient: of the bottom and of the weights.
+double backward_multiply_adds(const NetLayer& l) {
+  return multiply_adds(l) * (int{l.wanted[0]} + int{l.layer->params[0].needs_grad});
+}
+
+struct Times {
+  double forward = 0, backward = 0;
+};
+
+/// One pass forward and back, adding the times of each layer.
+Times run_once(Net& net, std::vector<Times>& layers) {
+  Context& ctx = net.context();
+  Times sum;
+  ctx.pass = net.passes();
+  net.set_passes(net.passes() + 1);
+  for (std::size_t i = 0; i < layers.size(); ++i) {
+    NetLayer& l = net.layers()[i];
+    const double ms = milliseconds(ctx, [&] {
+      l.layer->reshape(ctx, l.bottoms, l.tops);
+      l.layer->forward(ctx, l.bottoms, l.tops);
+    });
+    layers[i].forward += ms;
+    sum.forward += ms;
+  }
+  net.clear_grads();
+  for (std::size_t i = layers.size(); i-- > 0;) {
+    NetLayer& l = net.layers()[i];
+    if (!l.needs_backward) continue;
+    const double ms = milliseconds(ctx, [&] {
+      l.layer->backward(ctx, l.tops, {l.wanted.get(), l.bottoms.size()}, l.bottoms);
+    });
+    layers[i].backward += ms;
+    sum.backward += ms;
+  }
+  return sum;
+}
+
+void log_layer(const std::string& name, const char* pass, double ms, double multiply_adds_) {
+  std::ostringstream speed;
+  if (multiply_adds_ > 0 && ms > 0) speed << " (" << 2e-6 * multiply_adds_ / ms << " GFLOP/s)";
+  LOG(INFO) << std::setfill(' ') << std::setw(10) << name << "\t" << pass << ": " << ms << " ms."
+            << speed.str();
+}
+
+int run(const Arguments& given) {
+  require_flag("model", "time");
+  Phase phase = TRAIN;
+  if (!Phase_Parse(FLAGS_phase, &phase))
+    throw UsageError("--phase=" + FLAGS_phase + ": TRAIN or TEST is wanted");
+  if (FLAGS_iterations < 1) throw UsageError("--iterations must be at least 1");
+  Context ctx = open_context();
+  Overrides overrides(given.sets);
+  const NetState state = state_of_flags(phase);
+  SourcedNet source = read_model(overrides, state);
+  overrides.require_all_used();
+  Net net(ctx, std::move(source), state);
+
+  LOG(INFO) << "Performing Forward";
+  LOG(INFO) << "Initial loss: " << net.forward();
+  LOG(INFO) << "Performing Backward";
+  net.backward();
+
+  LOG(INFO) << "*** Benchmark begins ***";
+  LOG(INFO) << "Testing for " << FLAGS_iterations << " iterations.";
+  std::vector<Times> layers(net.layers().size());
+  Times sum;
+  const double total = milliseconds(ctx, [&] {
+    for (int i = 1; i <= FLAGS_iterations; ++i) {
+      const Times once = run_once(net, layers);
+      sum.forward += once.forward;
+      sum.backward += once.backward;
+      LOG(INFO) << "Iteration: " << i << " forward-backward time: " << once.forward + once.backward
+                << " ms.";
+    }
+  });
+  LOG(INFO) << "Average time per layer: ";
+  const double n = FLAGS_iterations;
+  for (std::size_t i = 0; i < layers.size(); ++i) {
+    const NetLayer& l = net.layers()[i];
+    const double work = multiply_adds(l);
+    log_layer(l.name, "forward", layers[i].forward / n, work);
+    log_layer(l.name, "backward", layers[i].backward / n, work > 0 ? backward_multiply_adds(l) : 0);
+  }
+  LOG(INFO) << "Average Forward pass: " << sum.forward / n << " ms.";
+  LOG(INFO) << "Average Backward pass: " << sum.backward / n << " ms.";
+  LOG(INFO) << "Average Forward-Backward: " << (sum.forward + sum.backward) / n << " ms.";
+  LOG(INFO) << "Total Time: " << total << " ms.";
+  LOG(INFO) << "*** Benchmark ends ***";
+  return kDone;
+}
+
+}  // namespace
+
+Command time_command() {
+  return {.name = "time",
+          .summary = "measure how long each layer of a net takes",
+          .operands = "",
+          .flags = {"model", "phase", "iterations", "gpu", "level", "stage", "set"},
+          .example = "doppio time --model=models/alexnet/deploy.prototxt --iterations=10",
+          .run = run};
+}
+
+}  // namespace doppio
