@@ -43,6 +43,8 @@ class Layer {
   /// Cursor.
   virtual Cursor cursor() const { return {}; }
   virtual void seek(const Cursor&) {}
+  /// Seconds that forward has spent waiting for data so far: what reading costs the training.
+  virtual double input_wait_seconds() const { return 0; }
 
   /// Learnable parameters, in .caffemodel order.
   std::vector<Blob> params;

@@ -1,0 +1,20 @@
+#pragma once
+#include <numeric>
+#include <utility>
+#include <vector>
+
+#include "core/philox.hpp"
+
+namespace doppio {
+
+/// The numbers 0 .. n-1 in random order; takes the draws `first_draw` .. `first_draw` + n - 1.
+inline std::vector<Index> permutation(Index n, const Random& draws, Index first_draw = 0) {
+  std::vector<Index> order(static_cast<std::size_t>(n));
+  std::iota(order.begin(), order.end(), Index{0});
+  for (Index i = n - 1; i > 0; --i)
+    std::swap(order[static_cast<std::size_t>(i)],
+              order[static_cast<std::size_t>(draws.below(i + 1, first_draw + i))]);
+  return order;
+}
+
+}  // namespace doppio
