@@ -1,162 +1,12 @@
-#include "core/philox.hpp"
+#include "layers/pooling.hpp"
+
+#include <string>
+
 #include "doppio.pb.h"
 #include "doppio/registry.hpp"
-#include "math/strips.hpp"
 
 namespace doppio {
 namespace {
-
-/// How windows lie along the rows or columns of a map; pixels beyond the map do not count.
-struct Axis {
-  Index size = 0, windows = 0;
-  Index kernel = 0, stride = 1, pad = 0;
-
-  /// Window o holds the pixels begin(o) .. end(o)-1 of the map.
-  HOST_DEVICE Index begin(Index o) const { return clip(o * stride - pad); }
-  HOST_DEVICE Index end(Index o) const { return clip(o * stride - pad + kernel); }
-  /// Length of window o within the padded map.
-  HOST_DEVICE Index padded_length(Index o) const {
-    const Index rest = size + 2 * pad - o * stride;
-    return rest < kernel ? rest : kernel;
-  }
-  /// Pixel i lies in the windows first_window(i) .. last_window(i).
-  HOST_DEVICE Index first_window(Index i) const {
-    return i + pad < kernel ? 0 : (i + pad - kernel) / stride + 1;
-  }
-  HOST_DEVICE Index last_window(Index i) const {
-    const Index o = (i + pad) / stride;
-    return o < windows ? o : windows - 1;
-  }
-  HOST_DEVICE Index clip(Index i) const { return i < 0 ? 0 : i > size ? size : i; }
-};
-
-/// All windows of all N * C maps ("planes"); x has H x W pixels a plane, y a value per window.
-struct Windows {
-  Index planes = 0;
-  Axis rows, cols;
-
-  HOST_DEVICE const float* map(const float* x, Index p) const {
-    return x + p * rows.size * cols.size;
-  }
-  HOST_DEVICE Index at(Index p, Index oh, Index ow) const {
-    return (p * rows.windows + oh) * cols.windows + ow;
-  }
-  /// What an average is divided by: the window's area within the padded map.
-  HOST_DEVICE float area(Index oh, Index ow) const {
-    return static_cast<float>(rows.padded_length(oh) * cols.padded_length(ow));
-  }
-};
-
-/// Calls f(i, x[i]) for every pixel i = h * W + w of window (oh, ow) of one map.
-template <class F>
-HOST_DEVICE void for_each_pixel(const Windows& g, const float* map, Index oh, Index ow, F f) {
-  const Index w_begin = g.cols.begin(ow), w_end = g.cols.end(ow), h_end = g.rows.end(oh);
-  for (Index h = g.rows.begin(oh); h < h_end; ++h)
-    for (Index w = w_begin; w < w_end; ++w) f(h * g.cols.size + w, map[h * g.cols.size + w]);
-}
-
-/// y = the largest of each window; picked = its index h * W + w (the first, of equal ones).
-void pool_max(Context& ctx, const Windows& windows, const float* x, float* y, float* picked) {
-  parallel_for(ctx, {windows.planes, windows.rows.windows, windows.cols.windows},
-               [=, g = windows] KERNEL(Index p, Index oh, Index ow) {
-    const float* map = g.map(x, p);
-    Index best = g.rows.begin(oh) * g.cols.size + g.cols.begin(ow);
-    float largest = map[best];
-    for_each_pixel(g, map, oh, ow, [&](Index i, float value) {
-      best = value > largest ? i : best;
-      largest = value > largest ? value : largest;
-    });
-    y[g.at(p, oh, ow)] = largest;
-    picked[g.at(p, oh, ow)] = static_cast<float>(best);
-  });
-}
-
-void pool_average(Context& ctx, const Windows& windows, const float* x, float* y) {
-  parallel_for(ctx, {windows.planes, windows.rows.windows, windows.cols.windows},
-               [=, g = windows] KERNEL(Index p, Index oh, Index ow) {
-    float sum = 0;
-    for_each_pixel(g, g.map(x, p), oh, ow, [&](Index, float value) { sum += value; });
-    y[g.at(p, oh, ow)] = sum / g.area(oh, ow);
-  });
-}
-
-/// y = an x drawn from each window with probability proportional to it; picked = its index.
-void pool_draw(Context& ctx, const Windows& windows, Random random, const float* x, float* y,
-               float* picked) {
-  parallel_for(ctx, {windows.planes, windows.rows.windows, windows.cols.windows},
-               [=, g = windows] KERNEL(Index p, Index oh, Index ow) {
-    const float* map = g.map(x, p);
-    float sum = 0;
-    for_each_pixel(g, map, oh, ow, [&](Index, float value) { sum += value; });
-    const Index o = g.at(p, oh, ow);
-    const float mark = random.uniform(o) * sum;
-    Index pick = g.rows.begin(oh) * g.cols.size + g.cols.begin(ow);
-    float below = 0;  // sum of the pixels before this one
-    for_each_pixel(g, map, oh, ow, [&](Index i, float value) {
-      if (value > 0 && below <= mark) pick = i;
-      below += value;
-    });
-    y[o] = map[pick];
-    picked[o] = static_cast<float>(pick);
-  });
-}
-
-/// y = sum(x^2) / sum(x), what pool_draw gives on average; 0 where nothing is positive.
-void pool_expected(Context& ctx, const Windows& windows, const float* x, float* y) {
-  parallel_for(ctx, {windows.planes, windows.rows.windows, windows.cols.windows},
-               [=, g = windows] KERNEL(Index p, Index oh, Index ow) {
-    float sum = 0, squares = 0;
-    for_each_pixel(g, g.map(x, p), oh, ow, [&](Index, float value) {
-      sum += value;
-      squares += value * value;
-    });
-    y[g.at(p, oh, ow)] = sum > 0 ? squares / sum : 0;
-  });
-}
-
-/// dx = what the windows send to the pixels that they hold, summed per pixel. A work item gathers
-/// for a strip of a row, and so visits a window once and not once per pixel.
-///
-/// send(g, p, h, w, oh, ow, part) adds to part[0 .. kStrip-1] what window (oh, ow) of plane p sends
-/// to the pixels w .. w+kStrip-1 of row h.
-template <class Send>
-void gather(Context& ctx, const Windows& windows, float* dx, Send send) {
-  parallel_for(ctx, {windows.planes, windows.rows.size, strips(windows.cols.size)},
-               [=, g = windows] KERNEL(Index p, Index h, Index strip) {
-    float part[kStrip] = {};
-    const Index w = strip * kStrip, width = strip_width(w, g.cols.size);
-    const Index oh_last = g.rows.last_window(h), ow_last = g.cols.last_window(w + width - 1);
-    for (Index oh = g.rows.first_window(h); oh <= oh_last; ++oh)
-      for (Index ow = g.cols.first_window(w); ow <= ow_last; ++ow) send(g, p, h, w, oh, ow, part);
-    float* row = dx + (p * g.rows.size + h) * g.cols.size + w;
-    for (Index i = 0; i < width; ++i) row[i] = part[i];
-  });
-}
-
-/// All of dy goes to the picked pixel.
-struct SendToPicked {
-  const float* dy;
-  const float* picked;
-
-  HOST_DEVICE void operator()(const Windows& g, Index p, Index h, Index w, Index oh, Index ow,
-                              float* part) const {
-    const Index o = g.at(p, oh, ow);
-    const Index i = static_cast<Index>(picked[o]) - (h * g.cols.size + w);
-    if (i >= 0 && i < kStrip) part[i] += dy[o];
-  }
-};
-
-/// Every pixel of the window gets the same share of dy.
-struct SendShares {
-  const float* dy;
-
-  HOST_DEVICE void operator()(const Windows& g, Index p, Index, Index w, Index oh, Index ow,
-                              float* part) const {
-    const float share = dy[g.at(p, oh, ow)] / g.area(oh, ow);
-    const Index begin = g.cols.begin(ow) - w, end = g.cols.end(ow) - w;
-    for (Index i = begin < 0 ? 0 : begin; i < end && i < kStrip; ++i) part[i] += share;
-  }
-};
 
 /// A size along both axes, read from `field` or from `field`_h and `field`_w.
 struct Pair {
@@ -271,7 +121,7 @@ class Pooling final : public Layer {
 
  private:
   void place_windows(Index height, Index width) {
-    Axis &rows = windows_.rows, &cols = windows_.cols;
+    PoolAxis &rows = windows_.rows, &cols = windows_.cols;
     rows.size = height;
     cols.size = width;
     if (global_) {
@@ -282,7 +132,7 @@ class Pooling final : public Layer {
     require_field(rows.kernel <= height + 2 * rows.pad && cols.kernel <= width + 2 * cols.pad,
                   kernel_field_, "kernel_size ", text(rows.kernel, cols.kernel), " exceeds input ",
                   height, "x", width, padded ? " padded by " + text(rows.pad, cols.pad) : "");
-    for (Axis* a : {&rows, &cols}) {
+    for (PoolAxis* a : {&rows, &cols}) {
       const Index room = a->size + 2 * a->pad - a->kernel;
       a->windows = (room + (floor_ ? 0 : a->stride - 1)) / a->stride + 1;
       if (padded && (a->windows - 1) * a->stride >= a->size + a->pad) --a->windows;
@@ -296,7 +146,7 @@ class Pooling final : public Layer {
   bool global_, floor_, train_;
   std::uint32_t stream_;
   std::string kernel_field_;
-  Windows windows_;
+  PoolWindows windows_;
   Tensor picked_;  // index of the pixel that each window passed on
 };
 
