@@ -14,8 +14,20 @@ namespace {
 
 namespace fs = std::filesystem;
 
+/// Fills `to` with links to what is in `from`, except for `except`; databases are copied, because
+/// opening one may write to it.
+void link_entries(const fs::path& from, const fs::path& to, const fs::path& except) {
+  for (const auto& entry : fs::directory_iterator(from)) {
+    if (entry.path() == except) continue;
+    if (fs::exists(entry.path() / "CURRENT") || fs::exists(entry.path() / "data.mdb"))
+      fs::copy(entry.path(), to / entry.path().filename(), fs::copy_options::recursive);
+    else
+      fs::create_symlink(entry.path(), to / entry.path().filename());
+  }
+}
+
 /// The current folder for the lifetime of this object. For cases that write files or open databases
-/// it is a copy of the case's, next to links to its siblings, because their paths begin with "../".
+/// it is a copy of the case's, with links around it for paths that begin with "../" or "../../".
 class WorkingFolder {
  public:
   explicit WorkingFolder(const Case& c) : before_(fs::current_path()) {
@@ -26,16 +38,12 @@ class WorkingFolder {
     std::string name = (fs::temp_directory_path() / "conformance_XXXXXX").string();
     require(mkdtemp(name.data()) != nullptr, name, ": cannot make a temporary folder");
     copy_ = name;
-    for (const auto& sibling : fs::directory_iterator(c.folder.parent_path())) {
-      const fs::path to = copy_ / sibling.path().filename();
-      const bool database =
-          fs::exists(sibling.path() / "CURRENT") || fs::exists(sibling.path() / "data.mdb");
-      if (sibling.path() == c.folder || database)
-        fs::copy(sibling.path(), to, fs::copy_options::recursive);
-      else
-        fs::create_symlink(sibling.path(), to);
-    }
-    fs::current_path(copy_ / c.folder.filename());
+    const fs::path parent = c.folder.parent_path(), parent_copy = copy_ / parent.filename();
+    fs::create_directory(parent_copy);
+    link_entries(parent.parent_path(), copy_, parent);
+    link_entries(parent, parent_copy, c.folder);
+    fs::copy(c.folder, parent_copy / c.folder.filename(), fs::copy_options::recursive);
+    fs::current_path(parent_copy / c.folder.filename());
   }
   ~WorkingFolder() {
     std::error_code ignored;

@@ -89,17 +89,20 @@ std::vector<std::string> engines_of(const LayerParameter& layer) {
   return names;
 }
 
-LayerParameter with_engine(const LayerParameter& layer, const std::string& engine) {
-  LayerParameter copy = layer;
-  if (engine.empty()) return copy;
-  auto* message = engine_message(copy);
+LayerParameter layer_of(const Spec& spec, const std::string& engine) {
+  LayerParameter layer = spec.layer();
+  layer.set_name("layer");
+  for (int b = 0; b < spec.bottom_size(); ++b) layer.add_bottom(str("b", b));
+  for (int t = 0; t < spec.tops(); ++t) layer.add_top(str("t", t));
+  if (engine.empty()) return layer;
+  auto* message = engine_message(layer);
   const auto* field = message->GetDescriptor()->FindFieldByName("engine");
   message->GetReflection()->SetEnum(message, field, field->enum_type()->FindValueByName(engine));
-  return copy;
+  return layer;
 }
 
 SpecRun::SpecRun(const Spec& spec, const Arrangement& arrangement) : spec_(spec) {
-  const LayerParameter layer = with_engine(spec.layer(), arrangement.engine);
+  const LayerParameter layer = layer_of(spec, arrangement.engine);
   traits_ = LayerRegistry::instance().find(layer.type(), arrangement.device).traits;
   std::string text;
   google::protobuf::TextFormat::PrintToString(layer, &text);

@@ -59,7 +59,8 @@ class SpecRun {
 
 /// Name of the `engine` values other than DEFAULT that this layer's message has; empty if none.
 std::vector<std::string> engines_of(const LayerParameter& layer);
-/// The layer's message as text, with `engine` set if it is not empty.
-LayerParameter with_engine(const LayerParameter& layer, const std::string& engine);
+/// The spec's layer, named "layer", with bottoms "b0", "b1", ... and tops "t0", "t1", ..., and with
+/// `engine` set if it is not empty.
+LayerParameter layer_of(const Spec& spec, const std::string& engine);
 
 }  // namespace doppio::specs

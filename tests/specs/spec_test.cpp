@@ -216,22 +216,16 @@ TEST_P(SpecTest, ReshapedLayerMatchesAFreshOne) {
   expect_close(resized.run(small_in), small.run(small_in), 0);
 }
 
-/// The spec as a net: an Input layer with the bottoms "b0", "b1", ..., and the layer with the tops
-/// "t0", "t1", ...
+/// The spec as a net: an Input layer with the bottoms, and the layer.
 NetParameter net_of(const Spec& spec) {
   NetParameter net;
   LayerParameter& input = *net.add_layer();
   input.set_name("input");
   input.set_type("Input");
-  LayerParameter& layer = *net.add_layer();
-  layer = spec.layer();
-  layer.set_name("layer");
-  for (int b = 0; b < spec.bottom_size(); ++b) {
-    input.add_top(str("b", b));
-    layer.add_bottom(str("b", b));
-    *input.mutable_input_param()->add_shape()->mutable_dim() = spec.bottom(b).dim();
-  }
-  for (int t = 0; t < spec.tops(); ++t) layer.add_top(str("t", t));
+  *net.add_layer() = layer_of(spec, "");
+  *input.mutable_top() = net.layer(1).bottom();
+  for (const Values& bottom : spec.bottom())
+    *input.mutable_input_param()->add_shape()->mutable_dim() = bottom.dim();
   return net;
 }
 
