@@ -27,14 +27,18 @@ if(DOPPIO_TESTS)
 endif()
 
 if(DOPPIO_CUDA)
+  find_package(CUDAToolkit 12 REQUIRED)
   if(NOT CMAKE_CUDA_ARCHITECTURES)
-    # Turing to Blackwell, and PTX of the newest for what comes after.
-    set(CMAKE_CUDA_ARCHITECTURES 75-real 80-real 86-real 89-real 90-real 100-real 120)
+    # Turing to Blackwell: one of each generation, whose code serves the whole generation, and PTX for those to come.
+    set(CMAKE_CUDA_ARCHITECTURES 75-real 80-real 90)
+    if(CUDAToolkit_VERSION VERSION_GREATER_EQUAL 12.8)
+      set(CMAKE_CUDA_ARCHITECTURES 75-real 80-real 90-real 100 120-real)
+    endif()
   endif()
+  set(CMAKE_CUDA_RUNTIME_LIBRARY Shared)
   enable_language(CUDA)
   if(NOT CMAKE_CUDA20_STANDARD_COMPILE_OPTION)  # CMake before 3.26 does not know nvcc's flag
     set(CMAKE_CUDA20_STANDARD_COMPILE_OPTION "-std=c++20")
     set(CMAKE_CUDA20_EXTENSION_COMPILE_OPTION "-std=c++20")
   endif()
-  find_package(CUDAToolkit 12 REQUIRED)
 endif()

@@ -1,0 +1,25 @@
+#include <cublas_v2.h>
+
+#include <algorithm>
+
+#include "cuda/check.hpp"
+#include "math/gemm.hpp"
+
+namespace doppio {
+inline namespace DOPPIO_BUILD {
+
+// cuBLAS is column-major: to it our C is C^T = op(B)^T op(A)^T, so the operands swap places.
+void gemm(Context& ctx, Transpose transpose_a, Transpose transpose_b, Index M, Index N, Index K,
+          float alpha, const float* A, const float* B, float beta, float* C) {
+  if (M == 0 || N == 0) return;
+  const auto op = [](Transpose t) { return t == Transpose::yes ? CUBLAS_OP_T : CUBLAS_OP_N; };
+  const Index lda = transpose_a == Transpose::yes ? M : std::max<Index>(K, 1);
+  const Index ldb = transpose_b == Transpose::yes ? std::max<Index>(K, 1) : N;
+  cuda::check_blas(
+      cublasSgemm_64(static_cast<cublasHandle_t>(ctx.accelerator()->blas()), op(transpose_b),
+                     op(transpose_a), N, M, K, &alpha, B, ldb, A, lda, &beta, C, N),
+      "multiplying matrices");
+}
+
+}  // namespace DOPPIO_BUILD
+}  // namespace doppio

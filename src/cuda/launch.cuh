@@ -1,0 +1,143 @@
+#pragma once
+// What parallel_for and reduce_rows of math/kernel.hpp are on CUDA devices.
+#include <algorithm>
+
+#include "cuda/check.hpp"
+#include "cuda/divider.hpp"
+#include "doppio/context.hpp"
+
+namespace doppio::cuda {
+
+constexpr int kThreads = 256;          // of a block
+constexpr Index kMaxBlocks = 1 << 14;  // fills any GPU several times over; beyond it threads loop
+
+inline unsigned blocks_for(Index threads) {
+  return static_cast<unsigned>(std::min((threads + kThreads - 1) / kThreads, kMaxBlocks));
+}
+
+inline cudaStream_t stream_of(const Context& ctx) {
+  return static_cast<cudaStream_t>(ctx.accelerator()->stream());
+}
+
+template <class F>
+__global__ void __launch_bounds__(kThreads) flat_kernel(Index n, F f) {
+  const Index step = Index{gridDim.x} * kThreads;
+  for (Index i = Index{blockIdx.x} * kThreads + threadIdx.x; i < n; i += step) f(i);
+}
+
+/// f(i) for every i in 0 .. n-1.
+template <class F>
+void launch(Context& ctx, Index n, F f) {
+  if (n == 0) return;
+  flat_kernel<<<blocks_for(n), kThreads, 0, stream_of(ctx)>>>(n, f);
+  check(cudaGetLastError(), "launching a kernel");
+}
+
+/// A part of a box that 31-bit arithmetic can count through.
+struct Piece {
+  Index a, b, c;  ///< its first point
+  std::uint32_t count;
+  Divider B, C;  ///< its extents; that of the outermost axis is count / B / C
+};
+
+template <class F>
+__global__ void __launch_bounds__(kThreads) box_kernel(Piece piece, F f) {
+  const std::uint32_t step = gridDim.x * kThreads;
+  for (std::uint32_t i = blockIdx.x * kThreads + threadIdx.x; i < piece.count; i += step) {
+    const std::uint32_t row = piece.C.quotient(i), c = i - row * piece.C.divisor();
+    const std::uint32_t a = piece.B.quotient(row), b = row - a * piece.B.divisor();
+    f(piece.a + a, piece.b + b, piece.c + c);
+  }
+}
+
+/// f(a, b, c) for every point of an A x B x C box; neighbouring threads differ in c.
+template <class F>
+void launch(Context& ctx, Index A, Index B, Index C, F f) {
+  if (A == 0 || B == 0 || C == 0) return;
+  constexpr Index kMaxCount = 1 << 30;  // nearly every box is one piece
+  const Index c_step = std::min(C, kMaxCount), b_step = std::min(B, kMaxCount / c_step),
+              a_step = std::min(A, kMaxCount / (c_step * b_step));
+  for (Index a = 0; a < A; a += a_step)
+    for (Index b = 0; b < B; b += b_step)
+      for (Index c = 0; c < C; c += c_step) {
+        const auto extent = [](Index step, Index left) {
+          return static_cast<std::uint32_t>(std::min(step, left));
+        };
+        const std::uint32_t an = extent(a_step, A - a), bn = extent(b_step, B - b),
+                            cn = extent(c_step, C - c);
+        const Piece piece{a, b, c, an * bn * cn, Divider(bn), Divider(cn)};
+        box_kernel<<<blocks_for(piece.count), kThreads, 0, stream_of(ctx)>>>(piece, f);
+      }
+  check(cudaGetLastError(), "launching a kernel");
+}
+
+/// Each threadIdx.y reduces one of `pieces` pieces of a row, with blockDim.x threads (a power of
+/// two) and then a tree over them: the order of the operations depends on nothing else.
+template <class F, class Combine>
+__global__ void __launch_bounds__(kThreads)
+    rows_kernel(Index rows, Index cols, Index pieces, double init, F f, Combine combine,
+                double* partial, float* out) {
+  __shared__ double tree[kThreads];
+  const Index id = Index{blockIdx.x} * blockDim.y + threadIdx.y;
+  const Index row = pieces == 1 ? id : id / pieces;
+  const Index length = (cols + pieces - 1) / pieces, begin = (id - row * pieces) * length;
+  const Index end = std::min(cols, begin + length);
+  double sum = init;
+  if (row < rows)
+    for (Index c = begin + threadIdx.x; c < end; c += blockDim.x) sum = combine(sum, f(row, c));
+
+  double* mine = tree + threadIdx.y * blockDim.x + threadIdx.x;
+  *mine = sum;
+  for (unsigned half = blockDim.x / 2; half > 0; half /= 2) {
+    __syncthreads();
+    if (threadIdx.x < half) *mine = combine(mine[0], mine[half]);
+  }
+  if (threadIdx.x > 0 || row >= rows) return;
+  if (partial)
+    partial[id] = *mine;
+  else
+    out[row] = static_cast<float>(*mine);
+}
+
+template <class F, class Combine>
+void launch_rows(Context& ctx, Index rows, Index cols, Index pieces, double init, F f,
+                 Combine combine, double* partial, float* out) {
+  unsigned lanes = 1;  // threads per piece: up to 8 columns each while a block is not full
+  while (lanes < kThreads && lanes * 8 < cols / pieces) lanes *= 2;
+  const unsigned per_block = kThreads / lanes;
+  const auto blocks = static_cast<unsigned>((rows * pieces + per_block - 1) / per_block);
+  rows_kernel<<<blocks, dim3(lanes, per_block), 0, stream_of(ctx)>>>(rows, cols, pieces, init, f,
+                                                                     combine, partial, out);
+}
+
+/// The second stage's columns: what the first made of each piece.
+struct Partials {
+  const double* values;
+  Index pieces;
+  HOST_DEVICE double operator()(Index row, Index piece) const {
+    return values[row * pieces + piece];
+  }
+};
+
+/// out[r] = combine over all c of f(r, c), in double. Few long rows are cut into pieces, so that
+/// they fill the device; how depends on rows and cols alone.
+template <class F, class Combine>
+void reduce_rows(Context& ctx, Index rows, Index cols, double init, F f, Combine combine,
+                 float* out) {
+  if (rows == 0) return;
+  constexpr Index kPiece = 4096, kManyRows = 512;
+  const Index pieces = rows < kManyRows ? std::max<Index>(cols / kPiece, 1) : 1;
+  if (pieces == 1) {
+    launch_rows(ctx, rows, cols, 1, init, f, combine, nullptr, out);
+  } else {
+    Accelerator& device = *ctx.accelerator();
+    const auto bytes = static_cast<std::size_t>(rows * pieces) * sizeof(double);
+    auto* partial = static_cast<double*>(device.allocate(bytes));
+    launch_rows(ctx, rows, cols, pieces, init, f, combine, partial, nullptr);
+    launch_rows(ctx, rows, pieces, 1, init, Partials{partial, pieces}, combine, nullptr, out);
+    device.release(partial);  // in the stream's order: after the kernels
+  }
+  check(cudaGetLastError(), "launching a reduction");
+}
+
+}  // namespace doppio::cuda

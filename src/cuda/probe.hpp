@@ -1,0 +1,9 @@
+#pragma once
+#include <cuda_runtime_api.h>
+
+namespace doppio::cuda {
+
+/// Success if the current device can run the kernels of this build.
+cudaError_t probe();
+
+}  // namespace doppio::cuda

@@ -1,0 +1,56 @@
+#include "cuda/usable.hpp"
+
+#include "cuda/check.hpp"
+#include "doppio/error.hpp"
+
+namespace doppio::cuda {
+
+namespace {
+
+constexpr const char* kOrCpu = ", or leave --gpu out to run on the CPU";
+
+std::string version(int v) { return str(v / 1000, ".", v % 1000 / 10); }
+
+}  // namespace
+
+Survey survey() {
+  Survey s;
+  s.status = cudaGetDeviceCount(&s.cards);
+  cudaGetLastError();  // what failed here must not fail the next kernel
+  cudaDriverGetVersion(&s.driver);
+  cudaRuntimeGetVersion(&s.runtime);
+  return s;
+}
+
+void require_card(int id, const Survey& s) {
+  const std::string flag = str("--gpu=", id, ": ");
+  require(s.driver > 0, flag, "no NVIDIA driver was found; install it", kOrCpu);
+  require(s.status != cudaErrorInsufficientDriver, flag, "the NVIDIA driver supports CUDA ",
+          version(s.driver), " and this build needs ", version(s.runtime), "; update it", kOrCpu);
+  require(s.status != cudaErrorNoDevice && !(s.status == cudaSuccess && s.cards == 0), flag,
+          "no NVIDIA GPU was found (driver: CUDA ", version(s.driver),
+          "); leave --gpu out to run on the CPU");
+  require(s.status == cudaSuccess, flag,
+          "the NVIDIA driver does not work: ", cudaGetErrorString(s.status),
+          "; see what nvidia-smi says", kOrCpu);
+  require(id >= 0 && id < s.cards, flag, "this machine has ", s.cards,
+          s.cards == 1 ? " GPU, number 0" : str(" GPUs, numbers 0 to ", s.cards - 1));
+}
+
+void require_kernels(int id, const std::string& name, const std::string& compute_capability,
+                     cudaError_t status) {
+  require(status != cudaErrorNoKernelImageForDevice && status != cudaErrorInvalidDeviceFunction,
+          "--gpu=", id, ": ", name, " has compute capability ", compute_capability,
+          " and this build has kernels for " DOPPIO_CUDA_ARCHITECTURES
+          " only; build with -DCMAKE_CUDA_ARCHITECTURES for it",
+          kOrCpu);
+  check(status, "looking for kernels");
+}
+
+std::string out_of_memory(std::size_t wanted, std::size_t free, std::size_t total) {
+  const auto mib = [](std::size_t bytes) { return str((bytes + (1 << 19)) >> 20, " MiB"); };
+  return str("GPU out of memory: ", mib(wanted), " wanted, ", mib(free), " of ", mib(total),
+             " free; try a smaller batch_size");
+}
+
+}  // namespace doppio::cuda

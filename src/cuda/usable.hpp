@@ -1,0 +1,28 @@
+#pragma once
+#include <cuda_runtime_api.h>
+
+#include <cstddef>
+#include <string>
+
+namespace doppio::cuda {
+
+/// What the CUDA runtime says of this machine.
+struct Survey {
+  cudaError_t status = cudaSuccess;  ///< of counting the cards
+  int cards = 0;
+  int driver = 0;   ///< newest CUDA version that the driver supports, 12040 for 12.4; 0: no driver
+  int runtime = 0;  ///< the CUDA version of this build
+};
+Survey survey();
+
+/// Throws: Error that says why card `id` cannot be used and what to do, if it cannot.
+void require_card(int id, const Survey& survey);
+
+/// Throws: Error if `status`, what probe() returned on card `id`, is not success.
+void require_kernels(int id, const std::string& name, const std::string& compute_capability,
+                     cudaError_t status);
+
+/// What to say when the device has not `wanted` bytes left.
+std::string out_of_memory(std::size_t wanted, std::size_t free, std::size_t total);
+
+}  // namespace doppio::cuda

@@ -1,0 +1,58 @@
+#include <numeric>
+
+#include "cuda/gpu_test.hpp"
+
+namespace doppio {
+namespace {
+
+class DeviceTest : public GpuTest {};
+
+TEST_F(DeviceTest, ValuesSurviveTheRoundTrip) {
+  std::vector<float> sent(100000);
+  std::iota(sent.begin(), sent.end(), 0.0f);
+  Tensor tensor;
+  tensor.reshape({100000});
+  set_values(tensor, sent);
+  tensor.update(*ctx);  // now the device is the only owner
+  EXPECT_EQ(values(tensor), sent);
+}
+
+TEST_F(DeviceTest, NeverWrittenReadsAsZeros) {
+  Tensor tensor;
+  tensor.reshape({1000});
+  tensor.update(*ctx);
+  EXPECT_EQ(values(tensor), std::vector<float>(1000, 0.0f));
+}
+
+TEST_F(DeviceTest, TwoContextsOnOneCardDoNotMeet) {
+  Context other(open_accelerator(0));
+  Tensor tensor;
+  tensor.reshape({2});
+  set_values(tensor, {1, 2});
+  tensor.update(*ctx);
+  tensor.update(other);
+  EXPECT_EQ(values(tensor), (std::vector<float>{1, 2}));
+}
+
+TEST_F(DeviceTest, RunningOutOfMemoryIsAnErrorAndTheDeviceLivesOn) {
+  const std::string error = error_of([&] { ctx->accelerator()->allocate(std::size_t{1} << 45); });
+  EXPECT_NE(error.find("GPU out of memory: 33554432 MiB wanted"), std::string::npos) << error;
+  EXPECT_NE(error.find("try a smaller batch_size"), std::string::npos) << error;
+  void* memory = ctx->accelerator()->allocate(1024);
+  EXPECT_NE(memory, nullptr);
+  ctx->accelerator()->release(memory);
+}
+
+TEST_F(DeviceTest, CardsAreListed) {
+  const std::vector<AcceleratorInfo> cards = list_accelerators();
+  ASSERT_FALSE(cards.empty());
+  EXPECT_EQ(cards[0].id, 0);
+  EXPECT_FALSE(cards[0].name.empty());
+  EXPECT_GT(cards[0].memory_bytes, std::size_t{1} << 30);
+  const int beyond = static_cast<int>(cards.size());
+  EXPECT_NE(error_of([&] { open_accelerator(beyond); }).find("this machine has"),
+            std::string::npos);
+}
+
+}  // namespace
+}  // namespace doppio

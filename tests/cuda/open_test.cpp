@@ -1,0 +1,17 @@
+#include "doppio/error.hpp"
+#include "support/layer_harness.hpp"
+
+namespace doppio {
+namespace {
+
+TEST(OpenAccelerator, WithoutACardSaysWhyAndWhatToDo) {
+  if (!list_accelerators().empty()) GTEST_SKIP() << "this machine has a GPU";
+  const std::string error = error_of([] { open_accelerator(0); });
+  EXPECT_NE(error.find("leave --gpu out to run on the CPU"), std::string::npos) << error;
+  EXPECT_NE(error.find(built_with_cuda() ? "no NVIDIA" : "this build has no CUDA"),
+            std::string::npos)
+      << error;
+}
+
+}  // namespace
+}  // namespace doppio
