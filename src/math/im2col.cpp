@@ -1,46 +1,84 @@
 #include "math/im2col.hpp"
 
 #include "math/kernel.hpp"
+#include "math/strips.hpp"
 
 namespace doppio {
 inline namespace DOPPIO_BUILD {
 
 namespace {
 
-/// The window position that sees input position `in` through kernel element `k`; -1 if none does.
-HOST_DEVICE inline Index position_of(const WindowAxis& a, Index in, Index k) {
-  const Index start = in + a.pad - k * a.dilation;
-  if (start < 0) return -1;
-  if (a.stride == 1) return start < a.out ? start : -1;  // the usual case saves two divisions
-  return start % a.stride == 0 && start / a.stride < a.out ? start / a.stride : -1;
+HOST_DEVICE inline Index clamp(Index x, Index low, Index high) {
+  return x < low ? low : x > high ? high : x;
 }
 
+/// Smallest whole number n >= 0 with n * stride >= x.
+HOST_DEVICE inline Index steps(Index x, Index stride) {
+  if (x <= 0) return 0;
+  return stride == 1 ? x : (x + stride - 1) / stride;  // the usual case saves a division
+}
+
+/// The window positions first .. last-1.
+struct Range {
+  Index first, last;
+};
+
+/// The windows whose element k is one of the input positions begin .. end-1.
+HOST_DEVICE inline Range windows_with(const WindowAxis& a, Index k, Index begin, Index end) {
+  const Index of_window_0 = k * a.dilation - a.pad;
+  const Index last = clamp(steps(end - of_window_0, a.stride), 0, a.out);
+  return {clamp(steps(begin - of_window_0, a.stride), 0, last), last};
+}
+
+/// A work item fills a strip of one row of the column matrix, which runs over the map row by row.
 void im2col_2d(Context& ctx, Index channels, WindowAxis h, WindowAxis w, const float* image,
                float* column) {
-  const Index kernels = h.kernel * w.kernel;
-  parallel_for(ctx, {channels * kernels, h.out, w.out}, [=] KERNEL(Index row, Index oh, Index ow) {
-    const Index c = row / kernels, kh = row % kernels / w.kernel, kw = row % w.kernel;
-    const Index ih = oh * h.stride - h.pad + kh * h.dilation;
-    const Index iw = ow * w.stride - w.pad + kw * w.dilation;
-    const bool inside = ih >= 0 && ih < h.in && iw >= 0 && iw < w.in;
-    column[(row * h.out + oh) * w.out + ow] = inside ? image[(c * h.in + ih) * w.in + iw] : 0.0f;
+  const Index kernels = h.kernel * w.kernel, outs = h.out * w.out;
+  parallel_for(ctx, {channels, kernels, strips(outs)}, [=] KERNEL(Index c, Index k, Index strip) {
+    const Index kh = k / w.kernel, kw = k % w.kernel;
+    const Range inside_h = windows_with(h, kh, 0, h.in), inside_w = windows_with(w, kw, 0, w.in);
+    Index left = strip_width(strip * kStrip, outs);
+    Index oh = strip * kStrip / w.out, ow = strip * kStrip % w.out;
+    for (; left > 0; ++oh, ow = 0) {
+      const Index end = clamp(ow + left, 0, w.out);
+      const bool padding = oh < inside_h.first || oh >= inside_h.last;
+      const Index first = padding ? end : clamp(inside_w.first, ow, end);
+      const Index last = padding ? end : clamp(inside_w.last, first, end);
+      const Index ih = oh * h.stride - h.pad + kh * h.dilation;
+      const Index from = (c * h.in + ih) * w.in - w.pad + kw * w.dilation;
+      float* to = column + (c * kernels + k) * outs + oh * w.out;
+      for (Index i = ow; i < first; ++i) to[i] = 0;
+      if (w.stride == 1)
+        for (Index i = first; i < last; ++i) to[i] = image[from + i];
+      else
+        for (Index i = first; i < last; ++i) to[i] = image[from + i * w.stride];
+      for (Index i = last; i < end; ++i) to[i] = 0;
+      left -= end - ow;
+    }
   });
 }
 
+/// A work item gathers for a strip of one row of the image.
 void col2im_2d(Context& ctx, Index channels, WindowAxis h, WindowAxis w, const float* column,
                float* image) {
-  parallel_for(ctx, {channels, h.in, w.in}, [=] KERNEL(Index c, Index ih, Index iw) {
-    float sum = 0;
+  parallel_for(ctx, {channels, h.in, strips(w.in)}, [=] KERNEL(Index c, Index ih, Index strip) {
+    float sum[kStrip] = {};
+    const Index begin = strip * kStrip, width = strip_width(begin, w.in);
     for (Index kh = 0; kh < h.kernel; ++kh) {
-      const Index oh = position_of(h, ih, kh);
-      if (oh < 0) continue;
+      const Range row = windows_with(h, kh, ih, ih + 1);  // one or none
+      if (row.first == row.last) continue;
       for (Index kw = 0; kw < w.kernel; ++kw) {
-        const Index ow = position_of(w, iw, kw);
-        if (ow < 0) continue;
-        sum += column[(((c * h.kernel + kh) * w.kernel + kw) * h.out + oh) * w.out + ow];
+        const Range hit = windows_with(w, kw, begin, begin + width);
+        const Index k = (c * h.kernel + kh) * w.kernel + kw;
+        const float* from = column + (k * h.out + row.first) * w.out;
+        const Index to = kw * w.dilation - w.pad - begin;
+        if (w.stride == 1)
+          for (Index ow = hit.first; ow < hit.last; ++ow) sum[to + ow] += from[ow];
+        else
+          for (Index ow = hit.first; ow < hit.last; ++ow) sum[to + ow * w.stride] += from[ow];
       }
     }
-    image[(c * h.in + ih) * w.in + iw] = sum;
+    for (Index i = 0; i < width; ++i) image[(c * h.in + ih) * w.in + begin + i] = sum[i];
   });
 }
 
@@ -80,9 +118,9 @@ void col2im_nd(Context& ctx, Index channels, const Windows& windows, const float
       bool hit = true;
       for (Index i = w.axes - 1; i >= 0 && hit; --i) {
         const WindowAxis& a = w.axis[i];
-        const Index position = position_of(a, in_rest % a.in, k_rest % a.kernel);
-        hit = position >= 0;
-        o += position * step;
+        const Range range = windows_with(a, k_rest % a.kernel, in_rest % a.in, in_rest % a.in + 1);
+        hit = range.first < range.last;  // one or none
+        o += range.first * step;
         step *= a.out;
         in_rest /= a.in;
         k_rest /= a.kernel;
