@@ -200,6 +200,15 @@ std::string missing_database(const std::string& path) {
   return message;
 }
 
+namespace {
+
+void remove_files(const std::string& path, std::error_code& failed) {
+  for (const char* file : {"/data.mdb", "/lock.mdb"})
+    if (!failed) fs::remove(path + file, failed);
+}
+
+}  // namespace
+
 struct LmdbWriter::State {
   Env env;
   MDB_dbi dbi = 0;
@@ -211,7 +220,7 @@ LmdbWriter::LmdbWriter(const std::string& path, bool overwrite) : path_(path), s
   if (fs::exists(path)) {
     require(overwrite, path, " exists already; remove it, give another name, or ask to overwrite");
     require(fs::is_directory(path), path, " is a file, not the folder of a database");
-    for (const char* file : {"/data.mdb", "/lock.mdb"}) fs::remove(path + file, failed);
+    remove_files(path, failed);
   } else {
     fs::create_directory(path, failed);
   }
@@ -234,6 +243,13 @@ void LmdbWriter::put(std::string_view key, std::string_view value) {
 void LmdbWriter::finish() {
   commit();
   state_->env.reset();
+}
+
+void LmdbWriter::discard() {
+  state_->env.reset();
+  std::error_code failed;
+  remove_files(path_, failed);
+  fs::remove(path_, failed);  // fails, rightly, if there are other files in it
 }
 
 void LmdbWriter::commit() {

@@ -6,6 +6,7 @@
 #include <utility>
 #include <vector>
 
+#include "doppio/error.hpp"
 #include "doppio/shape.hpp"
 
 namespace doppio {
@@ -14,6 +15,17 @@ namespace doppio {
 struct Record {
   std::string_view key, value;
 };
+
+/// Runs `action` and adds the database and the record's key to the message of its Error.
+template <class F>
+void naming_record(const std::string& database, const Record& record, F action) {
+  try {
+    action();
+  } catch (const Error& e) {
+    throw Error(str("database ", database, ", record '", record.key, "': ", e.message()), e.where(),
+                e.field());
+  }
+}
 
 /// Walks through an LMDB database in key order, round and round. Never writes: it works on
 /// read-only file systems and without permission to write, and then does without LMDB's lock file,
@@ -70,6 +82,8 @@ class LmdbWriter {
   void put(std::string_view key, std::string_view value);
   /// Commits what is left and closes the database.
   void finish();
+  /// Closes and removes the database, for when making it has failed.
+  void discard();
 
   /// Longest key that LMDB takes, in bytes.
   static constexpr std::size_t kMaxKey = 511;

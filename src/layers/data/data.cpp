@@ -83,6 +83,8 @@ class Data final : public Layer {
   }
 
  private:
+  using Ahead = Prefetcher<NumberedRecord, DataBatch>;
+
   bool guess_shape(const Context& ctx) {
     if (!ctx.dry_run || crop_size_ == 0 || is_lmdb(param_.source())) return false;
     LOG(INFO) << missing_database(param_.source()) << "; assuming images of 3 x " << crop_size_
@@ -96,7 +98,8 @@ class Data final : public Layer {
     auto reader = std::make_unique<LmdbReader>(param_.source());
     DatumReader datum(transformer_.color());
     const Record first = reader->next();
-    naming(first, [&] { item_ = transformer_.prepare(datum.read(first.value).shape()); });
+    naming_record(param_.source(), first,
+                  [&] { item_ = transformer_.prepare(datum.read(first.value).shape()); });
     reader_ = std::move(reader);
   }
 
@@ -125,14 +128,13 @@ class Data final : public Layer {
     for (int i = 0; i < workers; ++i) decoders_.emplace_back(transformer_.color());
     reader_->seek(static_cast<Index>(records_ % static_cast<std::uint64_t>(reader_->size())));
     next_ = records_;
-    prefetcher_ = std::make_unique<Prefetcher<NumberedRecord, DataBatch>>(
-        std::move(slots), batch_size_, workers,
-        Prefetcher<NumberedRecord, DataBatch>::Steps{
-            [this] { return claim(); },
-            [this, random = Random{ctx.seed, stream_of(name_)}](
-                int worker, const NumberedRecord& item, DataBatch& batch, Index i) {
+    const Random random{ctx.seed, stream_of(name_)};
+    const auto make_item =
+        [this, random](int worker, const NumberedRecord& item, DataBatch& batch, Index i) {
       make(decoders_[static_cast<std::size_t>(worker)], item, random, batch, i);
-            }});
+    };
+    prefetcher_ = std::make_unique<Ahead>(std::move(slots), batch_size_, workers,
+                                          Ahead::Steps{[this] { return claim(); }, make_item});
   }
 
   NumberedRecord claim() {
@@ -144,7 +146,7 @@ class Data final : public Layer {
   void make(DatumReader& decoder, const NumberedRecord& item, Random random, DataBatch& batch,
             Index i) const {
     constexpr int kExactFloats = 1 << 24;  // beyond, labels would be rounded
-    naming(item.record, [&] {
+    naming_record(param_.source(), item.record, [&] {
       const Image image = decoder.read(item.record.value);
       require(std::abs(image.label) <= kExactFloats, "label ", image.label,
               " is too large, at most ", kExactFloats, " is possible");
@@ -152,17 +154,6 @@ class Data final : public Layer {
       transformer_.apply(image, random, batch.data_out + i * item_.count());
       batch.labels_out[i] = static_cast<float>(image.label);
     });
-  }
-
-  /// Runs `action` and adds the record to its errors.
-  template <class F>
-  void naming(const Record& record, F action) const {
-    try {
-      action();
-    } catch (const Error& e) {
-      throw Error(str("database ", param_.source(), ", record '", record.key, "': ", e.message()),
-                  e.where(), e.field());
-    }
   }
 
   std::string name_;
@@ -176,8 +167,8 @@ class Data final : public Layer {
   std::uint64_t records_ = 0;          // handed out
   std::uint64_t next_ = 0;             // number of the record that is claimed next
   double waited_before_ = 0;
-  DataBatch* held_ = nullptr;                                          // what the tops show
-  std::unique_ptr<Prefetcher<NumberedRecord, DataBatch>> prefetcher_;  // last: uses the others
+  DataBatch* held_ = nullptr;          // what the tops show
+  std::unique_ptr<Ahead> prefetcher_;  // last: uses the others
 };
 DOPPIO_REGISTER_LAYER_ON(Device::any, "Data", Data, .bottoms = exactly(0), .tops = {1, 2},
                          .is_source = true);

@@ -1,0 +1,113 @@
+#include "data/image_mean.hpp"
+
+#include <algorithm>
+#include <functional>
+#include <numeric>
+#include <optional>
+
+#include "core/atomic_file.hpp"
+#include "data/datum.hpp"
+#include "data/lmdb.hpp"
+#include "data/prefetch.hpp"
+#include "doppio.pb.h"
+#include "doppio/error.hpp"
+
+namespace doppio {
+
+namespace {
+
+/// One worker's share: the sums of the images that it has seen, as C x H x W.
+struct Share {
+  DatumReader reader;
+  std::vector<double> sums;
+};
+
+template <class Pixel>
+void add_pixels(const Pixel* pixels, const Image& image, std::vector<double>& sums) {
+  double* sum = sums.data();
+  for (Index c = 0; c < image.channels; ++c)
+    for (Index h = 0; h < image.height; ++h, sum += image.width) {
+      const Pixel* row = pixels + c * image.channel_step + h * image.row_step;
+      for (Index w = 0; w < image.width; ++w) sum[w] += row[w * image.pixel_step];
+    }
+}
+
+void add(const Image& image, std::vector<double>& sums) {
+  if (image.bytes)
+    add_pixels(image.bytes, image, sums);
+  else
+    add_pixels(image.floats, image, sums);
+}
+
+void write_mean(const std::string& path, const Shape& shape, const std::vector<double>& mean) {
+  BlobProto blob;  // in the old form, which every reader of mean files understands
+  blob.set_num(1);
+  blob.set_channels(static_cast<int>(shape[0]));
+  blob.set_height(static_cast<int>(shape[1]));
+  blob.set_width(static_cast<int>(shape[2]));
+  for (const double v : mean) blob.add_data(static_cast<float>(v));
+  write_file_atomically(path, [&](std::ostream& out) { blob.SerializeToOstream(&out); });
+}
+
+/// Sums over all records. Sums of bytes are exact, so their order does not matter; floats are added
+/// in the records' order by one worker.
+std::vector<double> sum_images(LmdbReader& reader, const Image& first, const MeanOptions& options) {
+  constexpr Index kBatch = 64;
+  struct Nothing {};
+  const Shape shape = first.shape();
+  const int workers = first.bytes ? worker_count(options.threads) : 1;
+  std::vector<Share> shares;
+  for (int i = 0; i < workers; ++i)
+    shares.push_back({DatumReader(), std::vector<double>(static_cast<std::size_t>(shape.count()))});
+  Index claimed = 0;
+  const auto claim = [&] {
+    return claimed++ < reader.size() ? std::optional(reader.next()) : std::nullopt;
+  };
+  const auto make = [&](int worker, const std::optional<Record>& record, Nothing&, Index) {
+    if (!record) return;
+    Share& share = shares[static_cast<std::size_t>(worker)];
+    naming_record(options.database, *record, [&] {
+      const Image image = share.reader.read(record->value);
+      require(image.shape() == shape, "the image is ", image.shape().text(), " and the first one ",
+              shape.text(), "; a mean image needs a database of one size");
+      add(image, share.sums);
+    });
+  };
+  {
+    Prefetcher<std::optional<Record>, Nothing> pass(std::vector<Nothing>(4), kBatch, workers,
+                                                    {claim, make});
+    for (Index done = 0; done < reader.size();) {
+      pass.take();
+      pass.release();
+      done = std::min(done + kBatch, reader.size());
+      if (options.progress) options.progress(done, reader.size());
+    }
+  }
+  for (int i = 1; i < workers; ++i)
+    std::transform(shares[0].sums.begin(), shares[0].sums.end(),
+                   shares[static_cast<std::size_t>(i)].sums.begin(), shares[0].sums.begin(),
+                   std::plus<>());
+  return std::move(shares[0].sums);
+}
+
+}  // namespace
+
+ImageMean compute_image_mean(const MeanOptions& options) {
+  if (!options.output.empty()) require_writable(options.output);
+  LmdbReader reader(options.database);
+  DatumReader datum;
+  const Record record = reader.next();
+  Image first;
+  naming_record(options.database, record, [&] { first = datum.read(record.value); });
+  reader.seek(0);
+  ImageMean result{reader.size(), first.shape(), {}};
+  std::vector<double> mean = sum_images(reader, first, options);
+  for (double& v : mean) v /= static_cast<double>(result.images);
+  const Index pixels = first.height * first.width;
+  for (auto v = mean.begin(); v != mean.end(); v += pixels)
+    result.channels.push_back(std::accumulate(v, v + pixels, 0.0) / static_cast<double>(pixels));
+  if (!options.output.empty()) write_mean(options.output, result.shape, mean);
+  return result;
+}
+
+}  // namespace doppio

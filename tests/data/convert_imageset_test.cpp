@@ -1,0 +1,197 @@
+#include "data/convert_imageset.hpp"
+
+#include <algorithm>
+
+#include "data/convert_fixture.hpp"
+
+namespace doppio {
+namespace {
+
+namespace fs = std::filesystem;
+
+class Convert : public ConvertTest {
+ protected:
+  ImagesetOptions options(const std::string& list) {
+    ImagesetOptions o;
+    o.root = folder / "";
+    o.list = folder.write("list.txt", list);
+    o.database = folder / "db";
+    return o;
+  }
+};
+
+TEST_F(Convert, StoresPixelsInListOrder) {
+  image("a b.png", 1, 2, {1, 2, 3});
+  image("c.png", 1, 2, {4, 5, 6});
+  const ImagesetResult result = convert_imageset(options("c.png 7\r\na b.png -1\n\n"));
+  EXPECT_EQ(result.written, 2);
+  const std::vector<Stored> records = read_all(folder / "db");
+  ASSERT_EQ(records.size(), 2u);
+  EXPECT_EQ(records[0].key, "00000000_c.png");
+  EXPECT_EQ(records[1].key, "00000001_a b.png");
+  EXPECT_EQ(records[0].datum.label(), 7);
+  EXPECT_EQ(records[1].datum.label(), -1);
+  EXPECT_EQ(records[1].datum.channels(), 3);
+  EXPECT_EQ(records[1].datum.height(), 1);
+  EXPECT_EQ(records[1].datum.width(), 2);
+  EXPECT_EQ(records[1].datum.data(), "\1\1\2\2\3\3");
+  EXPECT_FALSE(records[1].datum.encoded());
+}
+
+TEST_F(Convert, ConvertsManyImagesAlikeOnAnyNumberOfThreads) {
+  std::string list;
+  for (int i = 0; i < 100; ++i)
+    list += image(str(i, ".png"), 2, 2, cv::Scalar(i, i, i)) + str(" ", i, "\n");
+  for (const int threads : {1, 4}) {
+    ImagesetOptions o = options(list);
+    o.threads = threads;
+    o.overwrite = threads > 1;
+    std::vector<Index> progress;
+    o.progress = [&](Index done, Index total) {
+      EXPECT_EQ(total, 100);
+      progress.push_back(done);
+    };
+    convert_imageset(o);
+    EXPECT_EQ(progress, (std::vector<Index>{32, 64, 96, 100}));
+    const std::vector<Stored> records = read_all(folder / "db");
+    ASSERT_EQ(records.size(), 100u);
+    for (int i = 0; i < 100; ++i) {
+      const Datum& datum = records[static_cast<std::size_t>(i)].datum;
+      EXPECT_EQ(datum.label(), i);
+      EXPECT_EQ(datum.data(), std::string(12, static_cast<char>(i)));
+    }
+  }
+}
+
+TEST_F(Convert, GrayAndResize) {
+  image("a.png", 4, 6, {100, 100, 100});
+  ImagesetOptions o = options("a.png 0");
+  o.gray = true;
+  o.resize_height = 2;
+  o.resize_width = 3;
+  convert_imageset(o);
+  const Datum datum = read_all(o.database)[0].datum;
+  EXPECT_EQ(datum.channels(), 1);
+  EXPECT_EQ(datum.height(), 2);
+  EXPECT_EQ(datum.width(), 3);
+  EXPECT_EQ(datum.data(), std::string(6, 100));
+}
+
+TEST_F(Convert, ShufflesBySeed) {
+  std::string list;
+  for (int i = 0; i < 20; ++i) list += image(str(i, ".png"), 1, 1, {}) + str(" ", i, "\n");
+  const auto labels = [&](std::uint64_t seed) {
+    ImagesetOptions o = options(list);
+    o.shuffle = o.overwrite = true;
+    o.seed = seed;
+    convert_imageset(o);
+    std::vector<int> found;
+    for (const Stored& r : read_all(o.database)) {
+      EXPECT_EQ(r.key.substr(9), str(r.datum.label(), ".png"));
+      found.push_back(r.datum.label());
+    }
+    return found;
+  };
+  std::vector<int> one = labels(1);
+  EXPECT_EQ(one, labels(1));
+  EXPECT_NE(one, labels(2));
+  EXPECT_FALSE(std::is_sorted(one.begin(), one.end()));
+  std::sort(one.begin(), one.end());
+  for (int i = 0; i < 20; ++i) EXPECT_EQ(one[static_cast<std::size_t>(i)], i);
+}
+
+TEST_F(Convert, EncodedKeepsFilesThatAreAsWanted) {
+  image("a.PNG", 2, 3, {1, 2, 3});
+  const std::string file = read_file(folder / "a.PNG");
+  ImagesetOptions o = options("a.PNG 5");
+  o.encoded = o.overwrite = true;
+  const auto convert = [&] {
+    convert_imageset(o);
+    Datum datum = read_all(o.database)[0].datum;
+    EXPECT_TRUE(datum.encoded());
+    EXPECT_FALSE(datum.has_channels());
+    EXPECT_EQ(datum.label(), 5);
+    return datum.data();
+  };
+  EXPECT_EQ(convert(), file);
+  o.gray = true;
+  EXPECT_EQ(decode_image(convert(), Color::as_stored).channels(), 1);
+  o.gray = false;
+  o.encoded = false;
+  o.encode_type = "jpg";
+  EXPECT_TRUE(convert().starts_with("\xff\xd8\xff"));
+  o.encode_type = "png";
+  o.resize_height = o.resize_width = 7;
+  EXPECT_EQ(decode_image(convert(), Color::as_stored).rows, 7);
+  o.encode_type = "xyz";
+  EXPECT_TRUE(contains(error_of(convert), "no encoder for the format 'xyz'"));
+}
+
+TEST_F(Convert, DamagedImagesFailWithAListAndLeaveNothing) {
+  image("good.png", 1, 1, {});
+  folder.write("bad.png", "no image");
+  const std::string error = error_of(
+      [&] { convert_imageset(options("good.png 0\nbad.png 1\ngood.png 2\nnone.png 3\n")); });
+  EXPECT_TRUE(contains(error, "2 of 4 images cannot be read")) << error;
+  EXPECT_TRUE(contains(error, "\n  " + folder / "bad.png" + ": cannot decode the image"));
+  EXPECT_TRUE(contains(error, "\n  " + folder / "none.png" + ": cannot read"));
+  EXPECT_FALSE(fs::exists(folder / "db"));
+}
+
+TEST_F(Convert, DamagedImagesAreSkippedWhenAsked) {
+  image("good.png", 1, 1, {});
+  folder.write("bad.png", "no image");
+  ImagesetOptions o = options("bad.png 1\ngood.png 2\n");
+  o.on_error = OnError::skip;
+  const ImagesetResult result = convert_imageset(o);
+  EXPECT_EQ(result.written, 1);
+  ASSERT_EQ(result.damaged.size(), 1u);
+  EXPECT_TRUE(contains(result.damaged[0], "bad.png: cannot decode"));
+  EXPECT_EQ(read_all(o.database)[0].key, "00000001_good.png");
+
+  o.list = folder.write("list.txt", "bad.png 1");
+  o.overwrite = true;
+  EXPECT_TRUE(contains(error_of([&] { convert_imageset(o); }), "none of 1 images can be read"));
+}
+
+TEST_F(Convert, CheckSizeNamesTheOddImage) {
+  image("a.png", 1, 2, {});
+  image("b.png", 2, 2, {});
+  ImagesetOptions o = options("a.png 0\nb.png 0");
+  EXPECT_EQ(convert_imageset(o).written, 2);
+  o.check_size = o.overwrite = true;
+  EXPECT_EQ(error_of([&] { convert_imageset(o); }),
+            "check_size: '00000001_b.png' is 3 x 2 x 2 and '00000000_a.png' is 3 x 1 x 2");
+}
+
+TEST_F(Convert, ListErrorsHaveFileAndLine) {
+  image("a.png", 1, 1, {});
+  const std::string error =
+      error_of([&] { convert_imageset(options("a.png 1\na.png cat\n\na.png\na.png 1.5\n")); });
+  const std::string list = folder / "list.txt";
+  EXPECT_TRUE(contains(error, list + ":2: error: label 'cat' is not an integer")) << error;
+  EXPECT_TRUE(contains(error, list + ":4: error: no label; a line is \"path label\""));
+  EXPECT_TRUE(contains(error, list + ":5: error: label '1.5' is not an integer"));
+  EXPECT_FALSE(fs::exists(folder / "db"));
+  EXPECT_TRUE(contains(error_of([&] { convert_imageset(options("")); }), "is empty"));
+  ImagesetOptions none = options("");
+  none.list = "nolist";
+  EXPECT_EQ(error_of([&] { convert_imageset(none); }), "cannot read the list nolist");
+}
+
+TEST_F(Convert, RefusesImpossibleOptions) {
+  ImagesetOptions o = options("a 1");
+  o.backend = "leveldb";
+  EXPECT_TRUE(
+      contains(error_of([&] { convert_imageset(o); }), "backend 'leveldb' is not supported"));
+  o.backend = "lmdb";
+  o.resize_height = 5;
+  EXPECT_TRUE(contains(error_of([&] { convert_imageset(o); }),
+                       "resize_height 5 and resize_width 0: give both"));
+  o.resize_height = 0;
+  fs::create_directory(o.database);
+  EXPECT_TRUE(contains(error_of([&] { convert_imageset(o); }), "exists already"));
+}
+
+}  // namespace
+}  // namespace doppio
