@@ -20,7 +20,7 @@ void count(Context& ctx, const ClassAxis& axis, const Labels& labels, const floa
         if (label < 0) return 0;
         if (what == kCounted) return 1;
         const float likelihood = p[a.begin(item) + label * a.inner];
-        return -std::log(likelihood > FLT_MIN ? likelihood : FLT_MIN);
+        return -std::log(likelihood < FLT_MIN ? FLT_MIN : likelihood);
       },
       Sum{}, out);
 }
