@@ -1,5 +1,4 @@
 #pragma once
-#include <atomic>
 #include <functional>
 #include <memory>
 #include <string>
@@ -14,6 +13,8 @@ class SolverParameter;
 class UpdateRule;
 class LearningRatePolicy;
 class Solver;
+struct SourcedSolver;  // a SolverParameter and where its fields stand in the user's file
+                       // (solver/read_solver.hpp)
 
 /// What someone outside asks of a running solver, polled once per iteration and once per test
 /// batch.
@@ -39,49 +40,60 @@ class SolverObserver {
   /// After forward and backward of `iteration`, before the update.
   virtual void on_iteration(Solver&, int /*iteration*/, float /*smoothed_loss*/,
                             float /*learning_rate*/) {}
+  /// The gradients' joint norm was above clip_gradients and is scaled by `factor`.
+  virtual void on_clip(Solver&, float /*norm*/, float /*factor*/) {}
+  virtual void on_test_start(Solver&, int /*net*/) {}
   virtual void on_test(Solver&, const TestResult&) {}
   virtual void on_snapshot(Solver&, const std::string& /*model_file*/,
                            const std::string& /*state_file*/) {}
+  /// Loss of one more forward pass after the last iteration, if display divides its number.
+  virtual void on_final_loss(Solver&, float /*smoothed_loss*/) {}
   virtual void on_stop(Solver&, bool /*early*/) {}
 };
 
 /// Trains a net: repeats forward, backward and update, tests and snapshots on the way.
 ///
 /// Order within an iteration: clear gradients, test if due, `iter_size` passes, clip, divide by
-/// iter_size, regularise, update rule, snapshot if due. Source: matches Caffe's solver; formulas in
-/// docs/design.md.
+/// iter_size, regularise, update rule, snapshot if due. Source: matches Caffe's solver, and stops
+/// with an Error where the loss is no longer finite; formulas in the comments of SolverParameter.
 class Solver {
  public:
   /// Builds the train net and the test nets. Throws: Error naming the solver prototxt's line.
   Solver(Context& ctx, const std::string& solver_file);
-  /// `file` is where `param` came from: relative default snapshot names and messages use it.
+  /// `file` is where `param` came from: default snapshot names and messages use it.
   Solver(Context& ctx, const SolverParameter& param, const std::string& file = {});
+  /// From a solver prototxt that was read (and perhaps changed) by the caller.
+  Solver(Context& ctx, SourcedSolver source);
   ~Solver();
   Solver(const Solver&) = delete;
   Solver& operator=(const Solver&) = delete;
 
   /// Runs until max_iter or a stop request; snapshots and tests at the end as the parameters say.
+  /// Throws: Error if the loss is not finite, or if the last snapshot cannot be written.
   void solve();
-  /// Runs `iterations` more iterations, or fewer if asked to stop.
+  /// Runs `iterations` more iterations, or fewer if asked to stop. A snapshot that cannot be
+  /// written on the way is logged and training goes on.
   void step(int iterations);
   /// Runs test net `index` for its test_iter batches.
   TestResult test(int index);
 
   /// Writes PREFIX_iter_N.caffemodel and .solverstate, each whole or not at all; returns the
-  /// state's file name.
+  /// state's file name. Throws: Error.
   std::string snapshot();
-  /// Continues from a .solverstate (or .solverstate.h5), ours or Caffe's. Throws: Error.
+  /// Continues from a .solverstate (or .solverstate.h5), ours or Caffe's: ours bit for bit, Caffe's
+  /// with the data restarted. Throws: Error.
   void restore(const std::string& state_file);
 
   Net& net() { return *net_; }
   std::vector<std::unique_ptr<Net>>& test_nets() { return test_nets_; }
-  const SolverParameter& param() const { return *param_; }
+  const SolverParameter& param() const;
+  const LearningRatePolicy& policy() const { return *policy_; }
   int iteration() const { return iteration_; }
-  /// Learning rate of the update under way or, between iterations, of the next one.
+  /// Learning rate of the next iteration.
   float learning_rate() const;
   bool stopped_early() const { return stopped_; }
   /// The update rule's memory (momentum and the like), in the order in which snapshots hold it.
-  std::vector<Tensor>& history();
+  std::vector<Tensor>& history() { return history_; }
 
   void add_observer(std::shared_ptr<SolverObserver> observer) {
     observers_.push_back(std::move(observer));
@@ -91,23 +103,35 @@ class Solver {
 
  private:
   friend class SnapshotAccess;
-  void init();
+  void build_nets();
+  void load_weights();
   float forward_backward();
-  void apply_update();
-  SolverAction poll();
+  float smoothed(float loss);
+  void apply_update(float learning_rate);
+  float clip_factor();
+  [[noreturn]] void throw_diverged(const std::string& what);
+  void test_all();
+  void ask();
+  void require_snapshots_writable();
+  void snapshot_or_log();
 
   Context& ctx_;
-  std::unique_ptr<SolverParameter> param_;
-  std::string file_;
+  std::unique_ptr<SourcedSolver> source_;
   std::unique_ptr<Net> net_;
   std::vector<std::unique_ptr<Net>> test_nets_;
   std::unique_ptr<UpdateRule> rule_;
   std::unique_ptr<LearningRatePolicy> policy_;
+  std::vector<Tensor> history_;
   std::vector<std::shared_ptr<SolverObserver>> observers_;
   std::function<SolverAction()> poll_;
-  std::vector<float> recent_losses_;
+  std::vector<float> recent_losses_;  // the last average_loss of them, oldest first
   int iteration_ = 0;
+  int last_snapshot_ = -1;  // its iteration
+  std::string last_state_;  // its file
+  bool prefix_checked_ = false;
+  bool resumed_ = false;  // recent_losses_ came from a snapshot
   bool stopped_ = false;
+  bool snapshot_wanted_ = false;
 };
 
 }  // namespace doppio

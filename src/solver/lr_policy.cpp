@@ -77,6 +77,7 @@ float LearningRatePolicy::advance(int n) {
 }
 
 void LearningRatePolicy::set_current_step(int step) {
+  if (name_ != "multistep") return;
   require(step >= 0 && step <= static_cast<int>(stepvalues_.size()), "the snapshot has passed ",
           step, " stepvalues, but the solver has only ", stepvalues_.size());
   current_step_ = step;

@@ -1,0 +1,35 @@
+#include "solver/divergence.hpp"
+
+#include <algorithm>
+#include <cmath>
+
+#include "doppio/net.hpp"
+
+namespace doppio {
+
+namespace {
+
+bool finite(const Tensor& tensor) {
+  const float* v = tensor.read_host();
+  return std::all_of(v, v + tensor.count(), [](float x) { return std::isfinite(x); });
+}
+
+}  // namespace
+
+std::string first_non_finite(Net& net) {
+  for (const NetLayer& l : net.layers()) {
+    const std::string layer = str("layer '", l.name, "' (", l.type, ")");
+    for (std::size_t j = 0; j < l.layer->params.size(); ++j)
+      if (!finite(l.layer->params[j].data))
+        return str("parameter ", j, " of ", layer,
+                   " is not finite, so an earlier update was too large");
+    for (std::size_t t = 0; t < l.tops.size(); ++t)
+      if (!finite(l.tops[t]->data))
+        return str("the first such value is in blob '", l.top_names[t], "', a top of ", layer,
+                   l.bottoms.empty() ? ", so the data holds it"
+                                     : ", whose inputs and parameters are finite");
+  }
+  return "all blobs and parameters are finite";
+}
+
+}  // namespace doppio

@@ -1,0 +1,130 @@
+#include "solver/read_solver.hpp"
+
+#include <filesystem>
+
+#include "net/passes.hpp"
+#include "net/read_prototxt.hpp"
+
+namespace doppio {
+
+namespace {
+
+SolverNet with_state(SourcedNet source, Phase phase, const NetState& extra) {
+  SolverNet net;
+  net.state.set_phase(phase);
+  net.state.MergeFrom(source.net.state());
+  net.state.MergeFrom(extra);
+  net.source = std::move(source);
+  return net;
+}
+
+SourcedNet from_file(const std::string& file, const char* field) {
+  try {
+    return read_prototxt(file);
+  } catch (const Error& e) {
+    if (!e.where().file.empty()) throw;
+    throw Error(e.message(), {}, field);  // not found: the place is the solver's
+  }
+}
+
+SourcedNet from_message(const NetParameter& net, const std::string& solver_file) {
+  SourcedNet source;
+  source.net = net;
+  source.file = solver_file;
+  return upgrade(std::move(source));
+}
+
+/// The net that serves training and testing. Exactly one of the two fields is set.
+SourcedNet common_net(const SourcedSolver& solver) {
+  const SolverParameter& p = solver.param;
+  return p.has_net() ? from_file(p.net(), "net") : from_message(p.net_param(), solver.file);
+}
+
+}  // namespace
+
+SourcedSolver read_solver(const std::string& file) {
+  SourcedSolver source;
+  source.file = file;
+  source.fields = parse_text(read_text_file(file), file, source.param);
+  return source;
+}
+
+void check_ranges(const SolverParameter& p) {
+  const auto at_least = [](int value, int least, const char* field) {
+    require_field(value >= least, field, field, " must be at least ", least, ", it is ", value);
+  };
+  at_least(p.iter_size(), 1, "iter_size");
+  at_least(p.average_loss(), 1, "average_loss");
+  at_least(p.max_iter(), 0, "max_iter");
+  at_least(p.display(), 0, "display");
+  at_least(p.snapshot(), 0, "snapshot");
+  at_least(p.test_interval(), 0, "test_interval");
+  require_field(p.weight_decay() >= 0, "weight_decay", "weight_decay must not be negative, it is ",
+                p.weight_decay());
+}
+
+SolverNet train_net(const SourcedSolver& solver) {
+  const SolverParameter& p = solver.param;
+  std::string given, last;
+  int count = 0;
+  const auto note = [&](bool has, const char* field) {
+    if (!has) return;
+    given += (count++ ? ", " : "") + std::string(field);
+    last = field;
+  };
+  note(p.has_net(), "net");
+  note(p.has_net_param(), "net_param");
+  note(p.has_train_net(), "train_net");
+  note(p.has_train_net_param(), "train_net_param");
+  require(count > 0, "there is no net to train; name its file with net");
+  require_field(count == 1, last, "more than one net to train is given (", given,
+                "); exactly one is wanted");
+
+  if (p.has_train_net())
+    return with_state(from_file(p.train_net(), "train_net"), TRAIN, p.train_state());
+  if (p.has_train_net_param())
+    return with_state(from_message(p.train_net_param(), solver.file), TRAIN, p.train_state());
+  return with_state(common_net(solver), TRAIN, p.train_state());
+}
+
+std::vector<SolverNet> test_nets(const SourcedSolver& solver) {
+  const SolverParameter& p = solver.param;
+  const bool common = p.has_net() || p.has_net_param();
+  const int own = p.test_net_param_size() + p.test_net_size();
+  require_field(common ? p.test_iter_size() >= own : p.test_iter_size() == own, "test_iter",
+                "test_iter is given ", p.test_iter_size(), " times for ", own,
+                " test nets; each needs its number of batches");
+  const int total = p.test_iter_size();
+  for (int i = 0; i < total; ++i)
+    require_field(p.test_iter(i) >= 0, str("test_iter[", i, "]"),
+                  "test_iter must not be negative, it is ", p.test_iter(i));
+  require_field(p.test_state_size() == 0 || p.test_state_size() == total, "test_state",
+                "test_state is given ", p.test_state_size(), " times for ", total,
+                " test nets; give it for none or for each");
+  require_field(total == 0 || p.test_interval() > 0, "test_iter",
+                "there are test nets, so test_interval must be greater than 0");
+
+  std::vector<SolverNet> nets;
+  const auto add = [&](SourcedNet source) {
+    const int i = static_cast<int>(nets.size());
+    nets.push_back(
+        with_state(std::move(source), TEST, p.test_state_size() ? p.test_state(i) : NetState()));
+  };
+  for (const NetParameter& net : p.test_net_param()) add(from_message(net, solver.file));
+  for (const std::string& file : p.test_net()) add(from_file(file, "test_net"));
+  while (static_cast<int>(nets.size()) < total) add(common_net(solver));
+  return nets;
+}
+
+std::string snapshot_prefix(const SourcedSolver& solver) {
+  namespace fs = std::filesystem;
+  const std::string stem = fs::path(solver.file).stem();
+  const std::string& prefix = solver.param.snapshot_prefix();
+  require_field(!prefix.empty() || !stem.empty(), "snapshot_prefix",
+                "snapshot_prefix is missing, and there is no solver file to name snapshots after");
+  if (prefix.empty()) return fs::path(solver.file).replace_extension();
+  if (!prefix.ends_with('/') && !fs::is_directory(prefix)) return prefix;
+  return fs::path(prefix) / (stem.empty() ? "solver" : stem);
+}
+
+}  // namespace doppio

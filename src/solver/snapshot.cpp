@@ -1,0 +1,208 @@
+#include "solver/snapshot.hpp"
+
+#include <glog/logging.h>
+#include <google/protobuf/text_format.h>
+
+#include <filesystem>
+#include <map>
+
+#include "core/atomic_file.hpp"
+#include "data/hdf5.hpp"
+#include "net/blob_io.hpp"
+#include "net/weights_io.hpp"
+#include "solver/lr_policy.hpp"
+#include "solver/read_solver.hpp"
+#include "solver/update_rule.hpp"
+
+namespace doppio {
+
+namespace {
+
+namespace fs = std::filesystem;
+
+/// Dataset of a .solverstate.h5 with what Caffe's format has no place for: a SolverState as text.
+const char kExtra[] = "doppio";
+
+SolverState read_hdf5(const std::string& file) {
+  const std::unique_ptr<Hdf5File> in = open_hdf5(file);
+  SolverState state;
+  if (in->has(kExtra))
+    require(google::protobuf::TextFormat::ParseFromString(in->read_string(kExtra), &state), file,
+            ": dataset '", kExtra, "' is damaged");
+  state.set_iter(in->read_int("iter"));
+  state.set_current_step(in->has("current_step") ? in->read_int("current_step") : 0);
+  if (in->has("learned_net")) state.set_learned_net(in->read_string("learned_net"));
+  for (int i = 0; in->has(str("history/", i)); ++i) {
+    Tensor history;
+    in->read(str("history/", i), history);
+    write_blob(history, nullptr, *state.add_history());
+  }
+  return state;
+}
+
+void write_hdf5(const std::string& file, const SolverState& state) {
+  write_named_file_atomically(file, [&](const std::string& name) {
+    const std::unique_ptr<Hdf5File> out = create_hdf5(name);
+    out->write_int("iter", state.iter());
+    out->write_int("current_step", state.current_step());
+    out->write_string("learned_net", state.learned_net());
+    out->make_group("history");
+    for (int i = 0; i < state.history_size(); ++i) {
+      Tensor history;
+      history.reshape(stored_shape(state.history(i)));
+      read_blob(state.history(i), history);
+      out->write(str("history/", i), history);
+    }
+    SolverState extra = state;
+    extra.clear_history();
+    std::string text;
+    google::protobuf::TextFormat::PrintToString(extra, &text);
+    out->write_string(kExtra, text);
+    out->close();
+  });
+}
+
+bool is_state(const SolverState& state) { return state.has_iter() || state.history_size() > 0; }
+
+/// Adds the position of every layer that has one, under `prefix` + its name.
+template <class States>
+void save_positions(const Net& net, const std::string& prefix, States& states) {
+  for (const NetLayer& l : net.layers())
+    if (const Cursor cursor = l.layer->cursor(); cursor.records > 0) {
+      LayerState& state = *states.Add();
+      state.set_layer(prefix + l.name);
+      state.set_records(cursor.records);
+    }
+}
+
+/// Moves every layer to its saved position, or to the start if it has none.
+template <class States>
+void restore_positions(Net& net, const std::string& prefix, const States& states) {
+  std::map<std::string, std::uint64_t> records;
+  for (const LayerState& state : states) records[state.layer()] = state.records();
+  for (NetLayer& l : net.layers())
+    if (const Cursor cursor{records[prefix + l.name]}; cursor.records != l.layer->cursor().records)
+      l.layer->seek(cursor);
+}
+
+std::string test_prefix(std::size_t net) { return std::to_string(net) + "/"; }
+
+/// The weight file that the state names, or one of the same name beside the state.
+std::string find_model(const std::string& learned_net, const std::string& state_file) {
+  if (fs::exists(learned_net)) return learned_net;
+  const fs::path beside = fs::path(state_file).parent_path() / fs::path(learned_net).filename();
+  require(fs::exists(beside), "its weights are missing: there is neither '", learned_net, "' nor '",
+          beside.string(), "'; copy the .caffemodel beside the .solverstate");
+  return beside;
+}
+
+}  // namespace
+
+SolverState read_solver_state(const std::string& file) {
+  require(fs::exists(file), "cannot open ", file, ": there is no such file");
+  const std::string name = fs::path(file).filename();
+  require(!name.ends_with(".caffemodel") && !name.ends_with(".caffemodel.h5"), file,
+          " holds weights, not the state of a solver: start from it with --weights, or give the "
+          ".solverstate beside it to continue the run");
+  if (is_hdf5(file)) return read_hdf5(file);
+  SolverState state;
+  require(parse_binary_file(file, state) && is_state(state), file,
+          " is not a .solverstate, or cut short; if it holds weights, use --weights");
+  return state;
+}
+
+void write_solver_state(const std::string& file, const SolverState& state) {
+  if (file.ends_with(".h5"))
+    write_hdf5(file, state);
+  else
+    write_message(file, state);
+}
+
+void SnapshotAccess::save_test_positions(Solver& solver, SolverState& state) {
+  for (std::size_t i = 0; i < solver.test_nets_.size(); ++i) {
+    save_positions(*solver.test_nets_[i], test_prefix(i), *state.mutable_test_layer_state());
+    state.add_test_passes(solver.test_nets_[i]->passes());
+  }
+}
+
+void SnapshotAccess::restore_test_positions(Solver& solver, const SolverState& state) {
+  for (std::size_t i = 0; i < solver.test_nets_.size(); ++i) {
+    const int index = static_cast<int>(i);
+    restore_positions(*solver.test_nets_[i], test_prefix(i), state.test_layer_state());
+    solver.test_nets_[i]->set_passes(index < state.test_passes_size() ? state.test_passes(index)
+                                                                      : 0);
+  }
+}
+
+SolverState SnapshotAccess::capture(Solver& solver, const std::string& model_file) {
+  SolverState state;
+  state.set_iter(solver.iteration_);
+  state.set_learned_net(model_file);
+  state.set_current_step(solver.policy_->current_step());
+  for (const Tensor& history : solver.history_) write_blob(history, nullptr, *state.add_history());
+  state.set_type(update_rule_type(solver.param()));
+  state.set_random_seed(solver.ctx_.seed);
+  state.set_train_passes(solver.net_->passes());
+  for (const float loss : solver.recent_losses_) state.add_recent_loss(loss);
+  save_positions(*solver.net_, "", *state.mutable_layer_state());
+  save_test_positions(solver, state);
+  return state;
+}
+
+namespace {
+
+void check_history(const SolverState& state, const std::string& type,
+                   const std::vector<Tensor>& history, const std::vector<Parameter>& parameters) {
+  require(!state.has_type() || state.type() == type, "it was written by solver type ", state.type(),
+          ", but this solver has type ", type);
+  require(state.history_size() == static_cast<int>(history.size()), "it holds ",
+          state.history_size(), " history blobs, but solver type ", type, " needs ", history.size(),
+          " for the ", parameters.size(),
+          " parameters of this net; was it written by another type or for another net?");
+  for (std::size_t i = 0; i < history.size(); ++i) {
+    const BlobProto& stored = state.history(static_cast<int>(i));
+    const Parameter& p = parameters[i % parameters.size()];
+    require(fits(stored, history[i].shape()), "history blob ", i, " is ",
+            stored_shape(stored).text(), ", but parameter ", p.index, " of layer '", p.layer,
+            "' is ", history[i].shape().text());
+  }
+}
+
+}  // namespace
+
+void SnapshotAccess::apply(Solver& solver, const SolverState& state,
+                           const std::string& state_file) {
+  try {
+    require(state.iter() >= 0, "its iteration is negative (", state.iter(), ")");
+    check_history(state, update_rule_type(solver.param()), solver.history_,
+                  solver.net_->parameters());
+    solver.policy_->set_current_step(state.current_step());
+    if (state.has_learned_net()) {
+      const std::string model = find_model(state.learned_net(), state_file);
+      const std::vector<CopiedLayer> copied = solver.net_->copy_weights(model);
+      require_no_mismatch(copied, model);
+    }
+    for (std::size_t i = 0; i < solver.history_.size(); ++i)
+      read_blob(state.history(static_cast<int>(i)), solver.history_[i]);
+  } catch (const Error& e) {
+    if (!e.where().file.empty()) throw;
+    throw Error(e.message(), {state_file, 0, 0});
+  }
+  solver.iteration_ = solver.last_snapshot_ = state.iter();
+  solver.last_state_ = state_file;
+  solver.recent_losses_.assign(state.recent_loss().begin(), state.recent_loss().end());
+  solver.resumed_ = true;
+
+  // A state of Caffe's own knows nothing of data and random numbers.
+  if (state.has_random_seed())
+    solver.ctx_.seed = state.random_seed();
+  else
+    LOG(WARNING) << state_file << " was not written by Doppio: the data starts at its first record";
+  const auto passes = static_cast<std::uint64_t>(state.iter()) *
+                      static_cast<std::uint64_t>(solver.param().iter_size());
+  solver.net_->set_passes(state.has_train_passes() ? state.train_passes() : passes);
+  restore_positions(*solver.net_, "", state.layer_state());
+  restore_test_positions(solver, state);
+}
+
+}  // namespace doppio

@@ -1,0 +1,32 @@
+#pragma once
+#include <string>
+
+#include "doppio.pb.h"
+#include "doppio/solver.hpp"
+
+namespace doppio {
+
+/// Reads a .solverstate, or a .solverstate.h5 (told by its content), ours or Caffe's.
+/// Throws: Error if it is not one; for weight files it says what to do with them.
+SolverState read_solver_state(const std::string& file);
+
+/// Writes `state`, as HDF5 if the name ends in ".h5", so that `file` is always whole.
+/// Throws: Error.
+void write_solver_state(const std::string& file, const SolverState& state);
+
+/// Moves a solver's memory into a SolverState and back.
+class SnapshotAccess {
+ public:
+  /// Everything but the weights, which are in `model_file`.
+  static SolverState capture(Solver& solver, const std::string& model_file);
+
+  /// Loads the weights that `state` names and continues from it. Checks everything that can be
+  /// checked before it changes anything. Throws: Error that names `state_file`.
+  static void apply(Solver& solver, const SolverState& state, const std::string& state_file);
+
+  /// Where the test nets stand in their data.
+  static void save_test_positions(Solver& solver, SolverState& state);
+  static void restore_test_positions(Solver& solver, const SolverState& state);
+};
+
+}  // namespace doppio

@@ -1,0 +1,302 @@
+#include "doppio/solver.hpp"
+
+#include <glog/logging.h>
+
+#include <cmath>
+#include <numeric>
+#include <random>
+
+#include "core/atomic_file.hpp"
+#include "doppio.pb.h"
+#include "solver/divergence.hpp"
+#include "solver/lr_policy.hpp"
+#include "solver/read_solver.hpp"
+#include "solver/regularizer.hpp"
+#include "solver/snapshot.hpp"
+#include "solver/update_rule.hpp"
+
+namespace doppio {
+
+namespace {
+
+/// True if `interval` is in use and divides `n`.
+bool due(int n, int interval) { return interval > 0 && n % interval == 0; }
+
+std::uint64_t choose_seed(const SolverParameter& p) {
+  if (p.random_seed() >= 0) return static_cast<std::uint64_t>(p.random_seed());
+  std::random_device device;
+  const std::uint64_t seed = std::uint64_t{device() & 0x7fffffffu} << 32 | device();
+  LOG(INFO) << "Random seed: " << seed << " (random_seed: " << seed << " repeats this run)";
+  return seed;
+}
+
+SourcedSolver in_memory(const SolverParameter& param, const std::string& file) {
+  SourcedSolver source;
+  source.param = param;
+  source.file = file;
+  return source;
+}
+
+}  // namespace
+
+Solver::Solver(Context& ctx, const std::string& solver_file)
+    : Solver(ctx, read_solver(solver_file)) {}
+Solver::Solver(Context& ctx, const SolverParameter& param, const std::string& file)
+    : Solver(ctx, in_memory(param, file)) {}
+
+Solver::Solver(Context& ctx, SourcedSolver source)
+    : ctx_(ctx), source_(std::make_unique<SourcedSolver>(std::move(source))) {
+  const SolverParameter& p = source_->param;
+  Problems problems;
+  const auto check = [&](auto action) {
+    try {
+      located(*source_, action);
+    } catch (const Error& e) {
+      problems.add(e);
+    }
+  };
+  check([&] { check_ranges(p); });
+  check([&] { policy_ = std::make_unique<LearningRatePolicy>(p); });
+  check([&] { rule_ = make_update_rule(p, ctx.device()); });
+  check([&] { regularizer_of(p); });
+  problems.throw_if_any();
+  if (!p.has_base_lr()) LOG(WARNING) << "base_lr is not set: the weights will not change";
+
+  ctx_.seed = choose_seed(p);
+  located(*source_, [&] { build_nets(); });
+  for (int set = 0; set < rule_->history_count(); ++set)
+    for (const Parameter& parameter : net_->parameters())
+      history_.emplace_back().reshape(parameter.blob->shape());
+  located(*source_, [&] { load_weights(); });
+}
+
+Solver::~Solver() = default;
+
+void Solver::build_nets() {
+  SolverNet train = train_net(*source_);
+  net_ = std::make_unique<Net>(ctx_, std::move(train.source), train.state);
+  for (SolverNet& test : doppio::test_nets(*source_)) {
+    test_nets_.push_back(std::make_unique<Net>(ctx_, std::move(test.source), test.state));
+    test_nets_.back()->share_weights(*net_);
+  }
+}
+
+/// Starts from the files of `weights`, each a comma list. The test nets share what they have in
+/// common with the train net; what is theirs alone is copied too.
+void Solver::load_weights() {
+  for (const std::string& list : source_->param.weights()) {
+    std::istringstream files(list);
+    for (std::string file; std::getline(files >> std::ws, file, ',');) {
+      file.erase(file.find_last_not_of(' ') + 1);
+      LOG(INFO) << "Finetuning from " << file;
+      const std::vector<CopiedLayer> copied = net_->copy_weights(file);
+      require_no_mismatch(copied, file);
+      for (const CopiedLayer& layer : copied)
+        if (layer.outcome == CopiedLayer::Outcome::fresh)
+          LOG(INFO) << "Layer " << layer.name << " is not in the file and starts from its fillers";
+      for (const auto& test : test_nets_) require_no_mismatch(test->copy_weights(file), file);
+    }
+  }
+}
+
+const SolverParameter& Solver::param() const { return source_->param; }
+float Solver::learning_rate() const { return policy_->rate(iteration_); }
+
+void Solver::solve() {
+  const SolverParameter& p = param();
+  if (p.snapshot_after_train()) require_snapshots_writable();
+  for (const auto& o : observers_) o->on_start(*this);
+  step(std::max(0, p.max_iter() - iteration_));
+
+  if (p.snapshot_after_train() && last_snapshot_ != iteration_) snapshot();
+  if (!stopped_ && due(iteration_, p.display())) {
+    const float loss = smoothed(net_->forward());
+    for (const auto& o : observers_) o->on_final_loss(*this, loss);
+  }
+  if (!stopped_ && due(iteration_, p.test_interval())) test_all();
+  if (snapshot_wanted_) snapshot_or_log();
+  for (const auto& o : observers_) o->on_stop(*this, stopped_);
+}
+
+void Solver::step(int iterations) {
+  const SolverParameter& p = param();
+  if (p.snapshot() > 0) require_snapshots_writable();
+  if (!resumed_) recent_losses_.clear();
+  resumed_ = stopped_ = snapshot_wanted_ = false;
+
+  for (const int end = iteration_ + iterations; iteration_ < end && !stopped_;) {
+    net_->clear_grads();
+    if (due(iteration_, p.test_interval()) && (iteration_ > 0 || p.test_initialization()))
+      test_all();
+    if (!stopped_) {
+      if (p.debug_info()) net_->set_debug_info(due(iteration_, p.display()));
+      const float loss = smoothed(forward_backward());
+      const float rate = policy_->advance(iteration_);
+      for (const auto& o : observers_) o->on_iteration(*this, iteration_, loss, rate);
+      apply_update(rate);
+      ++iteration_;
+      ask();
+      snapshot_wanted_ = snapshot_wanted_ || due(iteration_, p.snapshot());
+    }
+    if (snapshot_wanted_) snapshot_or_log();
+  }
+}
+
+/// The mean loss of iter_size passes, whose gradients add up.
+float Solver::forward_backward() {
+  float loss = 0;
+  for (int i = 0; i < param().iter_size(); ++i) {
+    const float pass = net_->forward();
+    if (!std::isfinite(pass))
+      throw_diverged(str("the loss is ", std::isnan(pass) ? "nan" : "infinite"));
+    net_->backward();
+    loss += pass;
+  }
+  return loss / static_cast<float>(param().iter_size());
+}
+
+/// Adds a loss to the window and returns the window's mean.
+float Solver::smoothed(float loss) {
+  recent_losses_.push_back(loss);
+  if (static_cast<int>(recent_losses_.size()) > param().average_loss())
+    recent_losses_.erase(recent_losses_.begin());
+  return static_cast<float>(std::accumulate(recent_losses_.begin(), recent_losses_.end(), 0.0) /
+                            static_cast<double>(recent_losses_.size()));
+}
+
+void Solver::apply_update(float learning_rate) {
+  const SolverParameter& p = param();
+  std::vector<Parameter>& parameters = net_->parameters();
+  const Regularizer regularizer = regularizer_of(p);
+  UpdateStep step;
+  step.iteration = iteration_;
+  step.clip = clip_factor();
+  step.normalise = 1.0f / static_cast<float>(p.iter_size());
+  for (std::size_t i = 0; i < parameters.size(); ++i) {
+    const float decay = p.weight_decay() * parameters[i].decay_mult;
+    step.rate = learning_rate * parameters[i].lr_mult;
+    (regularizer == Regularizer::l1 ? step.l1 : step.l2) = decay;
+    const std::size_t last_set = history_.size() - parameters.size();
+    rule_->update(ctx_, step, *parameters[i].blob, history_[i], history_[last_set + i]);
+  }
+}
+
+/// 1, or less if the joint norm of the gradients, summed over iter_size, is above clip_gradients.
+float Solver::clip_factor() {
+  const float limit = param().clip_gradients();
+  if (limit < 0 || net_->parameters().empty()) return 1;
+  std::vector<Blob*> blobs;
+  for (const Parameter& p : net_->parameters()) blobs.push_back(p.blob);
+  const auto norm = static_cast<float>(std::sqrt(rule_->squared_norm(ctx_, blobs)));
+  if (!std::isfinite(norm))
+    throw_diverged(str("the norm of the gradients is ", std::isnan(norm) ? "nan" : "infinite"));
+  if (norm <= limit) return 1;
+  const float factor = limit / norm;
+  for (const auto& o : observers_) o->on_clip(*this, norm, factor);
+  return factor;
+}
+
+/// Error for training that cannot go on.
+void Solver::throw_diverged(const std::string& what) {
+  const std::string last = last_state_.empty() ? "none was written" : "'" + last_state_ + "'";
+  throw Error(str("training diverged at iteration ", iteration_, " (learning rate ",
+                  learning_rate(), "): ", what, "; ", first_non_finite(*net_),
+                  ". Lower base_lr, scale the input, or set clip_gradients. Last snapshot: ", last),
+              {source_->file, 0, 0});
+}
+
+TestResult Solver::test(int index) {
+  require(index >= 0 && index < static_cast<int>(test_nets_.size()), "there is no test net #",
+          index, "; the solver has ", test_nets_.size());
+  Net& net = *test_nets_[static_cast<std::size_t>(index)];
+  const int batches = param().test_iter(index);
+  for (const auto& o : observers_) o->on_test_start(*this, index);
+
+  std::vector<std::vector<double>> sums(net.outputs().size());
+  double loss = 0;
+  for (int batch = 0; batch < batches; ++batch) {
+    ask();
+    if (stopped_) return {};
+    loss += net.forward();
+    for (std::size_t i = 0; i < sums.size(); ++i) {
+      const Tensor& output = net.blob(net.outputs()[i]).data;
+      const float* values = output.read_host();
+      sums[i].resize(static_cast<std::size_t>(output.count()));
+      for (std::size_t k = 0; k < sums[i].size(); ++k) sums[i][k] += values[k];
+    }
+  }
+
+  TestResult result;
+  result.net = index;
+  result.loss = static_cast<float>(loss / std::max(1, batches));
+  for (std::size_t i = 0; i < sums.size(); ++i) {
+    const std::string& blob = net.outputs()[i];
+    result.outputs.push_back({blob, {}, net.loss_weight(blob)});
+    for (const double sum : sums[i])
+      result.outputs.back().values.push_back(static_cast<float>(sum / batches));
+  }
+  for (const auto& o : observers_) o->on_test(*this, result);
+  return result;
+}
+
+/// Runs all test nets. If asked to stop, puts them back to where they were, because a resumed run
+/// tests this iteration again.
+void Solver::test_all() {
+  SolverState before;
+  SnapshotAccess::save_test_positions(*this, before);
+  for (int i = 0; i < static_cast<int>(test_nets_.size()) && !stopped_; ++i) test(i);
+  if (stopped_) SnapshotAccess::restore_test_positions(*this, before);
+}
+
+void Solver::ask() {
+  const SolverAction action = poll_ ? poll_() : SolverAction::none;
+  const bool both = action == SolverAction::snapshot_and_stop;
+  stopped_ = stopped_ || both || action == SolverAction::stop;
+  snapshot_wanted_ = snapshot_wanted_ || both || action == SolverAction::snapshot;
+}
+
+/// Says so before the first iteration, not after hours of training.
+void Solver::require_snapshots_writable() {
+  if (std::exchange(prefix_checked_, true)) return;
+  located(*source_, [&] {
+    const std::string prefix = snapshot_prefix(*source_);
+    try {
+      require_writable(prefix);
+    } catch (const Error& e) {
+      throw Error(str("snapshots cannot be written: ", e.message()), {}, "snapshot_prefix");
+    }
+  });
+}
+
+std::string Solver::snapshot() {
+  const bool hdf5 = param().snapshot_format() == SolverParameter::HDF5;
+  const std::string stem =
+      str(located(*source_, [&] { return snapshot_prefix(*source_); }), "_iter_", iteration_);
+  const std::string model = stem + (hdf5 ? ".caffemodel.h5" : ".caffemodel");
+  const std::string state = stem + (hdf5 ? ".solverstate.h5" : ".solverstate");
+  net_->save(model, param().snapshot_diff());
+  write_solver_state(state, SnapshotAccess::capture(*this, model));
+  snapshot_wanted_ = false;
+  last_snapshot_ = iteration_;
+  last_state_ = state;
+  for (const auto& o : observers_) o->on_snapshot(*this, model, state);
+  return state;
+}
+
+/// For snapshots on the way: a full disk must not end the training.
+void Solver::snapshot_or_log() {
+  snapshot_wanted_ = false;
+  try {
+    snapshot();
+  } catch (const Error& e) {
+    LOG(ERROR) << "No snapshot of iteration " << iteration_ << ": " << e.what()
+               << "; earlier snapshots are kept and training goes on";
+  }
+}
+
+void Solver::restore(const std::string& state_file) {
+  const SolverState state = read_solver_state(state_file);
+  SnapshotAccess::apply(*this, state, state_file);
+}
+
+}  // namespace doppio
