@@ -140,7 +140,7 @@ class BatchNorm final : public Layer {
 };
 
 DOPPIO_REGISTER_LAYER("BatchNorm", BatchNorm, .in_place = true, .backward_reads_bottom = false,
-                      .backward_reads_top = false);
+                      .backward_reads_top = false, .params_learn = false);
 
 }  // namespace
 }  // namespace doppio

@@ -122,8 +122,7 @@ ParamSpec spec_of(const LayerParameter& param, const LayerTraits& traits, std::s
   if (!traits.params_learn) {
     require_field(!spec.has_lr_mult() || spec.lr_mult() == 0, str("param[", j, "].lr_mult"),
                   "its params are statistics and do not learn; lr_mult must be 0 or left out");
-    spec.set_lr_mult(0);
-    spec.set_decay_mult(0);
+    spec.set_lr_mult(0);  // decay_mult stays: without effect but for the history, as in Caffe
   }
   return spec;
 }
