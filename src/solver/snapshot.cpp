@@ -80,9 +80,7 @@ template <class States>
 void restore_positions(Net& net, const std::string& prefix, const States& states) {
   std::map<std::string, std::uint64_t> records;
   for (const LayerState& state : states) records[state.layer()] = state.records();
-  for (NetLayer& l : net.layers())
-    if (const Cursor cursor{records[prefix + l.name]}; cursor.records != l.layer->cursor().records)
-      l.layer->seek(cursor);
+  for (NetLayer& l : net.layers()) l.layer->seek(Cursor{records[prefix + l.name]});
 }
 
 std::string test_prefix(std::size_t net) { return std::to_string(net) + "/"; }
