@@ -36,6 +36,26 @@ TEST(Gemm, ScalesAndAdds) {
             (Values{121, 138, 293, 328}));
 }
 
+TEST(Gemm, RowsOfWholePages) {
+  constexpr Index kM = 32, kN = 1024, kK = 3;
+  Values A(kM * kK), At(kM * kK), B(kK * kN), C(kM * kN, 1.0f);
+  for (Index m = 0; m < kM; ++m)
+    for (Index k = 0; k < kK; ++k)
+      At[static_cast<std::size_t>(k * kM + m)] = A[static_cast<std::size_t>(m * kK + k)] =
+          static_cast<float>(m - k);
+  for (std::size_t i = 0; i < B.size(); ++i) B[i] = static_cast<float>(i % 7);
+  Context ctx;
+  gemm(ctx, Transpose::no, Transpose::no, kM, kN, kK, 1, A.data(), B.data(), 1, C.data());
+  gemm(ctx, Transpose::yes, Transpose::no, kM, kN, kK, 1, At.data(), B.data(), 1, C.data());
+  for (Index m = 0; m < kM; ++m)
+    for (Index n = 0; n < kN; ++n) {
+      float sum = 0;
+      for (Index k = 0; k < kK; ++k)
+        sum += static_cast<float>(m - k) * B[static_cast<std::size_t>(k * kN + n)];
+      ASSERT_EQ(C[static_cast<std::size_t>(m * kN + n)], 1 + 2 * sum) << m << ", " << n;
+    }
+}
+
 TEST(Gemm, WithoutAnInnerDimensionOnlyScalesC) {
   Context ctx;
   const float unused = 0;
