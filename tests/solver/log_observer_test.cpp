@@ -21,6 +21,11 @@ class Lines final : public google::LogSink {
             std::size_t length) override {
     lines.emplace_back(message, length);
   }
+  std::string all() const {
+    std::string text;
+    for (const std::string& line : lines) text += line + "\n";
+    return text;
+  }
   std::vector<std::string> lines;
 };
 
@@ -102,6 +107,35 @@ TEST(LogObserver, SaysWhenAStopWasEarly) {
   Lines log;
   solver.solve();
   EXPECT_EQ(log.lines.back(), "Optimization stopped early.");
+}
+
+TEST(SolverLog, ShowsDebugInfoInDisplayIterationsOnly) {
+  Context ctx;
+  Solver solver(ctx, tiny_solver("display: 2 debug_info: true"));
+  for (const bool shown : {true, false, true}) {
+    const Lines log;
+    solver.step(1);
+    EXPECT_EQ(contains(log.all(), "[Forward]"), shown);
+    EXPECT_EQ(contains(log.all(), "[Backward]"), shown);
+  }
+}
+
+TEST(SolverLog, TellsTheSeedThatItChose) {
+  SolverParameter param = tiny_solver("");
+  param.set_random_seed(-1);
+  Context ctx;
+  const Lines log;
+  Solver solver(ctx, param);
+  EXPECT_TRUE(contains(log.all(), str("random_seed: ", ctx.seed, " repeats this run")));
+}
+
+TEST(SolverLog, WarnsOfAMissingBaseLr) {
+  SolverParameter param = tiny_solver("");
+  param.clear_base_lr();
+  Context ctx;
+  const Lines log;
+  Solver solver(ctx, param);
+  EXPECT_TRUE(contains(log.all(), "base_lr is not set"));
 }
 
 TEST(LogObserver, WarnsOnceOfASaturatedSoftmax) {

@@ -1,11 +1,13 @@
 #include "doppio/solver.hpp"
 
 #include <gtest/gtest.h>
+#include <signal.h>
 
 #include <cmath>
 
 #include "solver/lr_policy.hpp"
 #include "solver/read_solver.hpp"
+#include "solver/signals.hpp"
 #include "support/scratch_folder.hpp"
 #include "tiny_net.hpp"
 
@@ -224,6 +226,26 @@ TEST(Solver, SnapshotsAndStopsWhateverSnapshotAfterTrainSays) {
     solver.solve();
     EXPECT_EQ(diary->events, "start i0 s1 early");
   }
+}
+
+TEST(Solver, LeavesASnapshotWhenTheProcessIsTerminated) {
+  const ScratchFolder folder;
+  Context ctx;
+  SolverParameter param = tiny_solver("max_iter: 9");
+  param.set_snapshot_prefix(folder / "run");
+  Solver solver(ctx, param);
+  const auto diary = keep_diary(solver);
+  struct Scheduler final : SolverObserver {
+    void on_iteration(Solver&, int iteration, float, float) override {
+      if (iteration == 2) ::raise(SIGTERM);
+    }
+  };
+  solver.add_observer(std::make_shared<Scheduler>());
+  SignalHandler handler;
+  solver.set_action_source([&] { return handler.poll(); });
+  solver.solve();
+  EXPECT_EQ(diary->events, "start i0 i1 i2 s3 early");
+  EXPECT_TRUE(handler.terminated());
 }
 
 TEST(Solver, AbandonsATestToStop) {
