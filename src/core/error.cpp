@@ -61,6 +61,8 @@ std::vector<std::string> nearest(std::string_view name, const std::vector<std::s
   for (const std::string& k : known)
     if (const std::size_t d = edit_distance(name, k); d <= limit) near.emplace_back(d, k);
   std::sort(near.begin(), near.end());
+  // A name that differs in case alone is the one meant.
+  if (!near.empty() && near[0].first == 0) near.resize(1);
   if (near.size() > 3) near.resize(3);
   std::vector<std::string> names;
   for (auto& [d, k] : near) names.push_back(std::move(k));

@@ -30,7 +30,8 @@ TEST(Nearest, FindsTypos) {
   EXPECT_EQ(did_you_mean("Convolutoin", {"Convolution", "Pooling"}),
             "; did you mean 'Convolution'?");
   EXPECT_EQ(did_you_mean("pool", {"Convolution", "Pooling"}), "");
-  EXPECT_EQ(did_you_mean("relu", {"ReLU"}), "; did you mean 'ReLU'?");
+  EXPECT_EQ(did_you_mean("relu", {"ELU", "ReLU", "PReLU"}), "; did you mean 'ReLU'?");
+  EXPECT_EQ(did_you_mean("Rellu", {"ELU", "ReLU", "Silence"}), "; did you mean 'ReLU'?");
 }
 
 }  // namespace
