@@ -147,6 +147,8 @@ Inputs SpecRun::draw() {
     const Values& values = i < spec_.param_size() ? spec_.param(i) : Values::default_instance();
     in.params.push_back(draw_values(values, harness_->param(i).count(), step, 200u + unsigned(i)));
   }
+  load(in);
+  harness_->reshape();  // the shape of a top may depend on the data
   for (int i = 0; i < spec_.tops(); ++i) {
     const Index count = harness_->top(i).count();
     in.top_grads.push_back(

@@ -216,16 +216,21 @@ TEST_P(SpecTest, ReshapedLayerMatchesAFreshOne) {
   expect_close(resized.run(small_in), small.run(small_in), 0);
 }
 
-/// The spec as a net: an Input layer with the bottoms, and the layer.
+/// The spec as a net: an Input layer with the bottoms, if there are any, and the layer.
 NetParameter net_of(const Spec& spec) {
   NetParameter net;
+  const LayerParameter layer = layer_of(spec, "");
+  if (spec.bottom_size() == 0) {
+    *net.add_layer() = layer;
+    return net;
+  }
   LayerParameter& input = *net.add_layer();
   input.set_name("input");
   input.set_type("Input");
-  *net.add_layer() = layer_of(spec, "");
-  *input.mutable_top() = net.layer(1).bottom();
+  *input.mutable_top() = layer.bottom();
   for (const Values& bottom : spec.bottom())
     *input.mutable_input_param()->add_shape()->mutable_dim() = bottom.dim();
+  *net.add_layer() = layer;
   return net;
 }
 
