@@ -9,14 +9,17 @@ namespace {
 /// to[i] = from[i] * scale, or 0 if draw i of `random` is below `threshold`.
 void keep_or_drop(Context& ctx, Index n, Random random, std::uint32_t threshold, float scale,
                   const float* from, float* to) {
-  parallel_for(ctx, (n + 3) / 4, [=] KERNEL(Index block) {
+  parallel_for(
+      ctx, (n + 3) / 4,
+      [=] KERNEL(Index block) {
     std::uint32_t bits[4];
     random.block(static_cast<std::uint64_t>(block), bits);
     for (int j = 0; j < 4; ++j) {
       const Index i = 4 * block + j;
       if (i < n) to[i] = bits[j] < threshold ? 0 : from[i] * scale;
     }
-  });
+      },
+      16);  // four elements, and the dice cost more than they do
 }
 
 void copy(Context& ctx, Index n, const float* from, float* to) {

@@ -63,8 +63,9 @@ template <class Neighbours, class Power>
 void normalize(Context& ctx, const Neighbours& neighbours, Power power, float k, float alpha,
                const float* x, float* inverse, float* y) {
   const Index A = neighbours.outer, B = neighbours.middle, C = neighbours.inner;
-  parallel_for(ctx, {A, B, strips(C)},
-               [=, near = neighbours] KERNEL(Index a, Index b, Index strip) {
+  parallel_for(
+      ctx, {A, B, strips(C)},
+      [=, near = neighbours] KERNEL(Index a, Index b, Index strip) {
     float squares[kStrip] = {};
     near.sum(a, b, strip * kStrip, squares, [=](Index i) { return x[i] * x[i]; });
     const Index begin = (a * B + b) * C + strip * kStrip, width = strip_width(strip * kStrip, C);
@@ -73,7 +74,8 @@ void normalize(Context& ctx, const Neighbours& neighbours, Power power, float k,
       inverse[begin + i] = r;
       y[begin + i] = x[begin + i] * power(r);
     }
-  });
+      },
+      std::min(C, kStrip));
 }
 
 /// dx = dy * inverse^beta - factor * x * sum of dy * y * inverse over the neighbours.
@@ -82,14 +84,16 @@ void normalize_backward(Context& ctx, const Neighbours& neighbours, Power power,
                         const float* x, const float* inverse, const float* y, const float* dy,
                         float* dx) {
   const Index A = neighbours.outer, B = neighbours.middle, C = neighbours.inner;
-  parallel_for(ctx, {A, B, strips(C)},
-               [=, near = neighbours] KERNEL(Index a, Index b, Index strip) {
+  parallel_for(
+      ctx, {A, B, strips(C)},
+      [=, near = neighbours] KERNEL(Index a, Index b, Index strip) {
     float pulls[kStrip] = {};
     near.sum(a, b, strip * kStrip, pulls, [=](Index i) { return dy[i] * y[i] * inverse[i]; });
     const Index begin = (a * B + b) * C + strip * kStrip, width = strip_width(strip * kStrip, C);
     for (Index i = 0; i < width; ++i)
       dx[begin + i] = dy[begin + i] * power(inverse[begin + i]) - factor * x[begin + i] * pulls[i];
-  });
+      },
+      std::min(C, kStrip));
 }
 
 /// Local response normalization: a value counts for less where its neighbours are large.

@@ -28,15 +28,15 @@ struct Max {
 
 inline constexpr Device kDevice = Device::cuda;
 
-/// f(i) for every i in 0 .. n-1, in any order, on ctx's stream.
+/// f(i) for every i in 0 .. n-1, in any order, on ctx's stream. `work` only matters on the CPU.
 template <class F>
-void parallel_for(Context& ctx, Index n, F f) {
+void parallel_for(Context& ctx, Index n, F f, Index /*work*/ = 1) {
   cuda::launch(ctx, n, f);
 }
 
 /// f(a, b, c) for every point of the box `extent`; c is innermost.
 template <class F>
-void parallel_for(Context& ctx, const Index (&extent)[3], F f) {
+void parallel_for(Context& ctx, const Index (&extent)[3], F f, Index /*work*/ = 1) {
   cuda::launch(ctx, extent[0], extent[1], extent[2], f);
 }
 
@@ -54,18 +54,19 @@ inline constexpr Device kDevice = Device::cpu;
 inline constexpr Index kSerialBelow =
     16384;  // elements; starting the threads costs more than this much work
 
-/// f(i) for every i in 0 .. n-1, in any order.
+/// f(i) for every i in 0 .. n-1, in any order. `work` is about how many elements each call touches:
+/// it decides whether starting the threads is worth it.
 template <class F>
-void parallel_for(Context&, Index n, F f) {
-#pragma omp parallel for simd schedule(static) if (parallel : n > kSerialBelow)
+void parallel_for(Context&, Index n, F f, Index work = 1) {
+#pragma omp parallel for simd schedule(static) if (parallel : n * work > kSerialBelow)
   for (Index i = 0; i < n; ++i) f(i);
 }
 
 /// f(a, b, c) for every point of the box `extent`; c is innermost and no index is ever divided.
 template <class F>
-void parallel_for(Context&, const Index (&extent)[3], F f) {
+void parallel_for(Context&, const Index (&extent)[3], F f, Index work = 1) {
   const Index A = extent[0], B = extent[1], C = extent[2];
-#pragma omp parallel for collapse(2) schedule(static) if (A * B * C > kSerialBelow)
+#pragma omp parallel for collapse(2) schedule(static) if (A * B * C * work > kSerialBelow)
   for (Index a = 0; a < A; ++a)
     for (Index b = 0; b < B; ++b)
 #pragma omp simd
