@@ -88,6 +88,7 @@ class Builder {
     for (const auto& [blob, index] : index_) known.push_back(blob);
     std::string hint = did_you_mean(name, known);
     if (hint.empty()) hint = "; a blob must be the top of an earlier layer of the same phase";
+    unknown_bottom_in_ = i;
     problem(i, str("bottom[", b, "]"), "unknown bottom '", name, "'", hint);
     return new_blob(name);
   }
@@ -102,7 +103,7 @@ class Builder {
     if (same_index)
       problem(i, str("top[", t, "]"), "cannot work in place; give the top another name than '",
               name, "'");
-    else
+    else if (!node.traits.in_place || unknown_bottom_in_ != i)  // else bottom and top were one
       problem(i, str("top[", t, "]"), "an earlier layer already makes a blob '", name,
               "'; give this top another name");
     return known->second;
@@ -134,6 +135,7 @@ class Builder {
   Problems problems_;
   std::map<std::string, int> index_;      // every blob ever made
   std::map<std::string, int> available_;  // made and not yet consumed
+  int unknown_bottom_in_ = -1;            // the last layer that has one
   std::set<int> hidden_;                  // tops that the user did not name
   std::set<std::string> names_;
 };

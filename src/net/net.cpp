@@ -25,6 +25,18 @@ SourcedNet in_memory(const NetParameter& param) {
   return upgrade(std::move(source));
 }
 
+/// The name that the user gave to bottom `b` of layer `i`, if it reads a top of an inserted Split.
+const std::string& written_bottom(const SourcedNet& source, int i, int b) {
+  const std::string& name = source.net.layer(i).bottom(b);
+  for (int k = i - 1; k >= 0; --k) {
+    const LayerParameter& layer = source.net.layer(k);
+    if (std::find(layer.top().begin(), layer.top().end(), name) == layer.top().end()) continue;
+    const bool inserted = layer.type() == "Split" && name.starts_with(layer.name() + "_");
+    return inserted ? layer.bottom(0) : name;
+  }
+  return name;
+}
+
 /// Runs `action` for layer `i`; an Error without a place comes out with the layer's name, line and
 /// bottom shapes.
 template <class Action>
@@ -36,7 +48,7 @@ void located(const SourcedNet& source, int i, const std::vector<Blob*>& bottoms,
     const LayerParameter& layer = source.net.layer(i);
     std::string message = str("layer '", layer.name(), "' (", layer.type(), "): ", e.message());
     for (std::size_t b = 0; b < bottoms.size(); ++b)
-      message += str("\n    bottom '", layer.bottom(static_cast<int>(b)),
+      message += str("\n    bottom '", written_bottom(source, i, static_cast<int>(b)),
                      "': ", bottoms[b]->shape().text());
     throw Error(message, source.where(i, e.field()), e.field());
   }
