@@ -9,12 +9,13 @@ namespace doppio {
 
 namespace {
 
-SolverNet with_state(SourcedNet source, Phase phase, const NetState& extra) {
+SolverNet with_state(const SourcedSolver& solver, SourcedNet source, Phase phase,
+                     const NetState& extra) {
   SolverNet net;
   net.state.set_phase(phase);
   net.state.MergeFrom(source.net.state());
   net.state.MergeFrom(extra);
-  net.source = std::move(source);
+  net.source = solver.edit ? solver.edit(std::move(source), net.state) : std::move(source);
   return net;
 }
 
@@ -81,10 +82,11 @@ SolverNet train_net(const SourcedSolver& solver) {
                 "); exactly one is wanted");
 
   if (p.has_train_net())
-    return with_state(from_file(p.train_net(), "train_net"), TRAIN, p.train_state());
+    return with_state(solver, from_file(p.train_net(), "train_net"), TRAIN, p.train_state());
   if (p.has_train_net_param())
-    return with_state(from_message(p.train_net_param(), solver.file), TRAIN, p.train_state());
-  return with_state(common_net(solver), TRAIN, p.train_state());
+    return with_state(solver, from_message(p.train_net_param(), solver.file), TRAIN,
+                      p.train_state());
+  return with_state(solver, common_net(solver), TRAIN, p.train_state());
 }
 
 std::vector<SolverNet> test_nets(const SourcedSolver& solver) {
@@ -107,8 +109,8 @@ std::vector<SolverNet> test_nets(const SourcedSolver& solver) {
   std::vector<SolverNet> nets;
   const auto add = [&](SourcedNet source) {
     const int i = static_cast<int>(nets.size());
-    nets.push_back(
-        with_state(std::move(source), TEST, p.test_state_size() ? p.test_state(i) : NetState()));
+    nets.push_back(with_state(solver, std::move(source), TEST,
+                              p.test_state_size() ? p.test_state(i) : NetState()));
   };
   for (const NetParameter& net : p.test_net_param()) add(from_message(net, solver.file));
   for (const std::string& file : p.test_net()) add(from_file(file, "test_net"));

@@ -1,4 +1,5 @@
 #pragma once
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -12,6 +13,8 @@ struct SourcedSolver {
   SolverParameter param;
   std::string file;
   FieldLocations fields;
+  /// Changes every net that is read, ahead of its construction; may be empty.
+  std::function<SourcedNet(SourcedNet, const NetState&)> edit = {};
 };
 
 /// Parses a solver prototxt. Throws: one Error with every unknown field and syntax error.
