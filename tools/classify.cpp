@@ -17,7 +17,6 @@ DEFINE_double(scale, 1, "factor on the values after the mean is subtracted");
 DEFINE_int32(resize, 0,
              "height and width before the central crop; 0: the mean image's or, without one, the "
              "input's");
-DEFINE_string(labels, "", "text file with the name of a class in each line");
 
 namespace doppio {
 

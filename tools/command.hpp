@@ -33,11 +33,15 @@ enum ExitCode {
 };
 
 Command classify_command();
+Command convert_idx_command();
+Command convert_imageset_command();
 Command devices_command();
 Command layers_command();
+Command mean_command();
 Command plan_command();
 Command test_command();
 Command time_command();
+Command train_command();
 
 /// All commands, in the order in which the usage lists them.
 const std::vector<Command>& commands();

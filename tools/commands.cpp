@@ -3,8 +3,11 @@
 namespace doppio {
 
 const std::vector<Command>& commands() {
-  static const std::vector<Command> all = {test_command(), classify_command(), time_command(),
-                                           plan_command(), layers_command(),   devices_command()};
+  static const std::vector<Command> all = {train_command(),       test_command(),
+                                           classify_command(),    time_command(),
+                                           plan_command(),        convert_imageset_command(),
+                                           convert_idx_command(), mean_command(),
+                                           layers_command(),      devices_command()};
   return all;
 }
 

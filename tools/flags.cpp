@@ -15,6 +15,10 @@ DEFINE_string(solver, "", "solver prototxt");
 DEFINE_int32(iterations, 50, "number of batches");
 DEFINE_int32(level, 0, "level that include and exclude rules of the net are checked against");
 DEFINE_string(stage, "", "stages for the same rules, separated by commas");
+DEFINE_string(labels, "",
+              "names of the classes, one a line; for `convert idx` an idx file of labels");
+DEFINE_string(backend, "lmdb", "format of the database");
+DEFINE_bool(overwrite, false, "replace a database that exists");
 DEFINE_bool(gray, false, "read images as gray");
 DEFINE_int32(threads, 0, "threads to compute with; 0: one per core");
 DEFINE_bool(quiet, false, "log warnings and errors alone");

@@ -25,6 +25,8 @@ class Overrides {
   /// Throws: Error if a layer has no such field, or for a bad value.
   SourcedNet apply(SourcedNet net, const NetState& state);
 
+  bool empty() const { return overrides_.empty(); }
+
   /// Throws: Error if a --set has met nothing that it could change.
   void require_all_used() const;
 

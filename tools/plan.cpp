@@ -5,6 +5,7 @@
 
 #include "net/memory_plan.hpp"
 #include "net/passes.hpp"
+#include "solver/update_rule.hpp"
 #include "tools/command.hpp"
 #include "tools/flags.hpp"
 #include "tools/setup.hpp"
@@ -20,15 +21,16 @@ std::string mib(Index bytes) {
   return s.str();
 }
 
-/// Prints the table of a net and returns the total in bytes. `histories`: copies of the learned
+/// Writes the table of a net and returns the total in bytes. `histories`: copies of the learned
 /// parameters that the update rule keeps. `shared`: the parameters are another net's.
-Index print_plan(const SourcedNet& source, const NetState& state, int histories, bool shared) {
+Index print_plan(std::ostream& out, const SourcedNet& source, const NetState& state, int histories,
+                 bool shared) {
   Context ctx;
   ctx.dry_run = true;
   const Net net(ctx, source, state);
   const bool train = state.phase() == TRAIN;
   const MemoryPlan plan = plan_memory(net);
-  std::cout << Phase_Name(state.phase()) << " net, " << source.file << ", in MiB:\n";
+  out << Phase_Name(state.phase()) << " net, " << source.file << ", in MiB:\n";
   std::vector<std::string> head = {"layer", "type", "first top", "activations"};
   if (train) head.insert(head.end(), {"gradients"});
   if (!shared) head.insert(head.end(), {"parameters"});
@@ -47,31 +49,67 @@ Index print_plan(const SourcedNet& source, const NetState& state, int histories,
   LayerMemory total = plan.total;
   total.name = "total";
   add(total);
-  std::cout << table.text() << '\n';
+  out << table.text() << '\n';
   Index bytes = total.activations + (shared ? 0 : total.parameters);
   if (train) bytes += total.gradients + total.parameter_gradients + momentum(total);
   return bytes;
 }
 
-int run(const Arguments& given) {
-  if (FLAGS_model.empty()) throw UsageError("`doppio plan` needs --model");
-  Overrides overrides(given.sets);
-  struct Planned {
-    SourcedNet net;
-    NetState state;
-  };
+/// A net to plan, and whether its parameters are those of the net before it.
+struct Planned {
+  SolverNet net;
+  bool shared;
+};
+
+/// The nets of --model, each for itself.
+std::vector<Planned> nets_of_model(Overrides& overrides) {
   std::vector<Planned> nets;
   for (const Phase phase : {TRAIN, TEST}) {
     const NetState state = state_of_flags(phase);
-    const SourcedNet net = filter(read_model(overrides, state), state);
-    if (net.net.layer_size() > 0) nets.push_back({net, state});
+    SourcedNet net = filter(read_model(overrides, state), state);
+    if (net.net.layer_size() > 0) nets.push_back({{std::move(net), state}, false});
   }
   overrides.require_all_used();
-  std::string sum;
-  for (const Planned& p : nets)
-    sum += str(sum.empty() ? "" : ", ", Phase_Name(p.state.phase()), " ",
-               mib(print_plan(p.net, p.state, 1, false)), " MiB");
-  std::cout << "total: " << sum << "; private buffers of the engines come on top\n";
+  return nets;
+}
+
+/// The nets of --solver, whose test nets share the train net's parameters.
+std::vector<Planned> nets_of_solver(SourcedSolver& solver, Overrides& overrides) {
+  overrides.apply(solver.param, solver.fields);
+  edit_nets(solver, overrides);
+  return located(solver, [&] {
+    std::vector<Planned> nets = {{train_net(solver), false}};
+    for (SolverNet& net : test_nets(solver)) nets.push_back({std::move(net), true});
+    return nets;
+  });
+}
+
+int run(const Arguments& given) {
+  if (FLAGS_model.empty() == FLAGS_solver.empty())
+    throw UsageError("`doppio plan` needs --model or --solver, one of them");
+  Overrides overrides(given.sets);
+  std::vector<Planned> nets;
+  int histories = 1;
+  if (FLAGS_solver.empty()) {
+    nets = nets_of_model(overrides);
+  } else {
+    SourcedSolver solver = read_solver(FLAGS_solver);
+    nets = nets_of_solver(solver, overrides);
+    histories = located(
+        solver, [&] { return make_update_rule(solver.param, Device::cpu)->history_count(); });
+  }
+  Index total = 0;
+  std::string sums;
+  std::ostringstream tables;
+  for (const Planned& p : nets) {
+    const Index bytes = print_plan(tables, p.net.source, p.net.state, histories, p.shared);
+    total += bytes;
+    sums += str(sums.empty() ? "" : ", ", Phase_Name(p.net.state.phase()), " ", mib(bytes));
+  }
+  // Nets of a solver stand in memory together.
+  std::cout << tables.str() << "total: " << sums;
+  if (!FLAGS_solver.empty() && nets.size() > 1) std::cout << ", together " << mib(total);
+  std::cout << " MiB; private buffers of the engines come on top\n";
   return kDone;
 }
 
@@ -80,10 +118,10 @@ int run(const Arguments& given) {
 Command plan_command() {
   return {
       .name = "plan",
-      .summary = "show the memory that each layer of a net needs",
+      .summary = "show the memory that each layer needs, without allocating it",
       .operands = "",
-      .flags = {"model", "level", "stage", "set"},
-      .example = "doppio plan --model=models/alexnet/train_val.prototxt --set data.batch_size=512",
+      .flags = {"model", "solver", "level", "stage", "set"},
+      .example = "doppio plan --solver=models/alexnet/solver.prototxt --set data.batch_size=512",
       .run = run};
 }
 

@@ -64,6 +64,18 @@ SourcedNet read_model(Overrides& overrides, const NetState& state) {
   return overrides.apply(read_prototxt(FLAGS_model), state);
 }
 
+void edit_nets(SourcedSolver& solver, Overrides& overrides) {
+  solver.edit = [&](SourcedNet net, const NetState& state) {
+    return overrides.apply(std::move(net), state);
+  };
+  if (overrides.empty()) return;
+  located(solver, [&] {
+    train_net(solver);
+    test_nets(solver);
+  });
+  overrides.require_all_used();
+}
+
 void load_weights(Net& net, const std::vector<std::string>& files) {
   for (const std::string& file : files) {
     const std::vector<CopiedLayer> copied = net.copy_weights(file);

@@ -6,6 +6,7 @@
 #include "doppio.pb.h"
 #include "doppio/net.hpp"
 #include "net/source_map.hpp"
+#include "solver/read_solver.hpp"
 #include "tools/overrides.hpp"
 
 namespace doppio {
@@ -19,6 +20,10 @@ NetState state_of_flags(Phase phase);
 
 /// The net of --model as it stands in the file, with --set applied for `state`.
 SourcedNet read_model(Overrides& overrides, const NetState& state);
+
+/// Makes `overrides` apply to every net that the solver reads. Throws: Error if one of them meets
+/// nothing.
+void edit_nets(SourcedSolver& solver, Overrides& overrides);
 
 /// Copies weights from `files` by layer name and logs a table of what became of each layer.
 /// Throws: Error if a layer does not fit.

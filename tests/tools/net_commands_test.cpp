@@ -3,9 +3,9 @@
 #include <opencv2/imgcodecs.hpp>
 #include <regex>
 
+#include "data/image_file.hpp"
 #include "doppio.pb.h"
 #include "doppio/net.hpp"
-#include "data/image_file.hpp"
 #include "support/layer_harness.hpp"
 #include "support/scratch_folder.hpp"
 #include "tools/run_command.hpp"

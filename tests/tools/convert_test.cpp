@@ -1,0 +1,119 @@
+// `doppio convert` and `doppio mean`: their flags reach the library, whose own tests do the rest.
+#include <gtest/gtest.h>
+
+#include <opencv2/core.hpp>
+#include <opencv2/imgcodecs.hpp>
+
+#include "data/datum.hpp"
+#include "data/lmdb.hpp"
+#include "data/mean_file.hpp"
+#include "support/scratch_folder.hpp"
+#include "tools/run_command.hpp"
+
+namespace doppio {
+namespace {
+
+/// An idx file: a magic number, sizes (all big-endian), and bytes.
+std::string idx(int axes, const std::vector<int>& sizes, const std::string& bytes) {
+  std::string file{0, 0, 8, static_cast<char>(axes)};
+  for (const int size : sizes) file += {0, 0, 0, static_cast<char>(size)};
+  return file + bytes;
+}
+
+class Convert : public testing::Test {
+ protected:
+  Convert() {
+    cv::imwrite(folder / "a.png", cv::Mat(4, 6, CV_8UC3, cv::Scalar(10, 20, 30)));
+    cv::imwrite(folder / "b.png", cv::Mat(8, 8, CV_8UC3, cv::Scalar(30, 40, 50)));
+    folder.write("c.png", "no image");
+    folder.write("good.txt", "a.png 3\nb.png 7\n");
+    folder.write("bad.txt", "a.png 3\nc.png 1\nb.png 7\n");
+  }
+
+  std::vector<std::string> imageset(const std::string& list,
+                                    const std::vector<std::string>& flags) const {
+    std::vector<std::string> arguments = {"convert", "imageset", folder / "", folder / list,
+                                          folder / "db"};
+    arguments.insert(arguments.end(), flags.begin(), flags.end());
+    return arguments;
+  }
+
+  ScratchFolder folder;
+};
+
+TEST_F(Convert, ImagesetStoresResizedImages) {
+  const Outcome r =
+      run_doppio(imageset("good.txt", {"-resize_height=2", "-resize_width", "3", "-gray=false"}));
+  ASSERT_EQ(r.exit_code, 0) << r.err;
+  EXPECT_TRUE(contains(r.err, "] Processed 2 files, skipped 0.\n")) << r.err;
+  LmdbReader reader(folder / "db");
+  ASSERT_EQ(reader.size(), 2);
+  DatumReader datum;
+  const Record record = reader.next();
+  EXPECT_EQ(record.key, "00000000_a.png");
+  const Image image = datum.read(record.value);
+  EXPECT_EQ(image.shape(), (Shape{3, 2, 3}));
+  EXPECT_EQ(image.label, 3);
+  EXPECT_EQ(image.bytes[0], 10);
+}
+
+TEST_F(Convert, ImagesetFailsOrSkips) {
+  const Outcome fail = run_doppio(imageset("bad.txt", {"--quiet"}));
+  EXPECT_EQ(fail.exit_code, 1);
+  EXPECT_TRUE(contains(fail.err, "c.png")) << fail.err;
+  EXPECT_FALSE(is_lmdb(folder / "db"));
+  const Outcome skip = run_doppio(imageset("bad.txt", {"--on_error=skip", "--gray"}));
+  EXPECT_EQ(skip.exit_code, 0) << skip.err;
+  EXPECT_TRUE(contains(skip.err, "c.png")) << skip.err;
+  EXPECT_TRUE(contains(skip.err, "] Processed 2 files, skipped 1.\n")) << skip.err;
+  const Outcome again = run_doppio(imageset("good.txt", {"--quiet"}));
+  EXPECT_EQ(again.exit_code, 1);
+  EXPECT_TRUE(contains(again.err, "exists already")) << again.err;
+  EXPECT_EQ(run_doppio(imageset("good.txt", {"--overwrite"})).exit_code, 0);
+}
+
+TEST_F(Convert, ImagesetRefusesBadFlags) {
+  const Outcome r = run_doppio(imageset("good.txt", {"--on_error=ignore"}));
+  EXPECT_EQ(r.exit_code, 2);
+  EXPECT_TRUE(contains(r.err, "fail or skip is wanted")) << r.err;
+  EXPECT_EQ(run_doppio(imageset("good.txt", {"--backend=leveldb"})).exit_code, 1);
+  EXPECT_EQ(run_doppio({"convert", "imageset", folder / ""}).exit_code, 2);
+  const Outcome half = run_doppio({"convert"});
+  EXPECT_EQ(half.exit_code, 2);
+  EXPECT_TRUE(contains(half.err,
+                       "needs one more word:\n  doppio convert imageset\n  doppio convert "
+                       "idx\n"))
+      << half.err;
+}
+
+TEST_F(Convert, ImagesetLogsTheSeedOfAShuffle) {
+  const Outcome r = run_doppio(imageset("good.txt", {"--shuffle", "--seed=5"}));
+  EXPECT_EQ(r.exit_code, 0);
+  EXPECT_TRUE(contains(r.err, "--seed=5\n")) << r.err;
+}
+
+TEST_F(Convert, IdxAndMean) {
+  const std::string images = folder.write("images", idx(3, {2, 1, 2}, {1, 2, 5, 8}));
+  const std::string labels = folder.write("labels", idx(1, {2}, {4, 9}));
+  const Outcome r = run_doppio(
+      {"convert", "idx", "--images=" + images, "--labels=" + labels, folder / "idx_lmdb"});
+  ASSERT_EQ(r.exit_code, 0) << r.err;
+  EXPECT_TRUE(contains(r.err, "] Processed 2 images.\n")) << r.err;
+  LmdbReader reader(folder / "idx_lmdb");
+  reader.next();
+  DatumReader datum;
+  EXPECT_EQ(datum.read(reader.next().value).label, 9);
+
+  const Outcome mean = run_doppio({"mean", folder / "idx_lmdb", folder / "mean.binaryproto"});
+  ASSERT_EQ(mean.exit_code, 0) << mean.err;
+  EXPECT_EQ(mean.out, "mean_value channel [0]: 4\n");
+  EXPECT_EQ(read_mean_file(folder / "mean.binaryproto").values, (std::vector<float>{3, 5}));
+
+  EXPECT_EQ(run_doppio({"convert", "idx", "--labels=" + labels, folder / "x"}).exit_code, 2);
+  const Outcome none = run_doppio({"mean", folder / "gone"});
+  EXPECT_EQ(none.exit_code, 1);
+  EXPECT_TRUE(contains(none.err, "no database at ")) << none.err;
+}
+
+}  // namespace
+}  // namespace doppio

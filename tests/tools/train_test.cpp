@@ -1,0 +1,210 @@
+#include <gtest/gtest.h>
+#include <signal.h>
+#include <unistd.h>
+
+#include <regex>
+#include <sstream>
+
+#include "data/image_file.hpp"
+#include "tools/training_folder.hpp"
+
+namespace doppio {
+namespace {
+
+std::vector<std::string> lines_with(const std::string& text, const std::string& part) {
+  std::vector<std::string> lines;
+  std::istringstream in(text);
+  for (std::string line; std::getline(in, line);)
+    if (contains(line, part)) lines.push_back(line);
+  return lines;
+}
+
+/// Word number `n` of a line, from 1, as awk counts.
+std::string word(const std::string& line, int n) {
+  std::istringstream in(line);
+  std::string w;
+  for (int i = 0; i < n; ++i) in >> w;
+  return w;
+}
+
+class Train : public testing::Test {
+ protected:
+  TrainingFolder folder;
+};
+
+TEST_F(Train, WritesLinesThatPublishedParsersRead) {
+  const Outcome r = run_doppio(folder.train({"--set", "max_iter=6", "--set", "snapshot=4"}));
+  ASSERT_EQ(r.exit_code, 0) << r.err;
+  EXPECT_EQ(r.out, "");
+  const std::regex prefix(R"([IW]\d{4} \d\d:\d\d:\d\d\.\d{6} +\d+ \S+\.cpp:\d+\] .*)");
+  std::istringstream in(r.err);
+  for (std::string line; std::getline(in, line);)
+    EXPECT_TRUE(std::regex_match(line, prefix)) << line;
+
+  const std::string number = R"([.\deE+-]+)";
+  const auto count = [&](const std::string& pattern) {
+    const std::regex regex(pattern);
+    return std::distance(std::sregex_iterator(r.err.begin(), r.err.end(), regex), {});
+  };
+  EXPECT_EQ(count(R"(\] Solving noise\n)"), 1);
+  EXPECT_EQ(count(R"(\] Learning Rate Policy: multistep\n)"), 1);
+  EXPECT_EQ(count(R"(\] Iteration \d+ \(\S+ iter/s, \S+s/2 iters\), loss = )" + number + "\n"), 3);
+  EXPECT_EQ(count(R"(\] Iteration 6, loss = )" + number + "\n"), 1);
+  EXPECT_EQ(count(R"(\]     Train net output #0: loss = )" + number + R"( \(\* 1 = )" + number +
+                  R"( loss\)\n)"),
+            3);
+  EXPECT_EQ(count(R"(\] Iteration \d+, Testing net \(#0\)\n)"), 2);
+  EXPECT_EQ(count(R"(\]     Test net output #0: accuracy = )" + number + "\n"), 2);
+  EXPECT_EQ(count(R"(\]     Test net output #1: loss = )" + number + R"( \(\* 1 = )"), 2);
+  EXPECT_EQ(count(R"(\] MultiStep Status: Iteration 4, step = 1\n)"), 1);
+  EXPECT_EQ(count(R"(\] Snapshotting to binary proto file \S+_iter_4\.caffemodel\n)"), 1);
+  EXPECT_EQ(count(R"(\] Snapshotting solver state to binary proto file \S+_iter_4\.solverstate\n)"),
+            1);
+  EXPECT_EQ(count(R"(\] Optimization Done\.\n)"), 2);
+  EXPECT_EQ(
+      count(
+          R"(\] Trained on 30 images in \S+ s without tests: \S+ images/s; peak memory \d+ MiB\n)"),
+      1);
+  // Parsers in awk count words.
+  EXPECT_EQ(word(lines_with(r.err, "lr = ").at(1), 9), "0.05");
+  EXPECT_EQ(word(lines_with(r.err, "lr = ").at(2), 9), "0.025");
+  EXPECT_TRUE(std::regex_match(word(lines_with(r.err, "Test net output #0").at(0), 11),
+                               std::regex(number)));
+}
+
+TEST_F(Train, ResumedTrainingEqualsUninterruptedTrainingBitForBit) {
+  ASSERT_EQ(run_doppio(folder.train()).exit_code, 0);
+  const std::string whole = read_file(folder / "noise_iter_20.caffemodel");
+  const std::string whole_state = read_file(folder / "noise_iter_20.solverstate");
+  for (const char* file : {"noise_iter_20.caffemodel", "noise_iter_20.solverstate"})
+    unlink((folder / file).c_str());
+
+  ASSERT_EQ(run_doppio(folder.train({"--set", "max_iter=10"})).exit_code, 0);
+  const Outcome r =
+      run_doppio(folder.train({"--snapshot=" + folder / "noise_iter_10.solverstate"}));
+  ASSERT_EQ(r.exit_code, 0) << r.err;
+  EXPECT_TRUE(contains(r.err, "Resuming from " + folder / "noise_iter_10.solverstate"));
+  EXPECT_TRUE(read_file(folder / "noise_iter_20.caffemodel") == whole);
+  EXPECT_TRUE(read_file(folder / "noise_iter_20.solverstate") == whole_state);
+
+  // The weights do change on the way, and with the seed.
+  EXPECT_FALSE(read_file(folder / "noise_iter_10.caffemodel") == whole);
+  ASSERT_EQ(run_doppio(folder.train({"--set", "random_seed=8"})).exit_code, 0);
+  EXPECT_FALSE(read_file(folder / "noise_iter_20.caffemodel") == whole);
+}
+
+TEST_F(Train, QuietLogsNothing) {
+  const Outcome r = run_doppio(folder.train({"--quiet", "--set", "max_iter=1"}));
+  EXPECT_EQ(r.exit_code, 0);
+  EXPECT_EQ(r.out + r.err, "");
+}
+
+TEST_F(Train, SetChangesSolverAndNets) {
+  const Outcome r = run_doppio(
+      folder.train({"--set", "max_iter=1", "--set", "base_lr=0.125", "--set",
+                    "train:data.batch_size=3", "--set", "test:data.batch_size=2", "--set",
+                    "lr_policy=fixed", "--set=snapshot_prefix=" + folder / "other"}));
+  ASSERT_EQ(r.exit_code, 0) << r.err;
+  EXPECT_TRUE(contains(r.err, "lr = 0.125\n")) << r.err;
+  EXPECT_TRUE(contains(r.err, "Trained on 3 images")) << r.err;
+  EXPECT_EQ(folder.files_with("other_iter_1.").size(), 2u);
+}
+
+TEST_F(Train, LevelAndStageCountForTheTrainNetAlone) {
+  folder.write_net("layer { name: \"drop1\"",
+                   "layer { name: \"pow\" type: \"Power\" bottom: \"data\" top: \"extra\" include "
+                   "{ stage: \"more\" min_level: 2 } }\nlayer { name: \"drop1\"");
+  const Outcome r = run_doppio(
+      folder.train({"--set", "max_iter=1", "--stage=more,b", "--level=2", "--set", "display=1"}));
+  ASSERT_EQ(r.exit_code, 0) << r.err;
+  EXPECT_TRUE(contains(r.err, "Train net output #0: extra = "));
+  EXPECT_FALSE(contains(r.err, "Test net output #1: extra = "));
+}
+
+TEST_F(Train, WeightsFillLayersByNameAndSayWhich) {
+  ASSERT_EQ(run_doppio(folder.train({"--set", "max_iter=1"})).exit_code, 0);
+  const std::string weights = folder / "noise_iter_1.caffemodel";
+  const Outcome r = run_doppio(
+      folder.train({"--weights=" + weights, "--set", "max_iter=1", "--set", "ip.name=ip9"}));
+  ASSERT_EQ(r.exit_code, 0) << r.err;
+  EXPECT_TRUE(contains(r.err, "] Finetuning from " + weights + "\n"));
+  EXPECT_TRUE(contains(r.err, "\nconv1  loaded   4 x 3 x 3 x 3, 4\n")) << r.err;
+  EXPECT_TRUE(contains(r.err, "\nip     skipped  4 x 64, 4\n")) << r.err;
+  EXPECT_TRUE(contains(r.err, "\nip9    new      4 x 64, 4\n")) << r.err;
+
+  const Outcome bad =
+      run_doppio(folder.train({"--weights=" + weights, "--quiet", "--set", "conv1.num_output=6"}));
+  EXPECT_EQ(bad.exit_code, 1);
+  EXPECT_TRUE(contains(bad.err, "layer 'conv1': file: 4 x 3 x 3 x 3, 4; net: 6 x 3 x 3 x 3, 6"))
+      << bad.err;
+}
+
+TEST_F(Train, WeightsInTheSolverGiveWayToTheFlag) {
+  ASSERT_EQ(run_doppio(folder.train({"--set", "max_iter=1"})).exit_code, 0);
+  const std::string weights = folder / "noise_iter_1.caffemodel";
+  const Outcome own = run_doppio(folder.train({"--set", "max_iter=1", "--set=weights=" + weights}));
+  EXPECT_EQ(own.exit_code, 0) << own.err;
+  EXPECT_TRUE(contains(own.err, "Finetuning from " + weights));
+  const Outcome flag = run_doppio(
+      folder.train({"--set", "max_iter=1", "--set=weights=gone", "--weights=" + weights}));
+  EXPECT_EQ(flag.exit_code, 0) << flag.err;
+}
+
+TEST_F(Train, ExplainsAMisuseOfSnapshotAndWeights) {
+  const Outcome both = run_doppio(folder.train({"--snapshot=a.solverstate", "--weights=b"}));
+  EXPECT_EQ(both.exit_code, 2);
+  EXPECT_TRUE(contains(both.err, "give one of them")) << both.err;
+  const Outcome model = run_doppio(folder.train({"--snapshot=x.caffemodel"}));
+  EXPECT_EQ(model.exit_code, 2);
+  EXPECT_TRUE(contains(model.err, "use --weights to begin with them")) << model.err;
+  EXPECT_EQ(run_doppio({"train"}).exit_code, 2);
+  const Outcome effect = run_doppio(folder.train({"--sigint_effect=stpo"}));
+  EXPECT_EQ(effect.exit_code, 2);
+  EXPECT_TRUE(contains(effect.err, "did you mean 'stop'?")) << effect.err;
+}
+
+TEST_F(Train, PlanKnowsTheSolversNetsAndRule) {
+  const std::string solver = "--solver=" + folder / "solver.prototxt";
+  const Outcome r = run_doppio({"plan", solver, "--set", "ip.num_output=16384", "--set=type=Adam"});
+  ASSERT_EQ(r.exit_code, 0) << r.err;
+  EXPECT_TRUE(contains(r.out, "TRAIN net, " + folder / "net.prototxt")) << r.out;
+  EXPECT_TRUE(contains(r.out, "TEST net, ")) << r.out;
+  // ip: 16384 x 64 weights and 16384 biases are 4.06 MiB, and Adam remembers two values for each.
+  const std::regex ip(R"(\nip +InnerProduct +5 x 16384 +0\.31 +0\.00 +4\.06 +4\.06 +8\.12\n)");
+  EXPECT_TRUE(std::regex_search(r.out, ip)) << r.out;
+  EXPECT_TRUE(contains(r.out, ", together ")) << r.out;
+  const Outcome both = run_doppio({"plan", solver, "--model=x"});
+  EXPECT_EQ(both.exit_code, 2);
+  EXPECT_TRUE(contains(both.err, "needs --model or --solver")) << both.err;
+}
+
+/// Starts a long training, sends it `signal` once it is under way, and returns its exit code.
+int interrupted(const TrainingFolder& folder, int signal, const std::vector<std::string>& more) {
+  std::vector<std::string> arguments = {"--set", "max_iter=100000000", "--set", "display=1"};
+  arguments.insert(arguments.end(), more.begin(), more.end());
+  const std::string log = folder / "log";
+  const int process = start_doppio(folder.train(arguments), log);
+  for (int tries = 0; tries < 600; ++tries) {
+    usleep(50'000);
+    if (access(log.c_str(), R_OK) == 0 && contains(read_file(log), "Iteration 3 ")) break;
+  }
+  kill(process, signal);
+  return wait_for(process);
+}
+
+TEST_F(Train, SigtermWritesASnapshotAndAsksToBeStartedAgain) {
+  EXPECT_EQ(interrupted(folder, SIGTERM, {}), 75);
+  ASSERT_EQ(folder.files_with(".solverstate").size(), 1u) << read_file(folder / "log");
+  EXPECT_TRUE(contains(read_file(folder / "log"), "Optimization stopped early."));
+  const std::string state = folder / folder.files_with(".solverstate")[0];
+  EXPECT_EQ(run_doppio(folder.train({"--snapshot=" + state, "--set", "max_iter=1"})).exit_code, 0);
+}
+
+TEST_F(Train, SigintStopsAsTold) {
+  EXPECT_EQ(interrupted(folder, SIGINT, {"--set", "snapshot_after_train=false"}), 0);
+  EXPECT_TRUE(folder.files_with(".solverstate").empty());
+  EXPECT_TRUE(contains(read_file(folder / "log"), "Optimization stopped early."));
+}
+
+}  // namespace
+}  // namespace doppio

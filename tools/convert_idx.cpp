@@ -1,0 +1,45 @@
+// `doppio convert idx`: a database from MNIST's file format.
+#include "data/convert_idx.hpp"
+
+#include <gflags/gflags.h>
+#include <glog/logging.h>
+
+#include "tools/command.hpp"
+#include "tools/flags.hpp"
+#include "tools/progress.hpp"
+
+DEFINE_string(images, "", "file of images (train-images-idx3-ubyte or alike, or a .gz of it)");
+
+namespace doppio {
+
+namespace {
+
+int run(const Arguments& given) {
+  require_flag("images", "convert idx");
+  require_flag("labels", "convert idx");
+  IdxOptions options;
+  options.images = FLAGS_images;
+  options.labels = FLAGS_labels;
+  options.database = given.operands[0];
+  options.overwrite = FLAGS_overwrite;
+  options.progress = log_progress("images");
+  LOG(INFO) << "Processed " << convert_idx(options) << " images.";
+  return kDone;
+}
+
+}  // namespace
+
+Command convert_idx_command() {
+  return {.name = "convert idx",
+          .summary = "make a database from images and labels in MNIST's idx format",
+          .operands = "DB",
+          .flags = {"images", "labels", "overwrite"},
+          .example =
+              "doppio convert idx --images=train-images-idx3-ubyte.gz \\\n"
+              "    --labels=train-labels-idx1-ubyte.gz train_lmdb",
+          .run = run,
+          .min_operands = 1,
+          .max_operands = 1};
+}
+
+}  // namespace doppio

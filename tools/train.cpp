@@ -1,0 +1,143 @@
+// `doppio train`: trains a net as a solver prototxt says.
+#include <gflags/gflags.h>
+#include <glog/logging.h>
+#include <sys/resource.h>
+
+#include <chrono>
+
+#include "doppio/solver.hpp"
+#include "solver/log_observer.hpp"
+#include "solver/read_solver.hpp"
+#include "solver/signals.hpp"
+#include "tools/command.hpp"
+#include "tools/flags.hpp"
+#include "tools/setup.hpp"
+
+DEFINE_string(snapshot, "", "continue from this .solverstate");
+DEFINE_string(sigint_effect, "stop", "what SIGINT (Ctrl-C) does: stop, snapshot or none");
+DEFINE_string(sighup_effect, "snapshot", "what SIGHUP does: stop, snapshot or none");
+
+namespace doppio {
+
+namespace {
+
+void check_flags() {
+  require_flag("solver", "train");
+  if (!FLAGS_snapshot.empty() && !FLAGS_weights.empty())
+    throw UsageError("--snapshot continues a run and --weights begins a new one; give one of them");
+  if (FLAGS_snapshot.ends_with(".caffemodel") || FLAGS_snapshot.ends_with(".caffemodel.h5"))
+    throw UsageError("--snapshot=" + FLAGS_snapshot +
+                     " holds weights alone: use --weights to begin " +
+                     "with them, or name the .solverstate beside it to continue its run");
+}
+
+/// The GPU if --gpu or `solver_mode: GPU` asks for it, else the CPU.
+Context context_for(const SourcedSolver& source) {
+  const SolverParameter& p = source.param;
+  if (!FLAGS_gpu.empty()) return open_context();
+  if (!p.has_solver_mode() || p.solver_mode() == SolverParameter::CPU) return Context();
+  return located(source, [&] {
+    require_field(!list_accelerators().empty(), "solver_mode", "solver_mode is GPU, but ",
+                  built_with_cuda() ? "no GPU was found" : "this build has no CUDA",
+                  "; --set solver_mode=CPU trains on the CPU");
+    return Context(open_accelerator(p.device_id()));
+  });
+}
+
+/// The solver prototxt with the changes that flags ask for.
+SourcedSolver read_changed_solver(Overrides& overrides) {
+  SourcedSolver source = read_solver(FLAGS_solver);
+  overrides.apply(source.param, source.fields);
+  if (FLAGS_level != 0) source.param.mutable_train_state()->set_level(FLAGS_level);
+  for (const std::string& stage : comma_list(FLAGS_stage))
+    source.param.mutable_train_state()->add_stage(stage);
+  edit_nets(source, overrides);
+  return source;
+}
+
+/// Takes the weight files to begin with out of the solver; --weights comes before its own.
+std::vector<std::string> take_weights(SolverParameter& solver) {
+  std::vector<std::string> files;
+  if (FLAGS_weights.empty() && FLAGS_snapshot.empty())
+    for (const std::string& list : solver.weights())
+      for (const std::string& file : comma_list(list)) files.push_back(file);
+  solver.clear_weights();
+  return FLAGS_weights.empty() ? files : comma_list(FLAGS_weights);
+}
+
+/// Measures training without the time of tests.
+class Throughput final : public SolverObserver {
+ public:
+  void on_start(Solver&) override { resume(); }
+  void on_iteration(Solver& solver, int, float, float) override {
+    for (const NetLayer& layer : solver.net().layers())
+      if (layer.traits.is_source && !layer.tops.empty() && layer.tops[0]->shape().axes() > 0) {
+        images_ += layer.tops[0]->shape()[0] * solver.param().iter_size();
+        return;
+      }
+  }
+  void on_test_start(Solver&, int) override { seconds_ += since(); }
+  void on_test(Solver&, const TestResult&) override { resume(); }
+  void on_stop(Solver&, bool) override {
+    seconds_ += since();
+    rusage usage;
+    getrusage(RUSAGE_SELF, &usage);
+    LOG(INFO) << "Trained on " << images_ << " images in " << seconds_
+              << " s without tests: " << static_cast<double>(images_) / seconds_
+              << " images/s; peak memory " << usage.ru_maxrss / 1024 << " MiB";
+  }
+
+ private:
+  using Clock = std::chrono::steady_clock;
+  void resume() { begin_ = Clock::now(); }
+  double since() const { return std::chrono::duration<double>(Clock::now() - begin_).count(); }
+
+  Clock::time_point begin_ = Clock::now();
+  double seconds_ = 0;
+  Index images_ = 0;
+};
+
+int run(const Arguments& given) {
+  check_flags();
+  SignalHandler signals(action_from_name(FLAGS_sigint_effect),
+                        action_from_name(FLAGS_sighup_effect));
+  Overrides overrides(given.sets);
+  SourcedSolver source = read_changed_solver(overrides);
+  const std::vector<std::string> weights = take_weights(source.param);
+  Context ctx = context_for(source);
+  Solver solver(ctx, std::move(source));
+  for (const std::string& file : weights) {
+    LOG(INFO) << "Finetuning from " << file;
+    load_weights(solver.net(), {file});
+    for (const auto& net : solver.test_nets()) require_no_mismatch(net->copy_weights(file), file);
+  }
+  if (!FLAGS_snapshot.empty()) {
+    LOG(INFO) << "Resuming from " << FLAGS_snapshot;
+    solver.restore(FLAGS_snapshot);
+  }
+  solver.add_observer(make_log_observer());
+  solver.add_observer(std::make_shared<Throughput>());
+  solver.set_action_source([&] { return signals.poll(); });
+  LOG(INFO) << "Starting Optimization";
+  solver.solve();
+  if (!solver.stopped_early()) LOG(INFO) << "Optimization Done.";
+  return signals.terminated() ? kTerminated : kDone;
+}
+
+}  // namespace
+
+Command train_command() {
+  return {.name = "train",
+          .summary = "train a net, or go on from a snapshot or from given weights",
+          .operands = "",
+          .flags = {"solver", "snapshot", "weights", "gpu", "level", "stage", "sigint_effect",
+                    "sighup_effect", "set"},
+          .example = "doppio train --solver=models/lenet/solver.prototxt --set max_iter=1000",
+          .run = run,
+          .notes =
+              "--level and --stage count for the training net alone.\n"
+              "SIGTERM writes a snapshot and stops; the exit code is then 75, so that a "
+              "scheduler can start the\nrun again with --snapshot."};
+}
+
+}  // namespace doppio
