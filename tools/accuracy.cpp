@@ -70,7 +70,8 @@ void TopCounts::add(const Classifier& c) {
               " classes, 0 to ", C - 1);
       const float* row = scores + n * C * inner + i;
       Index not_worse = 0;
-      for (Index k = 0; k < C; ++k) not_worse += k != label && row[k * inner] >= row[label * inner];
+      for (Index k = 0; k < C; ++k)  // nan is as good as anything
+        not_worse += k != label && !(row[k * inner] < row[label * inner]);
       ++labels_;
       top1_ += not_worse < 1;
       top5_ += not_worse < 5;

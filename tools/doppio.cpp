@@ -1,11 +1,15 @@
 // The command-line tool: finds the command, and turns errors into messages and exit codes.
 #include <gflags/gflags.h>
 #include <glog/logging.h>
-#include <google/protobuf/stubs/logging.h>
 #include <omp.h>
 
 #include <iostream>
 #include <new>
+
+#if __has_include(<google/protobuf/stubs/logging.h>)
+#include <google/protobuf/stubs/logging.h>
+#define DOPPIO_PROTOBUF_LOGS  // by itself; from version 22 on it does not
+#endif
 
 #include "doppio/context.hpp"
 #include "doppio/error.hpp"
@@ -59,7 +63,9 @@ void start_logging(const char* program) {
   gflags::SetCommandLineOption("log_year_in_prefix", "false");
   if (FLAGS_quiet) FLAGS_minloglevel = google::GLOG_WARNING;
   if (FLAGS_verbose) FLAGS_v = 1;
+#ifdef DOPPIO_PROTOBUF_LOGS
   google::protobuf::SetLogHandler(nullptr);  // its parse errors come back as ours
+#endif
 }
 
 int run(const std::vector<std::string>& arguments, const char* program) {

@@ -76,7 +76,10 @@ class Throughput final : public SolverObserver {
         return;
       }
   }
-  void on_test_start(Solver&, int) override { seconds_ += since(); }
+  void on_test_start(Solver&, int) override {
+    seconds_ += since();
+    resume();  // for a test that is never finished
+  }
   void on_test(Solver&, const TestResult&) override { resume(); }
   void on_stop(Solver&, bool) override {
     seconds_ += since();

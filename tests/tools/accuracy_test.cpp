@@ -1,5 +1,7 @@
 #include "tools/accuracy.hpp"
 
+#include <cmath>
+
 #include "net/passes.hpp"
 #include "support/layer_harness.hpp"
 
@@ -10,14 +12,17 @@ constexpr const char* kInputs =
     "layer { name: 'in' type: 'Input' top: 'x' top: 'label' input_param { shape { dim: 2 dim: 7 } "
     "shape { dim: 2 } } } ";
 
+const std::vector<float> kScores = {7, 6, 5, 4, 3, 2, 1,  //
+                                    1, 2, 2, 0, 0, 0, 0};
+
 /// The counts of a net that got two rows of seven scores.
-TopCounts counts_of(const std::string& layers, const std::vector<float>& labels) {
+TopCounts counts_of(const std::string& layers, const std::vector<float>& labels,
+                    const std::vector<float>& scores = kScores) {
   const NetParameter param = parse_prototxt(kInputs + layers, "net").net;
   NetState state;
   Context ctx;
   Net net(ctx, param, state);
-  set_values(net.blob("x").data, {7, 6, 5, 4, 3, 2, 1,  //
-                                  1, 2, 2, 0, 0, 0, 0});
+  set_values(net.blob("x").data, scores);
   set_values(net.blob("label").data, labels);
   net.forward();
   TopCounts counts;
@@ -35,6 +40,11 @@ TEST(TopCounts, CountsTheBestOneAndFive) {
   EXPECT_EQ(counts_of(loss, {0, 1}).summary(),
             "top-1 accuracy 50.00 % (error 50.00 %), top-5 accuracy 100.00 % (error 0.00 %) of 2 "
             "labels");
+}
+
+TEST(TopCounts, FindsNothingRightInANetThatDiverged) {
+  const std::string softmax = "layer { name: 'p' type: 'Softmax' bottom: 'x' top: 'p' }";
+  EXPECT_EQ(counts_of(softmax, {0, 1}, std::vector<float>(14, std::nanf(""))).top5(), 0);
 }
 
 TEST(TopCounts, LeavesOutIgnoredLabels) {

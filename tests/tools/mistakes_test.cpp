@@ -6,6 +6,7 @@
 
 #include "data/image_file.hpp"
 #include "data/lmdb.hpp"
+#include "doppio/context.hpp"
 #include "tools/training_folder.hpp"
 
 namespace doppio {
@@ -119,6 +120,7 @@ TEST_F(Mistakes, MissingNet) {
 }
 
 TEST_F(Mistakes, GpuWithoutOne) {
+  if (built_with_cuda()) GTEST_SKIP() << "this build has CUDA";
   expect_error(
       "--set solver_mode=GPU: error: solver_mode is GPU, but this build has no CUDA; --set "
       "solver_mode=CPU trains on the CPU",
