@@ -223,11 +223,13 @@ void Overrides::require_all_used() const {
   for (const Override& o : overrides_) {
     if (o.used) continue;
     const std::string layer = o.path.substr(0, o.path.find('.'));
+    const bool elsewhere =
+        std::find(layers_seen_.begin(), layers_seen_.end(), layer) != layers_seen_.end();
     blame(o.text, [&] {
       require(layer != o.path, "there is no solver to change; write LAYER.FIELD=VALUE");
       throw Error(str("no net that is built", o.train ? "" : " for TEST",
                       o.test ? "" : " for TRAIN", " has a layer '", layer, "'",
-                      did_you_mean(layer, layers_seen_)));
+                      elsewhere ? "" : did_you_mean(layer, layers_seen_)));
     });
   }
 }
