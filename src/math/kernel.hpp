@@ -58,7 +58,8 @@ inline constexpr Index kSerialBelow =
 /// it decides whether starting the threads is worth it.
 template <class F>
 void parallel_for(Context&, Index n, F f, Index work = 1) {
-#pragma omp parallel for simd schedule(static) if (parallel : n * work > kSerialBelow)
+#pragma omp parallel for simd schedule(static) firstprivate(f) if (parallel \
+                                                                   : n * work > kSerialBelow)
   for (Index i = 0; i < n; ++i) f(i);
 }
 
@@ -66,7 +67,8 @@ void parallel_for(Context&, Index n, F f, Index work = 1) {
 template <class F>
 void parallel_for(Context&, const Index (&extent)[3], F f, Index work = 1) {
   const Index A = extent[0], B = extent[1], C = extent[2];
-#pragma omp parallel for collapse(2) schedule(static) if (A * B * C * work > kSerialBelow)
+#pragma omp parallel for collapse(2) schedule(static) \
+    firstprivate(f) if (A * B * C * work > kSerialBelow)
   for (Index a = 0; a < A; ++a)
     for (Index b = 0; b < B; ++b)
 #pragma omp simd
