@@ -27,7 +27,7 @@ doppio test --model=models/fashion_alexnet/train_val.prototxt --weights="$weight
 
 step "6/6 Classifying data/fashion_mnist/examples/ankle_boot.png"
 doppio classify --model=models/fashion_alexnet/deploy.prototxt --weights="$weights" \
-  --labels=data/fashion_mnist/labels.txt --mean_value=72.94 --scale=0.00390625 --resize=28 \
+  --labels=data/fashion_mnist/labels.txt --mean_value=72.94 --scale=0.0125 --resize=28 \
   data/fashion_mnist/examples/ankle_boot.png
 
 step "Done"
