@@ -23,10 +23,10 @@ doppio train --solver=models/fashion_alexnet/solver.prototxt
 weights=$(ls -t models/fashion_alexnet/fashion_alexnet_iter_*.caffemodel | head -n 1)
 
 step "5/6 Testing on the 10,000 test images"
-doppio test --model=models/fashion_alexnet/train_val.prototxt --weights="$weights" --iterations=100
+doppio test --quiet --model=models/fashion_alexnet/train_val.prototxt --weights="$weights" --iterations=100
 
 step "6/6 Classifying data/fashion_mnist/examples/ankle_boot.png"
-doppio classify --model=models/fashion_alexnet/deploy.prototxt --weights="$weights" \
+doppio classify --quiet --model=models/fashion_alexnet/deploy.prototxt --weights="$weights" \
   --labels=data/fashion_mnist/labels.txt --mean_value=72.94 --scale=0.0125 --resize=28 \
   data/fashion_mnist/examples/ankle_boot.png
 
