@@ -11,7 +11,8 @@ step "1/6 Installing packages"
 cmake/install_packages.sh dataset-fashion-mnist
 
 step "2/6 Building into build/"
-cmake --preset release >build.log 2>&1 || { cat build.log; exit 1; }
+mkdir -p build
+cmake --preset release >build/configure.log 2>&1 || { cat build/configure.log; exit 1; }
 cmake --build build
 export PATH="$PWD/build/bin:$PATH"
 
