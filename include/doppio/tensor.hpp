@@ -6,8 +6,18 @@
 
 namespace doppio {
 
-/// A dense float32 array that lives on the host, on an accelerator, or on both, and brings itself
-/// up to date.
+/// How the values of an N x C x H x W tensor lie in host memory.
+enum class Layout {
+  plain,   ///< row-major: what everybody can read
+  blocked  ///< N x C/B x H x W x B with B = channel_block(): what vector units like best
+};
+
+/// Channels that lie side by side in Layout::blocked: the floats of one vector register of this
+/// CPU, 16 with AVX-512, else 8.
+Index channel_block();
+
+/// A dense float32 array that lives on the host in one or both layouts, on an accelerator, or in
+/// several of these places, and brings itself up to date.
 ///
 /// Memory is allocated at the first access, so shapes can be inferred and planned for nothing. A
 /// tensor that was never written reads as zeros. Pointers stay valid until the tensor is reshaped
@@ -23,12 +33,19 @@ class Tensor {
   const Shape& shape() const { return shape_; }
   Index count() const { return shape_.count(); }
 
-  /// Current contents, on ctx's device.
-  const float* read(const Context& ctx) const;
-  /// Contents undefined: nothing is copied, and ctx's device becomes the only owner.
-  float* write(const Context& ctx);
-  /// Current contents, about to be modified: ctx's device becomes the only owner.
-  float* update(const Context& ctx);
+  /// Current contents, on ctx's device. Layout::blocked is for the CPU, and tensors that
+  /// can_block().
+  const float* read(const Context& ctx, Layout layout = Layout::plain) const;
+  /// Contents undefined: nothing is copied, and this place becomes the only owner.
+  float* write(const Context& ctx, Layout layout = Layout::plain);
+  /// Current contents, about to be modified: this place becomes the only owner.
+  float* update(const Context& ctx, Layout layout = Layout::plain);
+
+  /// True for 4 axes and channels that are a multiple of channel_block(): such a tensor takes
+  /// count() floats in either layout.
+  bool can_block() const;
+  /// The layout in which reading on the host costs no conversion; blocked if both are current.
+  Layout layout() const;
 
   /// The same three on the host.
   const float* read_host() const;
@@ -47,6 +64,8 @@ class Tensor {
 
  private:
   class Storage;
+  float* access(const Context& ctx, Layout layout, bool keep_contents, bool exclusive) const;
+
   Shape shape_;
   std::shared_ptr<Storage> storage_;
 };

@@ -4,6 +4,7 @@
 #include <cstring>
 #include <utility>
 
+#include "core/layout.hpp"
 #include "doppio/error.hpp"
 
 namespace doppio {
@@ -28,7 +29,8 @@ class Tensor::Storage {
   ~Storage() { release(); }
 
   Index capacity() const { return capacity_; }
-  bool allocated() const { return host_ != nullptr || device_ != nullptr; }
+  bool allocated() const { return plain_.data || blocked_.data || device_.data; }
+  bool holds(const Blocks& blocks) const { return blocked_.current && blocks == blocks_; }
 
   void grow(Index count) {
     if (count <= capacity_) return;
@@ -36,68 +38,83 @@ class Tensor::Storage {
     capacity_ = count;
   }
 
-  float* access(const std::shared_ptr<Accelerator>& accelerator, bool keep_contents,
+  float* plain(bool keep_contents, bool exclusive) {
+    if (!plain_.data) plain_.data = allocate();
+    if (keep_contents && !plain_.current) {
+      if (blocked_.current)
+        blocked_to_plain(blocks_, blocked_.data, plain_.data);
+      else if (device_.current)
+        accelerator_->to_host(plain_.data, device_.data, byte_size(capacity_));
+      else
+        std::memset(plain_.data, 0, byte_size(capacity_));
+    }
+    return own(plain_, exclusive || !keep_contents);
+  }
+
+  float* blocked(const Blocks& blocks, bool keep_contents, bool exclusive) {
+    if (keep_contents && !holds(blocks)) {
+      const float* from = plain(true, false);
+      if (!blocked_.data) blocked_.data = allocate();
+      plain_to_blocked(blocks, from, blocked_.data);
+    }
+    if (!blocked_.data) blocked_.data = allocate();
+    blocks_ = blocks;
+    return own(blocked_, exclusive || !keep_contents);
+  }
+
+  float* device(const std::shared_ptr<Accelerator>& accelerator, bool keep_contents,
                 bool exclusive) {
-    return accelerator ? on_device(accelerator, keep_contents, exclusive)
-                       : on_host(keep_contents, exclusive);
+    if (accelerator_ != accelerator) leave_device(keep_contents);
+    if (!device_.data) {
+      accelerator_ = accelerator;
+      device_.data = static_cast<float*>(accelerator->allocate(byte_size(capacity_)));
+    }
+    if (keep_contents && !device_.current) {
+      if (plain_.current || blocked_.current)
+        accelerator->to_device(device_.data, plain(true, false), byte_size(capacity_));
+      else
+        accelerator->zero(device_.data, byte_size(capacity_));
+    }
+    return own(device_, exclusive || !keep_contents);
   }
 
  private:
-  float* on_host(bool keep_contents, bool exclusive) {
-    if (!host_) {
-      host_ = static_cast<float*>(std::aligned_alloc(kAlignment, byte_size(capacity_)));
-      require(host_ != nullptr, "out of memory: ", byte_size(capacity_),
-              " bytes wanted on the host; try a smaller batch_size");
-    }
-    if (keep_contents && !host_current_) {
-      if (device_current_)
-        accelerator_->to_host(host_, device_, byte_size(capacity_));
-      else
-        std::memset(host_, 0, byte_size(capacity_));
-    }
-    host_current_ = true;
-    if (exclusive || !keep_contents) device_current_ = false;
-    return host_;
+  /// One place where the contents may be.
+  struct Copy {
+    float* data = nullptr;
+    bool current = false;
+  };
+
+  float* allocate() const {
+    void* memory = std::aligned_alloc(kAlignment, byte_size(capacity_));
+    require(memory != nullptr, "out of memory: ", byte_size(capacity_),
+            " bytes wanted on the host; try a smaller batch_size");
+    return static_cast<float*>(memory);
   }
 
-  float* on_device(const std::shared_ptr<Accelerator>& accelerator, bool keep_contents,
-                   bool exclusive) {
-    if (accelerator_ != accelerator) leave_device(keep_contents);
-    if (!device_) {
-      accelerator_ = accelerator;
-      device_ = static_cast<float*>(accelerator->allocate(byte_size(capacity_)));
-    }
-    if (keep_contents && !device_current_) {
-      if (host_current_)
-        accelerator->to_device(device_, host_, byte_size(capacity_));
-      else
-        accelerator->zero(device_, byte_size(capacity_));
-    }
-    device_current_ = true;
-    if (exclusive || !keep_contents) host_current_ = false;
-    return device_;
+  float* own(Copy& copy, bool alone) {
+    if (alone) plain_.current = blocked_.current = device_.current = false;
+    copy.current = true;
+    return copy.data;
   }
 
   void leave_device(bool keep_contents) {
-    if (keep_contents && device_current_) on_host(true, false);
-    if (device_) accelerator_->release(device_);
-    device_ = nullptr;
-    device_current_ = false;
+    if (keep_contents && device_.current) plain(true, false);
+    if (device_.data) accelerator_->release(device_.data);
+    device_ = {};
   }
 
   void release() {
     leave_device(false);
-    std::free(host_);
-    host_ = nullptr;
-    host_current_ = false;
+    std::free(plain_.data);
+    std::free(blocked_.data);
+    plain_ = blocked_ = {};
   }
 
   Index capacity_ = 1;  // the default shape is a scalar's
-  float* host_ = nullptr;
-  float* device_ = nullptr;
+  Copy plain_, blocked_, device_;
+  Blocks blocks_;                             // what blocked_ holds
   std::shared_ptr<Accelerator> accelerator_;  // keeps the device memory's owner alive
-  bool host_current_ = false;
-  bool device_current_ = false;
 };
 
 Tensor::Tensor() : storage_(std::make_shared<Storage>()) {}
@@ -107,19 +124,30 @@ void Tensor::reshape(const Shape& shape) {
   storage_->grow(shape.count());
 }
 
-const float* Tensor::read(const Context& ctx) const {
-  return storage_->access(ctx.accelerator(), true, false);
-}
-float* Tensor::write(const Context& ctx) {
-  return storage_->access(ctx.accelerator(), false, true);
-}
-float* Tensor::update(const Context& ctx) {
-  return storage_->access(ctx.accelerator(), true, true);
+float* Tensor::access(const Context& ctx, Layout layout, bool keep_contents, bool exclusive) const {
+  if (layout == Layout::blocked) {
+    ensure(!ctx.accelerator() && can_block(), "this tensor cannot be blocked");
+    return storage_->blocked(blocks_of(shape_), keep_contents, exclusive);
+  }
+  return ctx.accelerator() ? storage_->device(ctx.accelerator(), keep_contents, exclusive)
+                           : storage_->plain(keep_contents, exclusive);
 }
 
-const float* Tensor::read_host() const { return storage_->access(nullptr, true, false); }
-float* Tensor::write_host() { return storage_->access(nullptr, false, true); }
-float* Tensor::update_host() { return storage_->access(nullptr, true, true); }
+const float* Tensor::read(const Context& ctx, Layout layout) const {
+  return access(ctx, layout, true, false);
+}
+float* Tensor::write(const Context& ctx, Layout layout) { return access(ctx, layout, false, true); }
+float* Tensor::update(const Context& ctx, Layout layout) { return access(ctx, layout, true, true); }
+
+const float* Tensor::read_host() const { return storage_->plain(true, false); }
+float* Tensor::write_host() { return storage_->plain(false, true); }
+float* Tensor::update_host() { return storage_->plain(true, true); }
+
+bool Tensor::can_block() const { return shape_.axes() == 4 && shape_[1] % channel_block() == 0; }
+
+Layout Tensor::layout() const {
+  return can_block() && storage_->holds(blocks_of(shape_)) ? Layout::blocked : Layout::plain;
+}
 
 void Tensor::share(const Tensor& other) {
   ensure(count() <= other.storage_->capacity(), "a view cannot be larger than what it views");

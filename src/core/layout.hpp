@@ -1,0 +1,22 @@
+#pragma once
+#include "doppio/shape.hpp"
+
+namespace doppio {
+
+/// A tensor of N x C x S values as blocks of B channels: N x C/B x S x B. C is a multiple of B.
+struct Blocks {
+  Index images = 0, channels = 0, pixels = 0;  ///< N, C, S
+
+  Index count() const { return images * channels * pixels; }
+  friend bool operator==(const Blocks&, const Blocks&) = default;
+};
+
+/// The blocks of a tensor of this shape, N x C x H x W.
+Blocks blocks_of(const Shape& shape);
+
+/// blocked[n, c / B, s, c % B] = plain[n, c, s].
+void plain_to_blocked(const Blocks& blocks, const float* plain, float* blocked);
+/// plain[n, c, s] = blocked[n, c / B, s, c % B].
+void blocked_to_plain(const Blocks& blocks, const float* blocked, float* plain);
+
+}  // namespace doppio
