@@ -61,6 +61,8 @@ void expect_same_probabilities(const std::string& deploy) {
 TEST(OpenCvDnn, ReadsAlexNet) { expect_same_probabilities("models/alexnet/deploy.prototxt"); }
 TEST(OpenCvDnn, ReadsCaffeNet) { expect_same_probabilities("models/caffenet/deploy.prototxt"); }
 TEST(OpenCvDnn, ReadsLeNet) { expect_same_probabilities("models/lenet/deploy.prototxt"); }
+TEST(OpenCvDnn, ReadsGoogLeNet) { expect_same_probabilities("models/googlenet/deploy.prototxt"); }
+TEST(OpenCvDnn, ReadsSqueezeNet) { expect_same_probabilities("models/squeezenet/deploy.prototxt"); }
 TEST(OpenCvDnn, ReadsCifar10Quick) {
   expect_same_probabilities("models/cifar10_quick/deploy.prototxt");
 }
