@@ -4,8 +4,10 @@
 #include <bit>
 #include <cmath>
 #include <cstring>
+#include <ostream>
 
 #include "doppio/error.hpp"
+#include "net/wire.hpp"
 
 namespace doppio {
 
@@ -64,12 +66,16 @@ bool fits(const BlobProto& blob, const Shape& shape) {
   return true;
 }
 
+void require_count(Index stored, const Tensor& tensor) {
+  require(stored == tensor.count(), "holds ", stored, " values where ", tensor.count(),
+          " are needed (", tensor.shape().text(), ")");
+}
+
 void read_blob(const BlobProto& blob, Tensor& tensor) {
   if (blob.has_raw_data()) return read_raw(blob, tensor.count(), tensor.write_host());
   const bool doubles = blob.double_data_size() > 0;
   const Index stored = doubles ? blob.double_data_size() : blob.data_size();
-  require(stored == tensor.count(), "holds ", stored, " values where ", tensor.count(),
-          " are needed (", tensor.shape().text(), ")");
+  require_count(stored, tensor);
   if (doubles)
     std::transform(blob.double_data().begin(), blob.double_data().end(), tensor.write_host(),
                    [](double v) { return static_cast<float>(v); });
@@ -86,6 +92,39 @@ void write_blob(const Tensor& data, const Tensor* grad, BlobProto& blob) {
   if (!grad) return;
   values = grad->read_host();
   blob.mutable_diff()->Add(values, values + grad->count());
+}
+
+namespace {
+
+std::string shape_field(const Tensor& tensor) {
+  BlobProto shape;
+  shape.mutable_shape();  // present even for a scalar
+  for (const Index d : tensor.shape().dims()) shape.mutable_shape()->add_dim(d);
+  return shape.SerializeAsString();
+}
+
+/// Bytes of the BlobProto itself.
+std::uint64_t blob_bytes(const Tensor& data, const Tensor* grad) {
+  const auto values = static_cast<std::uint64_t>(data.bytes());
+  const std::uint64_t field = wire::head(BlobProto::kDataFieldNumber, values).size() + values;
+  return shape_field(data).size() + field * (grad ? 2 : 1);
+}
+
+}  // namespace
+
+std::uint64_t blob_field_bytes(int number, const Tensor& data, const Tensor* grad) {
+  const std::uint64_t bytes = blob_bytes(data, grad);
+  return wire::head(number, bytes).size() + bytes;
+}
+
+void write_blob_field(int number, const Tensor& data, const Tensor* grad, std::ostream& out) {
+  const auto values = [&](int field, const Tensor& tensor) {
+    out << wire::head(field, static_cast<std::uint64_t>(tensor.bytes()));
+    out.write(reinterpret_cast<const char*>(tensor.read_host()), tensor.bytes());
+  };
+  out << wire::head(number, blob_bytes(data, grad)) << shape_field(data);
+  values(BlobProto::kDataFieldNumber, data);
+  if (grad) values(BlobProto::kDiffFieldNumber, *grad);
 }
 
 }  // namespace doppio

@@ -13,9 +13,11 @@
 
 #include "core/atomic_file.hpp"
 #include "data/hdf5.hpp"
+#include "net/blob_file.hpp"
 #include "net/blob_io.hpp"
 #include "net/passes.hpp"
 #include "net/weights_hdf5.hpp"
+#include "net/wire.hpp"
 
 namespace doppio {
 
@@ -40,9 +42,11 @@ bool all_fit(const LayerParameter& stored, const Layer& layer) {
   return true;
 }
 
-void copy_blobs(const LayerParameter& stored, Layer& layer, const std::string& file) {
+/// Fills the layer's params; read(blob, tensor) takes the values of one.
+template <class Read>
+void copy_blobs(const LayerParameter& stored, Layer& layer, const std::string& file, Read read) {
   for (int j = 0; j < stored.blobs_size(); ++j) try {
-      read_blob(stored.blobs(j), layer.params[static_cast<std::size_t>(j)].data);
+      read(stored.blobs(j), layer.params[static_cast<std::size_t>(j)].data);
     } catch (const Error& e) {
       throw Error(str("layer '", stored.name(), "', blob ", j, " ", e.message()), {file, 0, 0});
     }
@@ -61,18 +65,14 @@ bool parse_binary_file(const std::string& file, google::protobuf::Message& out) 
   return out.ParsePartialFromCodedStream(&coded) && coded.ConsumedEntireMessage();
 }
 
-NetParameter read_weights(const std::string& file) {
-  SourcedNet source;
-  source.file = file;
-  require(parse_binary_file(file, source.net), file,
-          ": not a .caffemodel, or cut short; copy or train it again");
-  return std::move(upgrade(std::move(source)).net);
-}
-
 std::vector<CopiedLayer> Net::copy_weights(const std::string& file) {
   if (is_hdf5(file)) return copy_weights_hdf5(*this, file);
   using Outcome = CopiedLayer::Outcome;
-  const NetParameter stored = read_weights(file);
+  BlobFile in(file);
+  SourcedNet source;
+  source.file = file;
+  require(in.parse(source.net), file, ": not a .caffemodel, or cut short; copy or train it again");
+  const NetParameter stored = std::move(upgrade(std::move(source)).net);
   std::vector<CopiedLayer> copied;
   std::map<std::string, bool> seen;
   for (const LayerParameter& from : stored.layer()) {
@@ -91,7 +91,7 @@ std::vector<CopiedLayer> Net::copy_weights(const std::string& file) {
                         "file: " + shapes(from) + "; net: " + shapes(*to->layer)});
       continue;
     }
-    copy_blobs(from, *to->layer, file);
+    copy_blobs(from, *to->layer, file, [&](const BlobProto& b, Tensor& t) { in.read(b, t); });
     copied.push_back({from.name(), Outcome::loaded, shapes(from)});
   }
   for (const NetLayer& l : layers_)
@@ -114,7 +114,7 @@ void require_no_mismatch(const std::vector<CopiedLayer>& copied, const std::stri
 void Net::load_blobs(const LayerParameter& stored, NetLayer& layer) {
   require_field(all_fit(stored, *layer.layer), "blobs", "its blobs (", shapes(stored),
                 ") do not fit its parameters (", shapes(*layer.layer), ")");
-  copy_blobs(stored, *layer.layer, source_->file);
+  copy_blobs(stored, *layer.layer, source_->file, read_blob);
 }
 
 void Net::share_weights(Net& other) {
@@ -145,14 +145,40 @@ void Net::to_proto(NetParameter& out, bool with_grads) const {
 
 void Net::save(const std::string& file, bool with_grads) {
   if (file.ends_with(".h5")) return save_weights_hdf5(*this, file, with_grads);
-  NetParameter net;
-  to_proto(net, with_grads);
-  write_message(file, net);
+  NetParameter net = source_->net;
+  net.clear_layer();
+  std::vector<std::string> layers;     // all but the blobs, which are too large to copy
+  std::vector<std::uint64_t> lengths;  // with the blobs
+  std::uint64_t total = 0;
+  for (std::size_t i = 0; i < layers_.size(); ++i) {
+    LayerParameter layer = source_->net.layer(static_cast<int>(i));
+    layer.clear_blobs();
+    layers.push_back(layer.SerializePartialAsString());
+    lengths.push_back(layers.back().size());
+    for (const Blob& p : layers_[i].layer->params)
+      lengths.back() += blob_field_bytes(LayerParameter::kBlobsFieldNumber, p.data,
+                                         with_grads ? &p.grad : nullptr);
+    total += lengths.back();
+  }
+  require_protobuf_size(file, total);
+  write_file_atomically(file, [&](std::ostream& out) {
+    out << net.SerializePartialAsString();
+    for (std::size_t i = 0; i < layers_.size(); ++i) {
+      out << wire::head(NetParameter::kLayerFieldNumber, lengths[i]) << layers[i];
+      for (const Blob& p : layers_[i].layer->params)
+        write_blob_field(LayerParameter::kBlobsFieldNumber, p.data, with_grads ? &p.grad : nullptr,
+                         out);
+    }
+  });
+}
+
+void require_protobuf_size(const std::string& file, std::uint64_t bytes) {
+  require(bytes < std::numeric_limits<int>::max(), file,
+          " would exceed the 2 GB that protobuf can hold");
 }
 
 void write_message(const std::string& file, const google::protobuf::Message& message) {
-  require(message.ByteSizeLong() < std::numeric_limits<int>::max(), file,
-          " would exceed the 2 GB that protobuf can hold");
+  require_protobuf_size(file, message.ByteSizeLong());
   write_file_atomically(file, [&](std::ostream& out) { message.SerializePartialToOstream(&out); });
 }
 

@@ -1,6 +1,7 @@
 #pragma once
 #include <google/protobuf/message.h>
 
+#include <cstdint>
 #include <string>
 
 #include "doppio.pb.h"
@@ -11,10 +12,10 @@ namespace doppio {
 /// Throws: Error if it cannot be opened.
 bool parse_binary_file(const std::string& file, google::protobuf::Message& out);
 
+/// Throws: Error that names `file` if protobuf could not read so much again.
+void require_protobuf_size(const std::string& file, std::uint64_t bytes);
+
 /// Writes a binary protobuf file that is whole or not there. Throws: Error.
 void write_message(const std::string& file, const google::protobuf::Message& message);
-
-/// The net in a .caffemodel of any generation, upgraded to today's form. Throws: Error.
-NetParameter read_weights(const std::string& file);
 
 }  // namespace doppio

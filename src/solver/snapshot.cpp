@@ -40,7 +40,8 @@ SolverState read_hdf5(const std::string& file) {
   return state;
 }
 
-void write_hdf5(const std::string& file, const SolverState& state) {
+void write_hdf5(const std::string& file, const SolverState& state,
+                const std::vector<Tensor>& further) {
   write_named_file_atomically(file, [&](const std::string& name) {
     const std::unique_ptr<Hdf5File> out = create_hdf5(name);
     out->write_int("iter", state.iter());
@@ -53,6 +54,8 @@ void write_hdf5(const std::string& file, const SolverState& state) {
       read_blob(state.history(i), history);
       out->write(str("history/", i), history);
     }
+    for (std::size_t i = 0; i < further.size(); ++i)
+      out->write(str("history/", static_cast<std::size_t>(state.history_size()) + i), further[i]);
     SolverState extra = state;
     extra.clear_history();
     std::string text;
@@ -109,11 +112,18 @@ SolverState read_solver_state(const std::string& file) {
   return state;
 }
 
-void write_solver_state(const std::string& file, const SolverState& state) {
-  if (file.ends_with(".h5"))
-    write_hdf5(file, state);
-  else
-    write_message(file, state);
+void write_solver_state(const std::string& file, const SolverState& state,
+                        const std::vector<Tensor>& history) {
+  if (file.ends_with(".h5")) return write_hdf5(file, state, history);
+  std::uint64_t bytes = state.ByteSizeLong();
+  for (const Tensor& h : history)
+    bytes += blob_field_bytes(SolverState::kHistoryFieldNumber, h, nullptr);
+  require_protobuf_size(file, bytes);
+  write_file_atomically(file, [&](std::ostream& out) {
+    state.SerializePartialToOstream(&out);
+    for (const Tensor& h : history)
+      write_blob_field(SolverState::kHistoryFieldNumber, h, nullptr, out);
+  });
 }
 
 void SnapshotAccess::save_test_positions(Solver& solver, SolverState& state) {
@@ -137,7 +147,6 @@ SolverState SnapshotAccess::capture(Solver& solver, const std::string& model_fil
   state.set_iter(solver.iteration_);
   state.set_learned_net(model_file);
   state.set_current_step(solver.policy_->current_step());
-  for (const Tensor& history : solver.history_) write_blob(history, nullptr, *state.add_history());
   state.set_type(update_rule_type(solver.param()));
   state.set_random_seed(solver.ctx_.seed);
   state.set_train_passes(solver.net_->passes());

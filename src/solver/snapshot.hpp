@@ -1,5 +1,6 @@
 #pragma once
 #include <string>
+#include <vector>
 
 #include "doppio.pb.h"
 #include "doppio/solver.hpp"
@@ -10,14 +11,15 @@ namespace doppio {
 /// Throws: Error if it is not one; for weight files it says what to do with them.
 SolverState read_solver_state(const std::string& file);
 
-/// Writes `state`, as HDF5 if the name ends in ".h5", so that `file` is always whole.
-/// Throws: Error.
-void write_solver_state(const std::string& file, const SolverState& state);
+/// Writes `state`, with `history` behind its own, as HDF5 if the name ends in ".h5", so that `file`
+/// is always whole. Throws: Error.
+void write_solver_state(const std::string& file, const SolverState& state,
+                        const std::vector<Tensor>& history = {});
 
 /// Moves a solver's memory into a SolverState and back.
 class SnapshotAccess {
  public:
-  /// Everything but the weights, which are in `model_file`.
+  /// Everything but the weights, which are in `model_file`, and the history.
   static SolverState capture(Solver& solver, const std::string& model_file);
 
   /// Loads the weights that `state` names and continues from it. Checks everything that can be

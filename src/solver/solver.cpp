@@ -275,7 +275,7 @@ std::string Solver::snapshot() {
   const std::string model = stem + (hdf5 ? ".caffemodel.h5" : ".caffemodel");
   const std::string state = stem + (hdf5 ? ".solverstate.h5" : ".solverstate");
   net_->save(model, param().snapshot_diff());
-  write_solver_state(state, SnapshotAccess::capture(*this, model));
+  write_solver_state(state, SnapshotAccess::capture(*this, model), history_);
   snapshot_wanted_ = false;
   last_snapshot_ = iteration_;
   last_state_ = state;

@@ -1,0 +1,158 @@
+#include "net/blob_file.hpp"
+
+#include <fcntl.h>
+#include <google/protobuf/descriptor.h>
+#include <google/protobuf/unknown_field_set.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+
+#include "doppio/error.hpp"
+#include "net/blob_io.hpp"
+#include "net/wire.hpp"
+
+namespace doppio {
+
+namespace {
+
+// Fields of a hollow BlobProto: where its `data` are in the file, and how many bytes.
+constexpr int kPlace = 100000, kBytes = 100001;
+constexpr std::uint64_t kLong = 1024;  // bytes from which on data stay in the file
+
+void put_number(int field, std::uint64_t value, std::string& out) {
+  wire::put_varint(wire::tag(field, wire::kVarint), out);
+  wire::put_varint(value, out);
+}
+
+/// Reads until `bytes` have come or the file ends; returns how many have come.
+std::size_t read_at(int fd, void* to, std::size_t bytes, std::uint64_t at) {
+  std::size_t done = 0;
+  while (done < bytes) {
+    const ssize_t n =
+        pread(fd, static_cast<char*>(to) + done, bytes - done, static_cast<off_t>(at + done));
+    if (n < 0 && errno == EINTR) continue;
+    if (n <= 0) break;
+    done += static_cast<std::size_t>(n);
+  }
+  return done;
+}
+
+}  // namespace
+
+BlobFile::BlobFile(const std::string& file)
+    : file_(file), fd_(open(file.c_str(), O_RDONLY | O_CLOEXEC)) {
+  require(fd_ >= 0, "cannot open ", file, ": ", std::strerror(errno));
+  struct stat status;
+  if (fstat(fd_, &status) == 0 && S_ISREG(status.st_mode))
+    size_ = static_cast<std::uint64_t>(status.st_size);
+}
+
+BlobFile::~BlobFile() { close(fd_); }
+
+bool BlobFile::parse(google::protobuf::Message& out) {
+  std::string hollowed;
+  // Partial: a fork's file may lack a field that the schema requires in a message we do not read.
+  return size_ > 0 && hollow(*out.GetDescriptor(), {0, size_}, hollowed) &&
+         out.ParsePartialFromString(hollowed);
+}
+
+void BlobFile::read(const BlobProto& blob, Tensor& tensor) const {
+  const auto& fields = blob.GetReflection()->GetUnknownFields(blob);
+  std::uint64_t place = 0, bytes = 0;
+  for (int i = 0; i < fields.field_count(); ++i) {
+    if (fields.field(i).number() == kPlace) place = fields.field(i).varint();
+    if (fields.field(i).number() == kBytes) bytes = fields.field(i).varint();
+  }
+  if (bytes == 0) return read_blob(blob, tensor);
+  require_count(static_cast<Index>(bytes / sizeof(float)), tensor);
+  require(read_at(fd_, tensor.write_host(), bytes, place) == bytes, "cannot be read from ", file_,
+          ", which was cut short in the meantime");
+}
+
+bool BlobFile::varint(Range& rest, std::uint64_t& value) {
+  constexpr std::size_t kWindow = 4096;
+  value = 0;
+  for (int shift = 0; shift < 64 && rest.at < rest.end; shift += 7) {
+    if (rest.at < window_at_ || rest.at >= window_at_ + window_.size()) {
+      window_.resize(kWindow);
+      window_at_ = rest.at;
+      window_.resize(read_at(fd_, window_.data(), kWindow, rest.at));
+      if (window_.empty()) return false;
+    }
+    const unsigned char byte = window_[rest.at++ - window_at_];
+    value |= std::uint64_t{byte & 127u} << shift;
+    if (byte < 128) return true;
+  }
+  return false;
+}
+
+/// Steps over one field.
+bool BlobFile::next_field(Range& rest, Field& field) {
+  field.first = rest.at;
+  std::uint64_t length = 0;
+  if (!varint(rest, field.tag)) return false;
+  const std::uint64_t type = field.tag & 7;
+  field.delimited = type == wire::kDelimited;
+  if (type == wire::kVarint) return varint(rest, length);
+  if (type == wire::kFixed64) length = 8;
+  if (type == wire::kFixed32) length = 4;
+  if (field.delimited && !varint(rest, length)) return false;
+  if (length > rest.end - rest.at || (length == 0 && !field.delimited)) return false;
+  field.content = {rest.at, rest.at + length};
+  rest.at += length;
+  return true;
+}
+
+bool BlobFile::append(Range range, std::string& out) const {
+  const std::size_t old = out.size(), bytes = range.end - range.at;
+  out.resize(old + bytes);
+  return read_at(fd_, out.data() + old, bytes, range.at) == bytes;
+}
+
+/// Appends the message with its blobs hollow.
+bool BlobFile::hollow(const google::protobuf::Descriptor& type, Range message, std::string& out) {
+  for (Range rest = message; rest.at < rest.end;) {
+    Field field;
+    if (!next_field(rest, field)) return false;
+    const auto* known = type.FindFieldByNumber(static_cast<int>(field.tag >> 3));
+    const auto* inner = known && field.delimited ? known->message_type() : nullptr;
+    if (!inner) {
+      if (!append({field.first, rest.at}, out)) return false;
+      continue;
+    }
+    std::string content;
+    if (inner == BlobProto::descriptor() ? !hollow_blob(field.content, content)
+                                         : !hollow(*inner, field.content, content))
+      return false;
+    out += wire::head(known->number(), content.size()) + content;
+  }
+  return true;
+}
+
+/// Appends the blob. Its data are left out if they are long and in one piece.
+bool BlobFile::hollow_blob(Range message, std::string& out) {
+  constexpr std::uint64_t kData = wire::tag(BlobProto::kDataFieldNumber, wire::kDelimited);
+  int pieces = 0;
+  Field field;
+  for (Range rest = message; rest.at < rest.end;) {
+    if (!next_field(rest, field)) return false;
+    pieces += field.tag >> 3 == BlobProto::kDataFieldNumber;
+  }
+  for (Range rest = message; rest.at < rest.end;) {
+    if (!next_field(rest, field)) return false;
+    const std::uint64_t bytes = field.content.end - field.content.at;
+    const bool stays = field.tag == kData && pieces == 1 && bytes >= kLong;
+    if (stays && bytes % sizeof(float) != 0) return false;
+    if (stays) {
+      put_number(kPlace, field.content.at, out);
+      put_number(kBytes, bytes, out);
+    } else if (field.tag >> 3 != kPlace && field.tag >> 3 != kBytes) {
+      if (!append({field.first, rest.at}, out)) return false;
+    }
+  }
+  return true;
+}
+
+}  // namespace doppio
