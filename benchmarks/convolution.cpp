@@ -45,6 +45,7 @@ struct Convolution {
     g.channels = channels;
     g.num_output = num_output;
     g.group = group;
+    g.four_axes = true;
     g.windows.axes = 2;
     const Index out = (size + 2 * pad - kernel) / stride + 1;
     g.windows.axis[0] = g.windows.axis[1] = {size, kernel, pad, stride, 1, out};
@@ -64,8 +65,9 @@ void time_convolution(benchmark::State& state, const ConvolutionEngineEntry& ent
   const std::unique_ptr<ConvolutionEngine> engine = entry.make(g);
   Context ctx;
   Blob x, y, weight, bias;
-  x.reshape({g.batch, g.channels, g.windows.in_count()});
-  y.reshape({g.batch, g.num_output, g.windows.out_count()});
+  const Index in = g.windows.axis[0].in, out = g.windows.axis[0].out;
+  x.reshape({g.batch, g.channels, in, in});
+  y.reshape({g.batch, g.num_output, out, out});
   weight.reshape(g.weight_shape());
   bias.reshape({g.num_output});
   for (Tensor* t : {&x.data, &y.grad, &weight.data, &bias.data}) fill_with_noise(*t);

@@ -20,6 +20,7 @@ ConvolutionGeometry geometry(Index batch, Index channels, Index num_output, Inde
   g.num_output = num_output;
   g.group = group;
   g.bias = bias;
+  g.four_axes = axes.size() == 2;
   g.windows.axes = static_cast<Index>(axes.size());
   for (std::size_t i = 0; i < axes.size(); ++i) {
     axes[i].out = (axes[i].in + 2 * axes[i].pad - axes[i].span()) / axes[i].stride + 1;
@@ -31,8 +32,14 @@ ConvolutionGeometry geometry(Index batch, Index channels, Index num_output, Inde
 /// A convolution's operands, filled with small whole numbers so that sums are exact in any order.
 struct Operands {
   explicit Operands(const ConvolutionGeometry& g) {
-    x.reshape({g.batch, g.channels, g.windows.in_count()});
-    y.reshape({g.batch, g.num_output, g.windows.out_count()});
+    const auto& axis = g.windows.axis;
+    if (g.four_axes) {
+      x.reshape({g.batch, g.channels, axis[0].in, axis[1].in});
+      y.reshape({g.batch, g.num_output, axis[0].out, axis[1].out});
+    } else {
+      x.reshape({g.batch, g.channels, g.windows.in_count()});
+      y.reshape({g.batch, g.num_output, g.windows.out_count()});
+    }
     weight.reshape(g.weight_shape());
     bias.reshape({g.num_output});
     dx.reshape(x.shape());

@@ -141,6 +141,7 @@ ConvolutionGeometry read_convolution(const ConvolutionParameter& p, const Shape&
   g.num_output = p.num_output();
   g.group = p.group();
   g.bias = p.bias_term();
+  g.four_axes = bottom.axes() == 4 && axis == 1;
   g.force_nd_im2col = p.force_nd_im2col();
   require_field(
       g.num_output > 0, "convolution_param.num_output",

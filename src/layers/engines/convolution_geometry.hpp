@@ -15,6 +15,7 @@ struct ConvolutionGeometry {
   Index batch = 0, channels = 0, num_output = 0, group = 1;
   Windows windows;
   bool bias = true;
+  bool four_axes = false;  ///< bottom and top are N x C x H x W, so that they may be blocked
   bool force_nd_im2col = false;
 
   Shape weight_shape() const;

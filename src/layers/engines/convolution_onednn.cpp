@@ -16,7 +16,7 @@ using onednn::Operand;
 /// Reordered images are used at once: a few of them at a time stay in the cache.
 constexpr Index kPieceBytes = Index{8} << 20;
 
-/// How many images to convolve at a time: a divisor of the batch, or all.
+/// How many images to convolve at a time where they are reordered: a divisor of the batch, or all.
 Index images_at_a_time(const ConvolutionGeometry& g) {
   const Index bytes = static_cast<Index>(sizeof(float)) *
                       (g.channels * g.windows.in_count() + g.num_output * g.windows.out_count());
@@ -26,9 +26,9 @@ Index images_at_a_time(const ConvolutionGeometry& g) {
   return g.batch;
 }
 
-/// Sizes of all operands, for `images` at a time.
-struct Sizes {
-  Sizes(const ConvolutionGeometry& g, Index images)
+/// Sizes of all operands, for `images` at a time, and how x and y lie in our tensors.
+struct Outside {
+  Outside(const ConvolutionGeometry& g, Index images, bool blocks)
       : x{images, g.channels}, weight{g.num_output, g.channels}, y{images, g.num_output} {
     if (g.group > 1) weight = {g.group, g.num_output / g.group, g.channels / g.group};
     if (g.bias) bias = {g.num_output};
@@ -38,26 +38,45 @@ struct Sizes {
       weight.push_back(a.kernel);
       y.push_back(a.out);
     }
+    if (blocks && g.four_axes && g.channels % channel_block() == 0) x_layout = Layout::blocked;
+    if (blocks && g.four_axes && g.num_output % channel_block() == 0) y_layout = Layout::blocked;
   }
+
+  static onednn::Desc desc(const Dims& dims, Layout layout) {
+    return layout == Layout::blocked ? onednn::blocked(dims) : onednn::row_major(dims);
+  }
+
+  onednn::Desc x_desc() const { return desc(x, x_layout); }
+  onednn::Desc y_desc() const { return desc(y, y_layout); }
+
   Dims x, weight, bias, y;
+  Layout x_layout = Layout::plain, y_layout = Layout::plain;
 };
 
-/// The primitives that oneDNN chose.
-struct Choice {
-  Choice(const dnnl::engine& engine, const ConvolutionGeometry& g, Index images)
-      : Choice(engine, description(g, images)) {}
-  Choice(const dnnl::engine& engine, const onednn::Convolution& c)
-      : forward(onednn::forward(engine, c)),
-        backward_data(onednn::backward_data(engine, c, forward)),
-        backward_weights(onednn::backward_weights(engine, c, forward)) {}
+/// oneDNN's own last resort, several times slower than ours.
+bool is_reference(const char* implementation) {
+  return std::string_view(implementation).starts_with("ref");
+}
 
-  static onednn::Convolution description(const ConvolutionGeometry& g, Index images) {
-    const Sizes sizes(g, images);
+/// The primitives that oneDNN chose: for blocked operands in our layout, for plain ones in its own.
+struct Choice {
+  Choice(const ConvolutionGeometry& g, const Outside& operands)
+      : Choice(operands, description(g, operands)) {}
+  Choice(const Outside& operands, const onednn::Convolution& c)
+      : outside(operands),
+        forward(onednn::forward(onednn::cpu_engine(), c)),
+        backward_data(onednn::backward_data(onednn::cpu_engine(), c, forward)),
+        backward_weights(onednn::backward_weights(onednn::cpu_engine(), c, forward)) {}
+
+  static onednn::Convolution description(const ConvolutionGeometry& g, const Outside& operands) {
+    const auto inside = [](const Dims& dims, Layout layout) {
+      return layout == Layout::blocked ? onednn::blocked(dims) : onednn::any_layout(dims);
+    };
     onednn::Convolution c;
-    c.src = onednn::any_layout(sizes.x);
-    c.weights = onednn::any_layout(sizes.weight);
-    if (g.bias) c.bias = onednn::any_layout(sizes.bias);
-    c.dst = onednn::any_layout(sizes.y);
+    c.src = inside(operands.x, operands.x_layout);
+    c.weights = onednn::any_layout(operands.weight);
+    if (g.bias) c.bias = onednn::any_layout(operands.bias);
+    c.dst = inside(operands.y, operands.y_layout);
     for (Index i = 0; i < g.windows.axes; ++i) {
       const WindowAxis& a = g.windows.axis[i];
       c.strides.push_back(a.stride);
@@ -67,44 +86,69 @@ struct Choice {
     return c;
   }
 
+  bool fast() const {
+    return !is_reference(forward.impl_info_str()) && !is_reference(backward_data.impl_info_str()) &&
+           !is_reference(backward_weights.impl_info_str());
+  }
+  bool reorders() const {
+    return forward.src_desc() != outside.x_desc() || forward.dst_desc() != outside.y_desc();
+  }
+
+  Outside outside;
   onednn::Forward::primitive_desc forward;
   onednn::BackwardData::primitive_desc backward_data;
   onednn::BackwardWeights::primitive_desc backward_weights;
 };
 
+/// Blocked tensors if oneDNN has fast kernels for them, else plain ones; the whole batch at once if
+/// nothing is reordered.
+Choice choose(const ConvolutionGeometry& g) {
+  const Index piece = images_at_a_time(g);
+  if (g.four_axes) try {
+      Choice choice(g, Outside(g, g.batch, true));
+      if (choice.fast()) return choice.reorders() ? Choice(g, Outside(g, piece, true)) : choice;
+    } catch (const dnnl::error&) {
+      // It has no kernel at all for these layouts.
+    }
+  return Choice(g, Outside(g, piece, false));
+}
+
 class OnednnConvolution final : public ConvolutionEngine {
  public:
-  explicit OnednnConvolution(const ConvolutionGeometry& g)
+  explicit OnednnConvolution(const ConvolutionGeometry& g) : OnednnConvolution(g, choose(g)) {}
+  OnednnConvolution(const ConvolutionGeometry& g, const Choice& choice)
       : g_(g),
-        images_(images_at_a_time(g)),
+        images_(choice.outside.x[0]),
         x_piece_(images_ * g.channels * g.windows.in_count()),
-        y_piece_(images_ * g.num_output * g.windows.out_count()) {
-    const Sizes sizes(g, images_);
-    const Choice choice(engine_, g, images_);
+        y_piece_(images_ * g.num_output * g.windows.out_count()),
+        x_layout_(choice.outside.x_layout),
+        y_layout_(choice.outside.y_layout) {
+    const onednn::Desc x = choice.outside.x_desc(), y = choice.outside.y_desc(),
+                       weight = onednn::row_major(choice.outside.weight);
     forward_.primitive = onednn::Forward(choice.forward);
-    forward_.x = operand(sizes.x, choice.forward.src_desc(), forward_);
-    forward_.weight = operand(sizes.weight, choice.forward.weights_desc(), forward_);
-    forward_.y = operand(sizes.y, choice.forward.dst_desc(), forward_);
+    forward_.x = operand(x, choice.forward.src_desc(), forward_);
+    forward_.weight = operand(weight, choice.forward.weights_desc(), forward_);
+    forward_.y = operand(y, choice.forward.dst_desc(), forward_);
 
     data_.primitive = onednn::BackwardData(choice.backward_data);
-    data_.x = operand(sizes.x, choice.backward_data.diff_src_desc(), data_);
-    data_.weight = operand(sizes.weight, choice.backward_data.weights_desc(), data_);
-    data_.y = operand(sizes.y, choice.backward_data.diff_dst_desc(), data_);
+    data_.x = operand(x, choice.backward_data.diff_src_desc(), data_);
+    data_.weight = operand(weight, choice.backward_data.weights_desc(), data_);
+    data_.y = operand(y, choice.backward_data.diff_dst_desc(), data_);
 
     params_.primitive = onednn::BackwardWeights(choice.backward_weights);
-    params_.x = operand(sizes.x, choice.backward_weights.src_desc(), params_);
-    params_.weight = Operand(engine_, sizes.weight, choice.backward_weights.diff_weights_desc(),
+    params_.x = operand(x, choice.backward_weights.src_desc(), params_);
+    params_.weight = Operand(engine_, weight, choice.backward_weights.diff_weights_desc(),
                              params_.scratch, true);
-    params_.y = operand(sizes.y, choice.backward_weights.diff_dst_desc(), params_);
+    params_.y = operand(y, choice.backward_weights.diff_dst_desc(), params_);
     if (g.bias)
-      params_.bias = Operand(engine_, sizes.bias, choice.backward_weights.diff_bias_desc(),
-                             params_.scratch, true);
+      params_.bias = Operand(engine_, onednn::row_major(choice.outside.bias),
+                             choice.backward_weights.diff_bias_desc(), params_.scratch, true);
   }
 
   void forward(Context& ctx, const Tensor& x_, const Tensor& weight_, const Tensor* bias_,
                Tensor& y_) override {
-    const float* x = x_.read(ctx);
-    float* y = y_.write(ctx);
+    const float* x = x_.read(ctx, x_layout_);
+    float* y = y_.write(ctx, y_layout_);
     float* scratch = ctx.workspace(forward_.scratch);
     dnnl::memory weight = forward_.weight.load(stream_, weight_.read(ctx), scratch);
     std::unordered_map<int, dnnl::memory> arguments = {{DNNL_ARG_WEIGHTS, weight}};
@@ -122,8 +166,8 @@ class OnednnConvolution final : public ConvolutionEngine {
   }
 
   void backward_data(Context& ctx, const Tensor& dy_, const Tensor& weight_, Tensor& dx_) override {
-    const float* dy = dy_.read(ctx);
-    float* dx = dx_.write(ctx);
+    const float* dy = dy_.read(ctx, y_layout_);
+    float* dx = dx_.write(ctx, x_layout_);
     float* scratch = ctx.workspace(data_.scratch);
     dnnl::memory weight = data_.weight.load(stream_, weight_.read(ctx), scratch);
     for (Index n = 0; n < g_.batch; n += images_, dx += x_piece_, dy += y_piece_) {
@@ -138,8 +182,8 @@ class OnednnConvolution final : public ConvolutionEngine {
 
   void backward_params(Context& ctx, const Tensor& x_, const Tensor& dy_, Tensor* dweight_,
                        Tensor* dbias_) override {
-    const float* x = x_.read(ctx);
-    const float* dy = dy_.read(ctx);
+    const float* x = x_.read(ctx, x_layout_);
+    const float* dy = dy_.read(ctx, y_layout_);
     float* dweight = dweight_ ? dweight_->update(ctx) : nullptr;
     float* dbias = dbias_ ? dbias_->update(ctx) : nullptr;
     float* scratch = ctx.workspace(params_.scratch);
@@ -168,21 +212,17 @@ class OnednnConvolution final : public ConvolutionEngine {
     Index scratch = 0;
   };
 
-  Operand operand(const Dims& dims, const onednn::Desc& inside, Pass& pass) const {
-    return Operand(engine_, dims, inside, pass.scratch);
+  Operand operand(const onednn::Desc& outside, const onednn::Desc& inside, Pass& pass) const {
+    return Operand(engine_, outside, inside, pass.scratch);
   }
 
   ConvolutionGeometry g_;
-  dnnl::engine engine_{dnnl::engine::kind::cpu, 0};
+  dnnl::engine engine_ = onednn::cpu_engine();
   dnnl::stream stream_{engine_};
   Index images_, x_piece_, y_piece_;  // at a time; elements of x and y that they take
+  Layout x_layout_, y_layout_;
   Pass forward_, data_, params_;
 };
-
-/// oneDNN's own last resort, several times slower than ours.
-bool is_reference(const char* implementation) {
-  return std::string_view(implementation).starts_with("ref");
-}
 
 }  // namespace
 
@@ -191,12 +231,7 @@ std::string why_not_onednn_convolution(const ConvolutionGeometry& g) {
   if (g.force_nd_im2col) return "force_nd_im2col asks for im2col";
   if (g.batch == 0 || g.windows.in_count() == 0) return "the bottom is empty";
   try {
-    const dnnl::engine engine(dnnl::engine::kind::cpu, 0);
-    const Choice choice(engine, g, images_at_a_time(g));
-    if (is_reference(choice.forward.impl_info_str()) ||
-        is_reference(choice.backward_data.impl_info_str()) ||
-        is_reference(choice.backward_weights.impl_info_str()))
-      return "oneDNN has no fast kernel for it";
+    if (!choose(g).fast()) return "oneDNN has no fast kernel for it";
   } catch (const dnnl::error& e) {
     return str("oneDNN refuses: ", e.what());
   }

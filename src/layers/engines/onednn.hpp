@@ -2,8 +2,9 @@
 // What the engines use of oneDNN, the same for its versions 2 and 3. Host code only.
 #include <dnnl.hpp>
 
+#include "core/cpu.hpp"
 #include "doppio/error.hpp"
-#include "doppio/shape.hpp"
+#include "doppio/tensor.hpp"
 
 namespace doppio::onednn {
 
@@ -20,6 +21,23 @@ inline Desc row_major(const Dims& dims) {
 /// A float array in whatever layout the primitive prefers.
 inline Desc any_layout(const Dims& dims) {
   return Desc(dims, dnnl::memory::data_type::f32, dnnl::memory::format_tag::any);
+}
+
+/// As Layout::blocked; of N x C x H x W.
+inline Desc blocked(const Dims& dims) {
+  using Tag = dnnl::memory::format_tag;
+  return Desc(dims, dnnl::memory::data_type::f32,
+              channel_block() == 16 ? Tag::aBcd16b : Tag::aBcd8b);
+}
+
+/// oneDNN's CPU, held to the instructions that Doppio may use.
+inline const dnnl::engine& cpu_engine() {
+  static const dnnl::engine engine = [] {
+    if (cpu_isa() == Isa::avx2) dnnl::set_max_cpu_isa(dnnl::cpu_isa::avx2);
+    if (cpu_isa() == Isa::baseline) dnnl::set_max_cpu_isa(dnnl::cpu_isa::sse41);
+    return dnnl::engine(dnnl::engine::kind::cpu, 0);
+  }();
+  return engine;
 }
 
 /// Runs `action` and turns oneDNN's exceptions into ours.
@@ -87,16 +105,16 @@ inline BackwardWeights::primitive_desc backward_weights(const dnnl::engine& engi
 
 #endif
 
-/// An operand of a primitive: the caller's row-major array outside, and a copy in scratch memory
-/// where the primitive wants another layout.
+/// An operand of a primitive: the caller's array outside, and a copy in scratch memory where the
+/// primitive wants another layout.
 class Operand {
  public:
   Operand() = default;
   /// Takes its scratch memory, if it needs any, at `scratch` (in floats) and moves that on.
   /// A result that is `added` is summed into the caller's array.
-  Operand(const dnnl::engine& engine, const Dims& dims, const Desc& inside, Index& scratch,
+  Operand(const dnnl::engine& engine, const Desc& outside, const Desc& inside, Index& scratch,
           bool added = false)
-      : engine_(engine), outside_(row_major(dims)), inside_(inside), offset_(scratch) {
+      : engine_(engine), outside_(outside), inside_(inside), offset_(scratch) {
     copied_ = added || outside_ != inside_;
     if (!copied_) return;
     constexpr Index kFloatsPerLine = 16;
