@@ -10,6 +10,7 @@ inline namespace DOPPIO_BUILD {
 std::span<const ConvolutionEngineEntry> convolution_engines() {
   static const ConvolutionEngineEntry engines[] = {
 #ifndef __CUDACC__
+      {"image", why_not_image_convolution, make_image_convolution},
       {"onednn", why_not_onednn_convolution, make_onednn_convolution},
 #endif
       {"gemm", [](const ConvolutionGeometry&) { return std::string(); }, make_gemm_convolution},

@@ -32,6 +32,10 @@ struct ConvolutionEngineEntry {
   std::unique_ptr<ConvolutionEngine> (*make)(const ConvolutionGeometry&);
 };
 
+/// Our own direct convolution of plain images of few channels into blocked maps; CPU only.
+std::string why_not_image_convolution(const ConvolutionGeometry& geometry);
+std::unique_ptr<ConvolutionEngine> make_image_convolution(const ConvolutionGeometry& geometry);
+
 /// oneDNN's direct convolutions in the layout that it likes best; CPU only.
 std::string why_not_onednn_convolution(const ConvolutionGeometry& geometry);
 std::unique_ptr<ConvolutionEngine> make_onednn_convolution(const ConvolutionGeometry& geometry);

@@ -1,0 +1,32 @@
+#pragma once
+// The inner loops of the engine for images, compiled once per instruction set and reached through a
+// table. Includes no code: what these objects define must not serve the rest of the program.
+#include <cstdint>
+
+namespace doppio {
+
+/// One row of a convolution's output windows, for one or two blocks of outputs.
+///
+/// Tap k of window w reads x[tap[k] + w * step]. Block b of window w lies at
+/// y[b * plane + w * lanes], and its weights or their gradients at
+/// weight[(k * blocks + b) * lanes].
+struct ImageRow {
+  const float* x;
+  const std::int64_t* tap;
+  std::int64_t taps, step;
+  std::int64_t windows, plane;
+  int blocks;
+};
+
+/// The kernels for one width of vector registers.
+struct ImageKernels {
+  int lanes;  // floats in a register and outputs in a block
+  /// y = bias + sum over taps of weight * x; `bias` holds the blocks or is null.
+  void (*forward)(const ImageRow& row, const float* weight, const float* bias, bool relu, float* y);
+  /// dweight += sum over windows of x * dy, and dbias += sum of dy unless that is null.
+  void (*weights)(const ImageRow& row, const float* dy, float* dweight, float* dbias);
+};
+
+extern const ImageKernels kImageAvx2, kImageAvx512;
+
+}  // namespace doppio
