@@ -5,6 +5,7 @@
 #include <chrono>
 #include <iomanip>
 
+#include "net/multiply_adds.hpp"
 #include "tools/command.hpp"
 #include "tools/flags.hpp"
 #include "tools/setup.hpp"
@@ -24,25 +25,6 @@ double milliseconds(Context& ctx, Action action) {
   action();
   if (ctx.accelerator()) ctx.accelerator()->synchronize();
   return std::chrono::duration<double, std::milli>(Clock::now() - begin).count();
-}
-
-/// Multiply-adds of a forward pass; 0 for layers that are not made of matrix products.
-double multiply_adds(const NetLayer& l) {
-  if (l.layer->params.empty() || l.bottoms.empty()) return 0;
-  const Shape& weights = l.layer->params[0].shape();
-  const Shape& top = l.tops[0]->shape();
-  const auto product = [](Index a, Index b) {
-    return static_cast<double>(a) * static_cast<double>(b);
-  };
-  if (l.type == "Convolution") return product(top.count(), weights.count_from(1));
-  if (l.type == "Deconvolution") return product(l.bottoms[0]->count(), weights.count_from(1));
-  if (l.type == "InnerProduct") return product(top.count() / top[top.axes() - 1], weights.count());
-  return 0;
-}
-
-/// The backward pass makes as many for each gradient: of the bottom and of the weights.
-double backward_multiply_adds(const NetLayer& l) {
-  return multiply_adds(l) * (int{l.wanted[0]} + int{l.layer->params[0].needs_grad});
 }
 
 struct Times {
@@ -121,7 +103,7 @@ int run(const Arguments& given) {
     const NetLayer& l = net.layers()[i];
     const double work = multiply_adds(l);
     log_layer(l.name, "forward", layers[i].forward / n, work);
-    log_layer(l.name, "backward", layers[i].backward / n, work > 0 ? backward_multiply_adds(l) : 0);
+    log_layer(l.name, "backward", layers[i].backward / n, backward_multiply_adds(l));
   }
   LOG(INFO) << "Average Forward pass: " << sum.forward / n << " ms.";
   LOG(INFO) << "Average Backward pass: " << sum.backward / n << " ms.";

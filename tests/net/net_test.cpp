@@ -7,6 +7,7 @@
 
 #include "data/hdf5.hpp"
 #include "net/memory_plan.hpp"
+#include "net/multiply_adds.hpp"
 #include "net/passes.hpp"
 #include "net/weights_io.hpp"
 #include "support/layer_harness.hpp"
@@ -47,6 +48,27 @@ std::string inner_product(const std::string& name, const std::string& bottom, in
   return str("layer { name: '", name, "' type: 'InnerProduct' bottom: '", bottom, "' top: '", name,
              "' ", more, " inner_product_param { num_output: ", outputs,
              " weight_filler { type: 'constant' value: 1 } } }\n");
+}
+
+TEST(Net, CountsMultiplyAdds) {
+  Context ctx;
+  ctx.dry_run = true;
+  const auto net =
+      make_net(ctx,
+               "layer { name: 'in' type: 'Input' top: 'x' input_param { shape { dim: 5 dim: 4 dim: "
+               "6 dim: 6 } } }"
+               "layer { name: 'conv' type: 'Convolution' bottom: 'x' top: 'y'"
+               " convolution_param { num_output: 8 kernel_size: 3 group: 2 } }"
+               "layer { name: 'relu' type: 'ReLU' bottom: 'y' top: 'y' }" +
+                   inner_product("ip", "y", 10, "param { lr_mult: 0 }") +
+                   "layer { name: 'loss' type: 'Reduction' bottom: 'ip' top: 'l' loss_weight: 1 }");
+  // Maps of 4 x 4 whose every value sums 2 channels of 3 x 3; no gradient reaches the input.
+  const double convolution = 5 * 8 * 16 * 18, inner = 5 * 10 * 128;
+  EXPECT_EQ(multiply_adds(net->layer("conv")), convolution);
+  EXPECT_EQ(backward_multiply_adds(net->layer("conv")), convolution);
+  EXPECT_EQ(multiply_adds(net->layer("relu")), 0);
+  EXPECT_EQ(multiply_adds(net->layer("ip")), inner);
+  EXPECT_EQ(backward_multiply_adds(net->layer("ip")), inner);  // of the bottom; the weights rest
 }
 
 TEST(Net, ForwardsBackwardsAndSumsTheLoss) {
