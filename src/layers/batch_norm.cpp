@@ -1,5 +1,6 @@
 #include "doppio.pb.h"
 #include "doppio/registry.hpp"
+#include "layers/run_layout.hpp"
 #include "math/per_channel.hpp"
 
 namespace doppio {
@@ -45,16 +46,19 @@ class BatchNorm final : public Layer {
 
   void forward(Context& ctx, Bottoms bottom, Tops top) override {
     if (bottom[0]->count() == 0) return;
+    extent_.layout = run_layout(ctx, *bottom[0]);
+    const Layout layout = extent_.layout;
     if (use_stored_)
       recall_statistics(ctx);
     else
       take_statistics(ctx, bottom[0]->data);
-    const float* x = bottom[0]->data.read(ctx);
+    const float* x = bottom[0]->data.read(ctx, layout);
     const float* mean = mean_.read(ctx);
     const float* inv_std = inv_std_.read(ctx);
-    float* y = top[0] == bottom[0] ? top[0]->data.update(ctx) : top[0]->data.write(ctx);
+    Tensor& result = top[0]->data;
+    float* y = top[0] == bottom[0] ? result.update(ctx, layout) : result.write(ctx, layout);
     // Backward needs y, but the layers after this one often overwrite it.
-    float* kept = use_stored_ ? y : normalized_.write(ctx);
+    float* kept = use_stored_ ? y : normalized_.write(ctx, layout);
     for_each_in_channels(ctx, extent_, [=] KERNEL(Index c, Index i) {
       y[i] = kept[i] = (x[i] - mean[c]) * inv_std[c];
     });
@@ -62,15 +66,17 @@ class BatchNorm final : public Layer {
 
   void backward(Context& ctx, Tops top, std::span<const bool> wanted, Bottoms bottom) override {
     if (!wanted[0] || bottom[0]->count() == 0) return;
-    const float* dy = top[0]->grad.read(ctx);
-    float* dx = top[0] == bottom[0] ? bottom[0]->grad.update(ctx) : bottom[0]->grad.write(ctx);
+    const Layout layout = extent_.layout;
+    const float* dy = top[0]->grad.read(ctx, layout);
+    Tensor& grad = bottom[0]->grad;
+    float* dx = top[0] == bottom[0] ? grad.update(ctx, layout) : grad.write(ctx, layout);
     const float* inv_std = inv_std_.read(ctx);
     if (use_stored_) {
       for_each_in_channels(ctx, extent_,
                            [=] KERNEL(Index c, Index i) { dx[i] = dy[i] * inv_std[c]; });
       return;
     }
-    const float* y = normalized_.read(ctx);
+    const float* y = normalized_.read(ctx, layout);
     float* mean_dy = mean_dy_.write(ctx);
     float* mean_dy_y = mean_dy_y_.write(ctx);
     const double share = 1.0 / static_cast<double>(per_channel());
@@ -99,7 +105,7 @@ class BatchNorm final : public Layer {
 
   /// mean_ and inv_std_ from the batch `data`, and both added to the stored sums.
   void take_statistics(Context& ctx, const Tensor& data) {
-    const float* x = data.read(ctx);
+    const float* x = data.read(ctx, extent_.layout);
     float* mean = mean_.write(ctx);
     float* inv_std = inv_std_.write(ctx);
     const auto m = static_cast<double>(per_channel());

@@ -26,14 +26,17 @@ class Bias final : public Layer {
   }
 
   void forward(Context& ctx, Bottoms bottom, Tops top) override {
-    const float* x = bottom[0]->data.read(ctx);
+    extent_.layout = run_layout(ctx, *bottom[0], extent_);
+    const Layout layout = extent_.layout;
+    const float* x = bottom[0]->data.read(ctx, layout);
     const float* b = bias(bottom).data.read(ctx);
-    float* y = top[0] == bottom[0] ? top[0]->data.update(ctx) : top[0]->data.write(ctx);
+    Tensor& result = top[0]->data;
+    float* y = top[0] == bottom[0] ? result.update(ctx, layout) : result.write(ctx, layout);
     for_each_in_channels(ctx, extent_, [=] KERNEL(Index c, Index i) { y[i] = x[i] + b[c]; });
   }
 
   void backward(Context& ctx, Tops top, std::span<const bool> wanted, Bottoms bottom) override {
-    const float* dy = top[0]->grad.read(ctx);
+    const float* dy = top[0]->grad.read(ctx, extent_.layout);
     const auto sum_dy = [=] KERNEL(Index, Index i) { return dy[i]; };
     if (bottom.size() == 2) {
       if (wanted[1]) sum_per_channel(ctx, extent_, sum_dy, bottom[1]->grad.write(ctx));
@@ -41,7 +44,7 @@ class Bias final : public Layer {
       sum_per_channel(ctx, extent_, sum_dy, params[0].grad.update(ctx), true);
     }
     if (!wanted[0] || top[0] == bottom[0]) return;
-    float* dx = bottom[0]->grad.write(ctx);
+    float* dx = bottom[0]->grad.write(ctx, extent_.layout);
     parallel_for(ctx, bottom[0]->count(), [=] KERNEL(Index i) { dx[i] = dy[i]; });
   }
 

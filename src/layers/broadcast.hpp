@@ -1,4 +1,5 @@
 #pragma once
+#include "layers/run_layout.hpp"
 #include "math/per_channel.hpp"
 
 namespace doppio {
@@ -26,6 +27,14 @@ inline Channels broadcast(const Shape& x, const Shape& spanned, Index axis) {
   require(fits, "shape ", spanned.text(), " does not fit the bottom ", x.text(), " from axis ",
           first, " on");
   return {x.count_before(first), spanned.count(), x.count_from(first + spanned.axes())};
+}
+
+/// The layout to run in for a layer with a parameter per channel of x (`extent`): as run_layout(),
+/// but plain unless the channels are those of axis 1.
+inline Layout run_layout(const Context& ctx, const Blob& x, const Channels& extent) {
+  const Shape& shape = x.shape();
+  const bool axis_1 = shape.axes() >= 2 && extent.N == shape[0] && extent.C == shape[1];
+  return axis_1 ? run_layout(ctx, x) : Layout::plain;
 }
 
 }  // namespace DOPPIO_BUILD

@@ -1,5 +1,6 @@
 #include "doppio.pb.h"
 #include "doppio/registry.hpp"
+#include "layers/run_layout.hpp"
 #include "math/copy_rows.hpp"
 
 namespace doppio {
@@ -8,7 +9,7 @@ namespace {
 /// Joins the bottoms along one axis; all other axes must agree.
 ///
 /// A bottom is a matrix of count_before(axis) rows, and the top's rows are the bottoms' rows one
-/// after another. Source: matches Caffe.
+/// after another; so they are in blocks of channels, if `axis` is 0 or 1. Source: matches Caffe.
 class Concat final : public Layer {
  public:
   explicit Concat(const LayerParameter& p) {
@@ -21,6 +22,7 @@ class Concat final : public Layer {
   void reshape(Context&, Bottoms bottom, Tops top) override {
     const Shape& first = bottom[0]->shape();
     const Index axis = first.canonical(axis_);
+    keeps_blocks_ = axis <= 1;
     Index size = first[axis];
     for (std::size_t i = 1; i < bottom.size(); ++i) {
       const Shape& shape = bottom[i]->shape();
@@ -34,21 +36,23 @@ class Concat final : public Layer {
   }
 
   void forward(Context& ctx, Bottoms bottom, Tops top) override {
-    float* y = top[0]->data.write(ctx);
+    layout_ = keeps_blocks_ ? run_layout(ctx, bottom) : Layout::plain;
+    float* y = top[0]->data.write(ctx, layout_);
     const Index width = row_length(*top[0]);
     for (Blob* b : bottom) {
       const Index cols = row_length(*b);
-      copy_rows(ctx, rows_, cols, b->data.read(ctx), cols, y, width);
+      copy_rows(ctx, rows_, cols, b->data.read(ctx, layout_), cols, y, width);
       y += cols;
     }
   }
 
   void backward(Context& ctx, Tops top, std::span<const bool> wanted, Bottoms bottom) override {
-    const float* dy = top[0]->grad.read(ctx);
+    const float* dy = top[0]->grad.read(ctx, layout_);
     const Index width = row_length(*top[0]);
     for (std::size_t i = 0; i < bottom.size(); ++i) {
       const Index cols = row_length(*bottom[i]);
-      if (wanted[i]) copy_rows(ctx, rows_, cols, dy, width, bottom[i]->grad.write(ctx), cols);
+      if (wanted[i])
+        copy_rows(ctx, rows_, cols, dy, width, bottom[i]->grad.write(ctx, layout_), cols);
       dy += cols;
     }
   }
@@ -58,6 +62,8 @@ class Concat final : public Layer {
 
   Index axis_ = 1;
   Index rows_ = 0;
+  bool keeps_blocks_ = false;
+  Layout layout_ = Layout::plain;  // of the last forward pass
 };
 
 DOPPIO_REGISTER_LAYER("Concat", Concat, .bottoms = at_least(1), .backward_reads_bottom = false,

@@ -1,4 +1,5 @@
 #pragma once
+#include "layers/run_layout.hpp"
 #include "math/kernel.hpp"
 
 namespace doppio {
@@ -20,11 +21,13 @@ class Elementwise final : public Layer {
   }
 
   void forward(Context& ctx, Bottoms bottom, Tops top) override {
-    const float* x = bottom[0]->data.read(ctx);
-    float* y = top[0] == bottom[0] ? top[0]->data.update(ctx) : top[0]->data.write(ctx);
+    layout_ = run_layout(ctx, bottom);
+    const float* x = bottom[0]->data.read(ctx, layout_);
+    Tensor& result = top[0]->data;
+    float* y = top[0] == bottom[0] ? result.update(ctx, layout_) : result.write(ctx, layout_);
     if (keeps_input(bottom, top)) {
       input_.reshape(bottom[0]->shape());
-      float* kept = input_.write(ctx);
+      float* kept = input_.write(ctx, layout_);
       parallel_for(ctx, top[0]->count(), [=] KERNEL(Index i) { kept[i] = x[i]; });
     }
     parallel_for(ctx, top[0]->count(), [=, op = op_] KERNEL(Index i) { y[i] = op.value(x[i]); });
@@ -32,10 +35,11 @@ class Elementwise final : public Layer {
 
   void backward(Context& ctx, Tops top, std::span<const bool> wanted, Bottoms bottom) override {
     if (!wanted[0]) return;
-    const float* x = (keeps_input(bottom, top) ? input_ : bottom[0]->data).read(ctx);
-    const float* y = top[0]->data.read(ctx);
-    const float* dy = top[0]->grad.read(ctx);
-    float* dx = top[0] == bottom[0] ? bottom[0]->grad.update(ctx) : bottom[0]->grad.write(ctx);
+    const float* x = (keeps_input(bottom, top) ? input_ : bottom[0]->data).read(ctx, layout_);
+    const float* y = top[0]->data.read(ctx, layout_);
+    const float* dy = top[0]->grad.read(ctx, layout_);
+    Tensor& grad = bottom[0]->grad;
+    float* dx = top[0] == bottom[0] ? grad.update(ctx, layout_) : grad.write(ctx, layout_);
     parallel_for(ctx, top[0]->count(),
                  [=, op = op_] KERNEL(Index i) { dx[i] = dy[i] * op.slope(x[i], y[i]); });
   }
@@ -49,6 +53,7 @@ class Elementwise final : public Layer {
   }
 
   Op op_;
+  Layout layout_ = Layout::plain;  // of the last forward pass
   Tensor input_;
 };
 

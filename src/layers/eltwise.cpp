@@ -1,5 +1,6 @@
 #include "doppio.pb.h"
 #include "doppio/registry.hpp"
+#include "layers/run_layout.hpp"
 #include "math/kernel.hpp"
 
 namespace doppio {
@@ -35,11 +36,12 @@ class Eltwise final : public Layer {
 
   void forward(Context& ctx, Bottoms bottom, Tops top) override {
     const Index n = top[0]->count();
-    const float* a = bottom[0]->data.read(ctx);
-    float* y = top[0]->data.write(ctx);
-    float* winner = operation_ == EltwiseParameter::MAX ? winner_.write(ctx) : nullptr;
+    layout_ = run_layout(ctx, bottom);
+    const float* a = bottom[0]->data.read(ctx, layout_);
+    float* y = top[0]->data.write(ctx, layout_);
+    float* winner = operation_ == EltwiseParameter::MAX ? winner_.write(ctx, layout_) : nullptr;
     for (std::size_t k = 1; k < bottom.size(); ++k) {
-      const float* x = bottom[k]->data.read(ctx);
+      const float* x = bottom[k]->data.read(ctx, layout_);
       const bool first = k == 1;
       if (operation_ == EltwiseParameter::PROD) {
         parallel_for(ctx, n, [=] KERNEL(Index i) { y[i] = a[i] * x[i]; });
@@ -60,17 +62,17 @@ class Eltwise final : public Layer {
 
   void backward(Context& ctx, Tops top, std::span<const bool> wanted, Bottoms bottom) override {
     const Index n = top[0]->count();
-    const float* dy = top[0]->grad.read(ctx);
+    const float* dy = top[0]->grad.read(ctx, layout_);
     for (std::size_t k = 0; k < bottom.size(); ++k) {
       if (!wanted[k]) continue;
-      float* dx = bottom[k]->grad.write(ctx);
+      float* dx = bottom[k]->grad.write(ctx, layout_);
       if (operation_ == EltwiseParameter::PROD) {
         product_gradient(ctx, k, top, bottom);
       } else if (operation_ == EltwiseParameter::SUM) {
         const float c = coeff(k);
         parallel_for(ctx, n, [=] KERNEL(Index i) { dx[i] = c * dy[i]; });
       } else {
-        const float* winner = winner_.read(ctx);
+        const float* winner = winner_.read(ctx, layout_);
         const auto index = static_cast<float>(k);
         parallel_for(ctx, n, [=] KERNEL(Index i) { dx[i] = winner[i] == index ? dy[i] : 0; });
       }
@@ -79,17 +81,17 @@ class Eltwise final : public Layer {
 
   void product_gradient(Context& ctx, std::size_t k, Tops top, Bottoms bottom) const {
     const Index n = top[0]->count();
-    const float* a = top[0]->grad.read(ctx);
-    float* dx = bottom[k]->grad.write(ctx);
+    const float* a = top[0]->grad.read(ctx, layout_);
+    float* dx = bottom[k]->grad.write(ctx, layout_);
     if (!stable_) {
-      const float* x = bottom[k]->data.read(ctx);
-      const float* y = top[0]->data.read(ctx);
+      const float* x = bottom[k]->data.read(ctx, layout_);
+      const float* y = top[0]->data.read(ctx, layout_);
       parallel_for(ctx, n, [=] KERNEL(Index i) { dx[i] = a[i] * (y[i] / x[i]); });
       return;
     }
     for (std::size_t j = 0; j < bottom.size(); ++j) {
       if (j == k) continue;
-      const float* x = bottom[j]->data.read(ctx);
+      const float* x = bottom[j]->data.read(ctx, layout_);
       parallel_for(ctx, n, [=] KERNEL(Index i) { dx[i] = a[i] * x[i]; });
       a = dx;
     }
@@ -101,6 +103,7 @@ class Eltwise final : public Layer {
   EltwiseParameter::EltwiseOp operation_;
   std::vector<float> coeffs_;
   bool stable_;
+  Layout layout_ = Layout::plain;  // of the last forward pass
   Tensor winner_;  // MAX: number of the bottom that each element of the top came from
 };
 

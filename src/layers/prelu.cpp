@@ -1,7 +1,7 @@
 #include "doppio.pb.h"
 #include "doppio/registry.hpp"
+#include "layers/broadcast.hpp"
 #include "math/filler.hpp"
-#include "math/per_channel.hpp"
 
 namespace doppio {
 namespace {
@@ -37,11 +37,13 @@ class Prelu final : public Layer {
 
   void forward(Context& ctx, Bottoms bottom, Tops top) override {
     const bool in_place = top[0] == bottom[0];
-    const float* x = bottom[0]->data.read(ctx);
+    extent_.layout = run_layout(ctx, *bottom[0], extent_);
+    const Layout layout = extent_.layout;
+    const float* x = bottom[0]->data.read(ctx, layout);
     const float* a = params[0].data.read(ctx);
-    float* y = in_place ? top[0]->data.update(ctx) : top[0]->data.write(ctx);
+    float* y = in_place ? top[0]->data.update(ctx, layout) : top[0]->data.write(ctx, layout);
     if (in_place) {  // backward needs x, which is about to be overwritten
-      float* kept = input_.write(ctx);
+      float* kept = input_.write(ctx, layout);
       parallel_for(ctx, bottom[0]->count(), [=] KERNEL(Index i) { kept[i] = x[i]; });
     }
     for_each_in_channels(ctx, extent_,
@@ -50,15 +52,16 @@ class Prelu final : public Layer {
 
   void backward(Context& ctx, Tops top, std::span<const bool> wanted, Bottoms bottom) override {
     const bool in_place = top[0] == bottom[0];
-    const float* x = (in_place ? input_ : bottom[0]->data).read(ctx);
-    const float* dy = top[0]->grad.read(ctx);
+    const Layout layout = extent_.layout;
+    const float* x = (in_place ? input_ : bottom[0]->data).read(ctx, layout);
+    const float* dy = top[0]->grad.read(ctx, layout);
     if (params[0].needs_grad)
       sum_per_channel(
           ctx, extent_, [=] KERNEL(Index, Index i) { return x[i] > 0 ? 0 : dy[i] * x[i]; },
           params[0].grad.update(ctx), true);
     if (!wanted[0]) return;
     const float* a = params[0].data.read(ctx);
-    float* dx = in_place ? bottom[0]->grad.update(ctx) : bottom[0]->grad.write(ctx);
+    float* dx = in_place ? bottom[0]->grad.update(ctx, layout) : bottom[0]->grad.write(ctx, layout);
     for_each_in_channels(ctx, extent_,
                          [=] KERNEL(Index c, Index i) { dx[i] = x[i] > 0 ? dy[i] : a[c] * dy[i]; });
   }

@@ -42,11 +42,13 @@ class Scale final : public Layer {
 
   void forward(Context& ctx, Bottoms bottom, Tops top) override {
     const bool in_place = top[0] == bottom[0];
-    const float* x = bottom[0]->data.read(ctx);
+    extent_.layout = run_layout(ctx, *bottom[0], extent_);
+    const Layout layout = extent_.layout;
+    const float* x = bottom[0]->data.read(ctx, layout);
     const float* w = scale(bottom).data.read(ctx);
-    float* y = in_place ? top[0]->data.update(ctx) : top[0]->data.write(ctx);
+    float* y = in_place ? top[0]->data.update(ctx, layout) : top[0]->data.write(ctx, layout);
     if (in_place) {  // the gradient of w needs x, which is about to be overwritten
-      float* kept = input_.write(ctx);
+      float* kept = input_.write(ctx, layout);
       parallel_for(ctx, bottom[0]->count(), [=] KERNEL(Index i) { kept[i] = x[i]; });
     }
     if (p_.bias_term()) {
@@ -60,8 +62,9 @@ class Scale final : public Layer {
 
   void backward(Context& ctx, Tops top, std::span<const bool> wanted, Bottoms bottom) override {
     const bool in_place = top[0] == bottom[0];
-    const float* dy = top[0]->grad.read(ctx);
-    const float* x = (in_place ? input_ : bottom[0]->data).read(ctx);
+    const Layout layout = extent_.layout;
+    const float* dy = top[0]->grad.read(ctx, layout);
+    const float* x = (in_place ? input_ : bottom[0]->data).read(ctx, layout);
     const auto dw = [=] KERNEL(Index, Index i) { return static_cast<double>(dy[i]) * x[i]; };
     if (bottom.size() == 2) {
       if (wanted[1]) sum_per_channel(ctx, extent_, dw, bottom[1]->grad.write(ctx));
@@ -74,7 +77,7 @@ class Scale final : public Layer {
           params.back().grad.update(ctx), true);
     if (!wanted[0]) return;
     const float* w = scale(bottom).data.read(ctx);
-    float* dx = in_place ? bottom[0]->grad.update(ctx) : bottom[0]->grad.write(ctx);
+    float* dx = in_place ? bottom[0]->grad.update(ctx, layout) : bottom[0]->grad.write(ctx, layout);
     for_each_in_channels(ctx, extent_, [=] KERNEL(Index c, Index i) { dx[i] = w[c] * dy[i]; });
   }
 

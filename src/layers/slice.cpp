@@ -1,5 +1,8 @@
+#include <algorithm>
+
 #include "doppio.pb.h"
 #include "doppio/registry.hpp"
+#include "layers/run_layout.hpp"
 #include "math/copy_rows.hpp"
 
 namespace doppio {
@@ -7,7 +10,8 @@ namespace {
 
 /// Cuts the bottom along one axis, at slice_point or into equal parts: the reverse of Concat.
 ///
-/// The bottom is a matrix of count_before(axis) rows, and each top takes some of its columns.
+/// The bottom is a matrix of count_before(axis) rows, and each top takes some of its columns; so it
+/// is in blocks of channels, if `axis` is 0 or 1 and each top takes whole blocks.
 /// Source: matches Caffe.
 class Slice final : public Layer {
  public:
@@ -26,25 +30,28 @@ class Slice final : public Layer {
     for (std::size_t i = 0; i < top.size(); ++i)
       top[i]->reshape(shape.with(axis, starts[i + 1] - starts[i]));
     rows_ = shape.count_before(axis);
+    keeps_blocks_ = axis <= 1 && std::all_of(top.begin(), top.end(),
+                                             [](const Blob* t) { return t->data.can_block(); });
   }
 
   void forward(Context& ctx, Bottoms bottom, Tops top) override {
-    const float* x = bottom[0]->data.read(ctx);
+    layout_ = keeps_blocks_ ? run_layout(ctx, bottom) : Layout::plain;
+    const float* x = bottom[0]->data.read(ctx, layout_);
     const Index width = row_length(*bottom[0]);
     for (Blob* t : top) {
       const Index cols = row_length(*t);
-      copy_rows(ctx, rows_, cols, x, width, t->data.write(ctx), cols);
+      copy_rows(ctx, rows_, cols, x, width, t->data.write(ctx, layout_), cols);
       x += cols;
     }
   }
 
   void backward(Context& ctx, Tops top, std::span<const bool> wanted, Bottoms bottom) override {
     if (!wanted[0]) return;
-    float* dx = bottom[0]->grad.write(ctx);
+    float* dx = bottom[0]->grad.write(ctx, layout_);
     const Index width = row_length(*bottom[0]);
     for (Blob* t : top) {
       const Index cols = row_length(*t);
-      copy_rows(ctx, rows_, cols, t->grad.read(ctx), cols, dx, width);
+      copy_rows(ctx, rows_, cols, t->grad.read(ctx, layout_), cols, dx, width);
       dx += cols;
     }
   }
@@ -79,6 +86,8 @@ class Slice final : public Layer {
   std::vector<Index> points_;
   Index axis_ = 1;
   Index rows_ = 0;
+  bool keeps_blocks_ = false;
+  Layout layout_ = Layout::plain;  // of the last forward pass
 };
 
 DOPPIO_REGISTER_LAYER("Slice", Slice, .tops = at_least(1), .backward_reads_bottom = false,

@@ -1,5 +1,6 @@
 #include "doppio.pb.h"
 #include "doppio/registry.hpp"
+#include "layers/run_layout.hpp"
 #include "math/kernel.hpp"
 
 namespace doppio {
@@ -20,20 +21,23 @@ class Split final : public Layer {
     }
   }
 
-  void forward(Context&, Bottoms, Tops) override {}
+  void forward(Context& ctx, Bottoms bottom, Tops) override { layout_ = run_layout(ctx, bottom); }
 
   void backward(Context& ctx, Tops top, std::span<const bool> wanted, Bottoms bottom) override {
     if (!wanted[0]) return;
     const Index n = bottom[0]->count();
-    const float* sum = top[0]->grad.read(ctx);
-    float* dx = bottom[0]->grad.write(ctx);
+    const float* sum = top[0]->grad.read(ctx, layout_);
+    float* dx = bottom[0]->grad.write(ctx, layout_);
     if (top.size() == 1) parallel_for(ctx, n, [=] KERNEL(Index i) { dx[i] = sum[i]; });
     for (std::size_t k = 1; k < top.size(); ++k) {
-      const float* dy = top[k]->grad.read(ctx);
+      const float* dy = top[k]->grad.read(ctx, layout_);
       parallel_for(ctx, n, [=] KERNEL(Index i) { dx[i] = sum[i] + dy[i]; });
       sum = dx;
     }
   }
+
+ private:
+  Layout layout_ = Layout::plain;  // of the last forward pass
 };
 
 DOPPIO_REGISTER_LAYER("Split", Split, .tops = at_least(1), .backward_reads_bottom = false,

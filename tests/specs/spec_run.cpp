@@ -101,7 +101,8 @@ LayerParameter layer_of(const Spec& spec, const std::string& engine) {
   return layer;
 }
 
-SpecRun::SpecRun(const Spec& spec, const Arrangement& arrangement) : spec_(spec) {
+SpecRun::SpecRun(const Spec& spec, const Arrangement& arrangement)
+    : spec_(spec), arrangement_(arrangement) {
   const LayerParameter layer = layer_of(spec, arrangement.engine);
   traits_ = LayerRegistry::instance().find(layer.type(), arrangement.device).traits;
   std::string text;
@@ -161,10 +162,17 @@ Inputs SpecRun::draw() {
 
 void SpecRun::load(const Inputs& in) {
   harness_->ctx().pass = kPass;
-  for (std::size_t i = 0; i < in.bottoms.size(); ++i)
+  for (std::size_t i = 0; i < in.bottoms.size(); ++i) {
     harness_->bottom_data(static_cast<int>(i), in.bottoms[i]);
+    if (arrangement_.blocked_data) block(harness_->bottom(static_cast<int>(i)).data);
+  }
   for (std::size_t i = 0; i < in.params.size(); ++i)
     harness_->param_data(static_cast<int>(i), in.params[i]);
+}
+
+/// Makes blocks the only form in which `tensor` is current, if it can be blocked.
+void SpecRun::block(Tensor& tensor) {
+  if (tensor.can_block()) tensor.update(harness_->ctx(), Layout::blocked);
 }
 
 double SpecRun::objective(const Inputs& in) {
@@ -192,8 +200,10 @@ Outputs SpecRun::run(const Inputs& in) {
 
   for (Blob& param : harness_->layer().params)
     std::fill_n(param.grad.write_host(), param.count(), 0.0f);
-  for (int i = 0; i < spec_.tops(); ++i)
+  for (int i = 0; i < spec_.tops(); ++i) {
     harness_->top_grad(i, in.top_grads[static_cast<std::size_t>(i)]);
+    if (arrangement_.blocked_grads) block(harness_->top(i).grad);
+  }
   backward();
   const std::vector<bool> flags = wanted();
   for (std::size_t i = 0; i < flags.size(); ++i)

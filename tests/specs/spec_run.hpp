@@ -16,7 +16,9 @@ struct Arrangement {
   Device device = Device::cpu;
   std::string engine = {};  ///< value of the layer's `engine` field; empty: as the spec has it
   bool in_place = false;
-  int growth = 1;  ///< factor on the sizes of the axes in resize_axis
+  int growth = 1;              ///< factor on the sizes of the axes in resize_axis
+  bool blocked_data = false;   ///< give bottoms in Layout::blocked, where they can be
+  bool blocked_grads = false;  ///< the same of the tops' gradients
 };
 
 /// What a pass reads, and what it leaves behind.
@@ -50,9 +52,11 @@ class SpecRun {
 
  private:
   void load(const Inputs& in);
+  void block(Tensor& tensor);
   std::size_t grad_tops() const;
 
   Spec spec_;
+  Arrangement arrangement_;
   LayerTraits traits_;
   std::unique_ptr<LayerHarness> harness_;
 };

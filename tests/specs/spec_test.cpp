@@ -216,6 +216,39 @@ TEST_P(SpecTest, ReshapedLayerMatchesAFreshOne) {
   expect_close(resized.run(small_in), small.run(small_in), 0);
 }
 
+TEST_P(SpecTest, BlockedMatchesPlain) {
+  if (GetParam().device != Device::cpu) return;
+  SpecRun plain(spec(), arrangement());
+  const Inputs in = plain.draw();
+  const Outputs expected = plain.run(in);
+  for (const auto& [data, grads] : {std::pair{true, true}, {true, false}, {false, true}}) {
+    Arrangement blocked = arrangement();
+    blocked.blocked_data = data;
+    blocked.blocked_grads = grads;
+    SpecRun run(spec(), blocked);
+    expect_close(run.run(in), expected, spec().tolerance());
+  }
+}
+
+TEST_P(SpecTest, BlocksAreKept) {
+  if (GetParam().device != Device::cpu || !spec().keeps_blocks()) return;
+  Arrangement blocked = arrangement();
+  blocked.blocked_data = true;
+  SpecRun apart(spec(), blocked);
+  const Inputs in = apart.draw();
+  const Outputs expected = apart.run(in);
+  for (int t = 0; t < spec().tops(); ++t)
+    EXPECT_EQ(apart.harness().top(t).data.layout(), Layout::blocked) << "top " << t;
+  for (int b = 0; b < spec().bottom_size(); ++b)
+    EXPECT_EQ(apart.harness().bottom(b).grad.layout(), Layout::blocked) << "bottom " << b;
+  if (!apart.traits().in_place) return;
+  blocked.in_place = true;
+  SpecRun together(spec(), blocked);
+  expect_close(together.run(in), expected, spec().tolerance());
+  EXPECT_EQ(together.harness().top(0).data.layout(), Layout::blocked);
+  EXPECT_EQ(together.harness().bottom(0).grad.layout(), Layout::blocked);
+}
+
 /// The spec as a net: an Input layer with the bottoms, if there are any, and the layer.
 NetParameter net_of(const Spec& spec) {
   NetParameter net;
