@@ -4,6 +4,8 @@
 
 #include "doppio.pb.h"
 #include "doppio/registry.hpp"
+#include "layers/engines/blocked_pooling.hpp"
+#include "layers/run_layout.hpp"
 
 namespace doppio {
 namespace {
@@ -85,41 +87,104 @@ class Pooling final : public Layer {
     place_windows(in[2], in[3]);
     const Shape out{in[0], in[1], windows_.rows.windows, windows_.cols.windows};
     for (Blob* blob : top) blob->reshape(out);
-    if (method_ != PoolingParameter::AVE) picked_.reshape(out);
+    const Index values = out.count(), place_bytes = few_places() ? 1 : sizeof(std::uint32_t);
+    const auto float_bytes = static_cast<Index>(sizeof(float));
+    if (method_ != PoolingParameter::AVE)
+      picked_.reshape({(values * place_bytes + float_bytes - 1) / float_bytes});
   }
 
   void forward(Context& ctx, Bottoms bottom, Tops top) override {
-    const float* x = bottom[0]->data.read(ctx);
-    float* y = top[0]->data.write(ctx);
-    if (method_ == PoolingParameter::MAX) {
-      pool_max(ctx, windows_, x, y, picked_.write(ctx));
-    } else if (method_ == PoolingParameter::AVE) {
-      pool_average(ctx, windows_, x, y);
-    } else if (train_) {
-      pool_draw(ctx, windows_, {ctx.seed, stream_, ctx.pass}, x, y, picked_.write(ctx));
-    } else {
-      pool_expected(ctx, windows_, x, y);
-    }
-    if (top.size() > 1) {
-      const float* picked = picked_.read(ctx);
-      float* index = top[1]->data.write(ctx);
-      parallel_for(ctx, top[1]->count(), [=] KERNEL(Index i) { index[i] = picked[i]; });
-    }
+    layout_ = knows_blocks() ? run_layout(ctx, *bottom[0]) : Layout::plain;
+    const float* x = bottom[0]->data.read(ctx, layout_);
+    float* y = top[0]->data.write(ctx, layout_);
+    if (layout_ == Layout::blocked)
+      forward_blocked(ctx, x, y);
+    else
+      forward_plain(ctx, x, y);
+    if (top.size() == 1) return;
+    float* index = top[1]->data.write(ctx, layout_);
+    with_places(picked_.read(ctx), [&](const auto* picked) {
+      pool_indices(ctx, windows(), layout_ == Layout::blocked ? channel_block() : 1, picked, index);
+    });
   }
 
   void backward(Context& ctx, Tops top, std::span<const bool> wanted, Bottoms bottom) override {
     if (!wanted[0]) return;
     require(method_ != PoolingParameter::STOCHASTIC || train_,
             "STOCHASTIC pooling has a gradient in phase TRAIN only");
-    const float* dy = top[0]->grad.read(ctx);
-    float* dx = bottom[0]->grad.write(ctx);
-    if (method_ == PoolingParameter::AVE)
+    const float* dy = top[0]->grad.read(ctx, layout_);
+    float* dx = bottom[0]->grad.write(ctx, layout_);
+    if (layout_ == Layout::blocked)
+      backward_blocked(ctx, dy, dx);
+    else if (method_ == PoolingParameter::AVE)
       gather(ctx, windows_, dx, SendShares{dy});
     else
-      gather(ctx, windows_, dx, SendToPicked{dy, picked_.read(ctx)});
+      with_places(picked_.read(ctx), [&](const auto* picked) {
+        gather(ctx, windows_, dx, SendToPicked{dy, picked});
+      });
   }
 
  private:
+  void forward_plain(Context& ctx, const float* x, float* y) {
+    if (method_ == PoolingParameter::AVE)
+      pool_average(ctx, windows_, x, y);
+    else if (method_ == PoolingParameter::STOCHASTIC && !train_)
+      pool_expected(ctx, windows_, x, y);
+    else
+      with_places(picked_.write(ctx), [&](auto* picked) {
+        if (method_ == PoolingParameter::MAX)
+          pool_max(ctx, windows_, x, y, picked);
+        else
+          pool_draw(ctx, windows_, {ctx.seed, stream_, ctx.pass}, x, y, picked);
+      });
+  }
+
+  void forward_blocked(Context& ctx, const float* x, float* y) {
+    if constexpr (kDevice == Device::cpu) {
+      if (method_ == PoolingParameter::AVE)
+        pool_average_blocked(ctx, windows(), x, y);
+      else
+        pool_max_blocked(ctx, windows(), x, y, reinterpret_cast<std::uint8_t*>(picked_.write(ctx)));
+    }
+  }
+
+  void backward_blocked(Context& ctx, const float* dy, float* dx) {
+    if constexpr (kDevice == Device::cpu) {
+      if (method_ == PoolingParameter::AVE)
+        send_shares_blocked(ctx, windows(), dy, dx);
+      else
+        send_to_picked_blocked(ctx, windows(), dy,
+                               reinterpret_cast<const std::uint8_t*>(picked_.read(ctx)), dx);
+    }
+  }
+
+  /// The windows as they lie in layout_.
+  PoolWindows windows() const {
+    PoolWindows windows = windows_;
+    if (layout_ == Layout::blocked) windows.planes /= channel_block();
+    return windows;
+  }
+
+  /// True if a byte tells the places of a window apart.
+  bool few_places() const { return windows_.rows.kernel * windows_.cols.kernel <= 256; }
+
+  bool knows_blocks() const {
+    return method_ == PoolingParameter::AVE || (method_ == PoolingParameter::MAX && few_places());
+  }
+
+  /// run(picked) with the memory of picked_ as the numbers that it holds.
+  template <class Run>
+  void with_places(float* memory, Run run) const {
+    if (few_places())
+      run(reinterpret_cast<std::uint8_t*>(memory));
+    else
+      run(reinterpret_cast<std::uint32_t*>(memory));
+  }
+  template <class Run>
+  void with_places(const float* memory, Run run) const {
+    with_places(const_cast<float*>(memory), [&](const auto* picked) { run(picked); });
+  }
+
   void place_windows(Index height, Index width) {
     PoolAxis &rows = windows_.rows, &cols = windows_.cols;
     rows.size = height;
@@ -147,7 +212,8 @@ class Pooling final : public Layer {
   std::uint32_t stream_;
   std::string kernel_field_;
   PoolWindows windows_;
-  Tensor picked_;  // index of the pixel that each window passed on
+  Layout layout_ = Layout::plain;  // of the last forward pass
+  Tensor picked_;  // bytes or 32-bit numbers: place in its window of the pixel passed on
 };
 
 DOPPIO_REGISTER_LAYER("Pooling", Pooling, .tops = {1, 2}, .backward_reads_bottom = false,

@@ -12,9 +12,10 @@ struct PoolAxis {
   Index size = 0, windows = 0;
   Index kernel = 0, stride = 1, pad = 0;
 
-  /// Window o holds the pixels begin(o) .. end(o)-1 of the map.
-  HOST_DEVICE Index begin(Index o) const { return clip(o * stride - pad); }
-  HOST_DEVICE Index end(Index o) const { return clip(o * stride - pad + kernel); }
+  /// Window o begins at pixel start(o), and holds the pixels begin(o) .. end(o)-1 of the map.
+  HOST_DEVICE Index start(Index o) const { return o * stride - pad; }
+  HOST_DEVICE Index begin(Index o) const { return clip(start(o)); }
+  HOST_DEVICE Index end(Index o) const { return clip(start(o) + kernel); }
   /// Length of window o within the padded map.
   HOST_DEVICE Index padded_length(Index o) const {
     const Index rest = size + 2 * pad - o * stride;
@@ -31,6 +32,10 @@ struct PoolAxis {
   HOST_DEVICE Index clip(Index i) const { return i < 0 ? 0 : i > size ? size : i; }
 };
 
+struct PoolPixel {
+  Index h, w;
+};
+
 /// All windows of all N * C maps ("planes"); x has H x W pixels a plane, y a value per window.
 struct PoolWindows {
   Index planes = 0;
@@ -42,34 +47,58 @@ struct PoolWindows {
   HOST_DEVICE Index at(Index p, Index oh, Index ow) const {
     return (p * rows.windows + oh) * cols.windows + ow;
   }
+  /// Place of a pixel among the kernel_h x kernel_w of window (oh, ow), and the way back.
+  HOST_DEVICE Index place(Index oh, Index ow, Index h, Index w) const {
+    return (h - rows.start(oh)) * cols.kernel + w - cols.start(ow);
+  }
+  /// Place of the first pixel within the map.
+  HOST_DEVICE Index first_place(Index oh, Index ow) const {
+    return place(oh, ow, rows.begin(oh), cols.begin(ow));
+  }
+  HOST_DEVICE PoolPixel pixel(Index oh, Index ow, std::uint32_t place) const {
+    const auto width = static_cast<std::uint32_t>(cols.kernel);  // 32 bits are divided faster
+    return {rows.start(oh) + place / width, cols.start(ow) + place % width};
+  }
   /// What an average is divided by: the window's area within the padded map.
   HOST_DEVICE float area(Index oh, Index ow) const {
     return static_cast<float>(rows.padded_length(oh) * cols.padded_length(ow));
   }
 };
 
-/// Calls f(i, x[i]) for every pixel i = h * W + w of window (oh, ow) of one map.
+/// Calls f(place, value) for every pixel of window (oh, ow) of one map.
 template <class F>
 HOST_DEVICE void for_each_pixel(const PoolWindows& g, const float* map, Index oh, Index ow, F f) {
   const Index w_begin = g.cols.begin(ow), w_end = g.cols.end(ow), h_end = g.rows.end(oh);
   for (Index h = g.rows.begin(oh); h < h_end; ++h)
-    for (Index w = w_begin; w < w_end; ++w) f(h * g.cols.size + w, map[h * g.cols.size + w]);
+    for (Index w = w_begin; w < w_end; ++w) f(g.place(oh, ow, h, w), map[h * g.cols.size + w]);
 }
 
-/// y = the largest of each window; picked = its index h * W + w (the first, of equal ones).
-inline void pool_max(Context& ctx, const PoolWindows& windows, const float* x, float* y,
-                     float* picked) {
+/// y = the largest of each window; picked = its place there (the first, of equal ones).
+template <class Place>
+void pool_max(Context& ctx, const PoolWindows& windows, const float* x, float* y, Place* picked) {
   parallel_for(ctx, {windows.planes, windows.rows.windows, windows.cols.windows},
                [=, g = windows] KERNEL(Index p, Index oh, Index ow) {
     const float* map = g.map(x, p);
-    Index best = g.rows.begin(oh) * g.cols.size + g.cols.begin(ow);
-    float largest = map[best];
-    for_each_pixel(g, map, oh, ow, [&](Index i, float value) {
-      best = value > largest ? i : best;
+    Index best = g.first_place(oh, ow);
+    float largest = map[g.rows.begin(oh) * g.cols.size + g.cols.begin(ow)];
+    for_each_pixel(g, map, oh, ow, [&](Index place, float value) {
+      best = value > largest ? place : best;
       largest = value > largest ? value : largest;
     });
     y[g.at(p, oh, ow)] = largest;
-    picked[g.at(p, oh, ow)] = static_cast<float>(best);
+    picked[g.at(p, oh, ow)] = static_cast<Place>(best);
+  });
+}
+
+/// index = h * W + w of the picked pixels, for `lanes` channels side by side.
+template <class Place>
+void pool_indices(Context& ctx, const PoolWindows& windows, Index lanes, const Place* picked,
+                  float* index) {
+  parallel_for(ctx, {windows.planes, windows.rows.windows, windows.cols.windows * lanes},
+               [=, g = windows] KERNEL(Index p, Index oh, Index i) {
+    const Index o = g.at(p, oh, 0) * lanes + i;
+    const PoolPixel pixel = g.pixel(oh, i / lanes, picked[o]);
+    index[o] = static_cast<float>(pixel.h * g.cols.size + pixel.w);
   });
 }
 
@@ -82,9 +111,10 @@ inline void pool_average(Context& ctx, const PoolWindows& windows, const float* 
   });
 }
 
-/// y = an x drawn from each window with probability proportional to it; picked = its index.
-inline void pool_draw(Context& ctx, const PoolWindows& windows, Random random, const float* x,
-                      float* y, float* picked) {
+/// y = an x drawn from each window with probability proportional to it; picked = its place.
+template <class Place>
+void pool_draw(Context& ctx, const PoolWindows& windows, Random random, const float* x, float* y,
+               Place* picked) {
   parallel_for(ctx, {windows.planes, windows.rows.windows, windows.cols.windows},
                [=, g = windows] KERNEL(Index p, Index oh, Index ow) {
     const float* map = g.map(x, p);
@@ -92,14 +122,15 @@ inline void pool_draw(Context& ctx, const PoolWindows& windows, Random random, c
     for_each_pixel(g, map, oh, ow, [&](Index, float value) { sum += value; });
     const Index o = g.at(p, oh, ow);
     const float mark = random.uniform(o) * sum;
-    Index pick = g.rows.begin(oh) * g.cols.size + g.cols.begin(ow);
+    auto pick = static_cast<std::uint32_t>(g.first_place(oh, ow));
     float below = 0;  // sum of the pixels before this one
-    for_each_pixel(g, map, oh, ow, [&](Index i, float value) {
-      if (value > 0 && below <= mark) pick = i;
+    for_each_pixel(g, map, oh, ow, [&](Index place, float value) {
+      if (value > 0 && below <= mark) pick = static_cast<std::uint32_t>(place);
       below += value;
     });
-    y[o] = map[pick];
-    picked[o] = static_cast<float>(pick);
+    const PoolPixel pixel = g.pixel(oh, ow, pick);
+    y[o] = map[pixel.h * g.cols.size + pixel.w];
+    picked[o] = static_cast<Place>(pick);
   });
 }
 
@@ -154,15 +185,15 @@ void gather(Context& ctx, const PoolWindows& windows, float* dx, Send send) {
 }
 
 /// All of dy goes to the picked pixel.
+template <class Place>
 struct SendToPicked {
   const float* dy;
-  const float* picked;
+  const Place* picked;
 
   HOST_DEVICE void operator()(const PoolWindows& g, Index oh, Index ow, PoolTile& tile) const {
-    const Index o = g.at(tile.p, oh, ow), width = g.cols.size;
-    const auto index = static_cast<std::uint32_t>(picked[o]);  // 32 bits are divided faster than 64
-    const Index h = PoolTile::kRows == 1 ? tile.h : index / static_cast<std::uint32_t>(width);
-    const Index r = h - tile.h, i = index - h * width - tile.w;
+    const Index o = g.at(tile.p, oh, ow);
+    const PoolPixel pixel = g.pixel(oh, ow, picked[o]);
+    const Index r = pixel.h - tile.h, i = pixel.w - tile.w;
     if (r >= 0 && r < PoolTile::kRows && i >= 0 && i < kStrip) tile.add(r, i, dy[o]);
   }
 };
