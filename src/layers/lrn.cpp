@@ -1,7 +1,11 @@
+#include "layers/lrn.hpp"
+
 #include <algorithm>
 
 #include "doppio.pb.h"
 #include "doppio/registry.hpp"
+#include "layers/engines/blocked_lrn.hpp"
+#include "layers/run_layout.hpp"
 #include "math/strips.hpp"
 
 namespace doppio {
@@ -43,58 +47,65 @@ struct WithinChannel {
   }
 };
 
-/// x^beta for x >= 0; roots where they do, because powf is several times as slow.
-struct ThreeQuarters {
-  HOST_DEVICE float operator()(float x) const { return std::sqrt(x) * std::sqrt(std::sqrt(x)); }
-};
-struct Half {
-  HOST_DEVICE float operator()(float x) const { return std::sqrt(x); }
-};
-struct One {
-  HOST_DEVICE float operator()(float x) const { return x; }
-};
-struct AnyPower {
-  float beta;
-  HOST_DEVICE float operator()(float x) const { return std::pow(x, beta); }
-};
-
-/// inverse = 1 / (k + alpha * sum of x^2 over the neighbours), y = x * inverse^beta.
-template <class Neighbours, class Power>
-void normalize(Context& ctx, const Neighbours& neighbours, Power power, float k, float alpha,
-               const float* x, float* inverse, float* y) {
+/// y = x * s^-beta, with s = k + alpha * sum of x^2 over the neighbours.
+template <class Neighbours, class Factors>
+void normalize(Context& ctx, const Neighbours& neighbours, Factors factors,
+               const LrnFormula& formula, const float* x, float* y) {
   const Index A = neighbours.outer, B = neighbours.middle, C = neighbours.inner;
   parallel_for(
       ctx, {A, B, strips(C)},
-      [=, near = neighbours] KERNEL(Index a, Index b, Index strip) {
+      [=, near = neighbours, k = formula.k, alpha = formula.alpha] KERNEL(Index a, Index b,
+                                                                          Index strip) {
+    float squares[kStrip] = {};
+    near.sum(a, b, strip * kStrip, squares, [=](Index i) { return x[i] * x[i]; });
+    const Index begin = (a * B + b) * C + strip * kStrip, width = strip_width(strip * kStrip, C);
+    for (Index i = 0; i < width; ++i)
+      y[begin + i] = x[begin + i] * factors(k + alpha * squares[i]).power;
+      },
+      std::min(C, kStrip));
+}
+
+/// dx = dy * s^-beta, the first term of the gradient, and ratio = dy * y / s.
+template <class Neighbours, class Factors>
+void direct_gradient(Context& ctx, const Neighbours& neighbours, Factors factors,
+                     const LrnFormula& formula, const float* x, const float* dy, float* ratio,
+                     float* dx) {
+  const Index A = neighbours.outer, B = neighbours.middle, C = neighbours.inner;
+  parallel_for(
+      ctx, {A, B, strips(C)},
+      [=, near = neighbours, k = formula.k, alpha = formula.alpha] KERNEL(Index a, Index b,
+                                                                          Index strip) {
     float squares[kStrip] = {};
     near.sum(a, b, strip * kStrip, squares, [=](Index i) { return x[i] * x[i]; });
     const Index begin = (a * B + b) * C + strip * kStrip, width = strip_width(strip * kStrip, C);
     for (Index i = 0; i < width; ++i) {
-      const float r = 1 / (k + alpha * squares[i]);
-      inverse[begin + i] = r;
-      y[begin + i] = x[begin + i] * power(r);
+      const LrnFactors f = factors(k + alpha * squares[i]);
+      const float scaled = dy[begin + i] * f.power;
+      dx[begin + i] = scaled;
+      ratio[begin + i] = scaled * x[begin + i] * f.inverse;
     }
       },
       std::min(C, kStrip));
 }
 
-/// dx = dy * inverse^beta - factor * x * sum of dy * y * inverse over the neighbours.
-template <class Neighbours, class Power>
-void normalize_backward(Context& ctx, const Neighbours& neighbours, Power power, float factor,
-                        const float* x, const float* inverse, const float* y, const float* dy,
-                        float* dx) {
+/// dx -= pull * x * sum of ratio over the neighbours.
+template <class Neighbours>
+void subtract_pulls(Context& ctx, const Neighbours& neighbours, float pull, const float* x,
+                    const float* ratio, float* dx) {
   const Index A = neighbours.outer, B = neighbours.middle, C = neighbours.inner;
   parallel_for(
       ctx, {A, B, strips(C)},
       [=, near = neighbours] KERNEL(Index a, Index b, Index strip) {
-    float pulls[kStrip] = {};
-    near.sum(a, b, strip * kStrip, pulls, [=](Index i) { return dy[i] * y[i] * inverse[i]; });
+    float sums[kStrip] = {};
+    near.sum(a, b, strip * kStrip, sums, [=](Index i) { return ratio[i]; });
     const Index begin = (a * B + b) * C + strip * kStrip, width = strip_width(strip * kStrip, C);
-    for (Index i = 0; i < width; ++i)
-      dx[begin + i] = dy[begin + i] * power(inverse[begin + i]) - factor * x[begin + i] * pulls[i];
+    for (Index i = 0; i < width; ++i) dx[begin + i] -= pull * x[begin + i] * sums[i];
       },
       std::min(C, kStrip));
 }
+
+/// Values whose ratios backward keeps at a time: few enough for a CPU's cache.
+constexpr Index kPiece = kDevice == Device::cuda ? 1 << 24 : 1 << 20;
 
 /// Local response normalization: a value counts for less where its neighbours are large.
 ///
@@ -121,58 +132,75 @@ class Lrn final : public Layer {
     const Shape& shape = bottom[0]->shape();
     require(shape.axes() == 4, "LRN needs a bottom of 4 axes (N x C x H x W), not ", shape.text());
     top[0]->reshape(shape);
-    inverse_.reshape(shape);
   }
 
   void forward(Context& ctx, Bottoms bottom, Tops top) override {
-    const float* x = bottom[0]->data.read(ctx);
-    float* y = top[0]->data.write(ctx);
-    float* inverse = inverse_.write(ctx);
-    dispatch(bottom[0]->shape(), [&](auto neighbours, auto power) {
-      normalize(ctx, neighbours, power, k_, alpha_, x, inverse, y);
+    const Shape& shape = bottom[0]->shape();
+    layout_ =
+        across_ && lrn_can_block(shape[1], size_ / 2) ? run_layout(ctx, *bottom[0]) : Layout::plain;
+    const float* x = bottom[0]->data.read(ctx, layout_);
+    float* y = top[0]->data.write(ctx, layout_);
+    if (layout_ == Layout::blocked) {
+      if constexpr (kDevice == Device::cpu)
+        lrn_blocked(ctx, blocks_of(shape), formula(shape), x, y);
+      return;
+    }
+    dispatch(shape, [&](auto neighbours, auto factors) {
+      normalize(ctx, neighbours, factors, formula(shape), x, y);
     });
   }
 
   void backward(Context& ctx, Tops top, std::span<const bool> wanted, Bottoms bottom) override {
     if (!wanted[0]) return;
-    const float* x = bottom[0]->data.read(ctx);
-    const float* y = top[0]->data.read(ctx);
-    const float* dy = top[0]->grad.read(ctx);
-    const float* inverse = inverse_.read(ctx);
-    float* dx = bottom[0]->grad.write(ctx);
-    dispatch(bottom[0]->shape(), [&](auto neighbours, auto power) {
-      normalize_backward(ctx, neighbours, power, 2 * alpha_ * beta_, x, inverse, y, dy, dx);
+    const Shape& shape = bottom[0]->shape();
+    const float* x = bottom[0]->data.read(ctx, layout_);
+    const float* dy = top[0]->grad.read(ctx, layout_);
+    float* dx = bottom[0]->grad.write(ctx, layout_);
+    if (layout_ == Layout::blocked) {
+      if constexpr (kDevice == Device::cpu)
+        lrn_backward_blocked(ctx, blocks_of(shape), formula(shape), x, dy, dx);
+      return;
+    }
+    dispatch(shape, [&](auto neighbours, auto factors) {
+      const Index each = neighbours.middle * neighbours.inner, all = neighbours.outer;
+      if (each == 0) return;
+      const Index step = std::max<Index>(1, kPiece / each);
+      float* ratio = ctx.workspace(std::min(step, all) * each);
+      for (Index i = 0; i < all; i += step) {
+        neighbours.outer = std::min(step, all - i);
+        const Index first = i * each;
+        direct_gradient(ctx, neighbours, factors, formula(shape), x + first, dy + first, ratio,
+                        dx + first);
+        subtract_pulls(ctx, neighbours, formula(shape).pull(), x + first, ratio, dx + first);
+      }
     });
   }
 
  private:
-  /// run(neighbours, power) with the types that the parameters ask for.
+  LrnFormula formula(const Shape& s) const {
+    const Index longest = *std::max_element(s.dims().begin(), s.dims().end());
+    return {std::min(size_ / 2, longest), k_, alpha_, beta_};
+  }
+
+  /// run(neighbours, factors) with the types that the parameters ask for.
   template <class Run>
   void dispatch(const Shape& s, Run run) const {
-    const auto with_power = [&](auto neighbours) {
-      if (beta_ == 0.75f)
-        run(neighbours, ThreeQuarters{});
-      else if (beta_ == 0.5f)
-        run(neighbours, Half{});
-      else if (beta_ == 1)
-        run(neighbours, One{});
+    const Index reach = formula(s).reach;
+    with_factors(beta_, [&](auto factors) {
+      if (across_)
+        run(AcrossChannels{s[0], s[1], s[2] * s[3], reach}, factors);
       else
-        run(neighbours, AnyPower{beta_});
-    };
-    const Index reach = std::min(size_ / 2, *std::max_element(s.dims().begin(), s.dims().end()));
-    if (across_)
-      with_power(AcrossChannels{s[0], s[1], s[2] * s[3], reach});
-    else
-      with_power(WithinChannel{s[0] * s[1], s[2], s[3], reach});
+        run(WithinChannel{s[0] * s[1], s[2], s[3], reach}, factors);
+    });
   }
 
   Index size_;
   bool across_;
   float beta_, k_, alpha_;
-  Tensor inverse_;  // 1 / (k + alpha * sum of squares)
+  Layout layout_ = Layout::plain;  // of the last forward pass
 };
 
-DOPPIO_REGISTER_LAYER("LRN", Lrn);
+DOPPIO_REGISTER_LAYER("LRN", Lrn, .backward_reads_top = false);
 
 }  // namespace
 }  // namespace doppio

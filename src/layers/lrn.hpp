@@ -1,0 +1,65 @@
+#pragma once
+#include <bit>
+#include <cstdint>
+
+#include "math/kernel.hpp"
+
+namespace doppio {
+inline namespace DOPPIO_BUILD {
+
+/// y = x * s^-beta with s = k + alpha * (sum of x^2 over a value's neighbourhood).
+struct LrnFormula {
+  Index reach = 0;  ///< neighbours on each side
+  float k = 1, alpha = 1, beta = 0.75f;
+
+  /// Of the second term of dx: dx = dy * s^-beta - pull() * x * sum of dy * y / s.
+  float pull() const { return 2 * alpha * beta; }
+};
+
+/// What the formulas need of s.
+struct LrnFactors {
+  float inverse;  ///< 1 / s
+  float power;    ///< s^-beta
+};
+
+// Factors for one beta each; roots where they do, because powf is several times as slow.
+
+struct ThreeQuarters {
+  /// Newton's method for s^(-1/4), from a guess that divides the exponent by -4: no division, no
+  /// root, and each of the steps more than squares the guess's error of 3 %.
+  HOST_DEVICE LrnFactors operator()(float s) const {
+    float root = std::bit_cast<float>(0x4F580000 - (std::bit_cast<std::int32_t>(s) >> 2));
+    for (int step = 0; step < 3; ++step) {
+      const float square = root * root;
+      root *= 1.25f - 0.25f * s * (square * square);
+    }
+    const float square = root * root;
+    return {square * square, square * root};
+  }
+};
+struct Half {
+  HOST_DEVICE LrnFactors operator()(float s) const { return {1 / s, std::sqrt(1 / s)}; }
+};
+struct One {
+  HOST_DEVICE LrnFactors operator()(float s) const { return {1 / s, 1 / s}; }
+};
+struct AnyBeta {
+  float beta;
+  HOST_DEVICE LrnFactors operator()(float s) const { return {1 / s, std::pow(s, -beta)}; }
+};
+
+/// run(factors) with the type for `beta`.
+template <class Run>
+void with_factors(float beta, Run run) {
+  if (beta == 0.75f)
+    run(ThreeQuarters{});
+  else if (beta == 0.5f)
+    run(Half{});
+  else if (beta == 1)
+    run(One{});
+  else
+    run(AnyBeta{beta});
+}
+
+}  // namespace DOPPIO_BUILD
+}  // namespace doppio
