@@ -63,23 +63,6 @@ std::string sizes(const Windows& windows, Index (*size)(const WindowAxis&)) {
   return s;
 }
 
-/// Fills in the number of window positions.
-void slide(Windows& windows) {
-  bool fits = true, dilated = false;
-  for (Index i = 0; i < windows.axes; ++i) {
-    WindowAxis& a = windows.axis[i];
-    fits = fits && a.span() <= a.in + 2 * a.pad;
-    dilated = dilated || a.dilation != 1;
-    a.out = (a.in + 2 * a.pad - a.span()) / a.stride + 1;
-  }
-  const auto kernel = [](const WindowAxis& a) { return a.kernel; };
-  const auto span = [](const WindowAxis& a) { return a.span(); };
-  const auto padded = [](const WindowAxis& a) { return a.in + 2 * a.pad; };
-  require_field(fits, "convolution_param.kernel_size", "kernel ", sizes(windows, kernel),
-                dilated ? ", spread by its dilation to " + sizes(windows, span) + "," : "",
-                " exceeds the padded input ", sizes(windows, padded));
-}
-
 }  // namespace
 
 Shape ConvolutionGeometry::weight_shape() const {
@@ -133,7 +116,26 @@ Windows read_windows(const ConvolutionParameter& p, const Shape& bottom, Index c
   return windows;
 }
 
-ConvolutionGeometry read_convolution(const ConvolutionParameter& p, const Shape& bottom) {
+void slide(Windows& windows) {
+  bool fits = true, dilated = false;
+  for (Index i = 0; i < windows.axes; ++i) {
+    WindowAxis& a = windows.axis[i];
+    fits = fits && a.span() <= a.in + 2 * a.pad;
+    dilated = dilated || a.dilation != 1;
+    a.out = (a.in + 2 * a.pad - a.span()) / a.stride + 1;
+  }
+  const auto kernel = [](const WindowAxis& a) { return a.kernel; };
+  const auto span = [](const WindowAxis& a) { return a.span(); };
+  const auto padded = [](const WindowAxis& a) { return a.in + 2 * a.pad; };
+  require_field(fits, "convolution_param.kernel_size", "kernel ", sizes(windows, kernel),
+                dilated ? ", spread by its dilation to " + sizes(windows, span) + "," : "",
+                " exceeds the padded input ", sizes(windows, padded));
+}
+
+namespace {
+
+/// All but the windows; the channels are those of the bottom.
+ConvolutionGeometry read_channels(const ConvolutionParameter& p, const Shape& bottom) {
   ConvolutionGeometry g;
   const Index axis = bottom.canonical(p.axis());
   g.batch = bottom.count_before(axis);
@@ -151,8 +153,30 @@ ConvolutionGeometry read_convolution(const ConvolutionParameter& p, const Shape&
                 g.channels, " channels of the bottom cannot be split into ", g.group, " groups");
   require_field(g.num_output % g.group == 0, "convolution_param.group", "num_output ", g.num_output,
                 " is not a multiple of group ", g.group);
-  g.windows = read_windows(p, bottom, axis);
+  return g;
+}
+
+}  // namespace
+
+ConvolutionGeometry read_convolution(const ConvolutionParameter& p, const Shape& bottom) {
+  ConvolutionGeometry g = read_channels(p, bottom);
+  g.windows = read_windows(p, bottom, bottom.canonical(p.axis()));
   slide(g.windows);
+  return g;
+}
+
+ConvolutionGeometry read_deconvolution(const ConvolutionParameter& p, const Shape& bottom) {
+  ConvolutionGeometry g = read_channels(p, bottom);
+  std::swap(g.channels, g.num_output);
+  g.bias = false;
+  g.windows = read_windows(p, bottom, bottom.canonical(p.axis()));
+  for (Index i = 0; i < g.windows.axes; ++i) {
+    WindowAxis& a = g.windows.axis[i];
+    a.out = a.in;
+    a.in = a.stride * (a.out - 1) + a.span() - 2 * a.pad;
+    require_field(a.out > 0 && a.in > 0, "convolution_param.pad", "pad ", a.pad,
+                  " leaves nothing of an output of ", a.in + 2 * a.pad);
+  }
   return g;
 }
 

@@ -28,9 +28,17 @@ struct ConvolutionGeometry {
 /// Throws: Error if sizes are missing, zero, given twice or as often as no rule allows.
 Windows read_windows(const ConvolutionParameter& p, const Shape& bottom, Index channel_axis);
 
+/// Fills in the number of window positions on each axis, rounding down.
+/// Throws: Error if a kernel exceeds the padded input.
+void slide(Windows& windows);
+
 /// The geometry of a Convolution layer. Output sizes round down: (in + 2 pad - span) / stride + 1.
 /// Throws: Error as read_windows(), if a kernel exceeds the padded input, or if num_output or the
 /// channels are not a multiple of group. Source: matches Caffe.
 ConvolutionGeometry read_convolution(const ConvolutionParameter& p, const Shape& bottom);
+
+/// The geometry of the convolution whose adjoint a Deconvolution layer is: it leads from the
+/// layer's top to its bottom. Throws: Error as read_convolution(). Source: matches Caffe.
+ConvolutionGeometry read_deconvolution(const ConvolutionParameter& p, const Shape& bottom);
 
 }  // namespace doppio
