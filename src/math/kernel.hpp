@@ -11,6 +11,12 @@
 
 #ifdef __CUDACC__
 #include "cuda/launch.cuh"
+#else
+#include <omp.h>
+
+#include <vector>
+
+#include "core/full_width.hpp"
 #endif
 
 namespace doppio {
@@ -54,25 +60,54 @@ inline constexpr Device kDevice = Device::cpu;
 inline constexpr Index kSerialBelow =
     16384;  // elements; starting the threads costs more than this much work
 
+/// A part of a loop.
+struct Share {
+  Index begin, end;
+};
+
+/// This thread's share of n iterations, in whole blocks of `block`: then the number of threads does
+/// not change which iterations fill a vector register, and with it the last bit of results.
+inline Share share_of_thread(Index n, Index block) {
+  const Index thread = omp_get_thread_num(), threads = omp_get_num_threads();
+  const Index blocks = (n + block - 1) / block;
+  return {std::min(n, blocks * thread / threads * block),
+          std::min(n, blocks * (thread + 1) / threads * block)};
+}
+
 /// f(i) for every i in 0 .. n-1, in any order. `work` is about how many elements each call touches:
 /// it decides whether starting the threads is worth it.
 template <class F>
 void parallel_for(Context&, Index n, F f, Index work = 1) {
-#pragma omp parallel for simd schedule(static) firstprivate(f) if (parallel \
-                                                                   : n * work > kSerialBelow)
-  for (Index i = 0; i < n; ++i) f(i);
+#pragma omp parallel if (n * work > kSerialBelow)
+  {
+    const Share mine = share_of_thread(n, work == 1 ? 64 : 1);
+    at_full_width([=] {
+#pragma omp simd
+      for (Index i = mine.begin; i < mine.end; ++i) f(i);
+    });
+  }
 }
 
-/// f(a, b, c) for every point of the box `extent`; c is innermost and no index is ever divided.
+/// f(a, b, c) for every point of the box `extent`; c is innermost and no index is divided in loops.
 template <class F>
 void parallel_for(Context&, const Index (&extent)[3], F f, Index work = 1) {
   const Index A = extent[0], B = extent[1], C = extent[2];
-#pragma omp parallel for collapse(2) schedule(static) \
-    firstprivate(f) if (A * B * C * work > kSerialBelow)
-  for (Index a = 0; a < A; ++a)
-    for (Index b = 0; b < B; ++b)
+  if (A * B * C == 0) return;
+#pragma omp parallel if (A * B * C * work > kSerialBelow)
+  {
+    const Share mine = share_of_thread(A * B, 1);
+    at_full_width([=] {
+      Index a = mine.begin / B, b = mine.begin % B;
+      for (Index row = mine.begin; row < mine.end; ++row) {
 #pragma omp simd
-      for (Index c = 0; c < C; ++c) f(a, b, c);
+        for (Index c = 0; c < C; ++c) f(a, b, c);
+        if (++b == B) {
+          b = 0;
+          ++a;
+        }
+      }
+    });
+  }
 }
 
 /// combine of init and f(r, begin) .. f(r, end-1), in eight interleaved chains: one chain would
@@ -99,21 +134,25 @@ double reduce_range(Index r, Index begin, Index end, double init, F f, Combine c
 template <class F, class Combine>
 void reduce_rows(Context&, Index rows, Index cols, double init, F f, Combine combine, float* out) {
   constexpr Index kPiece = 4096;
-  if (rows == 1 && cols > kPiece) {
-    const Index pieces = (cols + kPiece - 1) / kPiece;
-    std::unique_ptr<double[]> partial(new double[static_cast<std::size_t>(pieces)]);
-#pragma omp parallel for schedule(static)
-    for (Index p = 0; p < pieces; ++p)
-      partial[static_cast<std::size_t>(p)] =
-          reduce_range(0, p * kPiece, std::min(cols, (p + 1) * kPiece), init, f, combine);
-    double sum = init;
-    for (Index p = 0; p < pieces; ++p) sum = combine(sum, partial[static_cast<std::size_t>(p)]);
-    out[0] = static_cast<float>(sum);
-    return;
+  const bool cut = rows == 1 && cols > kPiece;
+  const Index pieces = cut ? (cols + kPiece - 1) / kPiece : 1;
+  std::vector<double> partial(static_cast<std::size_t>(cut ? pieces : 0));
+  double* sums = partial.data();
+#pragma omp parallel if (rows * cols > kSerialBelow)
+  {
+    const Share mine = share_of_thread(cut ? pieces : rows, 1);
+    at_full_width([=] {
+      for (Index i = mine.begin; i < mine.end; ++i)
+        if (cut)
+          sums[i] = reduce_range(0, i * kPiece, std::min(cols, (i + 1) * kPiece), init, f, combine);
+        else
+          out[i] = static_cast<float>(reduce_range(i, 0, cols, init, f, combine));
+    });
   }
-#pragma omp parallel for schedule(static) if (rows * cols > kSerialBelow)
-  for (Index r = 0; r < rows; ++r)
-    out[r] = static_cast<float>(reduce_range(r, 0, cols, init, f, combine));
+  if (!cut) return;
+  double sum = init;
+  for (const double piece : partial) sum = combine(sum, piece);
+  out[0] = static_cast<float>(sum);
 }
 
 #endif

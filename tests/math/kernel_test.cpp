@@ -34,6 +34,53 @@ TEST(ParallelFor, VisitsEveryPointOfABoxOnce) {
   }
 }
 
+TEST(ParallelFor, SharesOutFewCallsWithMuchWork) {
+  Context ctx;
+  const int before = omp_get_max_threads();
+  omp_set_num_threads(2);
+  int threads[2] = {-1, -1};
+  parallel_for(
+      ctx, 2, [t = &threads[0]] KERNEL(Index i) { t[i] = omp_get_thread_num(); }, kSerialBelow);
+  omp_set_num_threads(before);
+  EXPECT_EQ(threads[0], 0);
+  EXPECT_EQ(threads[1], 1);
+}
+
+// Where a thread's share ends in the middle of a vector register, the rest is computed by other
+// instructions.
+TEST(ParallelFor, DoesNotDependOnTheNumberOfThreads) {
+  Context ctx;
+  constexpr Index n = 3 * kSerialBelow + 7;
+  const auto run = [&](int threads) {
+    const int before = omp_get_max_threads();
+    omp_set_num_threads(threads);
+    std::vector<float> y(n);
+    parallel_for(ctx, n, [y = y.data()] KERNEL(Index i) {
+      const float x = static_cast<float>(i) * 0.1f;
+      y[i] = x * x - 0.3f * x;
+    });
+    omp_set_num_threads(before);
+    return y;
+  };
+  const std::vector<float> once = run(1);
+  EXPECT_FLOAT_EQ(once[10], 0.7f);
+  EXPECT_EQ(run(2), once);
+  EXPECT_EQ(run(5), once);
+}
+
+#ifdef __OPTIMIZE__  // or nothing is inlined, and so compiled for no other instruction set
+// (1 + d)^2 - 1 with d = 2^-12: its last term, d^2, survives in a fused multiply-add alone.
+TEST(ParallelFor, UsesTheInstructionsOfTheCpu) {
+  Context ctx;
+  const float d = 1.0f / 4096;
+  const std::vector<float> x(64, 1 + d);
+  std::vector<float> y(64);
+  parallel_for(ctx, 64, [x = x.data(), y = y.data()] KERNEL(Index i) { y[i] = x[i] * x[i] - 1; });
+  const float rounded = 2 * d, fused = 2 * d + d * d;
+  for (const float value : y) EXPECT_EQ(value, cpu_isa() == Isa::baseline ? rounded : fused);
+}
+#endif
+
 TEST(ReduceRows, SumsAndMaximaByHand) {
   Context ctx;
   const float x[] = {1, 2, 3, -4, -5, -6};
