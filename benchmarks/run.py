@@ -5,8 +5,8 @@
     benchmarks/run.py alexnet lenet --quick    some nets, shorter runs, two rounds
     benchmarks/run.py --torch=PYTHON           with PyTorch, which PYTHON (of a venv, say) can import
 
-Builds what it needs, makes databases of noise in build/benchmarks, and prints tables in Markdown, which
-build/benchmarks/results.md keeps. Ours and PyTorch take turns, round by round; a figure is the median of
+Builds what it needs, makes databases of noise in build/benchmark_data, and prints tables in Markdown, which
+build/benchmark_data/results.md keeps. Ours and PyTorch take turns, round by round; a figure is the median of
 its rounds.
 """
 import argparse
@@ -23,7 +23,7 @@ import sys
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 BIN = ROOT / "build/bin"
-WORK = ROOT / "build/benchmarks"
+WORK = ROOT / "build/benchmark_data"
 
 # Name in models/: batch size and database.
 NETS = {
