@@ -1,6 +1,7 @@
 #include "doppio.pb.h"
 #include "doppio/registry.hpp"
 #include "layers/elementwise.hpp"
+#include "math/exp.hpp"
 
 namespace doppio {
 namespace {
@@ -12,7 +13,7 @@ namespace {
 struct Elu {
   explicit Elu(const LayerParameter& p) : alpha(p.elu_param().alpha()) {}
   bool keeps_input() const { return alpha < 0; }
-  HOST_DEVICE float value(float x) const { return x > 0 ? x : alpha * std::expm1(x); }
+  HOST_DEVICE float value(float x) const { return x > 0 ? x : alpha * fast_expm1(x); }
   HOST_DEVICE float slope(float x, float y) const { return x > 0 ? 1.0f : y + alpha; }
 
   float alpha;

@@ -1,3 +1,5 @@
+#include "math/exp.hpp"
+
 #include "doppio.pb.h"
 #include "doppio/registry.hpp"
 #include "layers/elementwise.hpp"
@@ -15,7 +17,7 @@ struct Exp {
     rate = log_base * e.scale();
     offset = log_base * e.shift();
   }
-  HOST_DEVICE float value(float x) const { return std::exp(rate * x + offset); }
+  HOST_DEVICE float value(float x) const { return fast_exp(rate * x + offset); }
   HOST_DEVICE float slope(float, float y) const { return rate * y; }
 
   float rate, offset;

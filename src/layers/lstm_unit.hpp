@@ -1,10 +1,11 @@
 #pragma once
+#include "math/exp.hpp"
 #include "math/kernel.hpp"
 
 namespace doppio {
 inline namespace DOPPIO_BUILD {
 
-HOST_DEVICE inline float logistic(float x) { return 1 / (1 + std::exp(-x)); }
+HOST_DEVICE inline float logistic(float x) { return 1 / (1 + fast_exp(-x)); }
 
 /// One step of B streams of an LSTM with H cells: c = cont sigmoid(f) c_prev + sigmoid(i) tanh(g),
 /// h = sigmoid(o) tanh(c).
@@ -17,8 +18,8 @@ inline void lstm_step(Context& ctx, Index B, Index H, const float* cont, const f
     const float* gate = gates + b * 4 * H + k;
     const Index at = b * H + k;
     const float kept = cont[b] == 0 ? 0 : cont[b] * logistic(gate[H]) * c_prev[at];
-    c[at] = kept + logistic(gate[0]) * std::tanh(gate[3 * H]);
-    h[at] = logistic(gate[2 * H]) * std::tanh(c[at]);
+    c[at] = kept + logistic(gate[0]) * fast_tanh(gate[3 * H]);
+    h[at] = logistic(gate[2 * H]) * fast_tanh(c[at]);
   });
 }
 
@@ -30,9 +31,9 @@ inline void lstm_step_backward(Context& ctx, Index B, Index H, const float* cont
     const float* gate = gates + b * 4 * H + k;
     float* dgate = dgates + b * 4 * H + k;
     const Index at = b * H + k;
-    const float i = logistic(gate[0]), o = logistic(gate[2 * H]), g = std::tanh(gate[3 * H]);
+    const float i = logistic(gate[0]), o = logistic(gate[2 * H]), g = fast_tanh(gate[3 * H]);
     const float f = cont[b] == 0 ? 0 : cont[b] * logistic(gate[H]);
-    const float squashed = std::tanh(c[at]);
+    const float squashed = fast_tanh(c[at]);
     const float dcell = dc[at] + dh[at] * o * (1 - squashed * squashed);
     dgate[0] = dcell * g * i * (1 - i);
     dgate[H] = dcell * c_prev[at] * f * (1 - f);

@@ -1,6 +1,7 @@
 #include "doppio.pb.h"
 #include "doppio/registry.hpp"
 #include "layers/elementwise.hpp"
+#include "math/exp.hpp"
 
 namespace doppio {
 namespace {
@@ -8,7 +9,7 @@ namespace {
 /// y = 1 / (1 + exp(-x)). Source: matches Caffe.
 struct Sigmoid {
   explicit Sigmoid(const LayerParameter&) {}
-  HOST_DEVICE float value(float x) const { return 1 / (1 + std::exp(-x)); }
+  HOST_DEVICE float value(float x) const { return 1 / (1 + fast_exp(-x)); }
   HOST_DEVICE float slope(float, float y) const { return y * (1 - y); }
 };
 

@@ -41,11 +41,8 @@ class Softmax final : public Layer {
       return dy[at] * y[at];
         },
         Sum{}, dot);
-    parallel_for(ctx, {axis_.outer, axis_.classes, axis_.inner},
-                 [=, a = axis_] KERNEL(Index o, Index c, Index i) {
-      const Index at = (o * a.classes + c) * a.inner + i;
-      dx[at] = y[at] * (dy[at] - dot[o * a.inner + i]);
-    });
+    for_each_value(ctx, axis_,
+                   [=] KERNEL(Index item, Index at) { dx[at] = y[at] * (dy[at] - dot[item]); });
   }
 
  private:

@@ -2,6 +2,7 @@
 #include <limits>
 
 #include "doppio/tensor.hpp"
+#include "math/exp.hpp"
 #include "math/kernel.hpp"
 
 namespace doppio {
@@ -27,6 +28,19 @@ struct ClassAxis {
   }
 };
 
+/// f(item, at) for every value: `at` is its place, `item` its distribution.
+template <class F>
+void for_each_value(Context& ctx, const ClassAxis& axis, F f) {
+  const Index classes = axis.classes, inner = axis.inner;
+  if (inner == 1)  // then the classes are neighbours
+    parallel_for(ctx, {1, axis.outer, classes},
+                 [=] KERNEL(Index, Index o, Index c) { f(o, o * classes + c); });
+  else
+    parallel_for(ctx, {axis.outer, classes, inner}, [=] KERNEL(Index o, Index c, Index i) {
+      f(o * inner + i, (o * classes + c) * inner + i);
+    });
+}
+
 /// y = exp(x) / sum over classes of exp(x), after subtracting the largest x; x and y may be the
 /// same memory. `scratch` holds one number per item.
 inline void softmax(Context& ctx, const ClassAxis& axis, const float* x, float* y,
@@ -37,18 +51,13 @@ inline void softmax(Context& ctx, const ClassAxis& axis, const float* x, float* 
       ctx, axis.items(), axis.classes, -std::numeric_limits<double>::infinity(),
       [=, a = axis] KERNEL(Index item, Index c) { return x[a.begin(item) + c * a.inner]; }, Max{},
       per_item);
-  const Index extent[3] = {axis.outer, axis.classes, axis.inner};
-  parallel_for(ctx, extent, [=, a = axis] KERNEL(Index o, Index c, Index i) {
-    const Index at = (o * a.classes + c) * a.inner + i;
-    y[at] = std::exp(x[at] - per_item[o * a.inner + i]);
-  });
+  for_each_value(ctx, axis,
+                 [=] KERNEL(Index item, Index at) { y[at] = fast_exp(x[at] - per_item[item]); });
   reduce_rows(
       ctx, axis.items(), axis.classes, 0,
       [=, a = axis] KERNEL(Index item, Index c) { return y[a.begin(item) + c * a.inner]; }, Sum{},
       per_item);
-  parallel_for(ctx, extent, [=, a = axis] KERNEL(Index o, Index c, Index i) {
-    y[(o * a.classes + c) * a.inner + i] /= per_item[o * a.inner + i];
-  });
+  for_each_value(ctx, axis, [=] KERNEL(Index item, Index at) { y[at] /= per_item[item]; });
 }
 
 }  // namespace DOPPIO_BUILD

@@ -1,6 +1,7 @@
 #include "doppio.pb.h"
 #include "doppio/registry.hpp"
 #include "layers/elementwise.hpp"
+#include "math/exp.hpp"
 
 namespace doppio {
 namespace {
@@ -9,7 +10,7 @@ namespace {
 struct Swish {
   explicit Swish(const LayerParameter& p) : beta(p.swish_param().beta()) {}
   bool keeps_input() const { return true; }
-  HOST_DEVICE float gate(float x) const { return 1 / (1 + std::exp(-beta * x)); }
+  HOST_DEVICE float gate(float x) const { return 1 / (1 + fast_exp(-beta * x)); }
   HOST_DEVICE float value(float x) const { return x * gate(x); }
   HOST_DEVICE float slope(float x, float) const {
     const float g = gate(x);

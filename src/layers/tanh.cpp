@@ -1,6 +1,7 @@
 #include "doppio.pb.h"
 #include "doppio/registry.hpp"
 #include "layers/elementwise.hpp"
+#include "math/exp.hpp"
 
 namespace doppio {
 namespace {
@@ -8,7 +9,7 @@ namespace {
 /// y = tanh(x). Source: matches Caffe.
 struct Tanh {
   explicit Tanh(const LayerParameter&) {}
-  HOST_DEVICE float value(float x) const { return std::tanh(x); }
+  HOST_DEVICE float value(float x) const { return fast_tanh(x); }
   HOST_DEVICE float slope(float, float y) const { return 1 - y * y; }
 };
 
