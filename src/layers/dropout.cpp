@@ -6,20 +6,27 @@
 namespace doppio {
 namespace {
 
+/// Blocks of four draws that one work item computes: on the CPU as many as fill vector registers.
+constexpr Index kBlocks = kDevice == Device::cuda ? 1 : 16;
+
 /// to[i] = from[i] * scale, or 0 if draw i of `random` is below `threshold`.
 void keep_or_drop(Context& ctx, Index n, Random random, std::uint32_t threshold, float scale,
                   const float* from, float* to) {
   parallel_for(
-      ctx, (n + 3) / 4,
-      [=] KERNEL(Index block) {
-    std::uint32_t bits[4];
-    random.block(static_cast<std::uint64_t>(block), bits);
-    for (int j = 0; j < 4; ++j) {
-      const Index i = 4 * block + j;
-      if (i < n) to[i] = bits[j] < threshold ? 0 : from[i] * scale;
+      ctx, (n + 4 * kBlocks - 1) / (4 * kBlocks),
+      [=] KERNEL(Index item) {
+    std::uint32_t draws[kBlocks][4];
+    for (Index b = 0; b < kBlocks; ++b)
+      random.block(static_cast<std::uint64_t>(item * kBlocks + b), draws[b]);
+    const std::uint32_t* draw = draws[0];
+    const Index begin = item * 4 * kBlocks, rest = n - begin;
+    const Index count = rest < 4 * kBlocks ? rest : 4 * kBlocks;
+    for (Index i = 0; i < count; ++i) {
+      const float kept = from[begin + i] * scale;
+      to[begin + i] = draw[i] < threshold ? 0 : kept;
     }
       },
-      16);  // four elements, and the dice cost more than they do
+      16 * kBlocks);  // a draw costs more than four elements do
 }
 
 void copy(Context& ctx, Index n, const float* from, float* to) {
