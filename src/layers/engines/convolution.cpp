@@ -11,6 +11,8 @@ std::span<const ConvolutionEngineEntry> convolution_engines() {
   static const ConvolutionEngineEntry engines[] = {
 #ifndef __CUDACC__
       {"image", why_not_image_convolution, make_image_convolution},
+      {"winograd", why_not_winograd_convolution, make_winograd_convolution,
+       why_rather_not_winograd_convolution},
       {"onednn", why_not_onednn_convolution, make_onednn_convolution},
 #endif
       {"gemm", [](const ConvolutionGeometry&) { return std::string(); }, make_gemm_convolution},
@@ -23,7 +25,9 @@ std::unique_ptr<ConvolutionEngine> make_convolution_engine(const std::string& la
                                                            const std::string& forced) {
   for (const ConvolutionEngineEntry& engine : convolution_engines()) {
     if (!forced.empty() && forced != engine.name) continue;
-    const std::string reason = engine.why_not(geometry);
+    std::string reason = engine.why_not(geometry);
+    if (reason.empty() && forced.empty() && engine.why_rather_not)
+      reason = engine.why_rather_not(geometry);
     if (reason.empty()) {
       VLOG(1) << layer << ": convolution by " << engine.name << ": " << geometry.text();
       return engine.make(geometry);
@@ -31,6 +35,7 @@ std::unique_ptr<ConvolutionEngine> make_convolution_engine(const std::string& la
     VLOG(1) << layer << ": not by " << engine.name << ": " << reason;
     require(forced.empty(), "engine ", forced, " cannot be used: ", reason);
   }
+  require(forced.empty(), "engine ", forced, " does not run on this device");
   throw InternalError("no convolution engine takes " + geometry.text());
 }
 

@@ -22,6 +22,9 @@ class ConvolutionEngine {
   /// Adds to the gradients of weight and bias.
   virtual void backward_params(Context& ctx, const Tensor& x, const Tensor& dy, Tensor* dweight,
                                Tensor* dbias) = 0;
+  /// Fuses a ReLU: from now on forward() writes max(0, y), and the backward passes count dy only
+  /// where `y`, the tensor that forward() wrote, is positive. False: this engine cannot.
+  virtual bool fuse_relu(const Tensor& /*y*/) { return false; }
 };
 
 /// An engine that may be chosen: `why_not` is empty if it can compute that geometry, else the
@@ -30,11 +33,19 @@ struct ConvolutionEngineEntry {
   const char* name;
   std::string (*why_not)(const ConvolutionGeometry&);
   std::unique_ptr<ConvolutionEngine> (*make)(const ConvolutionGeometry&);
+  /// Why another engine is faster, empty if none is; null: it is the fastest wherever it can. Not
+  /// asked where the user forces an engine.
+  std::string (*why_rather_not)(const ConvolutionGeometry&) = nullptr;
 };
 
 /// Our own direct convolution of plain images of few channels into blocked maps; CPU only.
 std::string why_not_image_convolution(const ConvolutionGeometry& geometry);
 std::unique_ptr<ConvolutionEngine> make_image_convolution(const ConvolutionGeometry& geometry);
+
+/// Winograd's algorithm for 3x3 and 5x5 kernels of stride 1, on blocked tensors; CPU only.
+std::string why_not_winograd_convolution(const ConvolutionGeometry& geometry);
+std::string why_rather_not_winograd_convolution(const ConvolutionGeometry& geometry);
+std::unique_ptr<ConvolutionEngine> make_winograd_convolution(const ConvolutionGeometry& geometry);
 
 /// oneDNN's direct convolutions in the layout that it likes best; CPU only.
 std::string why_not_onednn_convolution(const ConvolutionGeometry& geometry);
@@ -47,7 +58,8 @@ inline namespace DOPPIO_BUILD {
 std::span<const ConvolutionEngineEntry> convolution_engines();
 
 /// Makes the first engine that can compute `geometry`, or the one called `forced` unless that is
-/// empty. Logs the choice and the refusals at verbosity 1. Throws: Error if `forced` cannot.
+/// empty. Logs the choice and the refusals at verbosity 1. Throws: Error if `forced` cannot, or
+/// does not run on this device.
 std::unique_ptr<ConvolutionEngine> make_convolution_engine(const std::string& layer,
                                                            const ConvolutionGeometry& geometry,
                                                            const std::string& forced = {});

@@ -1,0 +1,59 @@
+#pragma once
+// The inner loops of the Winograd engine, compiled once per instruction set and reached through a
+// table. Includes no code: what these objects define must not serve the rest of the program.
+#include <cstdint>
+
+namespace doppio {
+
+/// Where the rows and columns of a square patch lie in memory, in floats; negative: outside, where
+/// reading gives zeros and writing does nothing.
+struct WinogradPatch {
+  const std::int64_t* row;
+  const std::int64_t* column;
+};
+
+/// Transforms a patch of one block of channels: value p of the result goes to v[p * plane]. Where
+/// `mask` is not null, elements count as zero unless the mask's element is above zero.
+using WinogradSpread = void (*)(const float* x, const float* mask, WinogradPatch patch, float* v,
+                                std::int64_t plane);
+/// Transforms back: value p is read from v[p * plane]. Adds the block `bias` unless that is null,
+/// then makes negative values zero if `relu`.
+using WinogradCollect = void (*)(const float* v, std::int64_t plane, const float* bias, bool relu,
+                                 WinogradPatch patch, float* y);
+
+/// The transforms of F(outputs x outputs, kernel x kernel). All values are blocks of channels.
+struct WinogradTransforms {
+  int outputs, kernel;
+  WinogradSpread data;              // of an input patch of outputs + kernel - 1 squared
+  WinogradSpread filter;            // of kernel x kernel weights
+  WinogradSpread gradient;          // of outputs x outputs gradients of y
+  WinogradCollect output;           // to outputs x outputs values of y
+  WinogradCollect filter_gradient;  // to kernel x kernel gradients of the weights
+
+  int points() const { return outputs + kernel - 1; }
+};
+
+/// c = a b, or c += a b: rows x width = rows x depth times depth x width, where width is one or two
+/// blocks of channels and b and c are dense. Element (i, k) of a is at a[i * stride + k], or at
+/// a[k * stride + i] if `transposed`.
+struct WinogradProduct {
+  const float* a;
+  std::int64_t stride;
+  bool transposed;
+  const float* b;
+  float* c;
+  std::int64_t rows, depth, blocks;
+  bool accumulate;
+};
+
+/// The kernels for one width of vector registers.
+struct WinogradKernels {
+  int lanes;  // floats in a register and channels in a block
+  const WinogradTransforms* transforms;
+  int transform_count;
+  void (*multiply)(const WinogradProduct& product);
+};
+
+extern const WinogradKernels kWinogradAvx2, kWinogradAvx512;
+
+}  // namespace doppio
