@@ -80,10 +80,9 @@ class BatchNorm final : public Layer {
     float* mean_dy = mean_dy_.write(ctx);
     float* mean_dy_y = mean_dy_y_.write(ctx);
     const double share = 1.0 / static_cast<double>(per_channel());
-    sum_per_channel(
-        ctx, extent_, [=] KERNEL(Index, Index i) { return share * dy[i]; }, mean_dy);
-    sum_per_channel(
-        ctx, extent_, [=] KERNEL(Index, Index i) { return share * dy[i] * y[i]; }, mean_dy_y);
+    sum_both_per_channel(
+        ctx, extent_, [=] KERNEL(Index, Index i) { return share * dy[i]; },
+        [=] KERNEL(Index, Index i) { return share * dy[i] * y[i]; }, mean_dy, mean_dy_y);
     for_each_in_channels(ctx, extent_, [=] KERNEL(Index c, Index i) {
       dx[i] = (dy[i] - mean_dy[c] - y[i] * mean_dy_y[c]) * inv_std[c];
     });
@@ -108,23 +107,13 @@ class BatchNorm final : public Layer {
     const float* x = data.read(ctx, extent_.layout);
     float* mean = mean_.write(ctx);
     float* inv_std = inv_std_.write(ctx);
-    const auto m = static_cast<double>(per_channel());
-    const double share = 1 / m;
-    sum_per_channel(
-        ctx, extent_, [=] KERNEL(Index, Index i) { return share * x[i]; }, mean);
-    // Of the differences, because a sum of squares would lose small variances of large values.
     float* variance = inv_std;
-    sum_per_channel(
-        ctx, extent_,
-        [=] KERNEL(Index c, Index i) {
-      const double d = static_cast<double>(x[i]) - mean[c];
-      return share * d * d;
-        },
-        variance);
+    moments_per_channel(ctx, extent_, x, mean, variance);
 
     float* means = params[0].data.update(ctx);
     float* variances = params[1].data.update(ctx);
     float* weights = params[2].data.update(ctx);
+    const auto m = static_cast<double>(per_channel());
     const float unbias = m > 1 ? static_cast<float>(m / (m - 1)) : 1;
     parallel_for(ctx, extent_.C, [=, decay = decay_, eps = eps_] KERNEL(Index c) {
       means[c] = decay * means[c] + mean[c];

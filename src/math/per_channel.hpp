@@ -106,5 +106,98 @@ void sum_per_channel(Context& ctx, const Channels& extent, F f, float* out, bool
   if (add) parallel_for(ctx, C, [=] KERNEL(Index c) { out[c] += sums[c]; });
 }
 
+/// take(c, sum of f(c, i), sum of g(c, i)), in double, for every channel: two sums in one pass.
+template <Index B, class F, class G, class Take>
+void sum_both_in_blocks(Context& ctx, const Channels& extent, F f, G g, Take take) {
+  constexpr Index kChains = 2;
+  const Index N = extent.N, C = extent.C, S = extent.S, blocks = C / B;
+  double* planes = reinterpret_cast<double*>(ctx.workspace(4 * N * C));  // 2 N C doubles
+  parallel_for(
+      ctx, {1, N * blocks, 1},
+      [=](Index, Index plane, Index) {
+    double f_sums[kChains][B] = {}, g_sums[kChains][B] = {};
+    const Index c = plane % blocks * B, begin = plane * S * B;
+    const auto add = [&](Index chain, Index s) {
+      double *f_sum = f_sums[chain], *g_sum = g_sums[chain];
+      for_each_in_block<B>(0, begin + s * B, [=](Index b, Index i) {
+        f_sum[b] += f(c + b, i);
+        g_sum[b] += g(c + b, i);
+      });
+    };
+    Index s = 0;
+    for (; s + kChains <= S; s += kChains)
+      for (Index chain = 0; chain < kChains; ++chain) add(chain, s + chain);
+    for (; s < S; ++s) add(0, s);
+    for (Index b = 0; b < B; ++b) {
+      planes[2 * (plane * B + b)] = f_sums[0][b] + f_sums[1][b];
+      planes[2 * (plane * B + b) + 1] = g_sums[0][b] + g_sums[1][b];
+    }
+      },
+      S * B);
+  parallel_for(
+      ctx, {1, C, 1},
+      [=](Index, Index c, Index) {
+    double f_sum = 0, g_sum = 0;
+    for (Index n = 0; n < N; ++n) {
+      f_sum += planes[2 * (n * C + c)];
+      g_sum += planes[2 * (n * C + c) + 1];
+    }
+    take(c, f_sum, g_sum);
+      },
+      N);
+}
+
+template <class F, class G, class Take>
+void sum_both_in_blocks(Context& ctx, const Channels& extent, F f, G g, Take take) {
+  channel_block() == 16 ? sum_both_in_blocks<16>(ctx, extent, f, g, take)
+                        : sum_both_in_blocks<8>(ctx, extent, f, g, take);
+}
+
+/// f_out[c] = sum of f(c, i) and g_out[c] = sum of g(c, i); in the blocked layout one pass makes
+/// both.
+///
+/// Uses ctx's workspace.
+template <class F, class G>
+void sum_both_per_channel(Context& ctx, const Channels& extent, F f, G g, float* f_out,
+                          float* g_out) {
+  if constexpr (kDevice == Device::cpu)
+    if (extent.layout == Layout::blocked)
+      return sum_both_in_blocks(ctx, extent, f, g, [=](Index c, double f_sum, double g_sum) {
+        f_out[c] = static_cast<float>(f_sum);
+        g_out[c] = static_cast<float>(g_sum);
+      });
+  sum_per_channel(ctx, extent, f, f_out);
+  sum_per_channel(ctx, extent, g, g_out);
+}
+
+/// Mean and (biased) variance of the values x[i] of each channel.
+///
+/// Uses ctx's workspace.
+inline void moments_per_channel(Context& ctx, const Channels& extent, const float* x, float* mean,
+                                float* variance) {
+  const double share = 1.0 / static_cast<double>(extent.N * extent.S);
+  if constexpr (kDevice == Device::cpu)
+    if (extent.layout == Layout::blocked)
+      return sum_both_in_blocks(
+          ctx, extent, [=](Index, Index i) { return static_cast<double>(x[i]); },
+          // Squares of floats are exact in double, so the difference below loses nothing that the
+          // values of x have not lost before.
+          [=](Index, Index i) { return static_cast<double>(x[i]) * x[i]; },
+          [=](Index c, double sum, double squares) {
+        mean[c] = static_cast<float>(share * sum);
+        variance[c] = static_cast<float>(std::max(0.0, share * (squares - share * sum * sum)));
+          });
+  sum_per_channel(
+      ctx, extent, [=] KERNEL(Index, Index i) { return share * x[i]; }, mean);
+  // Of the differences, because a float sum of squares would lose small variances of large values.
+  sum_per_channel(
+      ctx, extent,
+      [=] KERNEL(Index c, Index i) {
+    const double d = static_cast<double>(x[i]) - mean[c];
+    return share * d * d;
+      },
+      variance);
+}
+
 }  // namespace DOPPIO_BUILD
 }  // namespace doppio
