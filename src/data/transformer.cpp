@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <type_traits>
 
+#include "core/full_width.hpp"
 #include "doppio.pb.h"
 #include "doppio/error.hpp"
 
@@ -90,10 +91,12 @@ void Transformer::check(const Shape& image) const {
 
 void Transformer::apply(const Image& image, const Random& draws, float* out) const {
   check(image.shape());
-  if (image.bytes)
-    transform(image.bytes, image, draws, out);
-  else
-    transform(image.floats, image, draws, out);
+  at_full_width([=, this, &image] {
+    if (image.bytes)
+      transform(image.bytes, image, draws, out);
+    else
+      transform(image.floats, image, draws, out);
+  });
 }
 
 template <class Pixel>
@@ -112,8 +115,10 @@ void Transformer::transform(const Pixel* pixels, const Image& image, const Rando
           pixels + c * image.channel_step + h * image.row_step + w0 * image.pixel_step;
       if (mean_per_pixel_)
         row.means = mean_.values.data() + (c * image.height + h) * image.width + w0;
-      if (image.pixel_step == 1)  // known to the compiler, it vectorises
+      if (image.pixel_step == 1)  // steps that the compiler knows vectorise
         transform_row(in, std::integral_constant<Index, 1>{}, row);
+      else if (image.pixel_step == 3)
+        transform_row(in, std::integral_constant<Index, 3>{}, row);
       else
         transform_row(in, image.pixel_step, row);
     }
