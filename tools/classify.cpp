@@ -80,6 +80,7 @@ int run(const Arguments& given) {
   const std::vector<std::string> labels = read_labels();
 
   Context ctx = open_context();
+  ctx.fusion = !FLAGS_no_fusion;
   Overrides overrides(given.sets);
   const NetState state = state_of_flags(TEST);
   SourcedNet source = read_model(overrides, state);
@@ -115,7 +116,7 @@ Command classify_command() {
           .summary = "print the five most probable classes of images",
           .operands = "IMAGE...",
           .flags = {"model", "weights", "mean", "mean_value", "scale", "resize", "labels", "gpu",
-                    "level", "stage", "set"},
+                    "level", "stage", "set", "no_fusion"},
           .example =
               "doppio classify --model=models/alexnet/deploy.prototxt \\\n"
               "    --weights=alexnet.caffemodel --mean=data/ilsvrc12/imagenet_mean.binaryproto "

@@ -20,6 +20,7 @@ DECLARE_string(backend);
 DECLARE_bool(overwrite);
 DECLARE_bool(gray);
 DECLARE_int32(threads);
+DECLARE_bool(no_fusion);
 DECLARE_bool(quiet);
 DECLARE_bool(verbose);
 

@@ -40,6 +40,7 @@ int run(const Arguments& given) {
   require_flag("weights", "test");
   if (FLAGS_iterations < 1) throw UsageError("--iterations must be at least 1");
   Context ctx = open_context();
+  ctx.fusion = !FLAGS_no_fusion;
   Overrides overrides(given.sets);
   const NetState state = state_of_flags(TEST);
   SourcedNet source = read_model(overrides, state);
@@ -75,7 +76,7 @@ Command test_command() {
   return {.name = "test",
           .summary = "run a net with given weights: mean outputs, top-1 and top-5 accuracy",
           .operands = "",
-          .flags = {"model", "weights", "iterations", "gpu", "level", "stage", "set"},
+          .flags = {"model", "weights", "iterations", "gpu", "level", "stage", "set", "no_fusion"},
           .example =
               "doppio test --model=models/lenet/train_val.prototxt \\\n"
               "    --weights=models/lenet/lenet_iter_10000.caffemodel --iterations=100",

@@ -39,6 +39,7 @@ Times run_once(Net& net, std::vector<Times>& layers) {
   net.set_passes(net.passes() + 1);
   for (std::size_t i = 0; i < layers.size(); ++i) {
     NetLayer& l = net.layers()[i];
+    if (l.fused) continue;
     const double ms = milliseconds(ctx, [&] {
       l.layer->reshape(ctx, l.bottoms, l.tops);
       l.layer->forward(ctx, l.bottoms, l.tops);
@@ -49,7 +50,7 @@ Times run_once(Net& net, std::vector<Times>& layers) {
   net.clear_grads();
   for (std::size_t i = layers.size(); i-- > 0;) {
     NetLayer& l = net.layers()[i];
-    if (!l.needs_backward) continue;
+    if (!l.needs_backward || l.fused) continue;
     const double ms = milliseconds(ctx, [&] {
       l.layer->backward(ctx, l.tops, {l.wanted.get(), l.bottoms.size()}, l.bottoms);
     });
@@ -73,6 +74,7 @@ int run(const Arguments& given) {
     throw UsageError("--phase=" + FLAGS_phase + ": TRAIN or TEST is wanted");
   if (FLAGS_iterations < 1) throw UsageError("--iterations must be at least 1");
   Context ctx = open_context();
+  ctx.fusion = !FLAGS_no_fusion;
   Overrides overrides(given.sets);
   const NetState state = state_of_flags(phase);
   SourcedNet source = read_model(overrides, state);
@@ -119,7 +121,7 @@ Command time_command() {
   return {.name = "time",
           .summary = "measure how long each layer of a net takes",
           .operands = "",
-          .flags = {"model", "phase", "iterations", "gpu", "level", "stage", "set"},
+          .flags = {"model", "phase", "iterations", "gpu", "level", "stage", "set", "no_fusion"},
           .example = "doppio time --model=models/alexnet/deploy.prototxt --iterations=10",
           .run = run};
 }

@@ -108,6 +108,7 @@ int run(const Arguments& given) {
   SourcedSolver source = read_changed_solver(overrides);
   const std::vector<std::string> weights = take_weights(source.param);
   Context ctx = context_for(source);
+  ctx.fusion = !FLAGS_no_fusion;
   Solver solver(ctx, std::move(source));
   for (const std::string& file : weights) {
     LOG(INFO) << "Finetuning from " << file;
@@ -134,7 +135,7 @@ Command train_command() {
           .summary = "train a net, or go on from a snapshot or from given weights",
           .operands = "",
           .flags = {"solver", "snapshot", "weights", "gpu", "level", "stage", "sigint_effect",
-                    "sighup_effect", "set"},
+                    "sighup_effect", "set", "no_fusion"},
           .example = "doppio train --solver=models/lenet/solver.prototxt --set max_iter=1000",
           .run = run,
           .notes =

@@ -73,6 +73,8 @@ class Context {
   /// Shapes only: fillers leave parameters unwritten and data layers may guess a missing database's
   /// shape.
   bool dry_run = false;
+  /// Layers may do their successors' work on the way.
+  bool fusion = true;
 
   /// Scratch memory of at least `count` floats on this device; contents undefined, valid until the
   /// next call.

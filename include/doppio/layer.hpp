@@ -39,6 +39,11 @@ class Layer {
   /// params that need it.
   virtual void backward(Context& ctx, Tops top, std::span<const bool> wanted, Bottoms bottom);
 
+  /// Offers to take over the ReLU that follows in place. True: from now on forward gives max(0, y)
+  /// and, if `backward` is to be run, backward takes the top's gradient as that behind the ReLU.
+  /// Asked after every reshape, of layers that may say no.
+  virtual bool fuse_relu(Tops /*top*/, bool /*backward*/) { return false; }
+
   /// Where the layer stands in its data; layers without a position return and ignore a default
   /// Cursor.
   virtual Cursor cursor() const { return {}; }

@@ -46,6 +46,8 @@ struct NetLayer {
   std::unique_ptr<bool[]> wanted;  ///< for each bottom: does backward compute its gradient?
   bool needs_backward = false;
   std::vector<float> loss_weights;  ///< one per top
+  int relu_behind = -1;             ///< number of the ReLU that it may take over, -1: none
+  bool fused = false;               ///< its work is done by the layer before
 };
 
 /// A directed acyclic graph of layers, run in the order of the file.
@@ -120,6 +122,7 @@ class Net {
   void make_layers(const Graph& graph);
   void set_up_parameters();
   void set_up_gradients(const Graph& graph);
+  void fuse_behind(NetLayer& layer);
   void load_blobs(const LayerParameter& stored, NetLayer& layer);
 
   Context& ctx_;

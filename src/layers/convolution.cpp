@@ -34,6 +34,10 @@ class Convolution final : public Layer {
                        p_.bias_term() ? &params[1].data : nullptr, top[i]->data);
   }
 
+  bool fuse_relu(Tops top, bool backward) override {
+    return top.size() == 1 && engine_->fuse_relu(top[0]->data, backward);
+  }
+
   void backward(Context& ctx, Tops top, std::span<const bool> wanted, Bottoms bottom) override {
     Tensor* dweight = params[0].needs_grad ? &params[0].grad : nullptr;
     Tensor* dbias = p_.bias_term() && params[1].needs_grad ? &params[1].grad : nullptr;

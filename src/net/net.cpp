@@ -76,11 +76,13 @@ void Net::build(SourcedNet source, const NetState& state) {
   require(source_->net.layer_size() > 0, source_->file, ": no layer is left for phase ",
           Phase_Name(phase_));
   const Graph graph = build_graph(*source_, ctx_.device());
+  const std::vector<int> relus = relus_to_fuse(*source_, graph);
   for (const std::string& name : graph.blobs)
     if (blobs_.emplace(name, std::make_unique<Blob>()).second) blob_names_.push_back(name);
   for (const int b : graph.inputs) inputs_.push_back(graph.blobs[static_cast<std::size_t>(b)]);
   for (const int b : graph.outputs) outputs_.push_back(graph.blobs[static_cast<std::size_t>(b)]);
   make_layers(graph);
+  for (std::size_t i = 0; i < relus.size(); ++i) layers_[i].relu_behind = relus[i];
   reshape();
   set_up_parameters();
   set_up_gradients(graph);
@@ -225,8 +227,10 @@ float Net::forward() {
   double loss = 0;
   for (std::size_t i = 0; i < layers_.size(); ++i) {
     NetLayer& l = layers_[i];
+    if (l.fused) continue;
     located(*source_, static_cast<int>(i), l.bottoms, [&] {
       l.layer->reshape(ctx_, l.bottoms, l.tops);
+      fuse_behind(l);
       l.layer->forward(ctx_, l.bottoms, l.tops);
     });
     for (std::size_t t = 0; t < l.tops.size(); ++t) {
@@ -240,10 +244,17 @@ float Net::forward() {
   return static_cast<float>(loss);
 }
 
+/// Lets a layer take over the ReLU behind it, if it can and nobody watches both.
+void Net::fuse_behind(NetLayer& l) {
+  if (l.relu_behind < 0 || !ctx_.fusion || debug_info_) return;
+  NetLayer& relu = layers_[static_cast<std::size_t>(l.relu_behind)];
+  relu.fused = l.layer->fuse_relu(l.tops, l.needs_backward);
+}
+
 void Net::backward() {
   for (std::size_t i = layers_.size(); i-- > 0;) {
     NetLayer& l = layers_[i];
-    if (!l.needs_backward) continue;
+    if (!l.needs_backward || l.fused) continue;
     for (std::size_t t = 0; t < l.tops.size(); ++t)
       if (l.loss_weights[t] != 0)
         std::fill_n(l.tops[t]->grad.write_host(), l.tops[t]->count(), l.loss_weights[t]);

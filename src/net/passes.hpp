@@ -45,6 +45,10 @@ struct Graph {
 /// top get one. Throws: one Error with every problem.
 Graph build_graph(const SourcedNet& source, Device device);
 
+/// For each layer the in-place ReLU that is next to use its only top, which the layer may take
+/// over; -1 where there is none.
+std::vector<int> relus_to_fuse(const SourcedNet& source, const Graph& graph);
+
 /// Which gradients backward has to compute.
 struct GradientNeeds {
   std::vector<std::vector<bool>> bottoms;  // per layer, per bottom

@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <fstream>
 
+#include "core/cpu.hpp"
 #include "data/hdf5.hpp"
 #include "net/memory_plan.hpp"
 #include "net/multiply_adds.hpp"
@@ -83,6 +84,61 @@ TEST(Net, ForwardsBackwardsAndSumsTheLoss) {
   expect_values(net->layer("ip").layer->params[1].grad, {6, 6});
   EXPECT_EQ(net->passes(), 1u);
   EXPECT_EQ(net->loss_weight("ip"), 3);
+}
+
+std::string convolution_and_relu(const std::string& name, const std::string& bottom, int kernel) {
+  return str("layer { name: '", name, "' type: 'Convolution' bottom: '", bottom, "' top: '", name,
+             "' convolution_param { num_output: 32 kernel_size: ", kernel, " pad: ", kernel / 2,
+             " weight_filler { type: 'xavier' } bias_filler { type: 'uniform' min: -0.5 max: 0.5 }"
+             " } } layer { name: 'relu_",
+             name, "' type: 'ReLU' bottom: '", name, "' top: '", name, "' }\n");
+}
+
+/// Blobs, losses and gradients of a net with convolutions and ReLUs, with and without fusion.
+struct FusionRun {
+  FusionRun(Phase phase, bool fusion) : ctx(7) {
+    ctx.fusion = fusion;
+    NetState state;
+    state.set_phase(phase);
+    net = std::make_unique<Net>(
+        ctx,
+        parse_prototxt(
+            "force_backward: true layer { name: 'in' type: 'Input' top: 'x' input_param { shape { "
+            "dim: [2, 3, 12, 13] } } }" +
+                convolution_and_relu("a", "x", 5) + convolution_and_relu("b", "a", 3) +
+                convolution_and_relu("c", "b", 1) +
+                "layer { name: 'loss' type: 'Reduction' bottom: 'c' top: 'loss' loss_weight: 1 "
+                "reduction_param { operation: SUMSQ } }",
+            "net.prototxt"),
+        state);
+    Tensor& x = net->blob("x").data;
+    for (Index i = 0; i < x.count(); ++i)
+      x.update_host()[i] = static_cast<float>(i * 37 % 101) / 50 - 1;
+    loss = net->forward();
+    net->clear_grads();
+    net->backward();
+  }
+  bool fused(const std::string& layer) { return net->layer("relu_" + layer).fused; }
+
+  Context ctx;
+  std::unique_ptr<Net> net;
+  float loss = 0;
+};
+
+TEST(Net, FusedReluGivesTheSame) {
+  FusionRun apart(TRAIN, false), together(TRAIN, true);
+  const bool has_engine = cpu_isa() != Isa::baseline;
+  EXPECT_EQ(together.fused("a"), has_engine);
+  EXPECT_FALSE(apart.fused("a"));
+  EXPECT_FALSE(together.fused("c"));
+  EXPECT_EQ(apart.loss, together.loss);
+  for (const char* blob : {"a", "b", "c"})
+    EXPECT_EQ(values(together.net->blob(blob).data), values(apart.net->blob(blob).data)) << blob;
+  EXPECT_EQ(values(together.net->blob("x").grad), values(apart.net->blob("x").grad));
+  for (std::size_t i = 0; i < apart.net->parameters().size(); ++i)
+    EXPECT_EQ(values(together.net->parameters()[i].blob->grad),
+              values(apart.net->parameters()[i].blob->grad))
+        << i;
 }
 
 TEST(Net, SharesParametersByNameAndAddsTheirGradients) {

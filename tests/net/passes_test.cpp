@@ -174,5 +174,29 @@ TEST(GradientNeeds, NothingBelowTheFirstLearnerAndNothingWithoutALoss) {
   EXPECT_TRUE(n.bottoms[1][0]);
 }
 
+std::vector<int> fused(const std::string& text) {
+  const SourcedNet source =
+      insert_splits(parse("layer { name: 'd' type: 'Input' top: 'd' "
+                          "input_param { shape { dim: [1, 2, 3, 3] } } }" +
+                          text));
+  return relus_to_fuse(source, build_graph(source, Device::cpu));
+}
+
+TEST(Fuse, TakesTheInPlaceReluThatIsNext) {
+  const std::string conv = "layer { name: 'c' type: 'Convolution' bottom: 'd' top: 'c' }";
+  const std::string relu = "layer { name: 'r' type: 'ReLU' bottom: 'c' top: 'c' }";
+  EXPECT_EQ(fused(conv + relu), (std::vector<int>{-1, 2, -1}));
+  const std::string pool = "layer { name: 'p' type: 'Pooling' bottom: 'd' top: 'p' }";
+  EXPECT_EQ(fused(conv + pool + relu)[2], 4) << "d is split, the layers between look elsewhere";
+  EXPECT_EQ(fused(conv + "layer { name: 'r' type: 'ReLU' bottom: 'c' top: 'r' }")[1], -1)
+      << "not in place";
+  EXPECT_EQ(fused(conv + "layer { name: 's' type: 'Sigmoid' bottom: 'c' top: 'c' }" + relu)[1], -1)
+      << "not the next";
+  EXPECT_EQ(fused(conv + "layer { name: 'r' type: 'ReLU' bottom: 'c' top: 'c' "
+                         "relu_param { negative_slope: 0.1 } }")[1],
+            -1)
+      << "leaky";
+}
+
 }  // namespace
 }  // namespace doppio

@@ -22,9 +22,10 @@ class ConvolutionEngine {
   /// Adds to the gradients of weight and bias.
   virtual void backward_params(Context& ctx, const Tensor& x, const Tensor& dy, Tensor* dweight,
                                Tensor* dbias) = 0;
-  /// Fuses a ReLU: from now on forward() writes max(0, y), and the backward passes count dy only
-  /// where `y`, the tensor that forward() wrote, is positive. False: this engine cannot.
-  virtual bool fuse_relu(const Tensor& /*y*/) { return false; }
+  /// Fuses a ReLU: from now on forward() writes max(0, y) and, if `backward` is to be run, the
+  /// backward passes count dy only where `y`, the tensor that forward() wrote, is positive. False:
+  /// this engine cannot.
+  virtual bool fuse_relu(const Tensor& /*y*/, bool /*backward*/) { return false; }
 };
 
 /// An engine that may be chosen: `why_not` is empty if it can compute that geometry, else the

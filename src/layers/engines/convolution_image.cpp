@@ -17,6 +17,17 @@ constexpr Index kParts = 32;
 
 const ImageKernels& kernels() { return cpu_isa() == Isa::avx512 ? kImageAvx512 : kImageAvx2; }
 
+/// Writes the row's gradients dy, where y is positive and else zero, to `line` and lets the row
+/// find them there.
+const float* where_positive(const float* dy, const float* y, ImageRow& row, float* line) {
+  const Index width = row.windows * channel_block();
+  for (Index b = 0; b < row.blocks; ++b)
+    for (Index i = 0; i < width; ++i)
+      line[b * width + i] = y[b * row.plane + i] > 0 ? dy[b * row.plane + i] : 0;
+  row.plane = width;
+  return line;
+}
+
 /// Convolves plain images of few channels into blocked maps, directly: in a row of windows each
 /// value of the image meets all outputs of two blocks in registers.
 class ImageConvolution final : public ConvolutionEngine {
@@ -47,12 +58,20 @@ class ImageConvolution final : public ConvolutionEngine {
       for (Index oh = 0; oh < rows_.out; ++oh)
         for (Index pair = 0; pair < pairs_; ++pair)
           kernels().forward(row(x, n, oh, pair), packed + pair * pair_size(),
-                            bias ? bias + pair * 2 * B : nullptr, false, y + top(n, oh, pair));
+                            bias ? bias + pair * 2 * B : nullptr, rectified_ != nullptr,
+                            y + top(n, oh, pair));
   }
 
-  /// First layers hardly ever need it.
-  void backward_data(Context& ctx, const Tensor& dy, const Tensor& weight, Tensor& dx) override {
-    make_gemm_convolution(g_)->backward_data(ctx, dy, weight, dx);
+  /// By the reference: first layers hardly ever need it.
+  void backward_data(Context& ctx, const Tensor& dy_, const Tensor& weight, Tensor& dx) override {
+    const auto reference = make_gemm_convolution(g_);
+    if (!rectified_) return reference->backward_data(ctx, dy_, weight, dx);
+    Tensor masked;
+    masked.reshape(dy_.shape());
+    const float *dy = dy_.read(ctx), *y = rectified_->read(ctx);
+    float* to = masked.write(ctx);
+    for (Index i = 0; i < masked.count(); ++i) to[i] = y[i] > 0 ? dy[i] : 0;
+    reference->backward_data(ctx, masked, weight, dx);
   }
 
   void backward_params(Context& ctx, const Tensor& x_, const Tensor& dy_, Tensor* dweight_,
@@ -61,15 +80,20 @@ class ImageConvolution final : public ConvolutionEngine {
     float* sums = ctx.workspace(parts * part + padded_count());
     const float* x = padded(x_.read(ctx), sums + parts * part);
     const float* dy = dy_.read(ctx, Layout::blocked);
+    const float* y = rectified_ ? rectified_->read(ctx, Layout::blocked) : nullptr;
 #pragma omp parallel for schedule(static)
     for (Index p = 0; p < parts; ++p) {
       float *dweight = sums + p * part, *dbias = dweight + weight_count();
       std::fill_n(dweight, part, 0.0f);
+      std::vector<float> line(static_cast<std::size_t>(y ? 2 * cols_.out * B : 0));
       for (Index n = p * g_.batch / parts; n < (p + 1) * g_.batch / parts; ++n)
         for (Index oh = 0; oh < rows_.out; ++oh)
-          for (Index pair = 0; pair < pairs_; ++pair)
-            kernels().weights(row(x, n, oh, pair), dy + top(n, oh, pair),
-                              dweight + pair * pair_size(), dbias + pair * 2 * B);
+          for (Index pair = 0; pair < pairs_; ++pair) {
+            ImageRow r = row(x, n, oh, pair);
+            const float* slope = dy + top(n, oh, pair);
+            if (y) slope = where_positive(slope, y + top(n, oh, pair), r, line.data());
+            kernels().weights(r, slope, dweight + pair * pair_size(), dbias + pair * 2 * B);
+          }
     }
     for (Index p = 1; p < parts; ++p)
       for (Index i = 0; i < part; ++i) sums[i] += sums[p * part + i];
@@ -81,6 +105,11 @@ class ImageConvolution final : public ConvolutionEngine {
       float* dbias = dbias_->update(ctx);
       for (Index o = 0; o < g_.num_output; ++o) dbias[o] += sums[weight_count() + o];
     }
+  }
+
+  bool fuse_relu(const Tensor& y, bool) override {
+    rectified_ = &y;
+    return true;
   }
 
  private:
@@ -136,6 +165,7 @@ class ImageConvolution final : public ConvolutionEngine {
   Index height_, width_;  // of a padded image
   Index pairs_;           // of blocks of outputs
   std::vector<Index> taps_;
+  const Tensor* rectified_ = nullptr;  // the top, once a ReLU is fused
 };
 
 }  // namespace

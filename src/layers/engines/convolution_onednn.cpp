@@ -60,11 +60,11 @@ bool is_reference(const char* implementation) {
 
 /// The primitives that oneDNN chose: for blocked operands in our layout, for plain ones in its own.
 struct Choice {
-  Choice(const ConvolutionGeometry& g, const Outside& operands)
-      : Choice(operands, description(g, operands)) {}
-  Choice(const Outside& operands, const onednn::Convolution& c)
+  Choice(const ConvolutionGeometry& g, const Outside& operands, bool relu)
+      : Choice(operands, description(g, operands), relu) {}
+  Choice(const Outside& operands, const onednn::Convolution& c, bool relu)
       : outside(operands),
-        forward(onednn::forward(onednn::cpu_engine(), c)),
+        forward(onednn::forward(onednn::cpu_engine(), c, relu)),
         backward_data(onednn::backward_data(onednn::cpu_engine(), c, forward)),
         backward_weights(onednn::backward_weights(onednn::cpu_engine(), c, forward)) {}
 
@@ -102,20 +102,24 @@ struct Choice {
 
 /// Blocked tensors if oneDNN has fast kernels for them, else plain ones; the whole batch at once if
 /// nothing is reordered.
-Choice choose(const ConvolutionGeometry& g) {
+Choice choose(const ConvolutionGeometry& g, bool relu) {
   const Index piece = images_at_a_time(g);
   if (g.four_axes) try {
-      Choice choice(g, Outside(g, g.batch, true));
-      if (choice.fast()) return choice.reorders() ? Choice(g, Outside(g, piece, true)) : choice;
+      Choice choice(g, Outside(g, g.batch, true), relu);
+      if (choice.fast())
+        return choice.reorders() ? Choice(g, Outside(g, piece, true), relu) : choice;
     } catch (const dnnl::error&) {
       // It has no kernel at all for these layouts.
     }
-  return Choice(g, Outside(g, piece, false));
+  return Choice(g, Outside(g, piece, false), relu);
 }
 
 class OnednnConvolution final : public ConvolutionEngine {
  public:
-  explicit OnednnConvolution(const ConvolutionGeometry& g) : OnednnConvolution(g, choose(g)) {}
+  explicit OnednnConvolution(const ConvolutionGeometry& g, bool relu = false)
+      : OnednnConvolution(g, choose(g, relu)) {
+    relu_ = relu;
+  }
   OnednnConvolution(const ConvolutionGeometry& g, const Choice& choice)
       : g_(g),
         images_(choice.outside.x[0]),
@@ -203,6 +207,12 @@ class OnednnConvolution final : public ConvolutionEngine {
     stream_.wait();
   }
 
+  /// Forward alone: backward would need another pass over dy anyway.
+  bool fuse_relu(const Tensor&, bool backward) override {
+    if (!backward && !relu_) *this = OnednnConvolution(g_, true);
+    return !backward;
+  }
+
  private:
   /// One of the three primitives, its operands (values or gradients) and the scratch memory in
   /// floats that they need together.
@@ -221,6 +231,7 @@ class OnednnConvolution final : public ConvolutionEngine {
   dnnl::stream stream_{engine_};
   Index images_, x_piece_, y_piece_;  // at a time; elements of x and y that they take
   Layout x_layout_, y_layout_;
+  bool relu_ = false;
   Pass forward_, data_, params_;
 };
 
@@ -231,7 +242,7 @@ std::string why_not_onednn_convolution(const ConvolutionGeometry& g) {
   if (g.force_nd_im2col) return "force_nd_im2col asks for im2col";
   if (g.batch == 0 || g.windows.in_count() == 0) return "the bottom is empty";
   try {
-    if (!choose(g).fast()) return "oneDNN has no fast kernel for it";
+    if (!choose(g, false).fast()) return "oneDNN has no fast kernel for it";
   } catch (const dnnl::error& e) {
     return str("oneDNN refuses: ", e.what());
   }

@@ -37,7 +37,7 @@ class WinogradEngine final : public ConvolutionEngine {
                                  ctx.workspace(convolution_.backward_params_scratch()));
   }
 
-  bool fuse_relu(const Tensor& y) override {
+  bool fuse_relu(const Tensor& y, bool) override {
     rectified_ = &y;
     return true;
   }

@@ -65,13 +65,22 @@ constexpr auto kDirect = dnnl::algorithm::convolution_direct;
 
 #if DNNL_VERSION_MAJOR >= 3
 
-inline Forward::primitive_desc forward(const dnnl::engine& engine, const Convolution& c) {
+inline dnnl::primitive_attr then_relu(bool relu) {
+  dnnl::post_ops after;
+  if (relu) after.append_eltwise(dnnl::algorithm::eltwise_relu, 0.0f, 0.0f);
+  dnnl::primitive_attr attributes;
+  attributes.set_post_ops(after);
+  return attributes;
+}
+
+inline Forward::primitive_desc forward(const dnnl::engine& engine, const Convolution& c,
+                                       bool relu) {
   return {engine,    dnnl::prop_kind::forward_training,
           kDirect,   c.src,
           c.weights, c.bias,
           c.dst,     c.strides,
           c.dilates, c.pads,
-          c.pads};
+          c.pads,    then_relu(relu)};
 }
 inline BackwardData::primitive_desc backward_data(const dnnl::engine& engine, const Convolution& c,
                                                   const Forward::primitive_desc& hint) {
@@ -86,9 +95,19 @@ inline BackwardWeights::primitive_desc backward_weights(const dnnl::engine& engi
 
 #else
 
-inline Forward::primitive_desc forward(const dnnl::engine& engine, const Convolution& c) {
+inline dnnl::primitive_attr then_relu(bool relu) {
+  dnnl::post_ops after;
+  if (relu) after.append_eltwise(1.0f, dnnl::algorithm::eltwise_relu, 0.0f, 0.0f);
+  dnnl::primitive_attr attributes;
+  attributes.set_post_ops(after);
+  return attributes;
+}
+
+inline Forward::primitive_desc forward(const dnnl::engine& engine, const Convolution& c,
+                                       bool relu) {
   return {{dnnl::prop_kind::forward_training, kDirect, c.src, c.weights, c.bias, c.dst, c.strides,
            c.dilates, c.pads, c.pads},
+          then_relu(relu),
           engine};
 }
 inline BackwardData::primitive_desc backward_data(const dnnl::engine& engine, const Convolution& c,
