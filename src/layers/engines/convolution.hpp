@@ -39,7 +39,7 @@ struct ConvolutionEngineEntry {
   std::string (*why_rather_not)(const ConvolutionGeometry&) = nullptr;
 };
 
-/// Our own direct convolution of plain images of few channels into blocked maps; CPU only.
+/// Our own direct convolution of plain maps of few channels, such as images; CPU only.
 std::string why_not_image_convolution(const ConvolutionGeometry& geometry);
 std::unique_ptr<ConvolutionEngine> make_image_convolution(const ConvolutionGeometry& geometry);
 

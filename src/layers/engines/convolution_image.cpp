@@ -1,5 +1,5 @@
 #include <algorithm>
-#include <array>
+#include <memory>
 #include <vector>
 
 #include "core/cpu.hpp"
@@ -17,126 +17,52 @@ constexpr Index kParts = 32;
 
 const ImageKernels& kernels() { return cpu_isa() == Isa::avx512 ? kImageAvx512 : kImageAvx2; }
 
-/// Writes the row's gradients dy, where y is positive and else zero, to `line` and lets the row
-/// find them there.
-const float* where_positive(const float* dy, const float* y, ImageRow& row, float* line) {
-  const Index width = row.windows * channel_block();
-  for (Index b = 0; b < row.blocks; ++b)
-    for (Index i = 0; i < width; ++i)
-      line[b * width + i] = y[b * row.plane + i] > 0 ? dy[b * row.plane + i] : 0;
-  row.plane = width;
-  return line;
-}
-
-/// Convolves plain images of few channels into blocked maps, directly: in a row of windows each
-/// value of the image meets all outputs of two blocks in registers.
-class ImageConvolution final : public ConvolutionEngine {
+/// One direction of a convolution over plain maps, row of windows by row: each value of a map meets
+/// all outputs of two blocks in registers. The last block is filled up with outputs that nobody
+/// sees.
+class Rows {
  public:
-  explicit ImageConvolution(const ConvolutionGeometry& g)
-      : g_(g),
+  explicit Rows(const ConvolutionGeometry& g, Layout out)
+      : batch_(g.batch),
+        channels_(g.channels),
+        outputs_(g.num_output),
         rows_(g.windows.axis[0]),
         cols_(g.windows.axis[1]),
         height_(rows_.in + 2 * rows_.pad),
         width_(cols_.in + 2 * cols_.pad),
-        pairs_((g.num_output / B + 1) / 2) {
+        blocks_((g.num_output + B - 1) / B),
+        layout_(out) {
     for (Index c = 0; c < g.channels; ++c)
       for (Index h = 0; h < rows_.kernel; ++h)
         for (Index w = 0; w < cols_.kernel; ++w)
           taps_.push_back((c * height_ + h * rows_.dilation) * width_ + w * cols_.dilation);
+    const auto floats = [&](Index rows) {
+      return (rows_.span() + (rows - 1) * rows_.stride) * width_ * channels_ +
+             rows * cols_.out * 2 * B;
+    };
+    constexpr Index kCached = 6144;  // floats: most of a first-level cache
+    while (rows_at_a_time_ < rows_.out && floats(rows_at_a_time_ + 1) <= kCached) ++rows_at_a_time_;
   }
 
-  void forward(Context& ctx, const Tensor& x_, const Tensor& weight_, const Tensor* bias_,
-               Tensor& y_) override {
-    float* packed = ctx.workspace(weight_count() + padded_count());
-    const float* x = padded(x_.read(ctx), packed + weight_count());
-    const float* bias = bias_ ? bias_->read(ctx) : nullptr;
-    float* y = y_.write(ctx, Layout::blocked);
-    const float* weight = weight_.read(ctx);
-    for_each_weight([&](Index at, Index in_packed) { packed[in_packed] = weight[at]; });
-#pragma omp parallel for collapse(2) schedule(static)
-    for (Index n = 0; n < g_.batch; ++n)
-      for (Index oh = 0; oh < rows_.out; ++oh)
-        for (Index pair = 0; pair < pairs_; ++pair)
-          kernels().forward(row(x, n, oh, pair), packed + pair * pair_size(),
-                            bias ? bias + pair * 2 * B : nullptr, rectified_ != nullptr,
-                            y + top(n, oh, pair));
-  }
-
-  /// By the reference: first layers hardly ever need it.
-  void backward_data(Context& ctx, const Tensor& dy_, const Tensor& weight, Tensor& dx) override {
-    const auto reference = make_gemm_convolution(g_);
-    if (!rectified_) return reference->backward_data(ctx, dy_, weight, dx);
-    Tensor masked;
-    masked.reshape(dy_.shape());
-    const float *dy = dy_.read(ctx), *y = rectified_->read(ctx);
-    float* to = masked.write(ctx);
-    for (Index i = 0; i < masked.count(); ++i) to[i] = y[i] > 0 ? dy[i] : 0;
-    reference->backward_data(ctx, masked, weight, dx);
-  }
-
-  void backward_params(Context& ctx, const Tensor& x_, const Tensor& dy_, Tensor* dweight_,
-                       Tensor* dbias_) override {
-    const Index part = weight_count() + g_.num_output, parts = std::min(kParts, g_.batch);
-    float* sums = ctx.workspace(parts * part + padded_count());
-    const float* x = padded(x_.read(ctx), sums + parts * part);
-    const float* dy = dy_.read(ctx, Layout::blocked);
-    const float* y = rectified_ ? rectified_->read(ctx, Layout::blocked) : nullptr;
-#pragma omp parallel for schedule(static)
-    for (Index p = 0; p < parts; ++p) {
-      float *dweight = sums + p * part, *dbias = dweight + weight_count();
-      std::fill_n(dweight, part, 0.0f);
-      std::vector<float> line(static_cast<std::size_t>(y ? 2 * cols_.out * B : 0));
-      for (Index n = p * g_.batch / parts; n < (p + 1) * g_.batch / parts; ++n)
-        for (Index oh = 0; oh < rows_.out; ++oh)
-          for (Index pair = 0; pair < pairs_; ++pair) {
-            ImageRow r = row(x, n, oh, pair);
-            const float* slope = dy + top(n, oh, pair);
-            if (y) slope = where_positive(slope, y + top(n, oh, pair), r, line.data());
-            kernels().weights(r, slope, dweight + pair * pair_size(), dbias + pair * 2 * B);
-          }
-    }
-    for (Index p = 1; p < parts; ++p)
-      for (Index i = 0; i < part; ++i) sums[i] += sums[p * part + i];
-    if (dweight_) {
-      float* dweight = dweight_->update(ctx);
-      for_each_weight([&](Index at, Index in_packed) { dweight[at] += sums[in_packed]; });
-    }
-    if (dbias_) {
-      float* dbias = dbias_->update(ctx);
-      for (Index o = 0; o < g_.num_output; ++o) dbias[o] += sums[weight_count() + o];
-    }
-  }
-
-  bool fuse_relu(const Tensor& y, bool) override {
-    rectified_ = &y;
-    return true;
-  }
-
- private:
   Index taps() const { return static_cast<Index>(taps_.size()); }
-  Index weight_count() const { return g_.num_output * taps(); }
-  Index pair_size() const { return 2 * B * taps(); }
-
-  /// Calls f with the place of every weight in our tensor and among the packed ones: pairs of
-  /// blocks, then taps, then outputs. An odd last block stands alone.
-  template <class F>
-  void for_each_weight(F f) const {
-    for (Index o = 0; o < g_.num_output; ++o) {
-      const Index pair = o / (2 * B), across = blocks(pair) * B;
-      for (Index k = 0; k < taps(); ++k)
-        f(o * taps() + k, pair * pair_size() + k * across + o % (2 * B));
-    }
-  }
-  Index blocks(Index pair) const { return std::min<Index>(2, g_.num_output / B - 2 * pair); }
-
+  Index padded_outputs() const { return blocks_ * B; }
+  Index weight_count() const { return padded_outputs() * taps(); }
   Index padded_count() const {
-    return rows_.pad == 0 && cols_.pad == 0 ? 0 : g_.batch * g_.channels * height_ * width_;
+    return rows_.pad == 0 && cols_.pad == 0 ? 0 : batch_ * channels_ * height_ * width_;
   }
-  /// The images with their padding around them, in `room` if there is any.
+
+  /// Place of the weight for output o and tap k among the packed ones: pairs of blocks, then taps,
+  /// then outputs. An odd last block stands alone.
+  Index packed(Index o, Index k) const {
+    const Index pair = o / (2 * B);
+    return pair * 2 * B * taps() + k * blocks(pair) * B + o % (2 * B);
+  }
+
+  /// The maps with their padding around them, in `room` if there is any.
   const float* padded(const float* x, float* room) const {
     if (padded_count() == 0) return x;
 #pragma omp parallel for schedule(static)
-    for (Index plane = 0; plane < g_.batch * g_.channels; ++plane) {
+    for (Index plane = 0; plane < batch_ * channels_; ++plane) {
       float* to = room + plane * height_ * width_;
       std::fill_n(to, height_ * width_, 0.0f);
       for (Index h = 0; h < rows_.in; ++h)
@@ -146,38 +72,235 @@ class ImageConvolution final : public ConvolutionEngine {
     return room;
   }
 
-  ImageRow row(const float* x, Index n, Index oh, Index pair) const {
-    return {.x = x + (n * g_.channels * height_ + oh * rows_.stride) * width_,
+  /// y from padded x, packed weights and padded_outputs() biases or null.
+  void forward(const float* x, const float* weight, const float* bias, bool relu, float* y) const {
+#pragma omp parallel
+    {
+      std::vector<float> line(line_size());
+#pragma omp for collapse(2) schedule(static)
+      for (Index n = 0; n < batch_; ++n)
+        for (Index oh = 0; oh < rows_.out; ++oh)
+          for (Index pair = 0; 2 * pair < blocks_; ++pair) {
+            ImageRows r = rows_from(x, n, oh, 1, pair);
+            const bool direct = layout_ == Layout::blocked;
+            if (!direct) r.plane = r.windows * B;
+            kernels().forward(r, weight + packed(2 * B * pair, 0),
+                              bias ? bias + 2 * B * pair : nullptr, relu,
+                              direct ? y + blocked(n, oh, pair) : line.data());
+            if (!direct) spread(line.data(), n, oh, pair, y);
+          }
+    }
+  }
+
+  /// Gradients of packed weights and biases, from padded x and dy where y is positive (everywhere
+  /// if y is null), added to those in `sums`: weight_count() and padded_outputs() numbers.
+  void weights(const float* x, const float* dy, const float* y, Index first, Index last,
+               float* sums) const {
+    std::vector<float> line(line_size());
+    for (Index n = first; n < last; ++n)
+      for (Index oh = 0, some; oh < rows_.out; oh += some) {
+        some = std::min(rows_at_a_time_, rows_.out - oh);
+        for (Index pair = 0; 2 * pair < blocks_; ++pair) {
+          ImageRows r = rows_from(x, n, oh, some, pair);
+          const float* slope = dy;
+          if (layout_ == Layout::blocked && !y) {
+            slope += blocked(n, oh, pair);
+          } else {
+            r.plane = some * r.windows * B;
+            gather(dy, y, n, oh, some, pair, line.data());
+            slope = line.data();
+          }
+          kernels().weights(r, slope, sums + packed(2 * B * pair, 0),
+                            sums + weight_count() + 2 * B * pair);
+        }
+      }
+  }
+
+ private:
+  Index blocks(Index pair) const { return std::min<Index>(2, blocks_ - 2 * pair); }
+  std::size_t line_size() const {
+    return static_cast<std::size_t>(2 * rows_at_a_time_ * cols_.out * B);
+  }
+
+  ImageRows rows_from(const float* x, Index n, Index oh, Index count, Index pair) const {
+    return {.x = x + (n * channels_ * height_ + oh * rows_.stride) * width_,
             .tap = taps_.data(),
             .taps = taps(),
             .step = cols_.stride,
+            .down = rows_.stride * width_,
+            .rows = count,
             .windows = cols_.out,
             .plane = rows_.out * cols_.out * B,
             .blocks = static_cast<int>(blocks(pair))};
   }
-  Index top(Index n, Index oh, Index pair) const {
-    return ((n * g_.num_output / B + 2 * pair) * rows_.out + oh) * cols_.out * B;
+
+  /// Where a row of a blocked top begins.
+  Index blocked(Index n, Index oh, Index pair) const {
+    return ((n * blocks_ + 2 * pair) * rows_.out + oh) * cols_.out * B;
+  }
+
+  /// f(value of the top, value of the line) for all values of a pair of blocks in some rows;
+  /// without the outputs that nobody sees.
+  template <class F>
+  void for_each_value(Index n, Index oh, Index count, Index pair, F f) const {
+    const Index pixels = count * cols_.out, plane = rows_.out * cols_.out;
+    for (Index b = 0; b < blocks(pair); ++b) {
+      const Index first = (2 * pair + b) * B, lanes = std::min(B, outputs_ - first);
+      for (Index i = 0; i < pixels; ++i)
+        for (Index lane = 0; lane < lanes; ++lane)
+          f(layout_ == Layout::blocked ? blocked(n, oh, pair) + (b * plane + i) * B + lane
+                                       : (n * outputs_ + first + lane) * plane + oh * cols_.out + i,
+            (b * pixels + i) * B + lane);
+    }
+  }
+  void spread(const float* line, Index n, Index oh, Index pair, float* y) const {
+    for_each_value(n, oh, 1, pair, [=](Index in_top, Index in_line) { y[in_top] = line[in_line]; });
+  }
+  void gather(const float* dy, const float* y, Index n, Index oh, Index count, Index pair,
+              float* line) const {
+    for_each_value(n, oh, count, pair, [=](Index in_top, Index in_line) {
+      line[in_line] = !y || y[in_top] > 0 ? dy[in_top] : 0;
+    });
   }
 
   const Index B = channel_block();
-  ConvolutionGeometry g_;
+  Index batch_, channels_, outputs_;
   WindowAxis rows_, cols_;
-  Index height_, width_;  // of a padded image
-  Index pairs_;           // of blocks of outputs
+  Index height_, width_;  // of a padded map
+  Index blocks_;          // of outputs
+  Layout layout_;         // of the top
   std::vector<Index> taps_;
+  Index rows_at_a_time_ = 1;  // whose gradients are summed in registers
+};
+
+/// The convolution that turns gradients of the top into those of the bottom.
+ConvolutionGeometry adjoint(const ConvolutionGeometry& g) {
+  ConvolutionGeometry back = g;
+  std::swap(back.channels, back.num_output);
+  for (Index i = 0; i < 2; ++i) {
+    WindowAxis& a = back.windows.axis[i];
+    std::swap(a.in, a.out);
+    a.pad = a.span() - 1 - a.pad;
+  }
+  return back;
+}
+
+/// True if that is again a convolution that Rows can do.
+bool has_adjoint(const ConvolutionGeometry& g) {
+  for (Index i = 0; i < 2; ++i) {
+    const WindowAxis& a = g.windows.axis[i];
+    if (a.stride != 1 || a.pad >= a.span()) return false;
+  }
+  return true;
+}
+
+/// Convolves plain maps that cannot be blocked, such as images, directly. The top is blocked if it
+/// can be.
+class ImageConvolution final : public ConvolutionEngine {
+ public:
+  explicit ImageConvolution(const ConvolutionGeometry& g)
+      : g_(g),
+        layout_(g.num_output % channel_block() == 0 ? Layout::blocked : Layout::plain),
+        rows_(g, layout_) {
+    if (has_adjoint(g)) back_ = std::make_unique<Rows>(adjoint(g), Layout::plain);
+  }
+
+  void forward(Context& ctx, const Tensor& x_, const Tensor& weight_, const Tensor* bias_,
+               Tensor& y) override {
+    const Index biases = rows_.padded_outputs();
+    float* bias = ctx.workspace(biases + rows_.weight_count() + rows_.padded_count());
+    float* weight = bias + biases;
+    std::fill_n(bias, biases + rows_.weight_count(), 0.0f);
+    if (bias_) std::copy_n(bias_->read(ctx), g_.num_output, bias);
+    const float* from = weight_.read(ctx);
+    for_each_weight([&](Index at, Index o, Index k) { weight[rows_.packed(o, k)] = from[at]; });
+    rows_.forward(rows_.padded(x_.read(ctx), weight + rows_.weight_count()), weight,
+                  bias_ ? bias : nullptr, rectified_ != nullptr, y.write(ctx, layout_));
+  }
+
+  void backward_data(Context& ctx, const Tensor& dy_, const Tensor& weight_, Tensor& dx) override {
+    const Tensor& dy = rectified_ ? where_positive(ctx, dy_) : dy_;
+    if (!back_) return make_gemm_convolution(g_)->backward_data(ctx, dy, weight_, dx);
+    float* weight = ctx.workspace(back_->weight_count() + back_->padded_count());
+    std::fill_n(weight, back_->weight_count(), 0.0f);
+    const float* from = weight_.read(ctx);
+    const Index kernel = g_.windows.kernel_count();
+    for_each_weight([&](Index at, Index o, Index k) {
+      const Index channel = k / kernel, tap = kernel - 1 - k % kernel;
+      weight[back_->packed(channel, o * kernel + tap)] = from[at];
+    });
+    back_->forward(back_->padded(dy.read(ctx), weight + back_->weight_count()), weight, nullptr,
+                   false, dx.write(ctx));
+  }
+
+  void backward_params(Context& ctx, const Tensor& x_, const Tensor& dy_, Tensor* dweight_,
+                       Tensor* dbias_) override {
+    const Index part = rows_.weight_count() + rows_.padded_outputs();
+    const Index parts = std::min(kParts, g_.batch);
+    float* sums = ctx.workspace(parts * part + rows_.padded_count());
+    const float* x = rows_.padded(x_.read(ctx), sums + parts * part);
+    const float* dy = dy_.read(ctx, layout_);
+    const float* y = rectified_ ? rectified_->read(ctx, layout_) : nullptr;
+#pragma omp parallel for schedule(static)
+    for (Index p = 0; p < parts; ++p) {
+      std::fill_n(sums + p * part, part, 0.0f);
+      rows_.weights(x, dy, y, p * g_.batch / parts, (p + 1) * g_.batch / parts, sums + p * part);
+    }
+#pragma omp parallel for schedule(static)
+    for (Index i = 0; i < part; ++i)
+      for (Index p = 1; p < parts; ++p) sums[i] += sums[p * part + i];
+    if (dweight_) {
+      float* dweight = dweight_->update(ctx);
+      for_each_weight([&](Index at, Index o, Index k) { dweight[at] += sums[rows_.packed(o, k)]; });
+    }
+    if (dbias_) {
+      float* dbias = dbias_->update(ctx);
+      for (Index o = 0; o < g_.num_output; ++o) dbias[o] += sums[rows_.weight_count() + o];
+    }
+  }
+
+  bool fuse_relu(const Tensor& y, bool) override {
+    rectified_ = &y;
+    return true;
+  }
+
+ private:
+  /// f(place in our tensor, output, tap).
+  template <class F>
+  void for_each_weight(F f) const {
+    for (Index o = 0; o < g_.num_output; ++o)
+      for (Index k = 0; k < rows_.taps(); ++k) f(o * rows_.taps() + k, o, k);
+  }
+
+  /// dy where the top is positive, else 0.
+  const Tensor& where_positive(Context& ctx, const Tensor& dy_) {
+    masked_.reshape(dy_.shape());
+    const float *dy = dy_.read(ctx), *y = rectified_->read(ctx);
+    float* to = masked_.write(ctx);
+    const Index n = masked_.count();
+#pragma omp parallel for schedule(static)
+    for (Index i = 0; i < n; ++i) to[i] = y[i] > 0 ? dy[i] : 0;
+    return masked_;
+  }
+
+  ConvolutionGeometry g_;
+  Layout layout_;  // of the top
+  Rows rows_;
+  std::unique_ptr<Rows> back_;         // for gradients of the bottom
   const Tensor* rectified_ = nullptr;  // the top, once a ReLU is fused
+  Tensor masked_;
 };
 
 }  // namespace
 
 std::string why_not_image_convolution(const ConvolutionGeometry& g) {
+  constexpr Index kFew = 64;  // channels; with more of them reordering for another engine pays
   if (cpu_isa() == Isa::baseline) return "it needs AVX2";
   if (!g.four_axes || g.group != 1) return "it takes N x C x H x W in one group";
   if (g.force_nd_im2col) return "force_nd_im2col asks for im2col";
   if (g.batch == 0 || g.windows.in_count() == 0) return "the bottom is empty";
-  if (g.channels >= channel_block()) return "it is for images of few channels";
-  if (g.num_output % channel_block() != 0)
-    return str("num_output is no multiple of ", channel_block());
+  if (g.channels % channel_block() == 0) return "it is for bottoms that cannot be blocked";
+  if (g.channels >= kFew) return "it is for few channels";
   return {};
 }
 

@@ -5,16 +5,16 @@
 
 namespace doppio {
 
-/// One row of a convolution's output windows, for one or two blocks of outputs.
+/// Rows of a convolution's output windows, for one or two blocks of outputs.
 ///
-/// Tap k of window w reads x[tap[k] + w * step]. Block b of window w lies at
-/// y[b * plane + w * lanes], and its weights or their gradients at
+/// Tap k of window w in row r reads x[tap[k] + r * down + w * step]. Block b of that window lies at
+/// y[b * plane + (r * windows + w) * lanes], and its weights or their gradients at
 /// weight[(k * blocks + b) * lanes].
-struct ImageRow {
+struct ImageRows {
   const float* x;
   const std::int64_t* tap;
-  std::int64_t taps, step;
-  std::int64_t windows, plane;
+  std::int64_t taps, step, down;
+  std::int64_t rows, windows, plane;
   int blocks;
 };
 
@@ -22,9 +22,10 @@ struct ImageRow {
 struct ImageKernels {
   int lanes;  // floats in a register and outputs in a block
   /// y = bias + sum over taps of weight * x; `bias` holds the blocks or is null.
-  void (*forward)(const ImageRow& row, const float* weight, const float* bias, bool relu, float* y);
+  void (*forward)(const ImageRows& rows, const float* weight, const float* bias, bool relu,
+                  float* y);
   /// dweight += sum over windows of x * dy, and dbias += sum of dy unless that is null.
-  void (*weights)(const ImageRow& row, const float* dy, float* dweight, float* dbias);
+  void (*weights)(const ImageRows& rows, const float* dy, float* dweight, float* dbias);
 };
 
 extern const ImageKernels kImageAvx2, kImageAvx512;
