@@ -120,6 +120,7 @@ const Case kCases[] = {
     {"padded_image", geometry(3, 3, 24, 1, {{9, 3, 1, 2}, {20, 3, 1}})},
     {"grey_image", geometry(34, 1, 16, 1, {{28, 5}, {28, 5, 0, 1, 2}})},
     {"maps_that_cannot_be_blocked", geometry(3, 20, 50, 1, {{12, 5}, {9, 5, 1}})},
+    {"channels_to_fill_up", geometry(3, 13, 20, 1, {{12, 3, 1}, {9, 3}})},
     {"few_outputs", geometry(2, 3, 5, 1, {{7, 3, 1, 1, 2}, {6, 3, 0}})},
     {"grouped", geometry(3, 32, 48, 2, {{7, 5, 2}, {6, 5, 2}})},
     {"grouped_odd_channels", geometry(2, 6, 9, 3, {{5, 3, 1}, {4, 3, 1}})},

@@ -10,6 +10,8 @@ inline namespace DOPPIO_BUILD {
 std::span<const ConvolutionEngineEntry> convolution_engines() {
   static const ConvolutionEngineEntry engines[] = {
 #ifndef __CUDACC__
+      {"padded", why_not_padded_convolution, make_padded_convolution,
+       why_rather_not_padded_convolution},
       {"image", why_not_image_convolution, make_image_convolution},
       {"winograd", why_not_winograd_convolution, make_winograd_convolution,
        why_rather_not_winograd_convolution},

@@ -39,6 +39,11 @@ struct ConvolutionEngineEntry {
   std::string (*why_rather_not)(const ConvolutionGeometry&) = nullptr;
 };
 
+/// The same for channels that do not fill whole blocks, on copies that do.
+std::string why_not_padded_convolution(const ConvolutionGeometry& geometry);
+std::string why_rather_not_padded_convolution(const ConvolutionGeometry& geometry);
+std::unique_ptr<ConvolutionEngine> make_padded_convolution(const ConvolutionGeometry& geometry);
+
 /// Our own direct convolution of plain maps of few channels, such as images; CPU only.
 std::string why_not_image_convolution(const ConvolutionGeometry& geometry);
 std::unique_ptr<ConvolutionEngine> make_image_convolution(const ConvolutionGeometry& geometry);
