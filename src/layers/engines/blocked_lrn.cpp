@@ -10,7 +10,7 @@ namespace doppio {
 
 namespace {
 
-constexpr Index kLongestStrip = 32;  // pixels
+constexpr Index kLongestStrip = 16;  // pixels
 
 /// A strip of pixels of an image.
 struct Strip {
@@ -19,39 +19,52 @@ struct Strip {
 
 /// The values of a strip with all channels of a pixel side by side, between zeros for the
 /// neighbours that the first and the last channels lack.
+template <Index B>
 class Columns {
  public:
   static constexpr Index kFloats = 4096;  // two of them fit into the first-level cache
 
+  /// Zeros on each side, whole blocks of them so that every block begins at its alignment.
+  static Index margin(Index reach) { return (reach + B - 1) / B * B; }
   /// Pixels that fit.
-  static Index capacity(Index channels, Index reach) { return kFloats / (channels + 2 * reach); }
+  static Index capacity(Index channels, Index reach) {
+    return kFloats / (channels + 2 * margin(reach));
+  }
 
   Columns(const Strip& strip, Index channels, Index reach)
-      : pixels_(strip.pixels), width_(channels + 2 * reach), reach_(reach) {
+      : pixels_(strip.pixels), width_(channels + 2 * margin(reach)), reach_(reach) {
     for (Index p = 0; p < pixels_; ++p)
-      for (Index i = 0; i < reach; ++i)
+      for (Index i = 0; i < margin(reach); ++i)
         values_[p * width_ + i] = values_[(p + 1) * width_ - 1 - i] = 0;
   }
 
-  /// Sets the B channels from `channel` on: pixel by pixel to f(0), f(1), ...
-  template <Index B, class F>
+  /// Sets the channels from `channel` on: pixel by pixel to f(0), f(1), ...
+  template <class F>
   void set(Index channel, F f) {
     for (Index p = 0; p < pixels_; ++p) {
-      float* to = values_ + p * width_ + reach_ + channel;
+      float* to = values_ + p * width_ + margin(reach_) + channel;
 #pragma omp simd
       for (Index b = 0; b < B; ++b) to[b] = f(p * B + b);
     }
   }
 
   /// Sums over the neighbours of the same values, in the same order.
-  template <Index B>
   void sum_neighbours(Index channel, float* sums) const {
-    using Floats = typename Lanes<B>::Floats;
+    if (reach_ == 2)
+      sum_window<5>(channel, 5, sums);
+    else
+      sum_window<0>(channel, 2 * reach_ + 1, sums);
+  }
+
+ private:
+  /// kLength: the window's length if it is known to the compiler, else 0.
+  template <Index kLength>
+  void sum_window(Index channel, Index any_length, float* sums) const {
+    const Index length = kLength > 0 ? kLength : any_length;
     for (Index p = 0; p < pixels_; ++p) {
-      const float* first = values_ + p * width_ + channel;
-      Floats sum = {};
-      for (Index i = 0; i <= 2 * reach_; ++i) {
-        Floats value;
+      const float* first = values_ + p * width_ + margin(reach_) + channel - reach_;
+      typename Lanes<B>::Floats sum = {}, value;
+      for (Index i = 0; i < length; ++i) {
         std::memcpy(&value, first + i, sizeof(value));
         sum += value;
       }
@@ -59,15 +72,21 @@ class Columns {
     }
   }
 
- private:
   Index pixels_, width_, reach_;
-  float values_[kFloats];
+  alignas(64) float values_[kFloats];
 };
 
+/// Asks for n values that will be needed soon: strips change address too often for the CPU to
+/// foresee.
+template <int kWrite>
+void prefetch(const float* from, Index n) {
+  for (Index i = 0; i < n; i += 16) __builtin_prefetch(from + i, kWrite);
+}
+
 /// work(strip) for strips that cover all pixels of all images.
-template <class Work>
+template <Index B, class Work>
 void for_each_strip(Context& ctx, const Blocks& blocks, Index reach, Work work) {
-  const Index longest = std::min(kLongestStrip, Columns::capacity(blocks.channels, reach));
+  const Index longest = std::min(kLongestStrip, Columns<B>::capacity(blocks.channels, reach));
   parallel_for(
       ctx, {blocks.images, (blocks.pixels + longest - 1) / longest, 1},
       [=, S = blocks.pixels](Index image, Index strip, Index) {
@@ -87,14 +106,16 @@ void for_each_block(const Blocks& blocks, const Strip& strip, F f) {
 template <Index B, class Factors>
 void forward(Context& ctx, const Blocks& blocks, const LrnFormula& formula, Factors factors,
              const float* x, float* y) {
-  for_each_strip(ctx, blocks, formula.reach, [=](const Strip& strip) {
-    Columns squares(strip, blocks.channels, formula.reach);
+  for_each_strip<B>(ctx, blocks, formula.reach, [=](const Strip& strip) {
+    Columns<B> squares(strip, blocks.channels, formula.reach);
     for_each_block<B>(blocks, strip, [&](Index c, Index first) {
-      squares.template set<B>(c, [=](Index i) { return x[first + i] * x[first + i]; });
+      prefetch<0>(x + first + strip.pixels * B, strip.pixels * B);
+      prefetch<1>(y + first, strip.pixels * B);
+      squares.set(c, [=](Index i) { return x[first + i] * x[first + i]; });
     });
     for_each_block<B>(blocks, strip, [&](Index c, Index first) {
       alignas(64) float sums[kLongestStrip * B];
-      squares.template sum_neighbours<B>(c, sums);
+      squares.sum_neighbours(c, sums);
       const float k = formula.k, alpha = formula.alpha;
 #pragma omp simd
       for (Index i = 0; i < strip.pixels * B; ++i)
@@ -106,16 +127,19 @@ void forward(Context& ctx, const Blocks& blocks, const LrnFormula& formula, Fact
 template <Index B, class Factors>
 void backward(Context& ctx, const Blocks& blocks, const LrnFormula& formula, Factors factors,
               const float* x, const float* dy, float* dx) {
-  for_each_strip(ctx, blocks, formula.reach, [=](const Strip& strip) {
+  for_each_strip<B>(ctx, blocks, formula.reach, [=](const Strip& strip) {
     const Index n = strip.pixels * B;
     alignas(64) float sums[kLongestStrip * B];
-    Columns squares(strip, blocks.channels, formula.reach);
+    Columns<B> squares(strip, blocks.channels, formula.reach);
     for_each_block<B>(blocks, strip, [&](Index c, Index first) {
-      squares.template set<B>(c, [=](Index i) { return x[first + i] * x[first + i]; });
+      prefetch<0>(x + first + n, n);
+      prefetch<0>(dy + first, n);
+      prefetch<1>(dx + first, n);
+      squares.set(c, [=](Index i) { return x[first + i] * x[first + i]; });
     });
-    Columns ratios(strip, blocks.channels, formula.reach);  // dy * y / s
+    Columns<B> ratios(strip, blocks.channels, formula.reach);  // dy * y / s
     for_each_block<B>(blocks, strip, [&](Index c, Index first) {
-      squares.template sum_neighbours<B>(c, sums);
+      squares.sum_neighbours(c, sums);
       const float k = formula.k, alpha = formula.alpha;
 #pragma omp simd
       for (Index i = 0; i < n; ++i) {
@@ -123,10 +147,10 @@ void backward(Context& ctx, const Blocks& blocks, const LrnFormula& formula, Fac
         dx[first + i] = dy[first + i] * f.power;
         sums[i] = dx[first + i] * x[first + i] * f.inverse;
       }
-      ratios.template set<B>(c, [&](Index i) { return sums[i]; });
+      ratios.set(c, [&](Index i) { return sums[i]; });
     });
     for_each_block<B>(blocks, strip, [&](Index c, Index first) {
-      ratios.template sum_neighbours<B>(c, sums);
+      ratios.sum_neighbours(c, sums);
       const float pull = formula.pull();
 #pragma omp simd
       for (Index i = 0; i < n; ++i) dx[first + i] -= pull * x[first + i] * sums[i];
@@ -136,7 +160,9 @@ void backward(Context& ctx, const Blocks& blocks, const LrnFormula& formula, Fac
 
 }  // namespace
 
-bool lrn_can_block(Index channels, Index reach) { return Columns::capacity(channels, reach) > 0; }
+bool lrn_can_block(Index channels, Index reach) {
+  return Columns<16>::capacity(channels, reach) > 0;
+}
 
 void lrn_blocked(Context& ctx, const Blocks& blocks, const LrnFormula& formula, const float* x,
                  float* y) {

@@ -7,12 +7,18 @@ namespace doppio {
 
 namespace {
 
+/// Asks for what the window below will read in its row that corresponds to row h, up to pixel
+/// w_end - 1: the rows that windows read in turns are too many for the CPU to foresee.
+template <class Floats>
+void prefetch_below(const PoolWindows& g, const Floats* map, Index h, Index w_end) {
+  __builtin_prefetch(map + (h + g.rows.stride) * g.cols.size + w_end - 1);
+}
+
 template <Index B>
 void pool_max(Context& ctx, const PoolWindows& windows, const float* x, float* y,
               std::uint8_t* picked) {
   using Floats = typename Lanes<B>::Floats;
   using Ints = typename Lanes<B>::Ints;
-  using Bytes = typename Lanes<B>::Bytes;
   parallel_for(
       ctx, {windows.planes, windows.rows.windows, 1},
       [=, g = windows](Index p, Index oh, Index) {
@@ -22,7 +28,8 @@ void pool_max(Context& ctx, const PoolWindows& windows, const float* x, float* y
       const Index w_begin = g.cols.begin(ow), w_end = g.cols.end(ow), o = g.at(p, oh, ow);
       Floats largest = map[h_begin * g.cols.size + w_begin];
       Ints best = Ints{} + static_cast<std::int32_t>(g.place(oh, ow, h_begin, w_begin));
-      for (Index h = h_begin; h < h_end; ++h)
+      for (Index h = h_begin; h < h_end; ++h) {
+        prefetch_below(g, map, h, w_end);
         for (Index w = w_begin; w < w_end; ++w) {
           const Floats value = map[h * g.cols.size + w];
           const Ints larger = value > largest;
@@ -30,8 +37,9 @@ void pool_max(Context& ctx, const PoolWindows& windows, const float* x, float* y
           largest = larger ? value : largest;
           best = larger ? here : best;
         }
+      }
       reinterpret_cast<Floats*>(y)[o] = largest;
-      reinterpret_cast<Bytes*>(picked)[o] = __builtin_convertvector(best, Bytes);
+      narrow<B>(best, picked + o * B);
     }
       },
       windows.cols.windows * B);
@@ -48,8 +56,10 @@ void pool_average(Context& ctx, const PoolWindows& windows, const float* x, floa
     for (Index ow = 0; ow < g.cols.windows; ++ow) {
       const Index w_begin = g.cols.begin(ow), w_end = g.cols.end(ow);
       Floats sum = {};
-      for (Index h = h_begin; h < h_end; ++h)
+      for (Index h = h_begin; h < h_end; ++h) {
+        prefetch_below(g, map, h, w_end);
         for (Index w = w_begin; w < w_end; ++w) sum += map[h * g.cols.size + w];
+      }
       reinterpret_cast<Floats*>(y)[g.at(p, oh, ow)] = sum / g.area(oh, ow);
     }
       },
@@ -67,8 +77,8 @@ struct ToPicked {
     using Ints = typename Lanes<B>::Ints;
     using Floats = typename Lanes<B>::Floats;
     const Floats all = reinterpret_cast<const Floats*>(dy)[o], none = {};
-    const Ints pick =
-        __builtin_convertvector(reinterpret_cast<const typename Lanes<B>::Bytes*>(picked)[o], Ints);
+    Ints pick;
+    widen<B>(picked + o * B, pick);
     const Index w_end = g.cols.end(ow);
     for (Index w = g.cols.begin(ow); w < w_end; ++w) {
       const Ints here = pick == static_cast<std::int32_t>(g.place(oh, ow, h, w));
