@@ -139,27 +139,37 @@ class Rows {
     return ((n * blocks_ + 2 * pair) * rows_.out + oh) * cols_.out * B;
   }
 
-  /// f(value of the top, value of the line) for all values of a pair of blocks in some rows;
-  /// without the outputs that nobody sees.
+  /// f(first value in the top, first value in the line, distance of values in the line, their
+  /// number) for runs of values of a pair of blocks in some rows; without the outputs that nobody
+  /// sees.
   template <class F>
-  void for_each_value(Index n, Index oh, Index count, Index pair, F f) const {
+  void for_each_run(Index n, Index oh, Index count, Index pair, F f) const {
     const Index pixels = count * cols_.out, plane = rows_.out * cols_.out;
     for (Index b = 0; b < blocks(pair); ++b) {
-      const Index first = (2 * pair + b) * B, lanes = std::min(B, outputs_ - first);
-      for (Index i = 0; i < pixels; ++i)
-        for (Index lane = 0; lane < lanes; ++lane)
-          f(layout_ == Layout::blocked ? blocked(n, oh, pair) + (b * plane + i) * B + lane
-                                       : (n * outputs_ + first + lane) * plane + oh * cols_.out + i,
-            (b * pixels + i) * B + lane);
+      if (layout_ == Layout::blocked) {
+        f(blocked(n, oh, pair) + b * plane * B, b * pixels * B, 1, pixels * B);
+        continue;
+      }
+      const Index first = (2 * pair + b) * B;
+      for (Index lane = 0; lane < std::min(B, outputs_ - first); ++lane)
+        f((n * outputs_ + first + lane) * plane + oh * cols_.out, b * pixels * B + lane, B, pixels);
     }
   }
   void spread(const float* line, Index n, Index oh, Index pair, float* y) const {
-    for_each_value(n, oh, 1, pair, [=](Index in_top, Index in_line) { y[in_top] = line[in_line]; });
+    for_each_run(n, oh, 1, pair, [=](Index top, Index in_line, Index apart, Index size) {
+      for (Index i = 0; i < size; ++i) y[top + i] = line[in_line + i * apart];
+    });
   }
   void gather(const float* dy, const float* y, Index n, Index oh, Index count, Index pair,
               float* line) const {
-    for_each_value(n, oh, count, pair, [=](Index in_top, Index in_line) {
-      line[in_line] = !y || y[in_top] > 0 ? dy[in_top] : 0;
+    for_each_run(n, oh, count, pair, [=](Index top, Index in_line, Index apart, Index size) {
+      const float *from = dy + top, *gate = y ? y + top : nullptr;
+      float* to = line + in_line;
+      if (gate && apart == 1) {
+        for (Index i = 0; i < size; ++i) to[i] = gate[i] > 0 ? from[i] : 0;
+      } else {
+        for (Index i = 0; i < size; ++i) to[i * apart] = !gate || gate[i] > 0 ? from[i] : 0;
+      }
     });
   }
 
