@@ -94,6 +94,23 @@ TEST_P(PoolingTest, GlobalPoolingFollowsTheMap) {
   expect_values(h.top(0).data, {3});
 }
 
+TEST_P(PoolingTest, MaximaOfLargeWindowsAreFoundAgain) {
+  for (const Index channels : {Index{1}, channel_block()}) {
+    LayerHarness h(pooling("global_pooling: true"), {{1, channels, 17, 16}}, 2, false, GetParam());
+    std::vector<float> x(static_cast<std::size_t>(272 * channels)), dx = x;
+    for (Index c = 0; c < channels; ++c) x[static_cast<std::size_t>(272 * c + 270)] = 5;
+    h.bottom_data(0, x);
+    if (channels > 1) h.bottom(0).data.update(Context(), Layout::blocked);
+    h.forward();
+    expect_values(h.top(0).data, std::vector<float>(static_cast<std::size_t>(channels), 5));
+    expect_values(h.top(1).data, std::vector<float>(static_cast<std::size_t>(channels), 270));
+    h.top_grad(0, std::vector<float>(static_cast<std::size_t>(channels), 3));
+    h.backward();
+    for (Index c = 0; c < channels; ++c) dx[static_cast<std::size_t>(272 * c + 270)] = 3;
+    expect_values(h.bottom(0).grad, dx);
+  }
+}
+
 TEST_P(PoolingTest, StochasticGivesTheExpectationInTest) {
   LayerHarness h("phase: TEST " + pooling("pool: STOCHASTIC kernel_size: 2 stride: 2"),
                  {{1, 1, 2, 4}}, 1, false, GetParam());
