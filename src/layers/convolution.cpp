@@ -8,6 +8,20 @@
 namespace doppio {
 namespace {
 
+/// The engine that the user insists on, empty if any will do.
+const char* forced_engine(ConvolutionParameter::Engine engine) {
+  switch (engine) {
+    case ConvolutionParameter::CAFFE:
+      return "gemm";
+    case ConvolutionParameter::WINOGRAD:
+      return "winograd";
+    case ConvolutionParameter::ONEDNN:
+      return "onednn";
+    default:
+      return "";
+  }
+}
+
 /// y[n, o, s] = bias[o] + sum over c, k of weight[o, c, k] x[n, c, element k of window s].
 ///
 /// Axes before `axis` are the batch, those behind it are spatial, any number of them; output sizes
@@ -57,8 +71,7 @@ class Convolution final : public Layer {
     for (Index i = 0; i < g.windows.axes; ++i) dims.push_back(g.windows.axis[i].out);
     top_shape_ = Shape(std::move(dims));
     make_params(ctx, g);
-    engine_ =
-        make_convolution_engine(name_, g, p_.engine() == ConvolutionParameter::CAFFE ? "gemm" : "");
+    engine_ = make_convolution_engine(name_, g, forced_engine(p_.engine()));
     shape_ = shape;
   }
 

@@ -293,6 +293,15 @@ TEST(ConvolutionErrors, ChannelsMayNotChange) {
             std::string::npos);
 }
 
+TEST(ConvolutionErrors, AForcedEngineThatCannotSaysSo) {
+  const std::vector<Shape> four_by_four = {{1, 8, 4, 4}};
+  EXPECT_NE(problem("num_output: 8 kernel_size: 2 engine: WINOGRAD", four_by_four)
+                .find("engine winograd cannot be used: it "),
+            std::string::npos);
+  LayerHarness forced(layer("num_output: 8 kernel_size: 2 engine: ONEDNN"), four_by_four);
+  EXPECT_EQ(forced.top(0).shape(), Shape({1, 8, 3, 3}));
+}
+
 TEST(ConvolutionErrors, AnErrorNamesItsField) {
   try {
     LayerHarness(layer("num_output: 1 kernel_size: 1 stride: 0"), {{1, 1, 4, 4}});
