@@ -46,12 +46,12 @@ std::vector<std::string> read_labels() {
 }
 
 /// The blob of scores: the top of the last Softmax, else the only output.
-Blob& scores_of(Net& net) {
+std::string scores_of(Net& net) {
   for (auto l = net.layers().rbegin(); l != net.layers().rend(); ++l)
-    if (l->type == "Softmax") return *l->tops[0];
+    if (l->type == "Softmax") return l->top_names[0];
   require(net.outputs().size() == 1, FLAGS_model, ": has ", net.outputs().size(),
           " outputs and no Softmax layer, so it is not clear which one scores the classes");
-  return net.blob(net.outputs()[0]);
+  return net.outputs()[0];
 }
 
 void print_best(const std::string& image, const float* scores, std::size_t classes,
@@ -96,11 +96,13 @@ int run(const Arguments& given) {
   ImageInput images(preparation, Shape{dims[1], dims[2], dims[3]});
   input.reshape(input.shape().with(0, 1));
   net.reshape();
+  const std::string scores_name = scores_of(net);
+  net.save_memory(Passes::forward, {scores_name});
 
   for (const std::string& image : given.operands) {
     images.read(image, input.data.write_host());
     net.forward();
-    const Tensor& scores = scores_of(net).data;
+    const Tensor& scores = net.blob(scores_name).data;
     const auto classes = static_cast<std::size_t>(scores.count());
     require(labels.empty() || labels.size() == classes, FLAGS_labels, ": has ", labels.size(),
             " lines and the net ", classes, " classes");

@@ -1,4 +1,8 @@
 // `doppio plan`: the memory that nets need, before any of it is allocated.
+#include <unistd.h>
+
+#include <algorithm>
+#include <fstream>
 #include <iomanip>
 #include <iostream>
 #include <sstream>
@@ -21,38 +25,12 @@ std::string mib(Index bytes) {
   return s.str();
 }
 
-/// Writes the table of a net and returns the total in bytes. `histories`: copies of the learned
-/// parameters that the update rule keeps. `shared`: the parameters are another net's.
-Index print_plan(std::ostream& out, const SourcedNet& source, const NetState& state, int histories,
-                 bool shared) {
-  Context ctx;
-  ctx.dry_run = true;
-  const Net net(ctx, source, state);
-  const bool train = state.phase() == TRAIN;
-  const MemoryPlan plan = plan_memory(net);
-  out << Phase_Name(state.phase()) << " net, " << source.file << ", in MiB:\n";
-  std::vector<std::string> head = {"layer", "type", "first top", "activations"};
-  if (train) head.insert(head.end(), {"gradients"});
-  if (!shared) head.insert(head.end(), {"parameters"});
-  if (train) head.insert(head.end(), {"their gradients", "momentum"});
-  Table table(head);
-  table.numbers_from(3);
-  const auto momentum = [&](const LayerMemory& m) { return m.parameters * histories; };
-  const auto add = [&](const LayerMemory& m) {
-    std::vector<std::string> row = {m.name, m.type, m.shape, mib(m.activations)};
-    if (train) row.push_back(mib(m.gradients));
-    if (!shared) row.push_back(mib(m.parameters));
-    if (train) row.insert(row.end(), {mib(m.parameter_gradients), mib(momentum(m))});
-    table.add(row);
-  };
-  for (const LayerMemory& layer : plan.layers) add(layer);
-  LayerMemory total = plan.total;
-  total.name = "total";
-  add(total);
-  out << table.text() << '\n';
-  Index bytes = total.activations + (shared ? 0 : total.parameters);
-  if (train) bytes += total.gradients + total.parameter_gradients + momentum(total);
-  return bytes;
+/// Memory of this process so far, which any other command takes as well.
+Index resident_bytes() {
+  std::ifstream status("/proc/self/statm");
+  Index pages = 0, resident = 0;
+  status >> pages >> resident;
+  return resident * sysconf(_SC_PAGESIZE);
 }
 
 /// A net to plan, and whether its parameters are those of the net before it.
@@ -60,6 +38,72 @@ struct Planned {
   SolverNet net;
   bool shared;
 };
+
+/// Bytes in memory when they are most.
+struct Peak {
+  Index parameters = 0, gradients = 0, histories = 0;
+  Index blobs = 0, apart = 0;  // of blobs that take turns, and if they did not
+  Index lasting = 0, held = 0, workspace = 0;
+
+  void add(const MemoryPlan& plan, bool train, int history_count, bool shares_parameters) {
+    if (!shares_parameters) parameters += plan.total.parameters;
+    if (train) gradients += plan.total.parameter_gradients;
+    if (train) histories += plan.total.parameters * history_count;
+    apart += plan.total.activations + (train ? plan.total.gradients : 0);
+    blobs = std::max(blobs, plan.shared);  // nets of a solver take turns as well
+    lasting += plan.lasting;
+    held += plan.held;
+    workspace = std::max(workspace, plan.workspace);
+  }
+
+  std::string text(const std::string& title) const {
+    const Index program = resident_bytes();
+    Table table({title, "MiB", ""});
+    table.numbers_from(1);
+    const auto row = [&](const char* what, Index bytes) { table.add({what, mib(bytes), ""}); };
+    row("parameters", parameters);
+    row("their gradients", gradients);
+    row("momentum", histories);
+    row("blobs, taking turns", blobs);
+    row("data and outputs", lasting);
+    row("layers' own buffers", held);
+    row("workspace", workspace);
+    row("the program itself", program);
+    row("peak", parameters + gradients + histories + blobs + lasting + held + workspace + program);
+    return table.text();
+  }
+};
+
+/// Writes the table of a net's layers. `histories`: copies of the learned parameters that the
+/// update rule keeps.
+MemoryPlan print_layers(std::ostream& out, const Planned& planned, int histories) {
+  const NetState& state = planned.net.state;
+  Context ctx;
+  ctx.dry_run = true;
+  const Net net(ctx, planned.net.source, state);
+  const bool train = state.phase() == TRAIN, shared = planned.shared;
+  MemoryPlan plan = plan_memory(net, train ? Passes::forward_and_backward : Passes::forward);
+  out << Phase_Name(state.phase()) << " net, " << planned.net.source.file << ", in MiB:\n";
+  std::vector<std::string> head = {"layer", "type", "first top", "activations"};
+  if (train) head.insert(head.end(), {"gradients"});
+  if (!shared) head.insert(head.end(), {"parameters"});
+  if (train) head.insert(head.end(), {"their gradients", "momentum"});
+  Table table(head);
+  table.numbers_from(3);
+  const auto add = [&](const LayerMemory& m) {
+    std::vector<std::string> row = {m.name, m.type, m.shape, mib(m.activations)};
+    if (train) row.push_back(mib(m.gradients));
+    if (!shared) row.push_back(mib(m.parameters));
+    if (train) row.insert(row.end(), {mib(m.parameter_gradients), mib(m.parameters * histories)});
+    table.add(row);
+  };
+  for (const LayerMemory& layer : plan.layers) add(layer);
+  LayerMemory total = plan.total;
+  total.name = "total";
+  add(total);
+  out << table.text() << '\n';
+  return plan;
+}
 
 /// The nets of --model, each for itself.
 std::vector<Planned> nets_of_model(Overrides& overrides) {
@@ -98,18 +142,18 @@ int run(const Arguments& given) {
     histories = located(
         solver, [&] { return make_update_rule(solver.param, Device::cpu)->history_count(); });
   }
-  Index total = 0;
-  std::string sums;
-  std::ostringstream tables;
+  std::ostringstream tables, peaks;
+  Peak together;
   for (const Planned& p : nets) {
-    const Index bytes = print_plan(tables, p.net.source, p.net.state, histories, p.shared);
-    total += bytes;
-    sums += str(sums.empty() ? "" : ", ", Phase_Name(p.net.state.phase()), " ", mib(bytes));
+    const MemoryPlan plan = print_layers(tables, p, histories);
+    const bool train = p.net.state.phase() == TRAIN;
+    Peak alone;
+    alone.add(plan, train, 0, p.shared);  // `doppio time` updates nothing
+    together.add(plan, train, histories, p.shared);
+    if (FLAGS_solver.empty()) peaks << alone.text(str(Phase_Name(p.net.state.phase()), " net"));
   }
-  // Nets of a solver stand in memory together.
-  std::cout << tables.str() << "total: " << sums;
-  if (!FLAGS_solver.empty() && nets.size() > 1) std::cout << ", together " << mib(total);
-  std::cout << " MiB; private buffers of the engines come on top\n";
+  if (!FLAGS_solver.empty()) peaks << together.text("training");
+  std::cout << tables.str() << peaks.str();
   return kDone;
 }
 

@@ -35,6 +35,17 @@ float run_batch(Net& net, int batch, std::vector<Output>& outputs) {
   return loss;
 }
 
+using Names = std::vector<std::string>;
+
+/// The blobs that are read after each pass.
+Names names_of(Net& net, const Classifier& classifier) {
+  Names names;
+  for (const std::string& name : net.blob_names())
+    for (const Blob* read : {classifier.scores, classifier.labels})
+      if (read == &net.blob(name)) names.push_back(name);
+  return names;
+}
+
 int run(const Arguments& given) {
   require_flag("model", "test");
   require_flag("weights", "test");
@@ -49,8 +60,9 @@ int run(const Arguments& given) {
   Net net(ctx, std::move(source), state);
   load_weights(net, comma_list(FLAGS_weights));
 
-  LOG(INFO) << "Running for " << FLAGS_iterations << " iterations.";
   const std::optional<Classifier> classifier = find_classifier(net, param);
+  net.save_memory(Passes::forward, classifier ? names_of(net, *classifier) : Names());
+  LOG(INFO) << "Running for " << FLAGS_iterations << " iterations.";
   TopCounts counts;
   std::vector<Output> outputs;
   double loss = 0;

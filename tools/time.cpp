@@ -37,23 +37,17 @@ Times run_once(Net& net, std::vector<Times>& layers) {
   Times sum;
   ctx.pass = net.passes();
   net.set_passes(net.passes() + 1);
+  net.discard_blobs();
   for (std::size_t i = 0; i < layers.size(); ++i) {
-    NetLayer& l = net.layers()[i];
-    if (l.fused) continue;
-    const double ms = milliseconds(ctx, [&] {
-      l.layer->reshape(ctx, l.bottoms, l.tops);
-      l.layer->forward(ctx, l.bottoms, l.tops);
-    });
+    const double ms = milliseconds(ctx, [&] { net.forward_layer(i); });
+    if (net.layers()[i].fused) continue;
     layers[i].forward += ms;
     sum.forward += ms;
   }
   net.clear_grads();
   for (std::size_t i = layers.size(); i-- > 0;) {
-    NetLayer& l = net.layers()[i];
-    if (!l.needs_backward || l.fused) continue;
-    const double ms = milliseconds(ctx, [&] {
-      l.layer->backward(ctx, l.tops, {l.wanted.get(), l.bottoms.size()}, l.bottoms);
-    });
+    const double ms = milliseconds(ctx, [&] { net.backward_layer(i); });
+    if (!net.layers()[i].needs_backward || net.layers()[i].fused) continue;
     layers[i].backward += ms;
     sum.backward += ms;
   }
@@ -80,6 +74,7 @@ int run(const Arguments& given) {
   SourcedNet source = read_model(overrides, state);
   overrides.require_all_used();
   Net net(ctx, std::move(source), state);
+  net.save_memory(Passes::forward_and_backward);
 
   LOG(INFO) << "Performing Forward";
   LOG(INFO) << "Initial loss: " << net.forward();

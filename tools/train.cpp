@@ -119,6 +119,7 @@ int run(const Arguments& given) {
     LOG(INFO) << "Resuming from " << FLAGS_snapshot;
     solver.restore(FLAGS_snapshot);
   }
+  solver.save_memory();
   solver.add_observer(make_log_observer());
   solver.add_observer(std::make_shared<Throughput>());
   solver.set_action_source([&] { return signals.poll(); });

@@ -20,6 +20,12 @@ struct Cursor {
   std::uint64_t records = 0;  ///< records handed out since the start of training
 };
 
+/// Bytes that a layer uses beside its blobs and params.
+struct Scratch {
+  Index held = 0;       ///< its own, kept from the first pass on
+  Index workspace = 0;  ///< of Context::workspace(), which all layers share
+};
+
 /// One operation of a net. The constructor reads the parameters; the three functions do the rest.
 ///
 /// A layer keeps parameters, checks and geometry; it throws Error for what the user can mend and
@@ -50,6 +56,9 @@ class Layer {
   virtual void seek(const Cursor&) {}
   /// Seconds that forward has spent waiting for data so far: what reading costs the training.
   virtual double input_wait_seconds() const { return 0; }
+
+  /// What `doppio plan` has to add; known after reshape().
+  virtual Scratch scratch() const { return {}; }
 
   /// Learnable parameters, in .caffemodel order.
   std::vector<Blob> params;

@@ -12,11 +12,15 @@ namespace doppio {
 class NetParameter;
 class LayerParameter;
 struct Graph;
+struct Liveness;
 struct SourcedNet;  // a NetParameter and where each of its layers stands in the user's file
                     // (net/source_map.hpp)
 
 enum Phase : int;  // TRAIN and TEST, from doppio.pb.h
 class NetState;    // phase, level and stages: what include and exclude rules are checked against
+
+/// The passes that a net is to run, which decide how long its blobs are needed.
+enum class Passes { forward, forward_and_backward };
 
 /// What copying weights did to one layer.
 struct CopiedLayer {
@@ -75,10 +79,22 @@ class Net {
   float forward();
   /// Computes the gradients of what forward() computed. Parameter gradients are added to.
   void backward();
+  /// One step of these passes: layer `i` alone. forward_layer() returns its part of the loss.
+  float forward_layer(std::size_t i);
+  void backward_layer(std::size_t i);
   /// Sets all parameter gradients to zero.
   void clear_grads();
   /// Infers all shapes again, after the shape of an input blob was changed.
   void reshape();
+
+  /// Lets blobs and gradients of blobs take turns in memory: each is gone after the last layer that
+  /// needs it in `passes`, and reading it then is an Error. What data layers hand out, outputs()
+  /// and the blobs named in `keep` stay. Nets that never run at the same time may share an `arena`.
+  /// On an accelerator nothing changes. Throws: Error if `keep` names no blob.
+  void save_memory(Passes passes, const std::vector<std::string>& keep = {},
+                   std::shared_ptr<Arena> arena = nullptr);
+  /// Gives up at once all blobs that save_memory() does not keep.
+  void discard_blobs();
 
   bool has_blob(const std::string& name) const;
   /// Throws: Error with the nearest names if there is no such blob.
@@ -123,6 +139,8 @@ class Net {
   void set_up_parameters();
   void set_up_gradients(const Graph& graph);
   void fuse_behind(NetLayer& layer);
+  void begin_backward();
+  void discard_after(std::size_t step);
   void load_blobs(const LayerParameter& stored, NetLayer& layer);
 
   Context& ctx_;
@@ -134,6 +152,8 @@ class Net {
   Phase phase_{};
   std::uint64_t passes_ = 0;
   bool debug_info_ = false;
+  std::unique_ptr<Liveness> liveness_;  // of a net that saves memory
+  bool may_go_back_ = true;             // what backward needs is there
 };
 
 /// Throws: Error that lists the mismatched layers of `copied` with both shapes and the remedy; does

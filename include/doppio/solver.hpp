@@ -84,6 +84,10 @@ class Solver {
   /// with the data restarted. Throws: Error.
   void restore(const std::string& state_file);
 
+  /// Lets the blobs of all nets take turns in memory, as Net::save_memory() does; only data and
+  /// outputs of a net can be read after its passes.
+  void save_memory();
+
   Net& net() { return *net_; }
   std::vector<std::unique_ptr<Net>>& test_nets() { return test_nets_; }
   const SolverParameter& param() const;

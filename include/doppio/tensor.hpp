@@ -1,10 +1,13 @@
 #pragma once
 #include <memory>
+#include <string>
 
 #include "doppio/context.hpp"
 #include "doppio/shape.hpp"
 
 namespace doppio {
+
+class Arena;  // host memory that tensors take turns to use (core/arena.hpp)
 
 /// How the values of an N x C x H x W tensor lie in host memory.
 enum class Layout {
@@ -56,6 +59,15 @@ class Tensor {
   /// would be larger.
   void share(const Tensor& other);
   bool shares_memory_with(const Tensor& other) const { return storage_ == other.storage_; }
+
+  /// Takes host memory from `arena` from now on, so that discard() makes room for other tensors;
+  /// contents are lost. `name` ("blob 'conv1'") is what the Error for reading too late calls it.
+  void use_arena(std::shared_ptr<Arena> arena, const std::string& name);
+  /// Gives contents and memory up; without effect unless it uses an arena. To read what was written
+  /// before is an Error from now on until it is written again.
+  void discard();
+  /// True if read() would throw because of discard().
+  bool discarded() const;
 
   /// Bytes that the contents take on one device once they are touched.
   Index bytes() const { return count() * static_cast<Index>(sizeof(float)); }

@@ -1,9 +1,12 @@
 #include "doppio/tensor.hpp"
 
+#include <sys/mman.h>
+
 #include <cstdlib>
 #include <cstring>
 #include <utility>
 
+#include "core/arena.hpp"
 #include "core/layout.hpp"
 #include "doppio/error.hpp"
 
@@ -11,11 +14,21 @@ namespace doppio {
 
 namespace {
 
-constexpr std::size_t kAlignment = 64;  // a cache line, and the widest vector register
+constexpr std::size_t kAlignment = 64;       // a cache line, and the widest vector register
+constexpr std::size_t kHugePage = 2u << 20;  // fewer page faults and misses of the address cache
 
 std::size_t byte_size(Index count) {
   const std::size_t bytes = static_cast<std::size_t>(count) * sizeof(float);
   return (bytes + kAlignment - 1) / kAlignment * kAlignment;
+}
+
+void* heap_memory(std::size_t bytes) {
+  const bool huge = bytes >= 4 * kHugePage;
+  void* memory = std::aligned_alloc(huge ? kHugePage : kAlignment, bytes);
+  require(memory != nullptr, "out of memory: ", bytes,
+          " bytes wanted on the host; try a smaller batch_size");
+  if (huge) madvise(memory, bytes, MADV_HUGEPAGE);
+  return memory;
 }
 
 }  // namespace
@@ -38,7 +51,21 @@ class Tensor::Storage {
     capacity_ = count;
   }
 
+  void use_arena(std::shared_ptr<Arena> arena, const std::string& name) {
+    release();
+    arena_ = std::move(arena);
+    name_ = name;
+  }
+
+  void discard() {
+    if (!arena_) return;
+    lost_ = discarded() || written_;
+    release();
+  }
+  bool discarded() const { return lost_; }
+
   float* plain(bool keep_contents, bool exclusive) {
+    if (keep_contents) require_contents();
     if (!plain_.data) plain_.data = allocate();
     if (keep_contents && !plain_.current) {
       if (blocked_.current)
@@ -52,6 +79,7 @@ class Tensor::Storage {
   }
 
   float* blocked(const Blocks& blocks, bool keep_contents, bool exclusive) {
+    if (keep_contents) require_contents();
     if (keep_contents && !holds(blocks)) {
       const float* from = plain(true, false);
       if (!blocked_.data) blocked_.data = allocate();
@@ -64,6 +92,7 @@ class Tensor::Storage {
 
   float* device(const std::shared_ptr<Accelerator>& accelerator, bool keep_contents,
                 bool exclusive) {
+    if (keep_contents) require_contents();
     if (accelerator_ != accelerator) leave_device(keep_contents);
     if (!device_.data) {
       accelerator_ = accelerator;
@@ -85,16 +114,32 @@ class Tensor::Storage {
     bool current = false;
   };
 
+  void require_contents() const {
+    require(!lost_, name_, " was given up after its last use, because the net saves memory; name ",
+            "the blob in `keep` of Net::save_memory() to read it after the passes");
+  }
+
   float* allocate() const {
-    void* memory = std::aligned_alloc(kAlignment, byte_size(capacity_));
-    require(memory != nullptr, "out of memory: ", byte_size(capacity_),
-            " bytes wanted on the host; try a smaller batch_size");
-    return static_cast<float*>(memory);
+    const std::size_t bytes = byte_size(capacity_);
+    void* memory = arena_ ? arena_->take(bytes) : nullptr;
+    return static_cast<float*>(memory ? memory : heap_memory(bytes));
+  }
+
+  void free(Copy& copy) {
+    if (!arena_ || !arena_->give_back(copy.data)) std::free(copy.data);
+    copy = {};
   }
 
   float* own(Copy& copy, bool alone) {
-    if (alone) plain_.current = blocked_.current = device_.current = false;
+    if (alone) {
+      plain_.current = blocked_.current = device_.current = false;
+      written_ = true;
+      lost_ = false;
+    }
     copy.current = true;
+    if (arena_ && alone)
+      for (Copy* other : {&plain_, &blocked_})
+        if (!other->current) free(*other);
     return copy.data;
   }
 
@@ -106,15 +151,19 @@ class Tensor::Storage {
 
   void release() {
     leave_device(false);
-    std::free(plain_.data);
-    std::free(blocked_.data);
-    plain_ = blocked_ = {};
+    free(plain_);
+    free(blocked_);
+    written_ = false;
   }
 
   Index capacity_ = 1;  // the default shape is a scalar's
   Copy plain_, blocked_, device_;
   Blocks blocks_;                             // what blocked_ holds
   std::shared_ptr<Accelerator> accelerator_;  // keeps the device memory's owner alive
+  std::shared_ptr<Arena> arena_;
+  std::string name_;      // for messages, with an arena
+  bool written_ = false;  // since it has memory
+  bool lost_ = false;     // what was written is discarded
 };
 
 Tensor::Tensor() : storage_(std::make_shared<Storage>()) {}
@@ -153,6 +202,12 @@ void Tensor::share(const Tensor& other) {
   ensure(count() <= other.storage_->capacity(), "a view cannot be larger than what it views");
   storage_ = other.storage_;
 }
+
+void Tensor::use_arena(std::shared_ptr<Arena> arena, const std::string& name) {
+  storage_->use_arena(std::move(arena), name);
+}
+void Tensor::discard() { storage_->discard(); }
+bool Tensor::discarded() const { return storage_->discarded(); }
 
 bool Tensor::allocated() const { return storage_->allocated(); }
 

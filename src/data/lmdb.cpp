@@ -1,8 +1,11 @@
 #include "data/lmdb.hpp"
 
 #include <lmdb.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstring>
@@ -131,7 +134,26 @@ struct LmdbReader::State {
   Txn txn;
   Cursor cursor;
   std::uint64_t file_bytes = 0;
-  Index at = -1;  // the record that the cursor stands on
+  Index at = -1;                                // the record that the cursor stands on
+  std::uintptr_t seen_begin = 0, seen_end = 0;  // where the last records lie in the map
+  std::uint64_t seen_bytes = 0;
+
+  /// Takes what was read before out of this process's memory from time to time; the system may keep
+  /// it cached. Without this a large database would come to fill the memory that is reported.
+  void let_go_before(const Record& record) {
+    constexpr std::uint64_t kOften = 16 << 20;
+    const auto begin = reinterpret_cast<std::uintptr_t>(record.value.data());
+    if (seen_bytes >= kOften) {
+      const auto page = static_cast<std::uintptr_t>(sysconf(_SC_PAGESIZE));
+      const std::uintptr_t first = seen_begin / page * page;
+      madvise(reinterpret_cast<void*>(first), seen_end - first, MADV_DONTNEED);
+      seen_bytes = 0;
+    }
+    seen_begin = seen_bytes == 0 ? begin : std::min(seen_begin, begin);
+    seen_end = seen_bytes == 0 ? begin + record.value.size()
+                               : std::max(seen_end, begin + record.value.size());
+    seen_bytes += record.value.size();
+  }
 
   /// Moves without touching the value's pages.
   void move(MDB_cursor_op where, const std::string& path) {
@@ -181,6 +203,7 @@ Record LmdbReader::next() {
   }
   for (; at < position_; ++at) state_->move(MDB_NEXT, path_);
   const Record record = state_->current(path_);
+  state_->let_go_before(record);
   position_ = (position_ + 1) % size_;
   return record;
 }

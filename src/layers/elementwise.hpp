@@ -35,8 +35,11 @@ class Elementwise final : public Layer {
 
   void backward(Context& ctx, Tops top, std::span<const bool> wanted, Bottoms bottom) override {
     if (!wanted[0]) return;
-    const float* x = (keeps_input(bottom, top) ? input_ : bottom[0]->data).read(ctx, layout_);
-    const float* y = top[0]->data.read(ctx, layout_);
+    const Tensor& input = keeps_input(bottom, top) ? input_ : bottom[0]->data;
+    const Tensor& output = top[0]->data;
+    // The net may have given up what, by the traits, slope() ignores; the other stands in for it.
+    const float* x = (input.discarded() ? output : input).read(ctx, layout_);
+    const float* y = (output.discarded() ? input : output).read(ctx, layout_);
     const float* dy = top[0]->grad.read(ctx, layout_);
     Tensor& grad = bottom[0]->grad;
     float* dx = top[0] == bottom[0] ? grad.update(ctx, layout_) : grad.write(ctx, layout_);

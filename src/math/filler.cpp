@@ -129,6 +129,8 @@ void fill(const Context& ctx, const FillerParameter& filler, const std::string& 
   const Random random{ctx.seed,
                       stream_of(layer) ^ 0x9E3779B9u * static_cast<std::uint32_t>(index + 1), 0};
   const std::string& type = filler.type();
+  // Zeros that nobody has touched cost nothing: weights from a file often replace them.
+  if (type == "constant" && filler.value() == 0 && !tensor.allocated()) return;
   float* v = tensor.write_host();
   if (type == "constant") {
     std::fill_n(v, n, filler.value());

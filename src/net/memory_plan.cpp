@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "net/liveness.hpp"
+
 namespace doppio {
 
 namespace {
@@ -13,7 +15,7 @@ bool is_view_of_bottom(const Blob& top, const NetLayer& layer) {
 
 }  // namespace
 
-MemoryPlan plan_memory(const Net& net) {
+MemoryPlan plan_memory(const Net& net, Passes passes) {
   MemoryPlan plan;
   std::vector<const Blob*> parameters_seen;
   for (const NetLayer& l : net.layers()) {
@@ -41,7 +43,13 @@ MemoryPlan plan_memory(const Net& net) {
     plan.total.parameters += m.parameters;
     plan.total.parameter_gradients += m.parameter_gradients;
     plan.layers.push_back(std::move(m));
+    const Scratch scratch = l.layer->scratch();
+    plan.held += scratch.held;
+    plan.workspace = std::max(plan.workspace, scratch.workspace);
   }
+  const Liveness live = find_lifetimes(net, passes, {});
+  plan.shared = arena_bytes(live);
+  for (const SharedTensor& t : live.lasting) plan.lasting += t.tensor->bytes();
   return plan;
 }
 

@@ -15,13 +15,17 @@ struct LayerMemory {
   Index parameter_gradients = 0;
 };
 
-/// What a net will need, before any of it is allocated. Engines' private buffers are not in it.
+/// Bytes that a net will need, before any of it is allocated.
 struct MemoryPlan {
   std::vector<LayerMemory> layers;
-  LayerMemory total;
+  LayerMemory total;    // as if nothing were shared
+  Index shared = 0;     // activations and gradients that take turns in memory
+  Index lasting = 0;    // those that stay: data, outputs
+  Index held = 0;       // the layers' own buffers
+  Index workspace = 0;  // scratch memory that all layers share
 };
 
 /// Works on shapes alone: on a context with dry_run nothing is allocated.
-MemoryPlan plan_memory(const Net& net);
+MemoryPlan plan_memory(const Net& net, Passes passes);
 
 }  // namespace doppio

@@ -4,9 +4,12 @@
 
 #include <algorithm>
 #include <cmath>
+#include <utility>
 
+#include "core/arena.hpp"
 #include "net/blob_io.hpp"
 #include "net/debug_info.hpp"
+#include "net/liveness.hpp"
 #include "net/passes.hpp"
 
 namespace doppio {
@@ -224,23 +227,30 @@ void Net::set_up_gradients(const Graph& graph) {
 
 float Net::forward() {
   ctx_.pass = passes_++;
+  discard_blobs();
   double loss = 0;
-  for (std::size_t i = 0; i < layers_.size(); ++i) {
-    NetLayer& l = layers_[i];
-    if (l.fused) continue;
+  for (std::size_t i = 0; i < layers_.size(); ++i) loss += static_cast<double>(forward_layer(i));
+  return static_cast<float>(loss);
+}
+
+float Net::forward_layer(std::size_t i) {
+  NetLayer& l = layers_[i];
+  if (!l.fused)
     located(*source_, static_cast<int>(i), l.bottoms, [&] {
       l.layer->reshape(ctx_, l.bottoms, l.tops);
       fuse_behind(l);
       l.layer->forward(ctx_, l.bottoms, l.tops);
     });
-    for (std::size_t t = 0; t < l.tops.size(); ++t) {
-      if (l.loss_weights[t] == 0) continue;
-      const float* value = l.tops[t]->data.read_host();
-      for (Index k = 0; k < l.tops[t]->count(); ++k)
-        loss += static_cast<double>(l.loss_weights[t]) * value[k];
-    }
-    if (debug_info_) log_forward(l);
+  double loss = 0;
+  for (std::size_t t = 0; t < l.tops.size(); ++t) {
+    if (l.loss_weights[t] == 0) continue;
+    const float* value = l.tops[t]->data.read_host();
+    for (Index k = 0; k < l.tops[t]->count(); ++k)
+      loss += static_cast<double>(l.loss_weights[t]) * value[k];
   }
+  if (debug_info_) log_forward(l);
+  discard_after(i);
+  if (i + 1 == layers_.size()) may_go_back_ = true;
   return static_cast<float>(loss);
 }
 
@@ -252,9 +262,14 @@ void Net::fuse_behind(NetLayer& l) {
 }
 
 void Net::backward() {
-  for (std::size_t i = layers_.size(); i-- > 0;) {
-    NetLayer& l = layers_[i];
-    if (!l.needs_backward || l.fused) continue;
+  for (std::size_t i = layers_.size(); i-- > 0;) backward_layer(i);
+  if (debug_info_) log_totals(parameters_);
+}
+
+void Net::backward_layer(std::size_t i) {
+  NetLayer& l = layers_[i];
+  if (liveness_ && i + 1 == layers_.size()) begin_backward();
+  if (l.needs_backward && !l.fused) {
     for (std::size_t t = 0; t < l.tops.size(); ++t)
       if (l.loss_weights[t] != 0)
         std::fill_n(l.tops[t]->grad.write_host(), l.tops[t]->count(), l.loss_weights[t]);
@@ -263,7 +278,37 @@ void Net::backward() {
     });
     if (debug_info_) log_backward(l);
   }
-  if (debug_info_) log_totals(parameters_);
+  discard_after(2 * layers_.size() - 1 - i);
+}
+
+/// Of a net that saves memory.
+void Net::begin_backward() {
+  require(liveness_->passes == Passes::forward_and_backward, "net '", name(),
+          "' saves memory for forward passes alone; for a backward pass call ",
+          "save_memory(Passes::forward_and_backward)");
+  require(std::exchange(may_go_back_, false), "net '", name(),
+          "' saves memory, so a backward pass needs a forward pass of its own before it");
+}
+
+void Net::save_memory(Passes passes, const std::vector<std::string>& keep,
+                      std::shared_ptr<Arena> arena) {
+  for (const std::string& blob : keep) this->blob(blob);
+  if (ctx_.accelerator()) return;
+  if (!arena) arena = std::make_shared<Arena>();
+  liveness_ = std::make_unique<Liveness>(find_lifetimes(*this, passes, keep));
+  for (SharedTensor& shared : liveness_->shared) shared.tensor->use_arena(arena, shared.name);
+  may_go_back_ = false;
+}
+
+void Net::discard_blobs() {
+  if (!liveness_) return;
+  for (SharedTensor& shared : liveness_->shared) shared.tensor->discard();
+  may_go_back_ = false;
+}
+
+void Net::discard_after(std::size_t step) {
+  if (!liveness_) return;
+  for (const std::size_t s : liveness_->steps[step].ends) liveness_->shared[s].tensor->discard();
 }
 
 void Net::clear_grads() {

@@ -6,6 +6,7 @@
 #include <numeric>
 #include <random>
 
+#include "core/arena.hpp"
 #include "core/atomic_file.hpp"
 #include "doppio.pb.h"
 #include "solver/divergence.hpp"
@@ -79,6 +80,12 @@ void Solver::build_nets() {
     test_nets_.push_back(std::make_unique<Net>(ctx_, std::move(test.source), test.state));
     test_nets_.back()->share_weights(*net_);
   }
+}
+
+void Solver::save_memory() {
+  const auto arena = std::make_shared<Arena>();  // for all: they never run at the same time
+  net_->save_memory(Passes::forward_and_backward, {}, arena);
+  for (const auto& test : test_nets_) test->save_memory(Passes::forward, {}, arena);
 }
 
 /// Starts from the files of `weights`, each a comma list. The test nets share what they have in
@@ -210,6 +217,7 @@ TestResult Solver::test(int index) {
           index, "; the solver has ", test_nets_.size());
   Net& net = *test_nets_[static_cast<std::size_t>(index)];
   const int batches = param().test_iter(index);
+  net_->discard_blobs();  // makes room for the test net's
   for (const auto& o : observers_) o->on_test_start(*this, index);
 
   std::vector<std::vector<double>> sums(net.outputs().size());

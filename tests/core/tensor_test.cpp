@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "core/arena.hpp"
 #include "doppio/error.hpp"
 #include "support/counting_accelerator.hpp"
 #include "support/layer_harness.hpp"
@@ -180,6 +181,80 @@ TEST(Tensor, WithoutAShapeIsAScalar) {
   view.share(tensor);
   set_values(tensor, {3});
   expect_values(view, {3});
+}
+
+TEST(Tensor, TakesTurnsInAnArena) {
+  const auto arena = std::make_shared<Arena>(1 << 20);
+  Tensor a, b;
+  for (Tensor* t : {&a, &b}) t->reshape({100});
+  a.use_arena(arena, "blob 'a'");
+  b.use_arena(arena, "blob 'b'");
+  const float* memory = a.write_host();
+  a.discard();
+  EXPECT_FALSE(a.allocated());
+  EXPECT_EQ(b.write_host(), memory);
+  EXPECT_NE(a.write_host(), memory);
+  EXPECT_EQ(arena->peak(), 2u * 448);
+}
+
+TEST(Tensor, ReadingTooLateIsAnErrorUntilItIsWrittenAgain) {
+  Tensor tensor, view;
+  tensor.reshape({2});
+  view.share(tensor);
+  tensor.use_arena(std::make_shared<Arena>(4096), "blob 'a'");
+  set_values(tensor, {1, 2});
+  view.discard();
+  EXPECT_TRUE(tensor.discarded());
+  EXPECT_EQ(error_of([&] { tensor.read_host(); }),
+            "blob 'a' was given up after its last use, because the net saves memory; name the blob "
+            "in `keep` of Net::save_memory() to read it after the passes");
+  EXPECT_THROW(tensor.update_host(), Error);
+  set_values(tensor, {3, 4});
+  expect_values(tensor, {3, 4});
+  EXPECT_FALSE(view.discarded());
+}
+
+TEST(Tensor, WhatWasNeverWrittenReadsAsZerosAfterADiscardToo) {
+  Tensor tensor;
+  tensor.reshape({2});
+  tensor.use_arena(std::make_shared<Arena>(4096), "blob 'a'");
+  expect_values(tensor, {0, 0});
+  tensor.discard();
+  EXPECT_FALSE(tensor.discarded());
+  expect_values(tensor, {0, 0});
+}
+
+TEST(Tensor, DiscardDoesNothingWithoutAnArena) {
+  Tensor tensor;
+  set_values(tensor, {3});
+  tensor.discard();
+  expect_values(tensor, {3});
+}
+
+TEST(Tensor, TakesOrdinaryMemoryWhereTheArenaIsFull) {
+  const auto arena = std::make_shared<Arena>(64);
+  Tensor tensor;
+  tensor.reshape({100});
+  tensor.use_arena(arena, "blob 'a'");
+  set_values(tensor, std::vector<float>(100, 7));
+  EXPECT_EQ(arena->peak(), 0u);
+  tensor.discard();
+  EXPECT_FALSE(tensor.allocated());
+}
+
+TEST(Tensor, KeepsOneLayoutInAnArenaOnceItIsWritten) {
+  const auto arena = std::make_shared<Arena>(1 << 20);
+  const Context cpu;
+  Tensor tensor;
+  tensor.reshape({1, channel_block(), 4, 4});
+  tensor.use_arena(arena, "blob 'a'");
+  tensor.write(cpu)[0] = 1;
+  EXPECT_EQ(tensor.read(cpu, Layout::blocked)[0], 1);
+  const auto bytes = static_cast<std::size_t>(tensor.bytes());
+  EXPECT_EQ(arena->peak(), 2 * bytes);
+  tensor.update(cpu);  // the blocked copy goes
+  EXPECT_NE(arena->take(bytes), nullptr);
+  EXPECT_EQ(arena->peak(), 2 * bytes);
 }
 
 TEST(Context, WorkspaceGrowsAndIsKept) {

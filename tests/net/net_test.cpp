@@ -307,11 +307,14 @@ TEST(MemoryPlan, CountsBytesWithoutAllocating) {
   const auto net = make_net(ctx, kInput + inner_product("a", "x", 3) +
                                      "layer { name: 'r' type: 'ReLU' bottom: 'a' top: 'a' }" +
                                      inner_product("b", "a", 2, "loss_weight: 1"));
-  const MemoryPlan plan = plan_memory(*net);
+  const MemoryPlan plan = plan_memory(*net, Passes::forward_and_backward);
   EXPECT_EQ(plan.total.activations, 4 * (2 + 3 + 2));
   EXPECT_EQ(plan.total.parameters, 4 * (6 + 3 + 6 + 2));
   EXPECT_EQ(plan.total.parameter_gradients, plan.total.parameters);
-  EXPECT_EQ(plan.total.gradients, 4 * 3);  // of a; nothing below it learns
+  EXPECT_EQ(plan.total.gradients, 4 * 3);    // of a; nothing below it learns
+  EXPECT_EQ(plan.shared, 2 * 64);            // data and gradient of a, a cache line each
+  EXPECT_EQ(plan.lasting, 4 * (2 + 2 + 2));  // x, b and the gradient of b
+  EXPECT_EQ(plan_memory(*net, Passes::forward).shared, 64);
   for (const NetLayer& l : net->layers())
     for (const Blob* top : l.tops) EXPECT_FALSE(top->data.allocated()) << l.name;
 }

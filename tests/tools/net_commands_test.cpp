@@ -136,13 +136,50 @@ TEST_F(NetCommands, TimeReportsEveryLayer) {
     EXPECT_TRUE(std::regex_search(r.err, std::regex(line))) << line << r.err;
 }
 
+/// MiB that stand behind `name`.
+double mebibytes(const std::string& text, const std::string& name) {
+  std::smatch found;
+  EXPECT_TRUE(std::regex_search(text, found, std::regex(name + " +([0-9.]+)"))) << name << text;
+  return found.empty() ? 0 : std::stod(found[1]);
+}
+
+constexpr const char* kLarge = R"(
+layer { name: "data" type: "DummyData" top: "x" top: "y" dummy_data_param {
+  shape { dim: 2048 dim: 512 } shape { dim: 2048 } data_filler { type: "uniform" } data_filler { } } }
+layer { name: "a" type: "InnerProduct" bottom: "x" top: "a"
+  inner_product_param { num_output: 4096 weight_filler { type: "xavier" } } }
+layer { name: "b" type: "Sigmoid" bottom: "a" top: "b" }
+layer { name: "c" type: "TanH" bottom: "b" top: "c" }
+layer { name: "d" type: "ReLU" bottom: "c" top: "d" }
+layer { name: "e" type: "InnerProduct" bottom: "d" top: "e" inner_product_param { num_output: 8 } }
+layer { name: "loss" type: "SoftmaxWithLoss" bottom: "e" bottom: "y" top: "loss" }
+)";
+
+TEST_F(NetCommands, PlanPredictsWhatTrainingTakes) {
+  const std::string net = folder.write("large.prototxt", kLarge);
+  const std::string solver =
+      "--solver=" +
+      folder.write("solver.prototxt", str("net: '", net, "' base_lr: 0.01 lr_policy: 'fixed' ",
+                                          "max_iter: 2 momentum: 0.9 snapshot_after_train: false"));
+  const Outcome plan = run_doppio({"plan", solver});
+  const Outcome train = run_doppio({"train", solver});
+  ASSERT_EQ(plan.exit_code, 0) << plan.err;
+  ASSERT_EQ(train.exit_code, 0) << train.err;
+  const double predicted = mebibytes(plan.out, "peak");
+  EXPECT_LT(predicted, 250) << plan.out;  // four blobs of 32 MiB and their gradients take turns
+  EXPECT_NEAR(mebibytes(train.err, "peak memory"), predicted, 0.05 * predicted) << plan.out;
+}
+
 TEST_F(NetCommands, PlanSumsUpWithoutAllocating) {
   const Outcome r = run_doppio(
       {"plan", "--model=" + deploy, "--set", "data.shape={dim: 1000000 dim: 1024 dim: 16 dim: 4}"});
   EXPECT_EQ(r.exit_code, 0) << r.err;
   EXPECT_TRUE(contains(r.out, "TRAIN net, " + deploy)) << r.out;
   EXPECT_TRUE(contains(r.out, "1000000 x 1024 x 16 x 4    250000.00")) << r.out;
-  EXPECT_TRUE(contains(r.out, "total: TRAIN 250")) << r.out;
+  for (const char* line :
+       {R"(\nTEST net +MiB\n)", R"(\nparameters +0\.75\n)", R"(\nblobs, taking turns +11\.44\n)",
+        R"(\ndata and outputs +2500\d\d\.\d\d\n)", R"(\npeak +2500\d\d\.\d\d\n)"})
+    EXPECT_TRUE(std::regex_search(r.out, std::regex(line))) << line << r.out;
 }
 
 }  // namespace

@@ -1,5 +1,6 @@
 #include <glog/logging.h>
 
+#include <algorithm>
 #include <cmath>
 #include <filesystem>
 
@@ -78,6 +79,11 @@ class Data final : public Layer {
     records_ = cursor.records;
   }
 
+  Scratch scratch() const override {
+    const Index batch = batch_size_ * (item_.count() + 1) * static_cast<Index>(sizeof(float));
+    return {.held = batches_ahead() * batch};  // one more batch is what the tops show
+  }
+
   double input_wait_seconds() const override {
     return waited_before_ + (prefetcher_ ? prefetcher_->waited_seconds() : 0);
   }
@@ -116,8 +122,16 @@ class Data final : public Layer {
                     " again as LMDB with `doppio convert`, and write backend: LMDB");
   }
 
+  /// `prefetch` if it is given, else as many large batches as are worth their memory.
+  Index batches_ahead() const {
+    constexpr Index kEnoughFloats = Index{16} << 20;
+    const Index most = kEnoughFloats / std::max<Index>(1, batch_size_ * item_.count());
+    const Index asked = param_.prefetch();
+    return param_.has_prefetch() ? asked : std::clamp<Index>(most, 1, asked);
+  }
+
   void start(const Context& ctx) {
-    std::vector<DataBatch> slots(param_.prefetch() + 1);
+    std::vector<DataBatch> slots(static_cast<std::size_t>(batches_ahead() + 1));
     for (DataBatch& batch : slots) {
       batch.data.reshape({batch_size_, item_[0], item_[1], item_[2]});
       batch.labels.reshape({batch_size_});

@@ -1,0 +1,141 @@
+#include "net/liveness.hpp"
+
+#include <algorithm>
+
+#include "core/arena.hpp"
+
+namespace doppio {
+
+namespace {
+
+/// The memory that one or more tensors show, and the first and last step that need it.
+struct Memory {
+  SharedTensor shown;
+  std::size_t first = 0, last = 0;
+  enum { shared, lasting, parameter } kind = shared;
+};
+
+class Finder {
+ public:
+  explicit Finder(const Net& net) : net_(net) {}
+
+  void find_uses(Passes passes) {
+    const std::vector<NetLayer>& layers = net_.layers();
+    const std::size_t steps = 2 * layers.size();
+    for (std::size_t i = 0; i < layers.size(); ++i) use_forward(layers[i], i);
+    if (passes == Passes::forward) return;
+    for (std::size_t i = layers.size(); i-- > 0;)
+      if (layers[i].needs_backward) use_backward(layers[i], steps - 1 - i);
+  }
+
+  /// Marks what must outlive the passes.
+  void keep(const std::vector<std::string>& names) {
+    const auto named = [&](const std::vector<std::string>& list, const std::string& name) {
+      return std::find(list.begin(), list.end(), name) != list.end();
+    };
+    for (const NetLayer& l : net_.layers()) {
+      for (const Blob& p : l.layer->params) {
+        set_kind(p.data, Memory::parameter);
+        set_kind(p.grad, Memory::parameter);
+      }
+      for (std::size_t t = 0; t < l.tops.size(); ++t)
+        if (l.traits.is_source || named(names, l.top_names[t]) ||
+            named(net_.outputs(), l.top_names[t])) {
+          set_kind(l.tops[t]->data, Memory::lasting);
+          set_kind(l.tops[t]->grad, Memory::lasting);
+        }
+    }
+  }
+
+  Liveness result(Passes passes) const {
+    Liveness live;
+    live.passes = passes;
+    live.steps.resize(2 * net_.layers().size());
+    for (const Memory& m : memories_) {
+      if (m.kind == Memory::lasting) live.lasting.push_back(m.shown);
+      if (m.kind != Memory::shared) continue;
+      live.steps[m.first].begins.push_back(live.shared.size());
+      live.steps[m.last].ends.push_back(live.shared.size());
+      live.shared.push_back(m.shown);
+    }
+    return live;
+  }
+
+ private:
+  void use_forward(const NetLayer& l, std::size_t step) {
+    for (std::size_t b = 0; b < l.bottoms.size(); ++b)
+      use_data(*l.bottoms[b], l.bottom_names[b], step);
+    for (std::size_t t = 0; t < l.tops.size(); ++t) use_data(*l.tops[t], l.top_names[t], step);
+  }
+
+  void use_backward(const NetLayer& l, std::size_t step) {
+    for (std::size_t t = 0; t < l.tops.size(); ++t) {
+      use_grad(*l.tops[t], l.top_names[t], step);
+      if (l.traits.backward_reads_top || is_changed_in_place(l, *l.tops[t]))
+        use_data(*l.tops[t], l.top_names[t], step);
+    }
+    for (std::size_t b = 0; b < l.bottoms.size(); ++b) {
+      if (l.wanted[b]) use_grad(*l.bottoms[b], l.bottom_names[b], step);
+      if (l.traits.backward_reads_bottom) use_data(*l.bottoms[b], l.bottom_names[b], step);
+    }
+  }
+
+  /// True if another layer works on `top` in place: its work may be fused into `made_by`, whose
+  /// backward pass then reads the result.
+  bool is_changed_in_place(const NetLayer& made_by, const Blob& top) const {
+    return std::any_of(net_.layers().begin(), net_.layers().end(), [&](const NetLayer& l) {
+      return &l != &made_by && std::find(l.tops.begin(), l.tops.end(), &top) != l.tops.end();
+    });
+  }
+
+  void use_data(Blob& blob, const std::string& name, std::size_t step) {
+    use(blob.data, str("blob '", name, "'"), step);
+  }
+  void use_grad(Blob& blob, const std::string& name, std::size_t step) {
+    use(blob.grad, str("the gradient of blob '", name, "'"), step);
+  }
+
+  void use(Tensor& tensor, std::string name, std::size_t step) {
+    if (Memory* known = find(tensor))
+      known->last = step;
+    else
+      memories_.push_back({{&tensor, std::move(name)}, step, step});
+  }
+
+  void set_kind(const Tensor& tensor, decltype(Memory::kind) kind) {
+    Memory* known = find(tensor);
+    if (known && known->kind != Memory::parameter) known->kind = kind;
+  }
+
+  Memory* find(const Tensor& tensor) {
+    const auto known = std::find_if(memories_.begin(), memories_.end(), [&](const Memory& m) {
+      return m.shown.tensor->shares_memory_with(tensor);
+    });
+    return known == memories_.end() ? nullptr : &*known;
+  }
+
+  const Net& net_;
+  std::vector<Memory> memories_;
+};
+
+}  // namespace
+
+Liveness find_lifetimes(const Net& net, Passes passes, const std::vector<std::string>& keep) {
+  Finder finder(net);
+  finder.find_uses(passes);
+  finder.keep(keep);
+  return finder.result(passes);
+}
+
+Index arena_bytes(const Liveness& live) {
+  Placement placement;
+  std::vector<std::size_t> at(live.shared.size());
+  for (const Liveness::Step& step : live.steps) {
+    for (const std::size_t s : step.begins)
+      at[s] = placement.take(static_cast<std::size_t>(live.shared[s].tensor->bytes()));
+    for (const std::size_t s : step.ends) placement.give_back(at[s]);
+  }
+  return static_cast<Index>(placement.peak());
+}
+
+}  // namespace doppio
