@@ -50,6 +50,11 @@ class Layer {
   /// Asked after every reshape, of layers that may say no.
   virtual bool fuse_relu(Tops /*top*/, bool /*backward*/) { return false; }
 
+  /// Offers to take over the Scale layer that follows in place, with a bias, over the channels.
+  /// True: forward and backward do its work too, and add to the gradients of its params. Comes
+  /// before fuse_relu().
+  virtual bool fuse_scale(Layer& /*scale*/, bool /*backward*/) { return false; }
+
   /// Where the layer stands in its data; layers without a position return and ignore a default
   /// Cursor.
   virtual Cursor cursor() const { return {}; }

@@ -50,6 +50,7 @@ struct NetLayer {
   std::unique_ptr<bool[]> wanted;  ///< for each bottom: does backward compute its gradient?
   bool needs_backward = false;
   std::vector<float> loss_weights;  ///< one per top
+  int scale_behind = -1;            ///< number of the Scale that it may take over, -1: none
   int relu_behind = -1;             ///< number of the ReLU that it may take over, -1: none
   bool fused = false;               ///< its work is done by the layer before
 };

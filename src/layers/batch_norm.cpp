@@ -1,3 +1,5 @@
+#include <limits>
+
 #include "doppio.pb.h"
 #include "doppio/registry.hpp"
 #include "layers/run_layout.hpp"
@@ -11,8 +13,9 @@ namespace {
 ///
 /// TRAIN uses the statistics of the batch and adds them to the parameters, TEST uses the stored
 /// ones. Parameters: decayed sums of means (C) and of unbiased variances (C), and of their weights
-/// (1), by which a reader divides. There is no learned scale; a Scale layer follows.
-/// Source: Ioffe and Szegedy (2015); matches Caffe.
+/// (1), by which a reader divides. There is no learned scale; a Scale layer follows, and this one
+/// can do its work on the way, and that of the ReLU after it. Source: Ioffe and Szegedy (2015);
+/// matches Caffe.
 class BatchNorm final : public Layer {
  public:
   explicit BatchNorm(const LayerParameter& p)
@@ -59,8 +62,19 @@ class BatchNorm final : public Layer {
     float* y = top[0] == bottom[0] ? result.update(ctx, layout) : result.write(ctx, layout);
     // Backward needs y, but the layers after this one often overwrite it.
     float* kept = use_stored_ ? y : normalized_.write(ctx, layout);
-    for_each_in_channels(ctx, extent_, [=] KERNEL(Index c, Index i) {
-      y[i] = kept[i] = (x[i] - mean[c]) * inv_std[c];
+    if (!scale_) {
+      for_each_in_channels(ctx, extent_, [=] KERNEL(Index c, Index i) {
+        y[i] = kept[i] = (x[i] - mean[c]) * inv_std[c];
+      });
+      return;
+    }
+    const float* w = scale_->params[0].data.read(ctx);
+    const float* b = scale_->params[1].data.read(ctx);
+    for_each_in_channels(ctx, extent_, [=, least = least_] KERNEL(Index c, Index i) {
+      const float normalized = (x[i] - mean[c]) * inv_std[c];
+      kept[i] = normalized;
+      const float value = w[c] * normalized + b[c];
+      y[i] = value < least ? least : value;
     });
   }
 
@@ -79,6 +93,7 @@ class BatchNorm final : public Layer {
     const float* y = normalized_.read(ctx, layout);
     float* mean_dy = mean_dy_.write(ctx);
     float* mean_dy_y = mean_dy_y_.write(ctx);
+    if (scale_) return backward_scaled(ctx, dy, y, dx);
     const double share = 1.0 / static_cast<double>(per_channel());
     sum_both_per_channel(
         ctx, extent_, [=] KERNEL(Index, Index i) { return share * dy[i]; },
@@ -86,6 +101,44 @@ class BatchNorm final : public Layer {
     for_each_in_channels(ctx, extent_, [=] KERNEL(Index c, Index i) {
       dx[i] = (dy[i] - mean_dy[c] - y[i] * mean_dy_y[c]) * inv_std[c];
     });
+  }
+
+  /// The same with the Scale layer behind, whose parameters get their gradients, and the ReLU.
+  void backward_scaled(Context& ctx, const float* dy, const float* y, float* dx) {
+    float* sum_dz = mean_dy_.write(ctx);
+    float* sum_dz_y = mean_dy_y_.write(ctx);
+    const float* inv_std = inv_std_.read(ctx);
+    const float* w = scale_->params[0].data.read(ctx);
+    const float* b = scale_->params[1].data.read(ctx);
+    const auto dz = [=, least = least_] KERNEL(Index c, Index i) {
+      const float g = dy[i];
+      return w[c] * y[i] + b[c] > least ? g : 0;
+    };
+    sum_both_per_channel(
+        ctx, extent_, [=] KERNEL(Index c, Index i) { return static_cast<double>(dz(c, i)); },
+        [=] KERNEL(Index c, Index i) { return static_cast<double>(dz(c, i)) * y[i]; }, sum_dz,
+        sum_dz_y);
+    for (const int k : {0, 1}) {
+      if (!scale_->params[k].needs_grad) continue;
+      const float* sum = k == 0 ? sum_dz_y : sum_dz;
+      float* grad = scale_->params[k].grad.update(ctx);
+      parallel_for(ctx, extent_.C, [=] KERNEL(Index c) { grad[c] += sum[c]; });
+    }
+    const float share = 1 / static_cast<float>(per_channel());
+    for_each_in_channels(ctx, extent_, [=] KERNEL(Index c, Index i) {
+      dx[i] = (dz(c, i) - share * sum_dz[c] - y[i] * (share * sum_dz_y[c])) * (w[c] * inv_std[c]);
+    });
+  }
+
+  bool fuse_scale(Layer& scale, bool backward) override {
+    const bool per_channel = scale.params.size() == 2 && scale.params[0].count() == extent_.C;
+    scale_ = per_channel && !(use_stored_ && backward) ? &scale : nullptr;
+    return scale_ != nullptr;
+  }
+
+  bool fuse_relu(Tops, bool) override {
+    if (scale_) least_ = 0;
+    return scale_ != nullptr;
   }
 
   /// mean_ and inv_std_ from the stored sums.
@@ -129,9 +182,11 @@ class BatchNorm final : public Layer {
   float eps_, decay_;
   bool use_stored_;
   Channels extent_;
-  Tensor mean_, inv_std_;       // of the last forward pass
-  Tensor normalized_;           // its result
-  Tensor mean_dy_, mean_dy_y_;  // per channel, scratch of backward
+  Layer* scale_ = nullptr;                                 // whose work this layer does as well
+  float least_ = -std::numeric_limits<float>::infinity();  // of the top: 0 with a ReLU
+  Tensor mean_, inv_std_;                                  // of the last forward pass
+  Tensor normalized_;                                      // its result
+  Tensor mean_dy_, mean_dy_y_;                             // per channel, scratch of backward
 };
 
 DOPPIO_REGISTER_LAYER("BatchNorm", BatchNorm, .in_place = true, .backward_reads_bottom = false,

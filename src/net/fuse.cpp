@@ -11,6 +11,12 @@ bool is_plain_relu(const LayerParameter& layer, const GraphLayer& node) {
          node.bottoms == node.tops && node.loss_weights[0] == 0;
 }
 
+bool is_scale_of_channels(const LayerParameter& layer, const GraphLayer& node) {
+  const ScaleParameter& p = layer.scale_param();
+  return layer.type() == "Scale" && p.axis() == 1 && p.num_axes() == 1 && p.bias_term() &&
+         node.bottoms == node.tops && node.loss_weights[0] == 0;
+}
+
 bool touches(const GraphLayer& node, int blob) {
   const auto among = [&](const std::vector<int>& blobs) {
     return std::find(blobs.begin(), blobs.end(), blob) != blobs.end();
@@ -18,19 +24,39 @@ bool touches(const GraphLayer& node, int blob) {
   return among(node.bottoms) || among(node.tops);
 }
 
+/// The layer behind `layer` that is the next to use its only top, -1 if there is none.
+int next_user(const Graph& graph, std::size_t layer) {
+  const GraphLayer& node = graph.layers[layer];
+  if (node.tops.size() != 1 || node.loss_weights[0] != 0) return -1;
+  const auto next = std::find_if(graph.layers.begin() + static_cast<std::ptrdiff_t>(layer) + 1,
+                                 graph.layers.end(),
+                                 [&](const GraphLayer& l) { return touches(l, node.tops[0]); });
+  return next == graph.layers.end() ? -1 : static_cast<int>(next - graph.layers.begin());
+}
+
 }  // namespace
 
+std::vector<int> scales_to_fuse(const SourcedNet& source, const Graph& graph) {
+  std::vector<int> scales(graph.layers.size(), -1);
+  for (std::size_t i = 0; i < graph.layers.size(); ++i) {
+    if (source.net.layer(static_cast<int>(i)).type() != "BatchNorm") continue;
+    const int k = next_user(graph, i);
+    if (k >= 0 &&
+        is_scale_of_channels(source.net.layer(k), graph.layers[static_cast<std::size_t>(k)]))
+      scales[i] = k;
+  }
+  return scales;
+}
+
 std::vector<int> relus_to_fuse(const SourcedNet& source, const Graph& graph) {
+  const std::vector<int> scales = scales_to_fuse(source, graph);
   std::vector<int> relus(graph.layers.size(), -1);
   for (std::size_t i = 0; i < graph.layers.size(); ++i) {
-    const GraphLayer& node = graph.layers[i];
-    if (node.tops.size() != 1 || node.bottoms == node.tops || node.loss_weights[0] != 0) continue;
-    const auto next = std::find_if(graph.layers.begin() + static_cast<std::ptrdiff_t>(i) + 1,
-                                   graph.layers.end(),
-                                   [&](const GraphLayer& l) { return touches(l, node.tops[0]); });
-    if (next == graph.layers.end()) continue;
-    const int k = static_cast<int>(next - graph.layers.begin());
-    if (is_plain_relu(source.net.layer(k), *next)) relus[i] = k;
+    const bool scaled = scales[i] >= 0;
+    if (graph.layers[i].bottoms == graph.layers[i].tops && !scaled) continue;
+    const int k = next_user(graph, scaled ? static_cast<std::size_t>(scales[i]) : i);
+    if (k >= 0 && is_plain_relu(source.net.layer(k), graph.layers[static_cast<std::size_t>(k)]))
+      relus[i] = k;
   }
   return relus;
 }

@@ -79,13 +79,17 @@ void Net::build(SourcedNet source, const NetState& state) {
   require(source_->net.layer_size() > 0, source_->file, ": no layer is left for phase ",
           Phase_Name(phase_));
   const Graph graph = build_graph(*source_, ctx_.device());
+  const std::vector<int> scales = scales_to_fuse(*source_, graph);
   const std::vector<int> relus = relus_to_fuse(*source_, graph);
   for (const std::string& name : graph.blobs)
     if (blobs_.emplace(name, std::make_unique<Blob>()).second) blob_names_.push_back(name);
   for (const int b : graph.inputs) inputs_.push_back(graph.blobs[static_cast<std::size_t>(b)]);
   for (const int b : graph.outputs) outputs_.push_back(graph.blobs[static_cast<std::size_t>(b)]);
   make_layers(graph);
-  for (std::size_t i = 0; i < relus.size(); ++i) layers_[i].relu_behind = relus[i];
+  for (std::size_t i = 0; i < layers_.size(); ++i) {
+    layers_[i].scale_behind = scales[i];
+    layers_[i].relu_behind = relus[i];
+  }
   reshape();
   set_up_parameters();
   set_up_gradients(graph);
@@ -254,11 +258,17 @@ float Net::forward_layer(std::size_t i) {
   return static_cast<float>(loss);
 }
 
-/// Lets a layer take over the ReLU behind it, if it can and nobody watches both.
+/// Lets a layer take over the Scale and the ReLU behind it, if it can and nobody watches all.
 void Net::fuse_behind(NetLayer& l) {
-  if (l.relu_behind < 0 || !ctx_.fusion || debug_info_) return;
-  NetLayer& relu = layers_[static_cast<std::size_t>(l.relu_behind)];
-  relu.fused = l.layer->fuse_relu(l.tops, l.needs_backward);
+  if (!ctx_.fusion || debug_info_) return;
+  if (l.scale_behind >= 0) {
+    NetLayer& scale = layers_[static_cast<std::size_t>(l.scale_behind)];
+    scale.fused = l.needs_backward == scale.needs_backward &&
+                  l.layer->fuse_scale(*scale.layer, l.needs_backward);
+  }
+  if (l.relu_behind >= 0)
+    layers_[static_cast<std::size_t>(l.relu_behind)].fused =
+        l.layer->fuse_relu(l.tops, l.needs_backward);
 }
 
 void Net::backward() {

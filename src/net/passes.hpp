@@ -45,8 +45,12 @@ struct Graph {
 /// top get one. Throws: one Error with every problem.
 Graph build_graph(const SourcedNet& source, Device device);
 
-/// For each layer the in-place ReLU that is next to use its only top, which the layer may take
-/// over; -1 where there is none.
+/// For each BatchNorm layer the in-place Scale layer with a bias per channel that is next to use
+/// its top, which it may take over; -1 where there is none, and for all other layers.
+std::vector<int> scales_to_fuse(const SourcedNet& source, const Graph& graph);
+
+/// For each layer the in-place ReLU that is next to use its only top (behind the Scale layer that
+/// it may take over), which the layer may take over as well; -1 where there is none.
 std::vector<int> relus_to_fuse(const SourcedNet& source, const Graph& graph);
 
 /// Which gradients backward has to compute.

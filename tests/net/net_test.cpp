@@ -141,6 +141,74 @@ TEST(Net, FusedReluGivesTheSame) {
         << i;
 }
 
+const char* const kLoss =
+    " layer { name: 'loss' type: 'Reduction' bottom: 'c' top: 'loss' loss_weight: 1 "
+    "reduction_param { operation: SUMSQ } }";
+
+/// Convolution, batch normalization, scale and ReLU: a pass of training, or of inference without a
+/// loss.
+struct NormalizedRun {
+  NormalizedRun(Phase phase, bool fusion, Index channels) : ctx(7) {
+    ctx.fusion = fusion;
+    NetState state;
+    state.set_phase(phase);
+    net = std::make_unique<Net>(
+        ctx,
+        parse_prototxt(
+            str("force_backward: ", phase == TRAIN ? "true" : "false",
+                " layer { name: 'in' type: 'Input' top: 'x' input_param { shape { dim: [4, ",
+                channels, ", 7, 5] } } }",
+                " layer { name: 'c' type: 'Convolution' bottom: 'x' top: 'c' convolution_param {",
+                " num_output: ", channels, " kernel_size: 1 weight_filler { type: 'xavier' } } }",
+                " layer { name: 'n' type: 'BatchNorm' bottom: 'c' top: 'c' }",
+                " layer { name: 's' type: 'Scale' bottom: 'c' top: 'c' scale_param { bias_term: "
+                "true",
+                " filler { type: 'uniform' min: -1 max: 2 } bias_filler { type: 'uniform' max: 0.5 "
+                "}",
+                " } } layer { name: 'r' type: 'ReLU' bottom: 'c' top: 'c' }",
+                phase == TRAIN ? kLoss : ""),
+            "net.prototxt"),
+        state);
+    if (phase == TEST) set_values(net->layer("n").layer->params[2].data, {2});
+    Tensor& x = net->blob("x").data;
+    for (Index i = 0; i < x.count(); ++i)
+      x.update_host()[i] = static_cast<float>(i * 37 % 101) / 50 - 1;
+    net->forward();
+    if (phase == TEST) return;
+    net->clear_grads();
+    net->backward();
+  }
+
+  Context ctx;
+  std::unique_ptr<Net> net;
+};
+
+void expect_near(const Tensor& a, const Tensor& b, const std::string& what) {
+  const std::vector<float> x = values(a), y = values(b);
+  ASSERT_EQ(x.size(), y.size());
+  for (std::size_t i = 0; i < x.size(); ++i)
+    ASSERT_NEAR(x[i], y[i], 1e-4f * (1 + std::abs(y[i]))) << what << " at " << i;
+}
+
+TEST(Net, FusedScaleAndReluGiveTheSame) {
+  for (const Phase phase : {TRAIN, TEST})
+    for (const Index channels : {3, 32}) {
+      NormalizedRun apart(phase, false, channels), together(phase, true, channels);
+      for (const char* layer : {"s", "r"}) {
+        EXPECT_TRUE(together.net->layer(layer).fused);
+        EXPECT_FALSE(apart.net->layer(layer).fused);
+      }
+      expect_near(together.net->blob("c").data, apart.net->blob("c").data, "top");
+      if (phase == TEST) continue;
+      expect_near(together.net->blob("x").grad, apart.net->blob("x").grad, "gradient");
+      for (std::size_t i = 0; i < apart.net->parameters().size(); ++i) {
+        const Parameter &p = together.net->parameters()[i], &q = apart.net->parameters()[i];
+        expect_near(p.blob->data, q.blob->data, str(p.layer, p.index));
+        if (p.blob->needs_grad) expect_near(p.blob->grad, q.blob->grad, str(p.layer, p.index));
+      }
+    }
+}
+
 TEST(Net, SharesParametersByNameAndAddsTheirGradients) {
   Context ctx;
   const auto net = make_net(

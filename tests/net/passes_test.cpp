@@ -174,12 +174,36 @@ TEST(GradientNeeds, NothingBelowTheFirstLearnerAndNothingWithoutALoss) {
   EXPECT_TRUE(n.bottoms[1][0]);
 }
 
+SourcedNet on_an_input(const std::string& text) {
+  return insert_splits(
+      parse("layer { name: 'd' type: 'Input' top: 'd' "
+            "input_param { shape { dim: [1, 2, 3, 3] } } }" +
+            text));
+}
+
 std::vector<int> fused(const std::string& text) {
-  const SourcedNet source =
-      insert_splits(parse("layer { name: 'd' type: 'Input' top: 'd' "
-                          "input_param { shape { dim: [1, 2, 3, 3] } } }" +
-                          text));
+  const SourcedNet source = on_an_input(text);
   return relus_to_fuse(source, build_graph(source, Device::cpu));
+}
+
+TEST(Fuse, BatchNormTakesTheScaleThatIsNextAndTheReluBehindIt) {
+  const auto scales = [](const std::string& text) {
+    const SourcedNet source = on_an_input(text);
+    return scales_to_fuse(source, build_graph(source, Device::cpu));
+  };
+  const auto scale = [](const std::string& param) {
+    return "layer { name: 's' type: 'Scale' bottom: 'c' top: 'c' scale_param { " + param + " } }";
+  };
+  const std::string conv = "layer { name: 'c' type: 'Convolution' bottom: 'd' top: 'c' }";
+  const std::string norm = "layer { name: 'n' type: 'BatchNorm' bottom: 'c' top: 'c' }";
+  const std::string relu = "layer { name: 'r' type: 'ReLU' bottom: 'c' top: 'c' }";
+  const std::string biased = scale("bias_term: true");
+  EXPECT_EQ(scales(conv + norm + biased + relu), (std::vector<int>{-1, -1, 3, -1, -1}));
+  EXPECT_EQ(fused(conv + norm + biased + relu), (std::vector<int>{-1, -1, 4, -1, -1}));
+  EXPECT_EQ(fused(conv + norm + relu)[2], -1) << "without a Scale it works in place";
+  EXPECT_EQ(scales(conv + norm + scale(""))[2], -1) << "no bias";
+  EXPECT_EQ(scales(conv + norm + scale("axis: 2 bias_term: true"))[2], -1) << "other channels";
+  EXPECT_EQ(scales(conv + norm + relu + biased)[2], -1) << "not the next";
 }
 
 TEST(Fuse, TakesTheInPlaceReluThatIsNext) {
