@@ -48,6 +48,10 @@ class Convolution final : public Layer {
                        p_.bias_term() ? &params[1].data : nullptr, top[i]->data);
   }
 
+  Scratch scratch() const override {
+    return {.workspace = engine_->workspace() * static_cast<Index>(sizeof(float))};
+  }
+
   bool fuse_relu(Tops top, bool backward) override {
     return top.size() == 1 && engine_->fuse_relu(top[0]->data, backward);
   }

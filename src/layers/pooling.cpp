@@ -93,6 +93,10 @@ class Pooling final : public Layer {
       picked_.reshape({(values * place_bytes + float_bytes - 1) / float_bytes});
   }
 
+  Scratch scratch() const override {
+    return {.held = method_ == PoolingParameter::AVE ? 0 : picked_.bytes()};
+  }
+
   void forward(Context& ctx, Bottoms bottom, Tops top) override {
     layout_ = knows_blocks() ? run_layout(ctx, *bottom[0]) : Layout::plain;
     const float* x = bottom[0]->data.read(ctx, layout_);

@@ -22,6 +22,8 @@ class ConvolutionEngine {
   /// Adds to the gradients of weight and bias.
   virtual void backward_params(Context& ctx, const Tensor& x, const Tensor& dy, Tensor* dweight,
                                Tensor* dbias) = 0;
+  /// Floats of Context::workspace() that the passes need, for `doppio plan`; 0 if it is little.
+  virtual Index workspace() const { return 0; }
   /// Fuses a ReLU: from now on forward() writes max(0, y) and, if `backward` is to be run, the
   /// backward passes count dy only where `y`, the tensor that forward() wrote, is positive. False:
   /// this engine cannot.

@@ -213,6 +213,10 @@ class OnednnConvolution final : public ConvolutionEngine {
     return !backward;
   }
 
+  Index workspace() const override {
+    return std::max({forward_.scratch, data_.scratch, params_.scratch});
+  }
+
  private:
   /// One of the three primitives, its operands (values or gradients) and the scratch memory in
   /// floats that they need together.

@@ -1,3 +1,5 @@
+#include <algorithm>
+
 #include "core/cpu.hpp"
 #include "doppio/error.hpp"
 #include "layers/engines/convolution.hpp"
@@ -35,6 +37,11 @@ class WinogradEngine final : public ConvolutionEngine {
                                  rectified(ctx), dweight ? dweight->update(ctx) : nullptr,
                                  dbias ? dbias->update(ctx) : nullptr,
                                  ctx.workspace(convolution_.backward_params_scratch()));
+  }
+
+  Index workspace() const override {
+    return std::max({convolution_.forward_scratch(), convolution_.backward_data_scratch(),
+                     convolution_.backward_params_scratch()});
   }
 
   bool fuse_relu(const Tensor& y, bool) override {
