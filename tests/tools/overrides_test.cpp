@@ -126,7 +126,7 @@ TEST(Overrides, RefusesWhatItCannotFind) {
 TEST(Overrides, RefusesValuesOfAnotherType) {
   EXPECT_EQ(refusal("conv1.engine=FAST"),
             "--set conv1.engine=FAST: error: 'FAST' is not a value of engine, which takes one of "
-            "DEFAULT, CAFFE, CUDNN, MKL2017, MKLDNN");
+            "DEFAULT, CAFFE, CUDNN, MKL2017, MKLDNN, WINOGRAD, ONEDNN");
   EXPECT_EQ(
       refusal("data.batch_size=-1"),
       "--set data.batch_size=-1: error: '-1' is not a value of batch_size, which takes uint32");
