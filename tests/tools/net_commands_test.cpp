@@ -166,7 +166,8 @@ TEST_F(NetCommands, PlanPredictsWhatTrainingTakes) {
   ASSERT_EQ(plan.exit_code, 0) << plan.err;
   ASSERT_EQ(train.exit_code, 0) << train.err;
   const double predicted = mebibytes(plan.out, "peak");
-  EXPECT_LT(predicted, 250) << plan.out;  // four blobs of 32 MiB and their gradients take turns
+  // Four blobs of 32 MiB and their gradients take turns.
+  EXPECT_LT(predicted - mebibytes(plan.out, "the program itself"), 200) << plan.out;
   EXPECT_NEAR(mebibytes(train.err, "peak memory"), predicted, 0.05 * predicted) << plan.out;
 }
 
@@ -178,7 +179,7 @@ TEST_F(NetCommands, PlanSumsUpWithoutAllocating) {
   EXPECT_TRUE(contains(r.out, "1000000 x 1024 x 16 x 4    250000.00")) << r.out;
   for (const char* line :
        {R"(\nTEST net +MiB\n)", R"(\nparameters +0\.75\n)", R"(\nblobs, taking turns +11\.44\n)",
-        R"(\ndata and outputs +2500\d\d\.\d\d\n)", R"(\npeak +2500\d\d\.\d\d\n)"})
+        R"(\ndata and outputs +2500\d\d\.\d\d\n)", R"(\npeak +250\d\d\d\.\d\d\n)"})
     EXPECT_TRUE(std::regex_search(r.out, std::regex(line))) << line << r.out;
 }
 
