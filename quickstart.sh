@@ -19,7 +19,7 @@ export PATH="$PWD/build/bin:$PATH"
 step "3/6 Converting 70,000 images to LMDB"
 data/fashion_mnist/get.sh
 
-step "4/6 Training (about 4 minutes on 2 cores)"
+step "4/6 Training (about 3 minutes on 2 cores)"
 doppio train --solver=models/fashion_alexnet/solver.prototxt
 weights=$(ls -t models/fashion_alexnet/fashion_alexnet_iter_*.caffemodel | head -n 1)
 
