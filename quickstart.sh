@@ -13,7 +13,7 @@ cmake/install_packages.sh dataset-fashion-mnist
 step "2/6 Building into build/"
 mkdir -p build
 cmake --preset release >build/configure.log 2>&1 || { cat build/configure.log; exit 1; }
-cmake --build build
+cmake --build build --target doppio_tool
 export PATH="$PWD/build/bin:$PATH"
 
 step "3/6 Converting 70,000 images to LMDB"
