@@ -1,26 +1,10 @@
-#include "layers/engines/convolution.hpp"
+#include "layers/convolution.hpp"
 
-#include "doppio.pb.h"
 #include "doppio/registry.hpp"
-#include "math/filler.hpp"
 #include "math/kernel.hpp"
 
 namespace doppio {
 namespace {
-
-/// The engine that the user insists on, empty if any will do.
-const char* forced_engine(ConvolutionParameter::Engine engine) {
-  switch (engine) {
-    case ConvolutionParameter::CAFFE:
-      return "gemm";
-    case ConvolutionParameter::WINOGRAD:
-      return "winograd";
-    case ConvolutionParameter::ONEDNN:
-      return "onednn";
-    default:
-      return "";
-  }
-}
 
 /// y[n, o, s] = bias[o] + sum over c, k of weight[o, c, k] x[n, c, element k of window s].
 ///
@@ -34,10 +18,7 @@ class Convolution final : public Layer {
 
   void reshape(Context& ctx, Bottoms bottom, Tops top) override {
     const Shape& shape = bottom[0]->shape();
-    for (std::size_t i = 1; i < bottom.size(); ++i)
-      require_field(bottom[i]->shape() == shape, "bottom", "bottom ", i, " has shape ",
-                    bottom[i]->shape().text(), " but bottom 0 has ", shape.text(),
-                    "; they share the weights and must be of one shape");
+    require_one_shape(bottom);
     if (!engine_ || shape != shape_) prepare(ctx, shape);
     for (Blob* y : top) y->reshape(top_shape_);
   }
@@ -74,26 +55,9 @@ class Convolution final : public Layer {
     dims.push_back(g.num_output);
     for (Index i = 0; i < g.windows.axes; ++i) dims.push_back(g.windows.axis[i].out);
     top_shape_ = Shape(std::move(dims));
-    make_params(ctx, g);
+    make_convolution_params(ctx, p_, name_, g.weight_shape(), g.num_output, params);
     engine_ = make_convolution_engine(name_, g, forced_engine(p_.engine()));
     shape_ = shape;
-  }
-
-  void make_params(const Context& ctx, const ConvolutionGeometry& g) {
-    const Shape weight_shape = g.weight_shape();
-    if (!params.empty()) {
-      require_field(params[0].shape() == weight_shape, "bottom",
-                    "the bottom now needs weights of shape ", weight_shape.text(),
-                    " but they were made as ", params[0].shape().text(),
-                    "; only batch and spatial sizes may change");
-      return;
-    }
-    params.resize(g.bias ? 2 : 1);
-    params[0].reshape(weight_shape);
-    fill(ctx, p_.weight_filler(), name_, 0, params[0].data);
-    if (!g.bias) return;
-    params[1].reshape({g.num_output});
-    fill(ctx, p_.bias_filler(), name_, 1, params[1].data);
   }
 
   std::string name_;

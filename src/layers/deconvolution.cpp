@@ -1,7 +1,5 @@
-#include "doppio.pb.h"
 #include "doppio/registry.hpp"
-#include "layers/engines/convolution.hpp"
-#include "math/filler.hpp"
+#include "layers/convolution.hpp"
 #include "math/per_channel.hpp"
 
 namespace doppio {
@@ -19,10 +17,7 @@ class Deconvolution final : public Layer {
 
   void reshape(Context& ctx, Bottoms bottom, Tops top) override {
     const Shape& shape = bottom[0]->shape();
-    for (std::size_t i = 1; i < bottom.size(); ++i)
-      require_field(bottom[i]->shape() == shape, "bottom", "bottom ", i, " has shape ",
-                    bottom[i]->shape().text(), " but bottom 0 has ", shape.text(),
-                    "; they share the weights and must be of one shape");
+    require_one_shape(bottom);
     if (!engine_ || shape != shape_) prepare(ctx, shape);
     for (Blob* y : top) y->reshape(top_shape_);
   }
@@ -35,6 +30,10 @@ class Deconvolution final : public Layer {
       float* y = top[i]->data.update(ctx);
       for_each_in_channels(ctx, channels_, [=] KERNEL(Index c, Index k) { y[k] += bias[c]; });
     }
+  }
+
+  Scratch scratch() const override {
+    return {.workspace = engine_->workspace() * static_cast<Index>(sizeof(float))};
   }
 
   void backward(Context& ctx, Tops top, std::span<const bool> wanted, Bottoms bottom) override {
@@ -60,27 +59,9 @@ class Deconvolution final : public Layer {
     for (Index i = 0; i < g.windows.axes; ++i) dims.push_back(g.windows.axis[i].in);
     top_shape_ = Shape(std::move(dims));
     channels_ = {g.batch, g.channels, g.windows.in_count()};
-    make_params(ctx, g);
-    engine_ =
-        make_convolution_engine(name_, g, p_.engine() == ConvolutionParameter::CAFFE ? "gemm" : "");
+    make_convolution_params(ctx, p_, name_, g.weight_shape(), g.channels, params);
+    engine_ = make_convolution_engine(name_, g, forced_engine(p_.engine()));
     shape_ = shape;
-  }
-
-  void make_params(const Context& ctx, const ConvolutionGeometry& g) {
-    const Shape weight_shape = g.weight_shape();
-    if (!params.empty()) {
-      require_field(params[0].shape() == weight_shape, "bottom",
-                    "the bottom now needs weights of shape ", weight_shape.text(),
-                    " but they were made as ", params[0].shape().text(),
-                    "; only batch and spatial sizes may change");
-      return;
-    }
-    params.resize(p_.bias_term() ? 2 : 1);
-    params[0].reshape(weight_shape);
-    fill(ctx, p_.weight_filler(), name_, 0, params[0].data);
-    if (!p_.bias_term()) return;
-    params[1].reshape({g.channels});
-    fill(ctx, p_.bias_filler(), name_, 1, params[1].data);
   }
 
   std::string name_;
