@@ -95,7 +95,7 @@ class InfogainLoss final : public Layer {
           counts_.write(ctx));
     const float* counts = counts_.read_host();
     if (counts[kBad] > 0) report_label_out_of_range(axis_, labels(bottom[1]->data.read_host()));
-    normalizer_ = std::max(1.0f, divisor(counts[kCounted]));
+    normalizer_ = loss_divisor(normalization_, axis_, counts[kCounted]);
     *top[0]->data.write_host() = counts[kLoss] / normalizer_;
     if (top.size() < 2) return;
     float* y = top[1]->data.write(ctx);
@@ -128,19 +128,6 @@ class InfogainLoss final : public Layer {
   }
   Labels labels(const float* values) const {
     return {values, axis_.classes, has_ignored_, ignored_};
-  }
-
-  float divisor(float counted) const {
-    switch (normalization_) {
-      case LossParameter::FULL:
-        return static_cast<float>(axis_.items());
-      case LossParameter::BATCH_SIZE:
-        return static_cast<float>(axis_.outer);
-      case LossParameter::NONE:
-        return 1;
-      default:
-        return counted;
-    }
   }
 
   InfogainLossParameter p_;

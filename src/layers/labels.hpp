@@ -1,4 +1,7 @@
 #pragma once
+#include <algorithm>
+
+#include "doppio.pb.h"
 #include "layers/softmax.hpp"
 
 namespace doppio {
@@ -37,6 +40,21 @@ inline void require_label_count(const ClassAxis& axis, const Shape& predictions,
   const std::string position = axis.inner == 1 ? "" : str(", position ", item % axis.inner);
   throw Error(str("label ", labels.values[item], " at item ", item / axis.inner, position,
                   " is out of range for ", axis.classes, " classes"));
+}
+
+/// What the sum of all items' losses is divided by, at least 1; `counted` items are not ignored.
+inline float loss_divisor(LossParameter::NormalizationMode mode, const ClassAxis& axis,
+                          float counted) {
+  switch (mode) {
+    case LossParameter::FULL:
+      return std::max(1.0f, static_cast<float>(axis.items()));
+    case LossParameter::BATCH_SIZE:
+      return std::max(1.0f, static_cast<float>(axis.outer));
+    case LossParameter::NONE:
+      return 1;
+    default:
+      return std::max(1.0f, counted);
+  }
 }
 
 }  // namespace DOPPIO_BUILD

@@ -1,4 +1,3 @@
-#include <algorithm>
 #include <cfloat>
 
 #include "doppio.pb.h"
@@ -62,7 +61,7 @@ class SoftmaxWithLoss final : public Layer {
     count(ctx, axis_, labels(bottom[1]->data.read(ctx)), p.read(ctx), counts_.write(ctx));
     const float* counts = counts_.read_host();
     if (counts[kBad] > 0) report_label_out_of_range(axis_, labels(bottom[1]->data.read_host()));
-    normalizer_ = std::max(1.0f, divisor(counts[kCounted]));
+    normalizer_ = loss_divisor(normalization_, axis_, counts[kCounted]);
     *top[0]->data.write_host() = counts[kLoss] / normalizer_;
   }
 
@@ -83,19 +82,6 @@ class SoftmaxWithLoss final : public Layer {
  private:
   Labels labels(const float* values) const {
     return {values, axis_.classes, has_ignored_, ignored_};
-  }
-
-  float divisor(float counted) const {
-    switch (normalization_) {
-      case LossParameter::FULL:
-        return static_cast<float>(axis_.items());
-      case LossParameter::BATCH_SIZE:
-        return static_cast<float>(axis_.outer);
-      case LossParameter::NONE:
-        return 1;
-      default:
-        return counted;
-    }
   }
 
   Index axis_param_;
