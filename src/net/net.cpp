@@ -10,6 +10,7 @@
 #include "net/blob_io.hpp"
 #include "net/debug_info.hpp"
 #include "net/liveness.hpp"
+#include "net/located.hpp"
 #include "net/passes.hpp"
 
 namespace doppio {
@@ -26,35 +27,6 @@ SourcedNet in_memory(const NetParameter& param) {
   SourcedNet source;
   source.net = param;
   return upgrade(std::move(source));
-}
-
-/// The name that the user gave to bottom `b` of layer `i`, if it reads a top of an inserted Split.
-const std::string& written_bottom(const SourcedNet& source, int i, int b) {
-  const std::string& name = source.net.layer(i).bottom(b);
-  for (int k = i - 1; k >= 0; --k) {
-    const LayerParameter& layer = source.net.layer(k);
-    if (std::find(layer.top().begin(), layer.top().end(), name) == layer.top().end()) continue;
-    const bool inserted = layer.type() == "Split" && name.starts_with(layer.name() + "_");
-    return inserted ? layer.bottom(0) : name;
-  }
-  return name;
-}
-
-/// Runs `action` for layer `i`; an Error without a place comes out with the layer's name, line and
-/// bottom shapes.
-template <class Action>
-void located(const SourcedNet& source, int i, const std::vector<Blob*>& bottoms, Action action) {
-  try {
-    action();
-  } catch (const Error& e) {
-    if (!e.where().file.empty()) throw;
-    const LayerParameter& layer = source.net.layer(i);
-    std::string message = str("layer '", layer.name(), "' (", layer.type(), "): ", e.message());
-    for (std::size_t b = 0; b < bottoms.size(); ++b)
-      message += str("\n    bottom '", written_bottom(source, i, static_cast<int>(b)),
-                     "': ", bottoms[b]->shape().text());
-    throw Error(message, source.where(i, e.field()), e.field());
-  }
 }
 
 }  // namespace
@@ -131,101 +103,6 @@ void Net::reshape() {
     NetLayer& l = layers_[i];
     located(*source_, static_cast<int>(i), l.bottoms,
             [&] { l.layer->reshape(ctx_, l.bottoms, l.tops); });
-  }
-}
-
-namespace {
-
-/// What the prototxt says of parameter `j` of a layer.
-ParamSpec spec_of(const LayerParameter& param, const LayerTraits& traits, std::size_t j) {
-  ParamSpec spec;
-  if (static_cast<int>(j) < param.param_size()) spec = param.param(static_cast<int>(j));
-  if (!traits.params_learn) {
-    require_field(!spec.has_lr_mult() || spec.lr_mult() == 0, str("param[", j, "].lr_mult"),
-                  "its params are statistics and do not learn; lr_mult must be 0 or left out");
-    spec.set_lr_mult(0);  // decay_mult stays: without effect but for the history, as in Caffe
-  }
-  return spec;
-}
-
-/// Lets a later sharer's explicit multiplier settle the owner's; two different explicit ones are an
-/// error.
-void agree(const char* field, const std::string& name, bool given, float value, bool& owner_given,
-           float& owner_value) {
-  if (!given) return;
-  require(!owner_given || owner_value == value, "shared parameter '", name, "' has ", field, " ",
-          value, " here and ", owner_value, " where it was first named; they must agree");
-  owner_given = true;
-  owner_value = value;
-}
-
-}  // namespace
-
-/// Makes sharers views of the first parameter of the same name and lists every parameter once.
-void Net::set_up_parameters() {
-  struct Owner {
-    std::size_t parameter;
-    bool lr_given, decay_given;
-  };
-  std::map<std::string, Owner> owners;
-  for (std::size_t i = 0; i < layers_.size(); ++i) {
-    NetLayer& l = layers_[i];
-    const LayerParameter& param = source_->net.layer(static_cast<int>(i));
-    located(*source_, static_cast<int>(i), l.bottoms, [&] {
-      require_field(param.param_size() <= static_cast<int>(l.layer->params.size()), "param", "has ",
-                    l.layer->params.size(), " parameters, but `param` is given ",
-                    param.param_size(), " times");
-      for (std::size_t j = 0; j < l.layer->params.size(); ++j) {
-        Blob& blob = l.layer->params[j];
-        const ParamSpec spec = spec_of(param, l.traits, j);
-        const auto known = owners.find(spec.name());
-        if (spec.name().empty() || known == owners.end()) {
-          if (!spec.name().empty())
-            owners[spec.name()] = {parameters_.size(), spec.has_lr_mult(), spec.has_decay_mult()};
-          parameters_.push_back(
-              {l.name, static_cast<Index>(j), &blob, spec.lr_mult(), spec.decay_mult()});
-          continue;
-        }
-        Owner& owner = known->second;
-        Parameter& p = parameters_[owner.parameter];
-        const bool same = spec.share_mode() == ParamSpec::PERMISSIVE
-                              ? blob.count() == p.blob->count()
-                              : blob.shape() == p.blob->shape();
-        require_field(same, str("param[", j, "].share_mode"), "cannot share parameter '",
-                      spec.name(), "': it is ", blob.shape().text(), " here and ",
-                      p.blob->shape().text(), " in layer '", p.layer, "'");
-        agree("lr_mult", spec.name(), spec.has_lr_mult(), spec.lr_mult(), owner.lr_given,
-              p.lr_mult);
-        agree("decay_mult", spec.name(), spec.has_decay_mult(), spec.decay_mult(),
-              owner.decay_given, p.decay_mult);
-        blob.share(*p.blob);
-      }
-      if (param.blobs_size() > 0) load_blobs(param, l);
-    });
-  }
-}
-
-void Net::set_up_gradients(const Graph& graph) {
-  const bool force = source_->net.force_backward();
-  const auto learns = [&](const Blob& blob) {
-    return std::any_of(parameters_.begin(), parameters_.end(), [&](const Parameter& p) {
-      return p.lr_mult != 0 && p.blob->data.shares_memory_with(blob.data);
-    });
-  };
-  std::vector<bool> layer_learns;
-  for (NetLayer& l : layers_) {
-    bool any = false;
-    for (Blob& blob : l.layer->params) {
-      blob.needs_grad = force || learns(blob);
-      any = any || learns(blob);
-    }
-    layer_learns.push_back(any);
-  }
-  const GradientNeeds needs = gradient_needs(*source_, graph, layer_learns);
-  for (std::size_t i = 0; i < layers_.size(); ++i) {
-    layers_[i].needs_backward = needs.layers[i];
-    layers_[i].wanted = std::make_unique<bool[]>(layers_[i].bottoms.size());
-    std::copy(needs.bottoms[i].begin(), needs.bottoms[i].end(), layers_[i].wanted.get());
   }
 }
 

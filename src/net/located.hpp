@@ -1,0 +1,42 @@
+#pragma once
+#include <algorithm>
+#include <string>
+#include <vector>
+
+#include "doppio.pb.h"
+#include "doppio/error.hpp"
+#include "doppio/net.hpp"
+#include "net/source_map.hpp"
+
+namespace doppio {
+
+/// The name that the user gave to bottom `b` of layer `i`, if it reads a top of an inserted Split.
+inline const std::string& written_bottom(const SourcedNet& source, int i, int b) {
+  const std::string& name = source.net.layer(i).bottom(b);
+  for (int k = i - 1; k >= 0; --k) {
+    const LayerParameter& layer = source.net.layer(k);
+    if (std::find(layer.top().begin(), layer.top().end(), name) == layer.top().end()) continue;
+    const bool inserted = layer.type() == "Split" && name.starts_with(layer.name() + "_");
+    return inserted ? layer.bottom(0) : name;
+  }
+  return name;
+}
+
+/// Runs `action` for layer `i`; an Error without a place comes out with the layer's name, line and
+/// bottom shapes.
+template <class Action>
+void located(const SourcedNet& source, int i, const std::vector<Blob*>& bottoms, Action action) {
+  try {
+    action();
+  } catch (const Error& e) {
+    if (!e.where().file.empty()) throw;
+    const LayerParameter& layer = source.net.layer(i);
+    std::string message = str("layer '", layer.name(), "' (", layer.type(), "): ", e.message());
+    for (std::size_t b = 0; b < bottoms.size(); ++b)
+      message += str("\n    bottom '", written_bottom(source, i, static_cast<int>(b)),
+                     "': ", bottoms[b]->shape().text());
+    throw Error(message, source.where(i, e.field()), e.field());
+  }
+}
+
+}  // namespace doppio
