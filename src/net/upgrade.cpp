@@ -52,6 +52,7 @@ std::string type_name(V1LayerParameter::LayerType type) {
       {V1LayerParameter::CONTRASTIVE_LOSS, "ContrastiveLoss"},
       {V1LayerParameter::EXP, "Exp"},
       {V1LayerParameter::DECONVOLUTION, "Deconvolution"},
+      {V1LayerParameter::CROP, "Crop"},
   };
   const auto it = names.find(type);
   return it == names.end() ? "" : it->second;
