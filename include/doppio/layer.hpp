@@ -2,6 +2,7 @@
 #include <cstdint>
 #include <memory>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "doppio/context.hpp"
@@ -61,6 +62,8 @@ class Layer {
   virtual void seek(const Cursor&) {}
   /// Seconds that forward has spent waiting for data so far: what reading costs the training.
   virtual double input_wait_seconds() const { return 0; }
+  /// Where item `item` of the batch in the tops came from, for messages; empty if it is unknown.
+  virtual std::string item_name(Index /*item*/) const { return {}; }
 
   /// What `doppio plan` has to add; known after reshape().
   virtual Scratch scratch() const { return {}; }
