@@ -1,4 +1,5 @@
-// `doppio mean`: the mean image of a database.
+// `doppio mean`: the mean image of a database, and the principal components of its colours.
+#include <gflags/gflags.h>
 #include <glog/logging.h>
 
 #include <iostream>
@@ -9,9 +10,21 @@
 #include "tools/flags.hpp"
 #include "tools/progress.hpp"
 
+DEFINE_string(pca, "",
+              "also find the principal components of the colours, and write them to this file for "
+              "transform_param.pca_file");
+
 namespace doppio {
 
 namespace {
+
+void print_components(const ColorComponents& components) {
+  for (std::size_t k = 0; k < components.variances.size(); ++k) {
+    const ColorComponents::Vector& v = components.directions[k];
+    std::cout << "component [" << k << "]: variance " << components.variances[k] << ", direction "
+              << v[0] << ' ' << v[1] << ' ' << v[2] << '\n';
+  }
+}
 
 int run(const Arguments& given) {
   require(FLAGS_backend == "lmdb", "--backend=", FLAGS_backend, ": only lmdb is known");
@@ -19,12 +32,15 @@ int run(const Arguments& given) {
   options.database = given.operands[0];
   if (given.operands.size() > 1) options.output = given.operands[1];
   options.threads = FLAGS_threads;
+  options.pca = FLAGS_pca;
   options.progress = log_progress("images");
   const ImageMean mean = compute_image_mean(options);
   LOG(INFO) << "Processed " << mean.images << " images of " << mean.shape.text() << ".";
-  if (!options.output.empty()) LOG(INFO) << "Write to " << options.output;
+  for (const std::string& file : {options.output, options.pca})
+    if (!file.empty()) LOG(INFO) << "Write to " << file;
   for (std::size_t c = 0; c < mean.channels.size(); ++c)
     std::cout << "mean_value channel [" << c << "]: " << mean.channels[c] << '\n';
+  if (mean.components) print_components(*mean.components);
   return kDone;
 }
 
@@ -34,8 +50,10 @@ Command mean_command() {
   return {.name = "mean",
           .summary = "compute the mean image of a database, and the mean of each channel",
           .operands = "DB [MEAN.binaryproto]",
-          .flags = {"backend"},
-          .example = "doppio mean data/ilsvrc12/ilsvrc12_train_lmdb mean.binaryproto",
+          .flags = {"backend", "pca"},
+          .example =
+              "doppio mean data/ilsvrc12/ilsvrc12_train_lmdb mean.binaryproto "
+              "--pca=pca.binaryproto",
           .run = run,
           .min_operands = 1,
           .max_operands = 2};

@@ -16,10 +16,11 @@ namespace doppio {
 
 namespace {
 
-/// One worker's share: the sums of the images that it has seen, as C x H x W.
+/// One worker's share: the sums of the images that it has seen, as C x H x W, and of their colours.
 struct Share {
   DatumReader reader;
   std::vector<double> sums;
+  ColorSums colors;
 };
 
 template <class Pixel>
@@ -51,14 +52,15 @@ void write_mean(const std::string& path, const Shape& shape, const std::vector<d
 
 /// Sums over all records. Sums of bytes are exact, so their order does not matter; floats are added
 /// in the records' order by one worker.
-std::vector<double> sum_images(LmdbReader& reader, const Image& first, const MeanOptions& options) {
+Share sum_images(LmdbReader& reader, const Image& first, const MeanOptions& options) {
   constexpr Index kBatch = 64;
   struct Nothing {};
   const Shape shape = first.shape();
   const int workers = first.bytes ? worker_count(options.threads) : 1;
   std::vector<Share> shares;
   for (int i = 0; i < workers; ++i)
-    shares.push_back({DatumReader(), std::vector<double>(static_cast<std::size_t>(shape.count()))});
+    shares.push_back(
+        {DatumReader(), std::vector<double>(static_cast<std::size_t>(shape.count())), {}});
   Index claimed = 0;
   const auto claim = [&] {
     return claimed++ < reader.size() ? std::optional(reader.next()) : std::nullopt;
@@ -71,6 +73,7 @@ std::vector<double> sum_images(LmdbReader& reader, const Image& first, const Mea
       require(image.shape() == shape, "the image is ", image.shape().text(), " and the first one ",
               shape.text(), "; a mean image needs a database of one size");
       add(image, share.sums);
+      if (!options.pca.empty()) share.colors.add(image);
     });
   };
   {
@@ -83,30 +86,38 @@ std::vector<double> sum_images(LmdbReader& reader, const Image& first, const Mea
       if (options.progress) options.progress(done, reader.size());
     }
   }
-  for (int i = 1; i < workers; ++i)
-    std::transform(shares[0].sums.begin(), shares[0].sums.end(),
-                   shares[static_cast<std::size_t>(i)].sums.begin(), shares[0].sums.begin(),
+  Share& all = shares[0];
+  for (int i = 1; i < workers; ++i) {
+    const Share& share = shares[static_cast<std::size_t>(i)];
+    std::transform(all.sums.begin(), all.sums.end(), share.sums.begin(), all.sums.begin(),
                    std::plus<>());
-  return std::move(shares[0].sums);
+    all.colors.add(share.colors);
+  }
+  return std::move(all);
 }
 
 }  // namespace
 
 ImageMean compute_image_mean(const MeanOptions& options) {
-  if (!options.output.empty()) require_writable(options.output);
+  for (const std::string& file : {options.output, options.pca})
+    if (!file.empty()) require_writable(file);
   LmdbReader reader(options.database);
   DatumReader datum;
   const Record record = reader.next();
   Image first;
   naming_record(options.database, record, [&] { first = datum.read(record.value); });
   reader.seek(0);
-  ImageMean result{reader.size(), first.shape(), {}};
-  std::vector<double> mean = sum_images(reader, first, options);
+  ImageMean result{reader.size(), first.shape(), {}, {}};
+  Share share = sum_images(reader, first, options);
+  std::vector<double>& mean = share.sums;
   for (double& v : mean) v /= static_cast<double>(result.images);
   const Index pixels = first.height * first.width;
   for (auto v = mean.begin(); v != mean.end(); v += pixels)
     result.channels.push_back(std::accumulate(v, v + pixels, 0.0) / static_cast<double>(pixels));
   if (!options.output.empty()) write_mean(options.output, result.shape, mean);
+  if (options.pca.empty()) return result;
+  result.components = share.colors.components();
+  write_color_components(options.pca, *result.components);
   return result;
 }
 

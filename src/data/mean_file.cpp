@@ -23,10 +23,12 @@ std::vector<Index> last_three(const Shape& shape) {
 
 }  // namespace
 
-Mean read_mean_file(const std::string& path) {
+Mean read_mean_file(const std::string& path) { return read_values_file(path, "a mean file"); }
+
+Mean read_values_file(const std::string& path, const std::string& what) {
   BlobProto blob;
-  require(blob.ParseFromString(read_file(path)), path,
-          " is not a mean file: it holds no BlobProto message");
+  require(blob.ParseFromString(read_file(path)), path, " is not ", what,
+          ": it holds no BlobProto message");
   Mean mean{stated_shape(blob), {blob.data().begin(), blob.data().end()}};
   if (blob.double_data_size() > 0)
     mean.values.assign(blob.double_data().begin(), blob.double_data().end());

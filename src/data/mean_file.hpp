@@ -12,6 +12,10 @@ struct Mean {
   std::vector<float> values;  ///< row-major
 };
 
+/// Reads a file of numbers, a serialized BlobProto, as it is; `what` names its kind in messages, as
+/// in "a mean file". Throws: Error if it cannot be read, or its sizes do not fit its values.
+Mean read_values_file(const std::string& path, const std::string& what);
+
 /// Reads a mean file: a serialized BlobProto with sizes of either generation.
 /// Throws: Error if it cannot be read, or its sizes do not fit its values.
 Mean read_mean_file(const std::string& path);

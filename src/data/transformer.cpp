@@ -4,6 +4,7 @@
 #include <type_traits>
 
 #include "core/full_width.hpp"
+#include "core/normal.hpp"
 #include "doppio.pb.h"
 #include "doppio/error.hpp"
 
@@ -11,13 +12,15 @@ namespace doppio {
 
 namespace {
 
-/// The draws of one image, by number.
+/// The draws of one image, by number, and the block of four draws that makes its shift.
 enum Draw : Index { kMirrorDraw, kRowDraw, kColumnDraw };
+constexpr std::uint64_t kShiftBlock = 1;
 
 /// What one row of the result is made of.
 struct Row {
   const float* means;  // one per pixel, or none and `mean` for all
   float mean;
+  float shift;
   float scale;
   bool mirror;
   Index size;
@@ -26,9 +29,10 @@ struct Row {
 
 template <class Pixel, class Step>
 void transform_row(const Pixel* in, Step step, const Row& row) {
-  const auto write = [&, out = row.out, scale = row.scale, n = row.size](auto mean) {
+  const auto write =
+      [&, out = row.out, shift = row.shift, scale = row.scale, n = row.size](auto mean) {
     const auto value = [=](Index w) {
-      return (static_cast<float>(in[w * step]) - mean(w)) * scale;
+      return (static_cast<float>(in[w * step]) - mean(w) + shift) * scale;
     };
     for (Index w = 0; w < n; ++w) out[w] = value(w);
     // Half the time of a loop that writes backwards, which does not vectorise well.
@@ -46,15 +50,26 @@ Transformer::Transformer(const TransformationParameter& param, bool train)
     : train_(train),
       mirror_(param.mirror()),
       crop_(param.crop_size()),
+      views_(param.views()),
       scale_(param.scale()),
       mean_file_(param.mean_file()),
-      mean_value_(param.mean_value().begin(), param.mean_value().end()) {
+      mean_value_(param.mean_value().begin(), param.mean_value().end()),
+      pca_file_(param.pca_file()),
+      pca_std_(param.pca_std()) {
   require_field(!(param.force_color() && param.force_gray()), "transform_param.force_gray",
                 "force_color and force_gray exclude each other");
   if (param.force_color()) color_ = Color::color;
   if (param.force_gray()) color_ = Color::gray;
   require_field(mean_file_.empty() || mean_value_.empty(), "transform_param.mean_value",
                 "mean_file and mean_value exclude each other");
+  require_field(pca_std_ >= 0, "transform_param.pca_std", "pca_std must not be negative, it is ",
+                pca_std_);
+  require_field(views_ == 1 || views_ == 2 || views_ == 5 || views_ == 10, "transform_param.views",
+                "views must be 1, 2, 5 or 10, it is ", views_);
+  require_field(views_ == 1 || !train_, "transform_param.views",
+                "views are for phase TEST; in TRAIN an image gives one crop, drawn at random");
+  require_field(views_ <= 2 || crop_ > 0, "transform_param.views", views_,
+                " views need crop_size, smaller than the image");
 }
 
 Shape Transformer::prepare(const Shape& image) {
@@ -71,8 +86,22 @@ Shape Transformer::prepare(const Shape& image) {
     mean_.values.resize(static_cast<std::size_t>(C), mean_value_.front());
   }
   mean_per_pixel_ = static_cast<Index>(mean_.values.size()) > C;
+  if (train_ && !pca_file_.empty()) read_components(image);
   check(image);
   return crop_ > 0 ? Shape{C, crop_, crop_} : image;
+}
+
+void Transformer::read_components(const Shape& image) {
+  constexpr double kWhite = 255;
+  require_field(image[0] == 3, "transform_param.pca_file",
+                "pca_file is for images of 3 channels; the image is ", image.text());
+  if (shifts_) return;
+  const ColorComponents components = read_color_components(pca_file_);
+  shifts_.emplace();
+  for (std::size_t k = 0; k < 3; ++k)
+    for (std::size_t c = 0; c < 3; ++c)
+      (*shifts_)[k][c] =
+          static_cast<float>(components.variances[k] / kWhite * components.directions[k][c]);
 }
 
 void Transformer::check(const Shape& image) const {
@@ -91,30 +120,65 @@ void Transformer::check(const Shape& image) const {
 
 void Transformer::apply(const Image& image, const Random& draws, float* out) const {
   check(image.shape());
-  at_full_width([=, this, &image] {
-    if (image.bytes)
-      transform(image.bytes, image, draws, out);
-    else
-      transform(image.floats, image, draws, out);
-  });
+  const Index size = crop_ > 0 ? image.channels * crop_ * crop_ : image.shape().count();
+  for (Index v = 0; v < views_; ++v, out += size) {
+    const View view = views_ == 1 ? drawn_view(image, draws) : fixed_view(image, v);
+    at_full_width([=, this, &image, &view] {
+      if (image.bytes)
+        transform(image.bytes, image, view, out);
+      else
+        transform(image.floats, image, view, out);
+    });
+  }
+}
+
+Transformer::View Transformer::drawn_view(const Image& image, const Random& draws) const {
+  View view = fixed_view(image, 0);
+  view.mirror = mirror_ && draws.below(2, kMirrorDraw) == 1;
+  if (!train_) return view;
+  if (crop_ > 0) {
+    view.h0 = draws.below(image.height - crop_ + 1, kRowDraw);
+    view.w0 = draws.below(image.width - crop_ + 1, kColumnDraw);
+  }
+  if (shifts_) view.shift = drawn_shift(draws);
+  return view;
+}
+
+/// Views 0 to 3 are the corners, 4 is the centre, and the others are mirror images; with fewer than
+/// five views 0 is the centre.
+Transformer::View Transformer::fixed_view(const Image& image, Index number) const {
+  const Index places = views_ < 5 ? 1 : 5, place = number % places;
+  const Index spare_h = crop_ > 0 ? image.height - crop_ : 0;
+  const Index spare_w = crop_ > 0 ? image.width - crop_ : 0;
+  const bool central = place == places - 1, mirror = number >= places;
+  if (central) return {spare_h / 2, spare_w / 2, mirror, {}};
+  return {place / 2 * spare_h, place % 2 * spare_w, mirror, {}};
+}
+
+std::array<float, 3> Transformer::drawn_shift(const Random& draws) const {
+  std::uint32_t words[4];
+  draws.block(kShiftBlock, words);
+  const std::array<float, 4> a = normals(words, 0, pca_std_);
+  std::array<float, 3> shift{};
+  for (std::size_t k = 0; k < 3; ++k)
+    for (std::size_t c = 0; c < 3; ++c) shift[c] += a[k] * (*shifts_)[k][c];
+  return shift;
 }
 
 template <class Pixel>
-void Transformer::transform(const Pixel* pixels, const Image& image, const Random& draws,
+void Transformer::transform(const Pixel* pixels, const Image& image, const View& view,
                             float* out) const {
   const Index OH = crop_ > 0 ? crop_ : image.height, OW = crop_ > 0 ? crop_ : image.width;
-  const Index spare_h = image.height - OH, spare_w = image.width - OW;
-  const Index h0 = train_ ? draws.below(spare_h + 1, kRowDraw) : spare_h / 2;
-  const Index w0 = train_ ? draws.below(spare_w + 1, kColumnDraw) : spare_w / 2;
-  Row row{nullptr, 0, scale_, mirror_ && draws.below(2, kMirrorDraw) == 1, OW, out};
+  Row row{nullptr, 0, 0, scale_, view.mirror, OW, out};
   for (Index c = 0; c < image.channels; ++c) {
+    if (shifts_) row.shift = view.shift[static_cast<std::size_t>(c)];
     if (!mean_.values.empty() && !mean_per_pixel_)
       row.mean = mean_.values[static_cast<std::size_t>(c)];
-    for (Index h = h0; h < h0 + OH; ++h, row.out += OW) {
+    for (Index h = view.h0; h < view.h0 + OH; ++h, row.out += OW) {
       const Pixel* in =
-          pixels + c * image.channel_step + h * image.row_step + w0 * image.pixel_step;
+          pixels + c * image.channel_step + h * image.row_step + view.w0 * image.pixel_step;
       if (mean_per_pixel_)
-        row.means = mean_.values.data() + (c * image.height + h) * image.width + w0;
+        row.means = mean_.values.data() + (c * image.height + h) * image.width + view.w0;
       if (image.pixel_step == 1)  // steps that the compiler knows vectorise
         transform_row(in, std::integral_constant<Index, 1>{}, row);
       else if (image.pixel_step == 3)

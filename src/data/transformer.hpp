@@ -1,8 +1,10 @@
 #pragma once
+#include <array>
 #include <optional>
 #include <string>
 
 #include "core/philox.hpp"
+#include "data/color_components.hpp"
 #include "data/datum.hpp"
 #include "data/mean_file.hpp"
 
@@ -10,12 +12,23 @@ namespace doppio {
 
 class TransformationParameter;
 
-/// Crops, mirrors, subtracts the mean and scales, all in one pass over the pixels:
-///   out(c, h, w) = (in(c, h0 + h, w0 + w) - mean) * scale,  with w running backwards if mirrored.
+/// Crops, mirrors, subtracts the mean, shifts the colour and scales, all in one pass over the
+/// pixels:
+///   out(c, h, w) = (in(c, h0 + h, w0 + w) - mean + shift(c)) * scale,
+/// with w running backwards if mirrored.
 ///
 /// `mirror: true` flips with probability 1/2, in TEST too. The crop is drawn in TRAIN and central
 /// in TEST. The mean is taken at the pixel's place in the uncropped image. Source: matches Caffe
 /// but for its random numbers.
+///
+/// The shift is drawn in TRAIN if there is a pca_file, from three normal numbers a of deviation
+/// pca_std, where l are the variances of the colours' components p, for pixels from 0 to 255:
+///   shift = sum over k of a(k) * l(k) / 255 * p(k).
+/// Source: Krizhevsky et al., "ImageNet Classification with Deep Convolutional Neural Networks"
+/// (2012), whose formula is for pixels from 0 to 1.
+///
+/// With `views` an image gives several results in TEST: crops at the four corners and the centre
+/// (the centre alone for 2 views), then their mirror images (not for 5); `mirror` does not count.
 class Transformer {
  public:
   /// Throws: Error on contradicting fields.
@@ -24,31 +37,48 @@ class Transformer {
   /// What image files in records are to be decoded to.
   Color color() const { return color_; }
 
+  /// Results per image.
+  Index views() const { return views_; }
+
   /// Takes C x H x W as the shape of the images and returns that of the results.
   /// Throws: Error if the crop or the mean does not fit.
   Shape prepare(const Shape& image);
 
-  /// Writes the result for `image`; `draws` belongs to this image alone. Without a mean image, the
-  /// height and width may differ from the prepared ones if there is a crop.
-  /// Throws: Error with both sizes if they may not.
+  /// Writes the views() results for `image`, one behind the other; `draws` belongs to this image
+  /// alone. Without a mean image, the height and width may differ from the prepared ones if there
+  /// is a crop. Throws: Error with both sizes if they may not.
   void apply(const Image& image, const Random& draws, float* out) const;
 
  private:
+  /// Which part of an image to take, and what to add to its channels.
+  struct View {
+    Index h0, w0;
+    bool mirror;
+    std::array<float, 3> shift;
+  };
+  View drawn_view(const Image& image, const Random& draws) const;
+  View fixed_view(const Image& image, Index number) const;
+  std::array<float, 3> drawn_shift(const Random& draws) const;
   template <class Pixel>
-  void transform(const Pixel* pixels, const Image& image, const Random& draws, float* out) const;
+  void transform(const Pixel* pixels, const Image& image, const View& view, float* out) const;
   void check(const Shape& image) const;
+  void read_components(const Shape& image);
 
   bool train_;
   bool mirror_;
   Index crop_;
+  Index views_;
   float scale_;
   Color color_ = Color::as_stored;
   std::string mean_file_;
   std::vector<float> mean_value_;
+  std::string pca_file_;
+  float pca_std_;
   std::optional<Mean> mean_image_;  // as read
   Shape prepared_;
   Mean mean_;  // as it fits the prepared shape; no values: nothing to subtract
   bool mean_per_pixel_ = false;
+  std::optional<std::array<std::array<float, 3>, 3>> shifts_;  // per component, for a draw of 1
 };
 
 }  // namespace doppio

@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
-#include <numbers>
 
+#include "core/normal.hpp"
 #include "core/philox.hpp"
 #include "doppio.pb.h"
 #include "doppio/error.hpp"
@@ -36,21 +36,8 @@ void draw_uniform(const Random& random, Index n, float low, float high, float* v
   });
 }
 
-/// Box-Muller: two uniform numbers make a radius and an angle, hence two normal ones.
 void draw_normal(const Random& random, Index n, float mean, float std, float* v) {
-  constexpr float kUnit = 1.0f / 4294967296.0f;
-  draw(random, n, v, [=](const std::uint32_t(&words)[4]) {
-    Four values;
-    for (std::size_t k = 0; k < 4; k += 2) {
-      // The half keeps the logarithm's argument above 0.
-      const float u = (static_cast<float>(words[k]) + 0.5f) * kUnit;
-      const float angle = 2 * std::numbers::pi_v<float> * kUnit * static_cast<float>(words[k + 1]);
-      const float radius = std * std::sqrt(-2.0f * std::log(u));
-      values[k] = mean + radius * std::cos(angle);
-      values[k + 1] = mean + radius * std::sin(angle);
-    }
-    return values;
-  });
+  draw(random, n, v, [=](const std::uint32_t(&words)[4]) { return normals(words, mean, std); });
 }
 
 /// Zeroes each value but with probability `keep`.

@@ -83,6 +83,15 @@ TEST_F(DataLayer, TransformsAndSizesByTheCrop) {
   expect_values(h.top(0).data, {6});
 }
 
+TEST_F(DataLayer, GivesTheViewsOfAnImageOneAfterAnother) {
+  LayerHarness h(layer(make(2, 2, 2), 2, "", "crop_size: 1 views: 10", "phase: TEST"), {}, 2);
+  EXPECT_EQ(h.top(0).shape(), Shape({20, 1, 1, 1}));
+  EXPECT_EQ(h.top(1).shape(), Shape({2}));
+  h.forward();
+  expect_values(h.top(0).data, {0, 1, 2, 3, 0, 0, 1, 2, 3, 0, 1, 2, 3, 4, 1, 1, 2, 3, 4, 1});
+  expect_values(h.top(1).data, {0, 1});
+}
+
 constexpr char kRandomCrop[] = "crop_size: 3 mirror: true";
 
 TEST_F(DataLayer, BatchesDoNotDependOnTheNumberOfThreads) {

@@ -83,6 +83,34 @@ TEST_F(MeanOf, NamesTheRecordThatDoesNotFit) {
                 "2 x 1 x 2; a mean image needs a database of one size");
 }
 
+TEST_F(MeanOf, FindsColourComponentsInTheSamePass) {
+  // Blue 0 and 2 with green alike; red is always 5.
+  Datum datum;
+  datum.set_channels(3);
+  datum.set_height(1);
+  datum.set_width(2);
+  datum.set_data(std::string({0, 2, 0, 2, 5, 5}));
+  const std::string record = datum.SerializeAsString();
+  MeanOptions o{database({record, record, record}), "", 2, {}, folder / "pca"};
+  const ImageMean mean = compute_image_mean(o);
+  EXPECT_EQ(mean.channels, (std::vector<double>{1, 1, 5}));
+  ASSERT_TRUE(mean.components);
+  EXPECT_NEAR(mean.components->variances[0], 2, 1e-12);
+  EXPECT_NEAR(mean.components->variances[1], 0, 1e-12);
+  EXPECT_NEAR(read_color_components(o.pca).variances[0], 2, 1e-6);
+  o.pca.clear();
+  EXPECT_FALSE(compute_image_mean(o).components);
+}
+
+TEST_F(MeanOf, RefusesComponentsOfOtherThanThreeChannels) {
+  const std::string path = database({record("abcd")});
+  EXPECT_TRUE(contains(error_of([&] {
+                         compute_image_mean({path, "", 0, {}, folder / "pca"});
+                       }),
+                       "record 'key0': the image is 2 x 1 x 2; principal components of colours "
+                       "need 3 channels"));
+}
+
 TEST_F(MeanOf, ChecksItsOutputFirst) {
   EXPECT_TRUE(contains(error_of([&] { compute_image_mean({"nodb", "no/mean", 0, {}}); }), "no"));
   EXPECT_TRUE(contains(error_of([&] {

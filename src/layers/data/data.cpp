@@ -34,7 +34,8 @@ struct DataBatch {
 /// Images (or other records) from a database, in its order and round and round, transformed by
 /// transform_param on background threads.
 ///
-/// Tops: data, batch_size x C x H x W; labels, batch_size. The first record sets C, H and W. Which
+/// Tops: data, batch_size * views x C x H x W, the views of an image one after another; labels,
+/// batch_size. The first record sets C, H and W. Which
 /// crop and mirror image a record gets depends on ctx.seed, the layer's name and how many records
 /// came before it, not on threads or batch_size. Source: matches Caffe but for the random numbers.
 class Data final : public Layer {
@@ -53,7 +54,7 @@ class Data final : public Layer {
 
   void reshape(Context& ctx, Bottoms, Tops top) override {
     if (!reader_ && !guess_shape(ctx)) open();
-    top[0]->reshape({batch_size_, item_[0], item_[1], item_[2]});
+    top[0]->reshape(data_shape());
     if (top.size() > 1) top[1]->reshape({batch_size_});
   }
 
@@ -80,7 +81,7 @@ class Data final : public Layer {
   }
 
   Scratch scratch() const override {
-    const Index batch = batch_size_ * (item_.count() + 1) * static_cast<Index>(sizeof(float));
+    const Index batch = (data_shape().count() + batch_size_) * static_cast<Index>(sizeof(float));
     return {.held = batches_ahead() * batch};  // one more batch is what the tops show
   }
 
@@ -109,6 +110,10 @@ class Data final : public Layer {
     reader_ = std::move(reader);
   }
 
+  Shape data_shape() const {
+    return {batch_size_ * transformer_.views(), item_[0], item_[1], item_[2]};
+  }
+
   /// The schema's default is LEVELDB, so an absent backend means whichever is there.
   void check_backend() const {
     const bool asked = param_.has_backend() && param_.backend() == DataParameter::LEVELDB;
@@ -125,7 +130,7 @@ class Data final : public Layer {
   /// `prefetch` if it is given, else as many large batches as are worth their memory.
   Index batches_ahead() const {
     constexpr Index kEnoughFloats = Index{16} << 20;
-    const Index most = kEnoughFloats / std::max<Index>(1, batch_size_ * item_.count());
+    const Index most = kEnoughFloats / std::max<Index>(1, data_shape().count());
     const Index asked = param_.prefetch();
     return param_.has_prefetch() ? asked : std::clamp<Index>(most, 1, asked);
   }
@@ -133,7 +138,7 @@ class Data final : public Layer {
   void start(const Context& ctx) {
     std::vector<DataBatch> slots(static_cast<std::size_t>(batches_ahead() + 1));
     for (DataBatch& batch : slots) {
-      batch.data.reshape({batch_size_, item_[0], item_[1], item_[2]});
+      batch.data.reshape(data_shape());
       batch.labels.reshape({batch_size_});
       batch.open();
     }
@@ -165,7 +170,7 @@ class Data final : public Layer {
       require(std::abs(image.label) <= kExactFloats, "label ", image.label,
               " is too large, at most ", kExactFloats, " is possible");
       random.pass = item.number;
-      transformer_.apply(image, random, batch.data_out + i * item_.count());
+      transformer_.apply(image, random, batch.data_out + i * transformer_.views() * item_.count());
       batch.labels_out[i] = static_cast<float>(image.label);
     });
   }
