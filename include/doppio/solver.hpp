@@ -68,8 +68,9 @@ class Solver {
   Solver(const Solver&) = delete;
   Solver& operator=(const Solver&) = delete;
 
-  /// Runs until max_iter or a stop request; snapshots and tests at the end as the parameters say.
-  /// Throws: Error if the loss is not finite, or if the last snapshot cannot be written.
+  /// Runs until max_iter, a stop request or the end of lr_policy "plateau"; snapshots and tests at
+  /// the end as the parameters say. Throws: Error if the loss is not finite, or if the last
+  /// snapshot cannot be written.
   void solve();
   /// Runs `iterations` more iterations, or fewer if asked to stop. A snapshot that cannot be
   /// written on the way is logged and training goes on.
@@ -114,7 +115,8 @@ class Solver {
   void apply_update(float learning_rate);
   float clip_factor();
   [[noreturn]] void throw_diverged(const std::string& what);
-  void test_all();
+  std::vector<TestResult> test_all();
+  bool done() const;
   void ask();
   void require_snapshots_writable();
   void snapshot_or_log();

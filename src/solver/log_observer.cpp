@@ -5,6 +5,7 @@
 #include <chrono>
 #include <cmath>
 #include <string_view>
+#include <utility>
 
 #include "doppio.pb.h"
 #include "solver/divergence.hpp"
@@ -34,10 +35,7 @@ class LogObserver final : public SolverObserver {
   }
 
   void on_iteration(Solver& solver, int iteration, float loss, float rate) override {
-    const int step = solver.policy().current_step();
-    if (step != lr_step_)
-      LOG(INFO) << "MultiStep Status: Iteration " << iteration << ", step = " << step;
-    lr_step_ = step;
+    log_step(solver.policy(), iteration, rate);
     const int display = solver.param().display();
     if (display == 0 || iteration % display != 0) return;
     const double seconds = std::chrono::duration<double>(Clock::now() - since_).count();
@@ -78,11 +76,24 @@ class LogObserver final : public SolverObserver {
     LOG(INFO) << "Iteration " << solver.iteration() << ", loss = " << loss;
   }
 
-  void on_stop(Solver&, bool early) override {
+  void on_stop(Solver& solver, bool early) override {
+    if (solver.policy().finished())
+      LOG(INFO) << "Plateau Status: Iteration " << solver.iteration()
+                << ", training ends: " << solver.policy().plateau()->reason();
     LOG(INFO) << (early ? "Optimization stopped early." : "Optimization Done.");
   }
 
  private:
+  void log_step(const LearningRatePolicy& policy, int iteration, float rate) {
+    const int step = policy.current_step();
+    if (std::exchange(lr_step_, step) == step) return;
+    if (policy.plateau())
+      LOG(INFO) << "Plateau Status: Iteration " << iteration << ", step = " << step
+                << ", lr = " << rate << ": " << policy.plateau()->reason();
+    else
+      LOG(INFO) << "MultiStep Status: Iteration " << iteration << ", step = " << step;
+  }
+
   void begin_interval(int iteration) {
     since_ = Clock::now();
     since_iteration_ = iteration;

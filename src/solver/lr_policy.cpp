@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numbers>
 
 #include "doppio.pb.h"
 #include "doppio/error.hpp"
@@ -10,19 +11,26 @@ namespace doppio {
 
 namespace {
 
-const std::vector<std::string> kNames = {"fixed",     "step", "exp",    "inv",
-                                         "multistep", "poly", "sigmoid"};
+const std::vector<std::string> kNames = {"fixed", "step",    "exp",    "inv",    "multistep",
+                                         "poly",  "sigmoid", "cosine", "plateau"};
+
+std::string known_names() {
+  std::string all;
+  for (const std::string& name : kNames) all += (all.empty() ? "" : ", ") + name;
+  return all;
+}
 
 void check_fields(const SolverParameter& p) {
   const std::string& policy = p.lr_policy();
   require_field(p.has_lr_policy(), "lr_policy",
                 "lr_policy is missing; \"fixed\" keeps the learning rate at base_lr");
   require_field(std::find(kNames.begin(), kNames.end(), policy) != kNames.end(), "lr_policy",
-                "unknown lr_policy '", policy, "'", did_you_mean(policy, kNames),
-                "; known are fixed, step, exp, inv, multistep, poly, sigmoid");
+                "unknown lr_policy '", policy, "'", did_you_mean(policy, kNames), "; known are ",
+                known_names());
   require_field(std::isfinite(p.base_lr()), "base_lr", "base_lr must be finite");
 
-  const bool decays = policy == "step" || policy == "exp" || policy == "multistep";
+  const bool decays =
+      policy == "step" || policy == "exp" || policy == "multistep" || policy == "plateau";
   require_field(!decays || p.has_gamma(), "gamma", "lr_policy '", policy,
                 "' needs gamma, the factor by which the learning rate shrinks");
   require_field(p.gamma() >= 0, "gamma", "gamma must not be negative, it is ", p.gamma());
@@ -34,9 +42,15 @@ void check_fields(const SolverParameter& p) {
       "lr_policy 'multistep' needs stepvalue, once for each iteration that starts a step");
   require_field(std::is_sorted(p.stepvalue().begin(), p.stepvalue().end()), "stepvalue",
                 "stepvalue must not decrease from one to the next");
-  require_field(policy != "poly" || p.max_iter() > 0, "max_iter",
-                "lr_policy 'poly' needs max_iter > 0, where the learning rate reaches 0; it is ",
-                p.max_iter());
+  require_field((policy != "poly" && policy != "cosine") || p.max_iter() > 0, "max_iter",
+                "lr_policy '", policy,
+                "' needs max_iter > 0, where the learning rate is lowest; it is ", p.max_iter());
+  require_field(!p.has_min_lr() || p.min_lr() <= p.base_lr(), "min_lr", "min_lr ", p.min_lr(),
+                " exceeds base_lr ", p.base_lr());
+  require_field(p.warmup_iter() >= 0, "warmup_iter", "warmup_iter must not be negative, it is ",
+                p.warmup_iter());
+  require_field(std::isfinite(p.warmup_start_lr()), "warmup_start_lr",
+                "warmup_start_lr must be finite");
 }
 
 }  // namespace
@@ -48,8 +62,12 @@ LearningRatePolicy::LearningRatePolicy(const SolverParameter& p)
       power_(p.power()),
       stepsize_(p.stepsize()),
       max_iter_(p.max_iter()),
-      stepvalues_(p.stepvalue().begin(), p.stepvalue().end()) {
+      stepvalues_(p.stepvalue().begin(), p.stepvalue().end()),
+      warmup_iter_(p.warmup_iter()),
+      warmup_start_lr_(p.warmup_start_lr()) {
   check_fields(p);
+  if (p.has_min_lr()) min_lr_ = p.min_lr();
+  if (name_ == "plateau") plateau_.emplace(p);
 }
 
 int LearningRatePolicy::step_at(int n) const {
@@ -58,16 +76,29 @@ int LearningRatePolicy::step_at(int n) const {
   return current_step_ + (reached ? 1 : 0);
 }
 
-float LearningRatePolicy::rate(int n) const {
+/// The rate without min_lr and warm-up.
+double LearningRatePolicy::scheduled(int n) const {
   double factor = 1;
   if (name_ == "step") factor = std::pow(gamma_, n / stepsize_);
   if (name_ == "exp") factor = std::pow(gamma_, n);
   if (name_ == "inv") factor = std::pow(1 + gamma_ * n, -power_);
   if (name_ == "multistep") factor = std::pow(gamma_, step_at(n));
-  // Past max_iter the rate stays 0, where Caffe's becomes nan.
-  if (name_ == "poly") factor = std::pow(1 - std::min(1.0, double(n) / max_iter_), power_);
+  if (name_ == "plateau") factor = std::pow(gamma_, plateau_->drops());
   if (name_ == "sigmoid") factor = 1 / (1 + std::exp(-gamma_ * (n - stepsize_)));
-  return static_cast<float>(base_lr_ * factor);
+  if (name_ != "poly" && name_ != "cosine") return base_lr_ * factor;
+  // Past max_iter the rate stays at its lowest, where Caffe's becomes nan.
+  const double done = std::min(1.0, static_cast<double>(n) / max_iter_);
+  factor =
+      name_ == "poly" ? std::pow(1 - done, power_) : (1 + std::cos(std::numbers::pi * done)) / 2;
+  const double lowest = min_lr_.value_or(0);
+  return lowest + (base_lr_ - lowest) * factor;
+}
+
+float LearningRatePolicy::rate(int n) const {
+  double rate = scheduled(n);
+  if (min_lr_) rate = std::max(*min_lr_, rate);
+  if (n < warmup_iter_) rate = warmup_start_lr_ + (rate - warmup_start_lr_) * n / warmup_iter_;
+  return static_cast<float>(rate);
 }
 
 float LearningRatePolicy::advance(int n) {
@@ -76,8 +107,15 @@ float LearningRatePolicy::advance(int n) {
   return now;
 }
 
-void LearningRatePolicy::set_current_step(int step) {
+void LearningRatePolicy::save(SolverState& state) const {
+  state.set_current_step(current_step_);
+  if (plateau_) plateau_->save(state);
+}
+
+void LearningRatePolicy::restore(const SolverState& state) {
+  if (plateau_) plateau_->restore(state);
   if (name_ != "multistep") return;
+  const int step = state.current_step();
   require(step >= 0 && step <= static_cast<int>(stepvalues_.size()), "the snapshot has passed ",
           step, " stepvalues, but the solver has only ", stepvalues_.size());
   current_step_ = step;

@@ -1,15 +1,19 @@
 #pragma once
+#include <optional>
 #include <string>
 #include <vector>
 
+#include "solver/plateau.hpp"
+
 namespace doppio {
 
-class SolverParameter;
-
-/// The learning rate as a function of the number of iterations done.
+/// The learning rate as a function of the number of iterations done, and for "plateau" of the
+/// tests.
 ///
 /// SolverParameter's comments hold the formulas. Source: matches Caffe; where Caffe would divide by
 /// zero or train with a rate of 0 because of a field that was forgotten, the constructor throws.
+/// Caffe has no "cosine", no "plateau", no warm-up and no min_lr: min_lr is that of NVIDIA's Caffe
+/// and the warm-up that of Intel's.
 class LearningRatePolicy {
  public:
   /// Throws: Error that names the field which is missing or out of range.
@@ -24,19 +28,32 @@ class LearningRatePolicy {
   /// does, so two equal values take effect in two iterations.
   float advance(int n);
 
-  /// Stepvalues passed so far: the state of "multistep", saved in snapshots.
-  int current_step() const { return current_step_; }
-  /// Throws: Error if there are fewer stepvalues.
-  void set_current_step(int step);
+  /// Stepvalues of "multistep" passed so far, or drops of "plateau".
+  int current_step() const { return plateau_ ? plateau_->drops() : current_step_; }
+  /// Set for "plateau" alone.
+  std::optional<Plateau>& plateau() { return plateau_; }
+  const std::optional<Plateau>& plateau() const { return plateau_; }
+  /// True if "plateau" wants no more iterations.
+  bool finished() const { return plateau_ && plateau_->finished(); }
+
+  /// What a snapshot holds of the policy.
+  void save(SolverState& state) const;
+  /// Throws: Error if `state` has more steps than the parameters.
+  void restore(const SolverState& state);
 
  private:
   int step_at(int n) const;
+  double scheduled(int n) const;
 
   std::string name_;
   double base_lr_, gamma_, power_;
   int stepsize_, max_iter_;
   std::vector<int> stepvalues_;
-  int current_step_ = 0;
+  std::optional<double> min_lr_;
+  int warmup_iter_;
+  double warmup_start_lr_;
+  int current_step_ = 0;  // of "multistep"
+  std::optional<Plateau> plateau_;
 };
 
 }  // namespace doppio

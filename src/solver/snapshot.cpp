@@ -146,7 +146,7 @@ SolverState SnapshotAccess::capture(Solver& solver, const std::string& model_fil
   SolverState state;
   state.set_iter(solver.iteration_);
   state.set_learned_net(model_file);
-  state.set_current_step(solver.policy_->current_step());
+  solver.policy_->save(state);
   state.set_type(update_rule_type(solver.param()));
   state.set_random_seed(solver.ctx_.seed);
   state.set_train_passes(solver.net_->passes());
@@ -183,7 +183,7 @@ void SnapshotAccess::apply(Solver& solver, const SolverState& state,
     require(state.iter() >= 0, "its iteration is negative (", state.iter(), ")");
     check_history(state, update_rule_type(solver.param()), solver.history_,
                   solver.net_->parameters());
-    solver.policy_->set_current_step(state.current_step());
+    solver.policy_->restore(state);
     if (state.has_learned_net()) {
       const std::string model = find_model(state.learned_net(), state_file);
       const std::vector<CopiedLayer> copied = solver.net_->copy_weights(model);

@@ -64,7 +64,10 @@ Solver::Solver(Context& ctx, SourcedSolver source)
   if (!p.has_base_lr()) LOG(WARNING) << "base_lr is not set: the weights will not change";
 
   ctx_.seed = choose_seed(p);
-  located(*source_, [&] { build_nets(); });
+  located(*source_, [&] {
+    build_nets();
+    if (policy_->plateau()) policy_->plateau()->watch(test_nets_);
+  });
   for (int set = 0; set < rule_->history_count(); ++set)
     for (const Parameter& parameter : net_->parameters())
       history_.emplace_back().reshape(parameter.blob->shape());
@@ -120,7 +123,7 @@ void Solver::solve() {
     const float loss = smoothed(net_->forward());
     for (const auto& o : observers_) o->on_final_loss(*this, loss);
   }
-  if (!stopped_ && due(iteration_, p.test_interval())) test_all();
+  if (!stopped_ && !policy_->finished() && due(iteration_, p.test_interval())) test_all();
   if (snapshot_wanted_) snapshot_or_log();
   for (const auto& o : observers_) o->on_stop(*this, stopped_);
 }
@@ -131,11 +134,12 @@ void Solver::step(int iterations) {
   if (!resumed_) recent_losses_.clear();
   resumed_ = stopped_ = snapshot_wanted_ = false;
 
-  for (const int end = iteration_ + iterations; iteration_ < end && !stopped_;) {
+  for (const int end = iteration_ + iterations; iteration_ < end && !done();) {
     net_->clear_grads();
     if (due(iteration_, p.test_interval()) && (iteration_ > 0 || p.test_initialization()))
-      test_all();
-    if (!stopped_) {
+      for (const TestResult& result : test_all())
+        if (policy_->plateau()) policy_->plateau()->observe(result);
+    if (!done()) {
       if (p.debug_info()) net_->set_debug_info(due(iteration_, p.display()));
       const float loss = smoothed(forward_backward());
       const float rate = policy_->advance(iteration_);
@@ -212,49 +216,7 @@ void Solver::throw_diverged(const std::string& what) {
               {source_->file, 0, 0});
 }
 
-TestResult Solver::test(int index) {
-  require(index >= 0 && index < static_cast<int>(test_nets_.size()), "there is no test net #",
-          index, "; the solver has ", test_nets_.size());
-  Net& net = *test_nets_[static_cast<std::size_t>(index)];
-  const int batches = param().test_iter(index);
-  net_->discard_blobs();  // makes room for the test net's
-  for (const auto& o : observers_) o->on_test_start(*this, index);
-
-  std::vector<std::vector<double>> sums(net.outputs().size());
-  double loss = 0;
-  for (int batch = 0; batch < batches; ++batch) {
-    ask();
-    if (stopped_) return {};
-    loss += net.forward();
-    for (std::size_t i = 0; i < sums.size(); ++i) {
-      const Tensor& output = net.blob(net.outputs()[i]).data;
-      const float* values = output.read_host();
-      sums[i].resize(static_cast<std::size_t>(output.count()));
-      for (std::size_t k = 0; k < sums[i].size(); ++k) sums[i][k] += values[k];
-    }
-  }
-
-  TestResult result;
-  result.net = index;
-  result.loss = static_cast<float>(loss / std::max(1, batches));
-  for (std::size_t i = 0; i < sums.size(); ++i) {
-    const std::string& blob = net.outputs()[i];
-    result.outputs.push_back({blob, {}, net.loss_weight(blob)});
-    for (const double sum : sums[i])
-      result.outputs.back().values.push_back(static_cast<float>(sum / batches));
-  }
-  for (const auto& o : observers_) o->on_test(*this, result);
-  return result;
-}
-
-/// Runs all test nets. If asked to stop, puts them back to where they were, because a resumed run
-/// tests this iteration again.
-void Solver::test_all() {
-  SolverState before;
-  SnapshotAccess::save_test_positions(*this, before);
-  for (int i = 0; i < static_cast<int>(test_nets_.size()) && !stopped_; ++i) test(i);
-  if (stopped_) SnapshotAccess::restore_test_positions(*this, before);
-}
+bool Solver::done() const { return stopped_ || policy_->finished(); }
 
 void Solver::ask() {
   const SolverAction action = poll_ ? poll_() : SolverAction::none;

@@ -1,33 +1,16 @@
 #include "solver/log_observer.hpp"
 
-#include <glog/logging.h>
 #include <gtest/gtest.h>
 
 #include <regex>
 
 #include "data/hdf5.hpp"
+#include "log_lines.hpp"
 #include "support/scratch_folder.hpp"
 #include "tiny_net.hpp"
 
 namespace doppio {
 namespace {
-
-/// Collects the log lines of its life, without their prefix.
-class Lines final : public google::LogSink {
- public:
-  Lines() { google::AddLogSink(this); }
-  ~Lines() override { google::RemoveLogSink(this); }
-  void send(google::LogSeverity, const char*, const char*, int, const std::tm*, const char* message,
-            std::size_t length) override {
-    lines.emplace_back(message, length);
-  }
-  std::string all() const {
-    std::string text;
-    for (const std::string& line : lines) text += line + "\n";
-    return text;
-  }
-  std::vector<std::string> lines;
-};
 
 /// The log of training; numbers other than integers become "?".
 std::vector<std::string> log_of(const SolverParameter& param) {

@@ -57,12 +57,47 @@ TEST(LearningRate, MultistepAdvancesAtMostOneStepPerCall) {
     EXPECT_FLOAT_EQ(p.advance(n), expected[n]) << n;
   }
   EXPECT_EQ(p.current_step(), 3);
-  p.set_current_step(1);
+  SolverState state;
+  p.save(state);
+  EXPECT_EQ(state.current_step(), 3);
+  state.set_current_step(1);
+  p.restore(state);
   EXPECT_FLOAT_EQ(p.rate(0), 0.25f);
+  state.set_current_step(4);
   EXPECT_NE(error_of([&] {
-              p.set_current_step(4);
+              p.restore(state);
             }).find("has passed 4 stepvalues, but the solver has only 3"),
             std::string::npos);
+}
+
+TEST(LearningRate, CosineFallsToMinLr) {
+  const LearningRatePolicy p = policy("lr_policy: 'cosine' max_iter: 4 min_lr: 0.1");
+  EXPECT_FLOAT_EQ(p.rate(0), 0.5f);
+  EXPECT_FLOAT_EQ(p.rate(1), 0.1f + 0.4f * (1 + std::sqrt(0.5f)) / 2);
+  EXPECT_FLOAT_EQ(p.rate(2), 0.3f);
+  EXPECT_FLOAT_EQ(p.rate(4), 0.1f);
+  EXPECT_FLOAT_EQ(p.rate(9), 0.1f);
+  EXPECT_EQ(policy("lr_policy: 'cosine' max_iter: 4").rate(4), 0.0f);
+}
+
+TEST(LearningRate, MinLrIsTheFloorOfEveryPolicy) {
+  EXPECT_FLOAT_EQ(policy("lr_policy: 'exp' gamma: 0.5 min_lr: 0.2").rate(1), 0.25f);
+  EXPECT_FLOAT_EQ(policy("lr_policy: 'exp' gamma: 0.5 min_lr: 0.2").rate(2), 0.2f);
+  EXPECT_FLOAT_EQ(policy("lr_policy: 'poly' power: 1 max_iter: 4 min_lr: 0.1").rate(2), 0.3f);
+  EXPECT_FLOAT_EQ(policy("lr_policy: 'poly' power: 1 max_iter: 4 min_lr: 0.1").rate(9), 0.1f);
+  // Without it a rate may be negative, as in Caffe.
+  EXPECT_FLOAT_EQ(LearningRatePolicy(solver_param("base_lr: -1 lr_policy: 'fixed'")).rate(0), -1);
+}
+
+TEST(LearningRate, WarmsUpInAStraightLine) {
+  const LearningRatePolicy p = policy("lr_policy: 'fixed' warmup_iter: 4 warmup_start_lr: 0.1");
+  const float expected[] = {0.1f, 0.2f, 0.3f, 0.4f, 0.5f, 0.5f};
+  for (int n = 0; n < 6; ++n) EXPECT_FLOAT_EQ(p.rate(n), expected[n]) << n;
+  const LearningRatePolicy step =
+      policy("lr_policy: 'step' gamma: 0.5 stepsize: 2 warmup_iter: 4 min_lr: 0.4");
+  EXPECT_FLOAT_EQ(step.rate(0), 0);
+  EXPECT_FLOAT_EQ(step.rate(1), 0.125f);
+  EXPECT_FLOAT_EQ(step.rate(3), 0.3f);  // to where the policy is, which is at min_lr
 }
 
 TEST(LearningRate, NamesWhatIsWrong) {
@@ -76,7 +111,13 @@ TEST(LearningRate, NamesWhatIsWrong) {
       {"lr_policy: 'multistep' gamma: 0.1", "'multistep' needs stepvalue"},
       {"lr_policy: 'multistep' gamma: 0.1 stepvalue: 5 stepvalue: 4",
        "stepvalue must not decrease"},
-      {"lr_policy: 'poly'", "'poly' needs max_iter > 0"},
+      {"lr_policy: 'poly'", "'poly' needs max_iter > 0, where the learning rate is lowest"},
+      {"lr_policy: 'cosine'", "'cosine' needs max_iter > 0"},
+      {"lr_policy: 'fixed' base_lr: 1 min_lr: 2", "min_lr 2 exceeds base_lr 1"},
+      {"lr_policy: 'fixed' warmup_iter: -1", "warmup_iter must not be negative, it is -1"},
+      {"lr_policy: 'fixed' warmup_start_lr: inf", "warmup_start_lr must be finite"},
+      {"lr_policy: 'plateau'", "lr_policy 'plateau' needs gamma"},
+      {"lr_policy: 'plateau' gamma: 0.1", "lr_policy 'plateau' needs plateau_metric"},
       {"lr_policy: 'fixed' base_lr: inf", "base_lr must be finite"},
   };
   for (const auto& [text, message] : cases)

@@ -1,0 +1,57 @@
+#include <algorithm>
+
+#include "doppio.pb.h"
+#include "doppio/solver.hpp"
+#include "solver/snapshot.hpp"
+
+namespace doppio {
+
+TestResult Solver::test(int index) {
+  require(index >= 0 && index < static_cast<int>(test_nets_.size()), "there is no test net #",
+          index, "; the solver has ", test_nets_.size());
+  Net& net = *test_nets_[static_cast<std::size_t>(index)];
+  const int batches = param().test_iter(index);
+  net_->discard_blobs();  // makes room for the test net's
+  for (const auto& o : observers_) o->on_test_start(*this, index);
+
+  std::vector<std::vector<double>> sums(net.outputs().size());
+  double loss = 0;
+  for (int batch = 0; batch < batches; ++batch) {
+    ask();
+    if (stopped_) return {};
+    loss += net.forward();
+    for (std::size_t i = 0; i < sums.size(); ++i) {
+      const Tensor& output = net.blob(net.outputs()[i]).data;
+      const float* values = output.read_host();
+      sums[i].resize(static_cast<std::size_t>(output.count()));
+      for (std::size_t k = 0; k < sums[i].size(); ++k) sums[i][k] += values[k];
+    }
+  }
+
+  TestResult result;
+  result.net = index;
+  result.loss = static_cast<float>(loss / std::max(1, batches));
+  for (std::size_t i = 0; i < sums.size(); ++i) {
+    const std::string& blob = net.outputs()[i];
+    result.outputs.push_back({blob, {}, net.loss_weight(blob)});
+    for (const double sum : sums[i])
+      result.outputs.back().values.push_back(static_cast<float>(sum / batches));
+  }
+  for (const auto& o : observers_) o->on_test(*this, result);
+  return result;
+}
+
+/// Runs all test nets. If asked to stop, returns nothing and puts them back to where they were,
+/// because a resumed run tests this iteration again.
+std::vector<TestResult> Solver::test_all() {
+  SolverState before;
+  SnapshotAccess::save_test_positions(*this, before);
+  std::vector<TestResult> results;
+  for (int i = 0; i < static_cast<int>(test_nets_.size()) && !stopped_; ++i)
+    results.push_back(test(i));
+  if (!stopped_) return results;
+  SnapshotAccess::restore_test_positions(*this, before);
+  return {};
+}
+
+}  // namespace doppio
