@@ -47,7 +47,8 @@ Net::~Net() = default;
 void Net::build(SourcedNet source, const NetState& state) {
   phase_ = state.phase();
   *source.net.mutable_state() = state;
-  source_ = std::make_unique<SourcedNet>(insert_splits(filter(std::move(source), state)));
+  source_ =
+      std::make_unique<SourcedNet>(insert_splits(average_views(filter(std::move(source), state))));
   require(source_->net.layer_size() > 0, source_->file, ": no layer is left for phase ",
           Phase_Name(phase_));
   const Graph graph = build_graph(*source_, ctx_.device());

@@ -21,6 +21,12 @@ SourcedNet upgrade(SourcedNet source);
 /// phase.
 SourcedNet filter(SourcedNet source, const NetState& state);
 
+/// Where a data layer gives several views of each image (transform_param.views), puts an
+/// AverageViews layer before each Accuracy and SoftmaxWithLoss layer that reads its labels: layer
+/// NAME_views, top BOTTOM_NAME_views. `source` has been filtered.
+/// Throws: one Error with every layer that reads the labels and cannot take means.
+SourcedNet average_views(SourcedNet source);
+
 /// Adds a Split layer for every top that is read more than once.
 /// Caffe's names: layer BLOB_LAYER_TOP_split, tops BLOB_LAYER_TOP_split_K.
 SourcedNet insert_splits(SourcedNet source);
