@@ -86,7 +86,9 @@ INSTANTIATE_TEST_SUITE_P(
     , Models,
     testing::Values(
         Published{"alexnet", 60965224, 60965224, 0, {10, 3, 227, 227}, {10, 1000}},
+        Published{"alexnet_paper", 60965224, 60965224, 0, {10, 3, 227, 227}, {10, 1000}},
         Published{"caffenet", 60965224, 60965224, 0, {10, 3, 227, 227}, {10, 1000}},
+        Published{"cifar10_alexnet", 594602, 594602, 0, {10, 3, 28, 28}, {10, 10}},
         Published{"cifar10_quick", 145578, 145578, 0, {1, 3, 32, 32}, {1, 10}},
         Published{"googlenet", 6998552, 13378280, 0, {10, 3, 224, 224}, {10, 1000}},
         Published{"lenet", 431080, 431080, 0, {64, 1, 28, 28}, {64, 10}},
