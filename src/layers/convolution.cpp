@@ -11,10 +11,12 @@ namespace {
 /// Axes before `axis` are the batch, those behind it are spatial, any number of them; output sizes
 /// round down. With groups, output group g sees input group g alone. Several bottoms of one shape
 /// share the weights. Params: weight (num_output x channels / group x kernel...), bias
-/// (num_output). Source: matches Caffe.
+/// (num_output). The depthwise types have a group per channel, whatever `group` says.
+/// Source: matches Caffe; DepthwiseConvolution and ConvolutionDepthwise are names in its forks.
 class Convolution final : public Layer {
  public:
-  explicit Convolution(const LayerParameter& p) : name_(p.name()), p_(p.convolution_param()) {}
+  explicit Convolution(const LayerParameter& p)
+      : name_(p.name()), p_(p.convolution_param()), depthwise_(p.type() != "Convolution") {}
 
   void reshape(Context& ctx, Bottoms bottom, Tops top) override {
     const Shape& shape = bottom[0]->shape();
@@ -49,6 +51,7 @@ class Convolution final : public Layer {
 
  private:
   void prepare(Context& ctx, const Shape& shape) {
+    if (depthwise_) p_.set_group(static_cast<std::uint32_t>(shape[shape.canonical(p_.axis())]));
     const ConvolutionGeometry g = read_convolution(p_, shape);
     const Index axis = shape.canonical(p_.axis());
     std::vector<Index> dims(shape.dims().begin(), shape.dims().begin() + axis);
@@ -62,12 +65,20 @@ class Convolution final : public Layer {
 
   std::string name_;
   ConvolutionParameter p_;
+  bool depthwise_;
   Shape shape_, top_shape_;  // of every bottom and top
   std::unique_ptr<ConvolutionEngine> engine_;
 };
 
+using DepthwiseConvolution = Convolution;
+using ConvolutionDepthwise = Convolution;
+
 DOPPIO_REGISTER_LAYER("Convolution", Convolution, .bottoms = at_least(1), .tops = at_least(1),
                       .one_top_per_bottom = true, .backward_reads_top = false);
+DOPPIO_REGISTER_LAYER("DepthwiseConvolution", DepthwiseConvolution, .bottoms = at_least(1),
+                      .tops = at_least(1), .one_top_per_bottom = true, .backward_reads_top = false);
+DOPPIO_REGISTER_LAYER("ConvolutionDepthwise", ConvolutionDepthwise, .bottoms = at_least(1),
+                      .tops = at_least(1), .one_top_per_bottom = true, .backward_reads_top = false);
 
 }  // namespace
 }  // namespace doppio

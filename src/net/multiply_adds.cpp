@@ -11,7 +11,7 @@ double multiply_adds(const NetLayer& l) {
   const auto product = [](Index a, Index b) {
     return static_cast<double>(a) * static_cast<double>(b);
   };
-  if (l.type == "Convolution") return product(top.count(), weights.count_from(1));
+  if (l.type.find("Convolution") != l.type.npos) return product(top.count(), weights.count_from(1));
   if (l.type == "Deconvolution") return product(l.bottoms[0]->count(), weights.count_from(1));
   if (l.type == "InnerProduct") return product(top.count() / top[top.axes() - 1], weights.count());
   return 0;
