@@ -1,0 +1,52 @@
+#include "support/layer_harness.hpp"
+
+namespace doppio {
+namespace {
+
+std::string interp(const std::string& param) {
+  return "type: 'Interp' interp_param { " + param + " }";
+}
+
+TEST(Interp, KeepsTheCornersInPlace) {
+  LayerHarness h(interp("height: 3 width: 3"), {{1, 1, 2, 2}});
+  h.bottom_data(0, {0, 2, 4, 8});
+  h.forward();
+  expect_values(h.top(0).data, {0, 1, 2, 2, 3.5f, 5, 4, 6, 8});
+  h.top_grad(0, {1, 0, 0, 0, 4, 0, 0, 1, 0});
+  h.backward();
+  expect_values(h.bottom(0).grad, {2, 1, 1.5f, 1.5f});
+}
+
+TEST(Interp, FactorsGiveTheSize) {
+  LayerHarness zoom(interp("zoom_factor: 8"), {{1, 1, 9, 3}});
+  EXPECT_EQ(zoom.top(0).shape(), (Shape{1, 1, 65, 17}));
+  LayerHarness shrink(interp("shrink_factor: 2"), {{1, 1, 65, 33}});
+  EXPECT_EQ(shrink.top(0).shape(), (Shape{1, 1, 33, 17}));
+  LayerHarness both(interp("shrink_factor: 2 zoom_factor: 3 pad_beg: -1"), {{1, 1, 6, 8}});
+  EXPECT_EQ(both.top(0).shape(), (Shape{1, 1, 7, 10}));
+}
+
+TEST(Interp, CutsOffNegativePads) {
+  LayerHarness h(interp("height: 1 width: 2 pad_beg: -1"), {{1, 1, 2, 3}});
+  h.bottom_data(0, {1, 2, 3, 4, 5, 6});
+  h.forward();
+  expect_values(h.top(0).data, {5, 6});
+  h.top_grad(0, {7, 8});
+  h.backward();
+  expect_values(h.bottom(0).grad, {0, 0, 0, 0, 7, 8});
+}
+
+TEST(Interp, RefusesBadSizes) {
+  expect_refused(interp(""), {{1, 1, 2, 2}}, "the output size is missing");
+  expect_refused(interp("height: 3"), {{1, 1, 2, 2}}, "height and width must be given together");
+  expect_refused(interp("height: 0 width: 1"), {{1, 1, 2, 2}}, "must be at least 1");
+  expect_refused(interp("zoom_factor: 0"), {{1, 1, 2, 2}}, "zoom_factor must be at least 1");
+  expect_refused(interp("shrink_factor: -1"), {{1, 1, 2, 2}}, "shrink_factor must be at least 1");
+  expect_refused(interp("zoom_factor: 2 pad_end: 1"), {{1, 1, 2, 2}}, "must not be positive");
+  expect_refused(interp("zoom_factor: 2 pad_end: -2"), {{1, 1, 2, 2}},
+                 "pad_beg and pad_end leave nothing of 2 pixels");
+  expect_refused(interp("zoom_factor: 2"), {{1, 2}}, "needs N x C x H x W");
+}
+
+}  // namespace
+}  // namespace doppio
