@@ -1,0 +1,54 @@
+#include "support/layer_harness.hpp"
+
+namespace doppio {
+namespace {
+
+std::string prior_box(const std::string& param) {
+  return "type: 'PriorBox' prior_box_param { " + param + " }";
+}
+
+TEST(PriorBox, PlacesSquaresAndRatiosAroundEachCell) {
+  LayerHarness h(prior_box("min_size: 4 max_size: 9 aspect_ratio: 4 variance: 0.1 variance: 0.1 "
+                           "variance: 0.2 variance: 0.2"),
+                 {{1, 1, 1, 1}, {1, 3, 10, 20}});
+  EXPECT_EQ(h.top(0).shape(), (Shape{1, 2, 16}));
+  h.forward();
+  // Around (10, 5): 4 x 4, 6 x 6, 8 x 2 and 2 x 8 pixels.
+  const std::vector<float> boxes = {0.4f, 0.3f, 0.6f, 0.7f, 0.35f, 0.2f, 0.65f, 0.8f,
+                                    0.3f, 0.4f, 0.7f, 0.6f, 0.45f, 0.1f, 0.55f, 0.9f};
+  std::vector<float> expected = boxes;
+  for (int i = 0; i < 4; ++i) expected.insert(expected.end(), {0.1f, 0.1f, 0.2f, 0.2f});
+  expect_values(h.top(0).data, expected);
+}
+
+TEST(PriorBox, TakesStepOffsetAndImageSize) {
+  LayerHarness h(prior_box("min_size: 2.9 aspect_ratio: 1 flip: false clip: true step: 8 "
+                           "offset: 0 img_size: 16"),
+                 {{1, 1, 1, 2}, {1, 1, 1, 1}});
+  h.forward();
+  expect_values(h.top(0).data, {0, 0, 0.0625f, 0.0625f, 0.4375f, 0, 0.5625f, 0.0625f,  //
+                                0.1f, 0.1f, 0.1f, 0.1f, 0.1f, 0.1f, 0.1f, 0.1f});
+}
+
+TEST(PriorBox, RefusesBadParameters) {
+  const std::vector<Shape> bottoms = {{1, 1, 1, 1}, {1, 1, 8, 8}};
+  expect_refused(prior_box(""), bottoms, "min_size is missing");
+  expect_refused(prior_box("min_size: 0"), bottoms, "min_size must be at least 1 pixel, it is 0");
+  expect_refused(prior_box("min_size: 2 max_size: 2"), bottoms,
+                 "max_size 2 must be greater than its min_size, which is 2");
+  expect_refused(prior_box("min_size: 2 max_size: 3 max_size: 4"), bottoms,
+                 "give one max_size for each of the 1 min_size, or none");
+  expect_refused(prior_box("min_size: 2 aspect_ratio: 0"), bottoms,
+                 "aspect_ratio must be positive");
+  expect_refused(prior_box("min_size: 2 variance: 0"), bottoms, "variance must be positive");
+  expect_refused(prior_box("min_size: 2 variance: 1 variance: 1"), bottoms,
+                 "variance is given once or four times, not 2 times");
+  expect_refused(prior_box("min_size: 2 img_size: 3 img_h: 3"), bottoms, "give either img_size or");
+  expect_refused(prior_box("min_size: 2 step: 3 step_h: 3"), bottoms, "give either step or");
+  expect_refused(prior_box("min_size: 2 step: -3"), bottoms, "step must be positive");
+  expect_refused(prior_box("min_size: 2"), {{1, 1}, {1, 1, 8, 8}},
+                 "the map and the image must be N x C x H x W");
+}
+
+}  // namespace
+}  // namespace doppio
