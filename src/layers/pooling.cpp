@@ -5,6 +5,7 @@
 #include "doppio.pb.h"
 #include "doppio/registry.hpp"
 #include "layers/engines/blocked_pooling.hpp"
+#include "layers/engines/tiled_pooling.hpp"
 #include "layers/run_layout.hpp"
 
 namespace doppio {
@@ -25,6 +26,9 @@ Pair read_pair(const std::string& both_field, const std::string& field, bool has
 }
 
 std::string text(Index h, Index w) { return h == w ? str(h) : str(h, "x", w); }
+
+template <class Place>
+constexpr bool kTiles = kDevice == Device::cpu && sizeof(Place) == 1;
 
 /// Shrinks each channel's map to one number per window; the windows, kernel_h x kernel_w pixels,
 /// lie stride_h and stride_w pixels apart.
@@ -123,9 +127,8 @@ class Pooling final : public Layer {
     else if (method_ == PoolingParameter::AVE)
       gather(ctx, windows_, dx, SendShares{dy});
     else
-      with_places(picked_.read(ctx), [&](const auto* picked) {
-        gather(ctx, windows_, dx, SendToPicked{dy, picked});
-      });
+      with_places(picked_.read(ctx),
+                  [&](const auto* picked) { backward_max(ctx, dy, picked, dx); });
   }
 
  private:
@@ -137,10 +140,24 @@ class Pooling final : public Layer {
     else
       with_places(picked_.write(ctx), [&](auto* picked) {
         if (method_ == PoolingParameter::MAX)
-          pool_max(ctx, windows_, x, y, picked);
+          forward_max(ctx, x, y, picked);
         else
           pool_draw(ctx, windows_, {ctx.seed, stream_, ctx.pass}, x, y, picked);
       });
+  }
+
+  template <class Place>
+  void forward_max(Context& ctx, const float* x, float* y, Place* picked) {
+    if constexpr (kTiles<Place>)
+      if (tiles_map(windows_)) return pool_max_tiled(ctx, windows_, x, y, picked);
+    pool_max(ctx, windows_, x, y, picked);
+  }
+
+  template <class Place>
+  void backward_max(Context& ctx, const float* dy, const Place* picked, float* dx) {
+    if constexpr (kTiles<Place>)
+      if (tiles_map(windows_)) return send_to_picked_tiled(ctx, windows_, dy, picked, dx);
+    gather(ctx, windows_, dx, SendToPicked{dy, picked});
   }
 
   void forward_blocked(Context& ctx, const float* x, float* y) {

@@ -1,5 +1,8 @@
 #include <algorithm>
+#include <array>
+#include <cmath>
 
+#include "layers/engines/tiled_pooling.hpp"
 #include "support/layer_harness.hpp"
 
 namespace doppio {
@@ -109,6 +112,51 @@ TEST_P(PoolingTest, MaximaOfLargeWindowsAreFoundAgain) {
     for (Index c = 0; c < channels; ++c) dx[static_cast<std::size_t>(272 * c + 270)] = 3;
     expect_values(h.bottom(0).grad, dx);
   }
+}
+
+/// Windows of K x K pixels next to each other; what is left of the map belongs to none.
+PoolWindows tiles(Index planes, Index height, Index width, Index K) {
+  return {.planes = planes,
+          .rows = {.size = height, .windows = height / K, .kernel = K, .stride = K},
+          .cols = {.size = width, .windows = width / K, .kernel = K, .stride = K}};
+}
+
+TEST(PoolingTiles, GiveWhatTheGeneralLoopsGiveWithManyEqualValues) {
+  Context ctx;
+  const Random random{3, 4, 5};
+  for (const Index K : {2, 3})
+    for (const auto& [planes, height, width] :
+         std::initializer_list<std::array<Index, 3>>{{5, 8, 8}, {3, 25, 23}, {1, 131, 67}}) {
+      const PoolWindows windows = tiles(planes, height, width, K);
+      ASSERT_TRUE(tiles_map(windows));
+      const auto pixels = static_cast<std::size_t>(planes * height * width);
+      const auto outputs =
+          static_cast<std::size_t>(planes * windows.rows.windows * windows.cols.windows);
+      std::vector<float> x(pixels), dy(outputs), y(outputs), tiled_y(outputs), dx(pixels, 9);
+      std::vector<float> tiled_dx(pixels, 7);
+      std::vector<std::uint8_t> picked(outputs), tiled_picked(outputs);
+      for (std::size_t i = 0; i < pixels; ++i)
+        x[i] = std::floor(4 * random.uniform(static_cast<std::uint64_t>(i)));
+      for (std::size_t i = 0; i < outputs; ++i) dy[i] = static_cast<float>(i + 1);
+      pool_max(ctx, windows, x.data(), y.data(), picked.data());
+      pool_max_tiled(ctx, windows, x.data(), tiled_y.data(), tiled_picked.data());
+      EXPECT_EQ(tiled_y, y);
+      EXPECT_EQ(tiled_picked, picked);
+      gather(ctx, windows, dx.data(), SendToPicked<std::uint8_t>{dy.data(), picked.data()});
+      send_to_picked_tiled(ctx, windows, dy.data(), picked.data(), tiled_dx.data());
+      EXPECT_EQ(tiled_dx, dx);
+    }
+}
+
+TEST(PoolingTiles, AreOnlySeenWhereWindowsLieSideBySideWithinTheMap) {
+  const PoolWindows good = tiles(1, 6, 6, 2);
+  PoolWindows padded = good, overlapping = good, beyond = good, tall = good;
+  padded.cols.pad = 1;
+  overlapping.rows.stride = 1;
+  beyond.cols.windows = 4;
+  tall.rows = {.size = 8, .windows = 2, .kernel = 4, .stride = 4};
+  EXPECT_TRUE(tiles_map(good));
+  for (const PoolWindows& bad : {padded, overlapping, beyond, tall}) EXPECT_FALSE(tiles_map(bad));
 }
 
 TEST_P(PoolingTest, StochasticGivesTheExpectationInTest) {
