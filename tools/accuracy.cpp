@@ -1,5 +1,6 @@
 #include "tools/accuracy.hpp"
 
+#include <algorithm>
 #include <iomanip>
 #include <sstream>
 
@@ -20,26 +21,36 @@ const NetLayer* last_layer(Net& net, const std::string& type) {
   return last;
 }
 
-std::string percent(const char* name, Index right, Index all) {
-  const double share = 100.0 * static_cast<double>(right) / static_cast<double>(all);
+std::string percent(Index part, Index all) {
   std::ostringstream s;
-  s << std::fixed << std::setprecision(2) << name << " accuracy " << share << " % (error "
-    << 100 - share << " %)";
+  s << std::fixed << std::setprecision(2)
+    << 100.0 * static_cast<double>(part) / static_cast<double>(all) << " %";
   return s.str();
+}
+
+/// True if a Softmax layer made `blob`, with nothing but copies in between.
+bool from_softmax(const Net& net, const Blob* blob) {
+  for (auto l = net.layers().rbegin(); l != net.layers().rend(); ++l) {
+    if (std::find(l->tops.begin(), l->tops.end(), blob) == l->tops.end()) continue;
+    if (l->type != "Split") return l->type == "Softmax";
+    blob = l->bottoms[0];
+  }
+  return false;
 }
 
 }  // namespace
 
 std::optional<Classifier> find_classifier(Net& net, const NetParameter& param) {
   if (const NetLayer* l = last_layer(net, "SoftmaxWithLoss")) {
-    Classifier c{l->bottoms[0], l->bottoms[1], 1, {}};
+    Classifier c{.scores = l->bottoms[0], .labels = l->bottoms[1]};
     const LayerParameter* p = find_layer(param, l->name);
     if (p) c.axis = p->softmax_param().axis();
     if (p && p->loss_param().has_ignore_label()) c.ignore_label = p->loss_param().ignore_label();
     return c;
   }
   if (const NetLayer* l = last_layer(net, "Accuracy")) {
-    Classifier c{l->bottoms[0], l->bottoms[1], 1, {}};
+    Classifier c{.scores = l->bottoms[0], .labels = l->bottoms[1]};
+    c.probabilities = from_softmax(net, c.scores);
     const LayerParameter* p = find_layer(param, l->name);
     if (p) c.axis = p->accuracy_param().axis();
     if (p && p->accuracy_param().has_ignore_label())
@@ -48,7 +59,10 @@ std::optional<Classifier> find_classifier(Net& net, const NetParameter& param) {
   }
   if (const NetLayer* l = last_layer(net, "Softmax"); l && net.has_blob("label")) {
     const LayerParameter* p = find_layer(param, l->name);
-    return Classifier{l->tops[0], &net.blob("label"), p ? p->softmax_param().axis() : 1, {}};
+    return Classifier{.scores = l->tops[0],
+                      .labels = &net.blob("label"),
+                      .axis = p ? p->softmax_param().axis() : 1,
+                      .probabilities = true};
   }
   return std::nullopt;
 }
@@ -80,9 +94,12 @@ void TopCounts::add(const Classifier& c) {
 
 std::string TopCounts::summary() const {
   if (labels_ == 0) return "no labels to count";
-  std::string text = percent("top-1", top1_, labels_);
-  if (classes_ > 5) text += ", " + percent("top-5", top5_, labels_);
-  return str(text, " of ", labels_, " labels");
+  const bool both = classes_ > 5;
+  std::string text = "top-1 error " + percent(labels_ - top1_, labels_);
+  if (both) text += ", top-5 error " + percent(labels_ - top5_, labels_);
+  text += " (accuracy " + percent(top1_, labels_);
+  if (both) text += ", " + percent(top5_, labels_);
+  return str(text, ") of ", labels_, " labels");
 }
 
 }  // namespace doppio

@@ -4,9 +4,11 @@
 #include <algorithm>
 #include <cstdio>
 #include <fstream>
+#include <memory>
 #include <numeric>
 
 #include "tools/command.hpp"
+#include "tools/ensemble.hpp"
 #include "tools/flags.hpp"
 #include "tools/image_input.hpp"
 #include "tools/setup.hpp"
@@ -45,17 +47,9 @@ std::vector<std::string> read_labels() {
   return labels;
 }
 
-/// The blob of scores: the top of the last Softmax, else the only output.
-std::string scores_of(Net& net) {
-  for (auto l = net.layers().rbegin(); l != net.layers().rend(); ++l)
-    if (l->type == "Softmax") return l->top_names[0];
-  require(net.outputs().size() == 1, FLAGS_model, ": has ", net.outputs().size(),
-          " outputs and no Softmax layer, so it is not clear which one scores the classes");
-  return net.outputs()[0];
-}
-
-void print_best(const std::string& image, const float* scores, std::size_t classes,
+void print_best(const std::string& image, const std::vector<double>& scores,
                 const std::vector<std::string>& labels) {
+  const std::size_t classes = scores.size();
   std::vector<std::size_t> order(classes);
   std::iota(order.begin(), order.end(), std::size_t{0});
   const std::size_t shown = std::min(kShown, classes);
@@ -65,48 +59,116 @@ void print_best(const std::string& image, const float* scores, std::size_t class
   for (std::size_t i = 0; i < shown; ++i) {
     const std::size_t c = order[i];
     const std::string name = labels.empty() ? std::to_string(c) : labels[c];
-    std::printf("%.4f - \"%s\"\n", static_cast<double>(scores[c]), name.c_str());
+    std::printf("%.4f - \"%s\"\n", scores[c], name.c_str());
   }
 }
 
-int run(const Arguments& given) {
-  require_flag("model", "classify");
-  require_flag("weights", "classify");
+ImagePreparation preparation_of_flags() {
   ImagePreparation preparation;
   preparation.mean_file = FLAGS_mean;
   preparation.mean_value = numbers("mean_value", FLAGS_mean_value);
   preparation.scale = static_cast<float>(FLAGS_scale);
   preparation.resize = FLAGS_resize;
-  const std::vector<std::string> labels = read_labels();
+  if (FLAGS_views < 0) throw UsageError("--views must not be negative");
+  preparation.views = std::max(1, FLAGS_views);
+  return preparation;
+}
 
+/// A net that scores images.
+class ImageNet {
+ public:
+  ImageNet(Context& ctx, const Member& files, Overrides& overrides,
+           const ImagePreparation& preparation)
+      : files_(files), views_(preparation.views) {
+    const NetState state = state_of_flags(TEST);
+    net_ = std::make_unique<Net>(ctx, read_model(overrides, state, files.model), state);
+    require(net_->inputs().size() == 1, files.model,
+            ": one Input layer with one top is wanted, for the image; use the deploy.prototxt of "
+            "the model");
+    load_weights(*net_, {files.weights});
+    Blob& input = net_->blob(net_->inputs()[0]);
+    const std::vector<Index>& dims = input.shape().dims();
+    require(dims.size() == 4, files.model, ": the input is ", input.shape().text(),
+            "; N x C x H x W is wanted");
+    images_ = std::make_unique<ImageInput>(preparation, Shape{dims[1], dims[2], dims[3]});
+    input.reshape(input.shape().with(0, views_));
+    net_->reshape();
+    find_scores();
+    net_->save_memory(Passes::forward, {scores_});
+  }
+
+  /// Throws: Error if the scores are no probabilities, which alone can be averaged.
+  void require_probabilities() const {
+    require(probabilities_, files_.model,
+            ": has no Softmax layer, so there are no probabilities that could be averaged");
+  }
+
+  /// The scores of each class for image `file`, averaged over the views.
+  std::vector<double> scores(const std::string& file) {
+    images_->read(file, net_->blob(net_->inputs()[0]).data.write_host());
+    net_->forward();
+    const Tensor& scores = net_->blob(scores_).data;
+    const float* values = scores.read_host();
+    const auto classes = static_cast<std::size_t>(scores.count() / views_);
+    std::vector<double> mean(classes, 0);
+    for (std::size_t i = 0; i < static_cast<std::size_t>(scores.count()); ++i)
+      mean[i % classes] += values[i] / static_cast<double>(views_);
+    return mean;
+  }
+
+ private:
+  /// Finds the blob of scores: the top of the last Softmax, else the only output.
+  void find_scores() {
+    for (const NetLayer& layer : net_->layers())
+      if (layer.type == "Softmax") scores_ = layer.top_names[0];
+    probabilities_ = !scores_.empty();
+    if (probabilities_) return;
+    require(net_->outputs().size() == 1, files_.model, ": has ", net_->outputs().size(),
+            " outputs and no Softmax layer, so it is not clear which one scores the classes");
+    scores_ = net_->outputs()[0];
+  }
+
+  Member files_;
+  Index views_;
+  std::unique_ptr<Net> net_;
+  std::unique_ptr<ImageInput> images_;
+  std::string scores_;  // a blob
+  bool probabilities_ = false;
+};
+
+std::vector<double> mean_scores(std::vector<ImageNet>& nets, const std::string& image) {
+  std::vector<double> mean;
+  for (ImageNet& net : nets) {
+    const std::vector<double> scores = net.scores(image);
+    mean.resize(mean.empty() ? scores.size() : mean.size());
+    require(scores.size() == mean.size(), "the nets have ", mean.size(), " and ", scores.size(),
+            " classes, so their probabilities cannot be averaged");
+    for (std::size_t c = 0; c < scores.size(); ++c)
+      mean[c] += scores[c] / static_cast<double>(nets.size());
+  }
+  return mean;
+}
+
+int run(const Arguments& given) {
+  require_flag("model", "classify");
+  require_flag("weights", "classify");
+  const ImagePreparation preparation = preparation_of_flags();
+  const std::vector<std::string> labels = read_labels();
   Context ctx = open_context();
   ctx.fusion = !FLAGS_no_fusion;
   Overrides overrides(given.sets);
-  const NetState state = state_of_flags(TEST);
-  SourcedNet source = read_model(overrides, state);
+  std::vector<ImageNet> nets;
+  for (const Member& files : members_of_flags())
+    nets.emplace_back(ctx, files, overrides, preparation);
   overrides.require_all_used();
-  Net net(ctx, std::move(source), state);
-  require(net.inputs().size() == 1, FLAGS_model, ": one Input layer with one top is wanted, for ",
-          "the image; use the deploy.prototxt of the model");
-  load_weights(net, comma_list(FLAGS_weights));
-  Blob& input = net.blob(net.inputs()[0]);
-  const std::vector<Index>& dims = input.shape().dims();
-  require(dims.size() == 4, FLAGS_model, ": the input is ", input.shape().text(),
-          "; N x C x H x W is wanted");
-  ImageInput images(preparation, Shape{dims[1], dims[2], dims[3]});
-  input.reshape(input.shape().with(0, 1));
-  net.reshape();
-  const std::string scores_name = scores_of(net);
-  net.save_memory(Passes::forward, {scores_name});
+  if (nets.size() > 1 || preparation.views > 1)
+    for (const ImageNet& net : nets) net.require_probabilities();
 
   for (const std::string& image : given.operands) {
-    images.read(image, input.data.write_host());
-    net.forward();
-    const Tensor& scores = net.blob(scores_name).data;
-    const auto classes = static_cast<std::size_t>(scores.count());
-    require(labels.empty() || labels.size() == classes, FLAGS_labels, ": has ", labels.size(),
-            " lines and the net ", classes, " classes");
-    print_best(image, scores.read_host(), classes, labels);
+    const std::vector<double> scores = mean_scores(nets, image);
+    require(labels.empty() || labels.size() == scores.size(), FLAGS_labels, ": has ", labels.size(),
+            " lines and the net ", scores.size(), " classes");
+    print_best(image, scores, labels);
   }
   return kDone;
 }
@@ -117,8 +179,8 @@ Command classify_command() {
   return {.name = "classify",
           .summary = "print the five most probable classes of images",
           .operands = "IMAGE...",
-          .flags = {"model", "weights", "mean", "mean_value", "scale", "resize", "labels", "gpu",
-                    "level", "stage", "set", "no_fusion"},
+          .flags = {"model", "weights", "mean", "mean_value", "scale", "resize", "views", "labels",
+                    "gpu", "level", "stage", "set", "no_fusion"},
           .example =
               "doppio classify --model=models/alexnet/deploy.prototxt \\\n"
               "    --weights=alexnet.caffemodel --mean=data/ilsvrc12/imagenet_mean.binaryproto "
@@ -126,7 +188,8 @@ Command classify_command() {
               "    --labels=data/ilsvrc12/labels.txt cat.jpg",
           .run = run,
           .min_operands = 1,
-          .max_operands = 1 << 20};
+          .max_operands = 1 << 20,
+          .notes = kEnsembleHelp};
 }
 
 }  // namespace doppio

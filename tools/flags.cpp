@@ -15,6 +15,10 @@ DEFINE_string(solver, "", "solver prototxt");
 DEFINE_int32(iterations, 50, "number of batches");
 DEFINE_int32(level, 0, "level that include and exclude rules of the net are checked against");
 DEFINE_string(stage, "", "stages for the same rules, separated by commas");
+DEFINE_int32(views, 0,
+             "views of each image to average the probabilities over: 10 (corners, centre and their "
+             "mirror images), 5 (no mirror images), 2 (centre and mirror image) or 1; 0: as the "
+             "prototxt says");
 DEFINE_string(labels, "",
               "names of the classes, one a line; for `convert idx` an idx file of labels");
 DEFINE_string(backend, "lmdb", "format of the database");

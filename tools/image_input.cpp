@@ -46,6 +46,10 @@ ImageInput::ImageInput(const ImagePreparation& preparation, const Shape& input) 
             " cannot be cropped to the net's input of ", input.text(), "; a crop is a square");
     param.set_crop_size(static_cast<std::uint32_t>(input[1]));
   }
+  require(preparation.views <= 2 || param.crop_size() > 0, preparation.views,
+          " views of an image need it larger than the net's input of ", input.text(),
+          "; give a size to resize it to, or a mean image of that size");
+  param.set_views(static_cast<std::uint32_t>(preparation.views));
   transformer_ = std::make_unique<Transformer>(param, false);
   transformer_->prepare({input[0], height_, width_});
 }

@@ -16,6 +16,7 @@ struct ImagePreparation {
   float scale = 1;                ///< factor after the mean is subtracted
   /// Height and width before the central crop; 0: the mean image's or, without one, the input's.
   Index resize = 0;
+  Index views = 1;  ///< as in transform_param.views
 };
 
 /// Prepares images for an input of 1 x H x W (gray) or 3 x H x W (B, G, R).
@@ -24,7 +25,7 @@ class ImageInput {
   /// Throws: Error if the preparation does not fit `input`.
   ImageInput(const ImagePreparation& preparation, const Shape& input);
 
-  /// Writes the values of image `file`.
+  /// Writes the values of image `file`, once for each view.
   /// Throws: Error that names the file.
   void read(const std::string& file, float* out);
 

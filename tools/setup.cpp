@@ -60,8 +60,12 @@ NetState state_of_flags(Phase phase) {
   return state;
 }
 
+SourcedNet read_model(Overrides& overrides, const NetState& state, const std::string& file) {
+  return overrides.apply(read_prototxt(file), state);
+}
+
 SourcedNet read_model(Overrides& overrides, const NetState& state) {
-  return overrides.apply(read_prototxt(FLAGS_model), state);
+  return read_model(overrides, state, FLAGS_model);
 }
 
 void edit_nets(SourcedSolver& solver, Overrides& overrides) {

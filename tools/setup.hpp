@@ -18,7 +18,8 @@ Context open_context();
 /// `phase` with the level and stages of --level and --stage.
 NetState state_of_flags(Phase phase);
 
-/// The net of --model as it stands in the file, with --set applied for `state`.
+/// The net of `file`, or of --model, as it stands there, with --set applied for `state`.
+SourcedNet read_model(Overrides& overrides, const NetState& state, const std::string& file);
 SourcedNet read_model(Overrides& overrides, const NetState& state);
 
 /// Makes `overrides` apply to every net that the solver reads. Throws: Error if one of them meets

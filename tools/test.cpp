@@ -1,10 +1,13 @@
-// `doppio test`: runs a net with given weights and averages its outputs.
+// `doppio test`: runs a net with given weights and averages its outputs; of several nets, the
+// probabilities.
 #include <glog/logging.h>
 
 #include <iostream>
+#include <memory>
 
 #include "tools/accuracy.hpp"
 #include "tools/command.hpp"
+#include "tools/ensemble.hpp"
 #include "tools/flags.hpp"
 #include "tools/setup.hpp"
 
@@ -19,20 +22,31 @@ struct Output {
   double sum = 0;
 };
 
-/// Runs one batch and adds it to `outputs`; returns its loss.
-float run_batch(Net& net, int batch, std::vector<Output>& outputs) {
-  const float loss = net.forward();
+/// A net under test, and what it has given so far.
+struct Tested {
+  Member files;
+  std::unique_ptr<Net> net;
+  std::optional<Classifier> classifier;
+  TopCounts counts;
+  std::vector<Output> outputs;
+  double loss = 0;
+};
+
+/// Runs one batch and adds it up; logs each output if asked.
+void run_batch(Tested& tested, int batch, bool log) {
+  Net& net = *tested.net;
+  tested.loss += net.forward();
   std::size_t element = 0;
   for (const std::string& name : net.outputs()) {
     const Tensor& output = net.blob(name).data;
     const float* values = output.read_host();
     for (Index i = 0; i < output.count(); ++i, ++element) {
-      if (element == outputs.size()) outputs.push_back({name, net.loss_weight(name)});
-      outputs[element].sum += values[i];
-      LOG(INFO) << "Batch " << batch << ", " << name << " = " << values[i];
+      if (element == tested.outputs.size()) tested.outputs.push_back({name, net.loss_weight(name)});
+      tested.outputs[element].sum += values[i];
+      LOG_IF(INFO, log) << "Batch " << batch << ", " << name << " = " << values[i];
     }
   }
-  return loss;
+  if (tested.classifier) tested.counts.add(*tested.classifier);
 }
 
 using Names = std::vector<std::string>;
@@ -46,6 +60,51 @@ Names names_of(Net& net, const Classifier& classifier) {
   return names;
 }
 
+/// Makes the data layers give FLAGS_views views of each image.
+void set_views(SourcedNet& source, const std::string& file) {
+  if (FLAGS_views < 0) throw UsageError("--views must not be negative");
+  if (FLAGS_views == 0) return;
+  bool found = false;
+  for (LayerParameter& layer : *source.net.mutable_layer()) {
+    if (layer.type() != "Data" && layer.type() != "ImageData") continue;
+    layer.mutable_transform_param()->set_views(static_cast<std::uint32_t>(FLAGS_views));
+    found = true;
+  }
+  require(found, "--views=", FLAGS_views, ": ", file,
+          " has no Data or ImageData layer, which could take several views of an image");
+}
+
+Tested open(Context& ctx, const Member& files, Overrides& overrides) {
+  Tested tested;
+  tested.files = files;
+  const NetState state = state_of_flags(TEST);
+  SourcedNet source = read_model(overrides, state, files.model);
+  set_views(source, files.model);
+  const NetParameter param = source.net;
+  tested.net = std::make_unique<Net>(ctx, std::move(source), state);
+  Net& net = *tested.net;
+  load_weights(net, {files.weights});
+  tested.classifier = find_classifier(net, param);
+  net.save_memory(Passes::forward, tested.classifier ? names_of(net, *tested.classifier) : Names());
+  return tested;
+}
+
+/// Logs Caffe's lines and prints how often the net was right.
+void report(const Tested& tested, bool name) {
+  LOG_IF(INFO, name) << tested.files.weights << ":";
+  LOG(INFO) << "Loss: " << tested.loss / FLAGS_iterations;
+  for (const Output& output : tested.outputs) {
+    const double mean = output.sum / FLAGS_iterations;
+    std::string as_loss;
+    if (output.loss_weight != 0)
+      as_loss = str(" (* ", output.loss_weight, " = ", output.loss_weight * mean, " loss)");
+    LOG(INFO) << output.name << " = " << mean << as_loss;
+  }
+  if (!tested.classifier) return;
+  if (name) std::cout << tested.files.weights << ": ";
+  std::cout << tested.counts.summary() << '\n';
+}
+
 int run(const Arguments& given) {
   require_flag("model", "test");
   require_flag("weights", "test");
@@ -53,32 +112,27 @@ int run(const Arguments& given) {
   Context ctx = open_context();
   ctx.fusion = !FLAGS_no_fusion;
   Overrides overrides(given.sets);
-  const NetState state = state_of_flags(TEST);
-  SourcedNet source = read_model(overrides, state);
+  std::vector<Tested> nets;
+  for (const Member& files : members_of_flags()) nets.push_back(open(ctx, files, overrides));
   overrides.require_all_used();
-  const NetParameter param = source.net;
-  Net net(ctx, std::move(source), state);
-  load_weights(net, comma_list(FLAGS_weights));
+  const bool several = nets.size() > 1;
+  for (const Tested& net : nets)
+    require(!several || net.classifier, net.files.model,
+            ": has no scores that could be averaged; SoftmaxWithLoss, Accuracy and Softmax layers "
+            "have some");
 
-  const std::optional<Classifier> classifier = find_classifier(net, param);
-  net.save_memory(Passes::forward, classifier ? names_of(net, *classifier) : Names());
   LOG(INFO) << "Running for " << FLAGS_iterations << " iterations.";
+  MeanProbabilities mean;
   TopCounts counts;
-  std::vector<Output> outputs;
-  double loss = 0;
   for (int i = 0; i < FLAGS_iterations; ++i) {
-    loss += run_batch(net, i, outputs);
-    if (classifier) counts.add(*classifier);
+    for (Tested& net : nets) {
+      run_batch(net, i, !several);
+      if (several) mean.add(*net.classifier);
+    }
+    if (several) counts.add(mean.take());
   }
-  LOG(INFO) << "Loss: " << loss / FLAGS_iterations;
-  for (const Output& output : outputs) {
-    const double mean = output.sum / FLAGS_iterations;
-    std::string as_loss;
-    if (output.loss_weight != 0)
-      as_loss = str(" (* ", output.loss_weight, " = ", output.loss_weight * mean, " loss)");
-    LOG(INFO) << output.name << " = " << mean << as_loss;
-  }
-  if (classifier) std::cout << counts.summary() << '\n';
+  for (const Tested& net : nets) report(net, several);
+  if (several) std::cout << "mean of " << nets.size() << " nets: " << counts.summary() << '\n';
   return kDone;
 }
 
@@ -86,13 +140,15 @@ int run(const Arguments& given) {
 
 Command test_command() {
   return {.name = "test",
-          .summary = "run a net with given weights: mean outputs, top-1 and top-5 accuracy",
+          .summary = "run a net with given weights: mean outputs, top-1 and top-5 error",
           .operands = "",
-          .flags = {"model", "weights", "iterations", "gpu", "level", "stage", "set", "no_fusion"},
+          .flags = {"model", "weights", "iterations", "views", "gpu", "level", "stage", "set",
+                    "no_fusion"},
           .example =
               "doppio test --model=models/lenet/train_val.prototxt \\\n"
               "    --weights=models/lenet/lenet_iter_10000.caffemodel --iterations=100",
-          .run = run};
+          .run = run,
+          .notes = kEnsembleHelp};
 }
 
 }  // namespace doppio

@@ -38,8 +38,7 @@ TEST(TopCounts, CountsTheBestOneAndFive) {
   EXPECT_EQ(counts_of(loss, {4, 3}).top1(), 0);
   EXPECT_EQ(counts_of(loss, {4, 3}).top5(), 1);  // five others are as good as class 3
   EXPECT_EQ(counts_of(loss, {0, 1}).summary(),
-            "top-1 accuracy 50.00 % (error 50.00 %), top-5 accuracy 100.00 % (error 0.00 %) of 2 "
-            "labels");
+            "top-1 error 50.00 %, top-5 error 0.00 % (accuracy 50.00 %, 100.00 %) of 2 labels");
 }
 
 TEST(TopCounts, FindsNothingRightInANetThatDiverged) {
@@ -68,6 +67,25 @@ TEST(TopCounts, RefusesLabelsThatDoNotFit) {
               counts_of(softmax, {0, 7});
             }),
             "label 7 is out of range; there are 7 classes, 0 to 6");
+}
+
+TEST(FindClassifier, KnowsProbabilitiesFromScores) {
+  const auto probabilities = [](const std::string& layers) {
+    const NetParameter param = parse_prototxt(kInputs + layers, "net").net;
+    Context ctx;
+    Net net(ctx, param, NetState());
+    return find_classifier(net, param).value().probabilities;
+  };
+  const std::string softmax = "layer { name: 'p' type: 'Softmax' bottom: 'x' top: 'p' }";
+  EXPECT_TRUE(probabilities(softmax));
+  EXPECT_TRUE(
+      probabilities(softmax +
+                    "layer { name: 'a' type: 'Accuracy' bottom: 'p' bottom: 'label' top: 'a' }"
+                    "layer { name: 's' type: 'Silence' bottom: 'p' }"));
+  EXPECT_FALSE(
+      probabilities("layer { name: 'a' type: 'Accuracy' bottom: 'x' bottom: 'label' top: 'a' }"));
+  EXPECT_FALSE(
+      probabilities("layer { name: 'l' type: 'SoftmaxWithLoss' bottom: 'x' bottom: 'label' }"));
 }
 
 TEST(FindClassifier, FindsNothingInANetWithoutScores) {

@@ -97,7 +97,7 @@ TEST_F(NetCommands, TestPrintsCaffesLinesAndASummary) {
        {"] Running for 2 iterations.\n", "] Batch 0, loss = 0.794", "] Batch 1, loss = 0.794",
         "] Loss: 1.588", "] loss = 0.794", " (* 2 = 1.588"})
     EXPECT_TRUE(contains(r.err, line)) << line << r.err;
-  EXPECT_EQ(r.out, "top-1 accuracy 100.00 % (error 0.00 %) of 10 labels\n");
+  EXPECT_EQ(r.out, "top-1 error 0.00 % (accuracy 100.00 %) of 10 labels\n");
 }
 
 TEST_F(NetCommands, TestRefusesWeightsThatDoNotFitOrMatchNothing) {
