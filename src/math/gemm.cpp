@@ -2,7 +2,12 @@
 
 #include <dnnl.h>
 
+#include <algorithm>
+#include <cstring>
+
 #include "doppio/error.hpp"
+#include "math/kernel.hpp"
+#include "math/lanes.hpp"
 
 namespace doppio {
 inline namespace DOPPIO_BUILD {
@@ -25,9 +30,42 @@ bool rows_collide(bool tb, Index M, Index N) {
   return !tb && N % kPage == 0 && M >= 32 && M <= 256;
 }
 
+/// y[n] = alpha * sum over k of B[n, k] * x[k] + beta * y[n]. Four rows of B at a time come at
+/// memory's speed; sgemm takes 1.5 times as long.
+void matrix_times_vector(Context& ctx, Index N, Index K, float alpha, const float* x,
+                         const float* B, float beta, float* y) {
+  constexpr Index kRows = 4, kLanes = 16;
+  using Floats = Lanes<kLanes>::Floats;
+  parallel_for(
+      ctx, {(N + kRows - 1) / kRows, 1, 1},
+      [=](Index group, Index, Index) {
+    const Index first = group * kRows, rows = std::min(kRows, N - first);
+    const float* row[kRows];  // the last group repeats a row if it has less than kRows
+    for (Index r = 0; r < kRows; ++r) row[r] = B + (first + std::min(r, rows - 1)) * K;
+    Floats lanes[kRows] = {};
+    Index k = 0;
+    for (; k + kLanes <= K; k += kLanes) {
+      Floats factor, weight;
+      std::memcpy(&factor, x + k, sizeof(factor));
+      for (Index r = 0; r < kRows; ++r) {
+        std::memcpy(&weight, row[r] + k, sizeof(weight));
+        lanes[r] += weight * factor;
+      }
+    }
+    for (Index r = 0; r < rows; ++r) {
+      float sum = 0;
+      for (Index i = 0; i < kLanes; ++i) sum += lanes[r][i];
+      for (Index i = k; i < K; ++i) sum += row[r][i] * x[i];
+      float& out = y[first + r];
+      out = alpha * sum + (beta == 0 ? 0 : beta * out);
+    }
+      },
+      kRows * K);
+}
+
 }  // namespace
 
-void gemm(Context&, Transpose transpose_a, Transpose transpose_b, Index M, Index N, Index K,
+void gemm(Context& ctx, Transpose transpose_a, Transpose transpose_b, Index M, Index N, Index K,
           float alpha, const float* A, const float* B, float beta, float* C) {
   if (M == 0 || N == 0) return;
   if (K == 0) {  // dnnl_sgemm would leave C as it is
@@ -35,6 +73,7 @@ void gemm(Context&, Transpose transpose_a, Transpose transpose_b, Index M, Index
     return;
   }
   const bool ta = transpose_a == Transpose::yes, tb = transpose_b == Transpose::yes;
+  if (M == 1 && tb) return matrix_times_vector(ctx, N, K, alpha, A, B, beta, C);
   if (rows_collide(tb, M, N)) {
     constexpr Index kApart = 4;  // columns: what is left of B is not aligned to a vector
     sgemm(ta, tb, M, kApart, K, alpha, A, B, N, beta, C, N);

@@ -56,6 +56,25 @@ TEST(Gemm, RowsOfWholePages) {
     }
 }
 
+TEST(Gemm, MatrixTimesVectorOfAnySize) {
+  Context ctx;
+  for (const Index N : {1, 4, 7})
+    for (const Index K : {3, 16, 53}) {
+      Values x(static_cast<std::size_t>(K)), B(static_cast<std::size_t>(N * K));
+      for (std::size_t i = 0; i < x.size(); ++i) x[i] = static_cast<float>(i % 5) - 2;
+      for (std::size_t i = 0; i < B.size(); ++i) B[i] = static_cast<float>(i % 7);
+      Values y(static_cast<std::size_t>(N), NAN), sum(static_cast<std::size_t>(N), 10);
+      gemm(ctx, Transpose::no, Transpose::yes, 1, N, K, 1, x.data(), B.data(), 0, y.data());
+      gemm(ctx, Transpose::no, Transpose::yes, 1, N, K, 2, x.data(), B.data(), 0.5f, sum.data());
+      for (std::size_t n = 0; n < y.size(); ++n) {
+        float expected = 0;
+        for (std::size_t k = 0; k < x.size(); ++k) expected += B[n * x.size() + k] * x[k];
+        EXPECT_EQ(y[n], expected) << N << " x " << K << ", row " << n;
+        EXPECT_EQ(sum[n], 2 * expected + 5) << N << " x " << K << ", row " << n;
+      }
+    }
+}
+
 TEST(Gemm, WithoutAnInnerDimensionOnlyScalesC) {
   Context ctx;
   const float unused = 0;
