@@ -13,6 +13,13 @@ add_library(lmdb::lmdb UNKNOWN IMPORTED)
 set_target_properties(lmdb::lmdb PROPERTIES IMPORTED_LOCATION ${LMDB_LIBRARY}
                                             INTERFACE_INCLUDE_DIRECTORIES ${LMDB_INCLUDE_DIR})
 
+# By hand, because the package's own config file asks for Snappy's development package.
+find_path(LEVELDB_INCLUDE_DIR leveldb/db.h REQUIRED)
+find_library(LEVELDB_LIBRARY leveldb REQUIRED)
+add_library(leveldb::leveldb UNKNOWN IMPORTED)
+set_target_properties(leveldb::leveldb PROPERTIES IMPORTED_LOCATION ${LEVELDB_LIBRARY}
+                                                  INTERFACE_INCLUDE_DIRECTORIES ${LEVELDB_INCLUDE_DIR})
+
 # By hand, because the package's own config file asks for OpenCL, which we do not use.
 find_path(DNNL_INCLUDE_DIR dnnl.hpp REQUIRED)
 find_library(DNNL_LIBRARY dnnl REQUIRED)

@@ -38,32 +38,39 @@ require_space() {
       "free some space, or make $2 a link to a larger disk"
 }
 
-# make_database DB ARGUMENT...: runs "doppio convert ARGUMENT... DB" unless DB exists.
+# make_database DB ARGUMENT...: runs "doppio convert ARGUMENT... DB" unless DB exists. Images are
+# gone on with where an interrupted conversion with the same arguments stopped.
 make_database() {
-  local database=$1 partial
+  local database=$1 partial resume=()
   shift
   if [[ -d $database ]]; then
     say "$database is already there"
     return
   fi
   partial=$(dirname "$database")/partial_$(basename "$database")
-  rm -rf "$partial"
-  "$doppio" convert "$@" "$partial"
+  [[ $1 != imageset ]] || resume=(--resume)
+  if [[ $1 != imageset || ! -f $partial.arguments || $(< "$partial.arguments") != "$*" ]]; then
+    rm -rf "$partial"
+    echo "$*" > "$partial.arguments"
+  fi
+  "$doppio" convert "$@" "${resume[@]}" "$partial"
   mv "$partial" "$database"
+  rm -f "$partial.arguments"
   say "made $database"
 }
 
-# make_mean DB FILE: writes the mean image of DB unless FILE exists.
+# make_mean DB FILE [FLAG...]: writes the mean image of DB unless FILE exists.
 make_mean() {
-  local partial
-  if [[ -f $2 ]]; then
-    say "$2 is already there"
+  local partial database=$1 file=$2
+  shift 2
+  if [[ -f $file ]]; then
+    say "$file is already there"
     return
   fi
-  partial=$(dirname "$2")/partial_$(basename "$2")
-  "$doppio" mean "$1" "$partial"
-  mv "$partial" "$2"
-  say "made $2"
+  partial=$(dirname "$file")/partial_$(basename "$file")
+  "$doppio" mean "$database" "$partial" "$@"
+  mv "$partial" "$file"
+  say "made $file"
 }
 
 # idx_file FOLDER SET KIND: prints the path of an MNIST-style file, for example

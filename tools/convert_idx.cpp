@@ -22,6 +22,7 @@ int run(const Arguments& given) {
   options.labels = FLAGS_labels;
   options.database = given.operands[0];
   options.overwrite = FLAGS_overwrite;
+  options.backend = FLAGS_backend;
   options.progress = log_progress("images");
   LOG(INFO) << "Processed " << convert_idx(options) << " images.";
   return kDone;
@@ -33,7 +34,7 @@ Command convert_idx_command() {
   return {.name = "convert idx",
           .summary = "make a database from images and labels in MNIST's idx format",
           .operands = "DB",
-          .flags = {"images", "labels", "overwrite"},
+          .flags = {"images", "labels", "backend", "overwrite"},
           .example =
               "doppio convert idx --images=train-images-idx3-ubyte.gz \\\n"
               "    --labels=train-labels-idx1-ubyte.gz train_lmdb",

@@ -19,6 +19,7 @@ DEFINE_bool(check_size, false, "refuse images that differ in size");
 DEFINE_bool(encoded, false, "store image files instead of pixels");
 DEFINE_string(encode_type, "",
               "format to store, such as png or jpg; empty: as the file's name ends");
+DEFINE_bool(resume, false, "go on where an interrupted conversion stopped");
 DEFINE_string(on_error, "fail", "what images that cannot be read do: fail, or skip them");
 
 namespace doppio {
@@ -33,6 +34,7 @@ int run(const Arguments& given) {
   options.list = given.operands[1];
   options.database = given.operands[2];
   options.overwrite = FLAGS_overwrite;
+  options.resume = FLAGS_resume;
   options.gray = FLAGS_gray;
   options.shuffle = FLAGS_shuffle;
   options.seed = FLAGS_seed < 0 ? std::random_device()() : static_cast<std::uint64_t>(FLAGS_seed);
@@ -47,6 +49,7 @@ int run(const Arguments& given) {
   options.progress = log_progress("images");
   if (FLAGS_shuffle) LOG(INFO) << "Shuffling data, --seed=" << options.seed;
   const ImagesetResult result = convert_imageset(options);
+  LOG_IF(INFO, result.resumed > 0) << "Went on behind image " << result.resumed << " of the list.";
   for (const std::string& image : result.damaged) LOG(WARNING) << "skipped " << image;
   LOG(INFO) << "Processed " << result.written << " files, skipped " << result.damaged.size() << ".";
   return kDone;
@@ -55,20 +58,23 @@ int run(const Arguments& given) {
 }  // namespace
 
 Command convert_imageset_command() {
-  return {.name = "convert imageset",
-          .summary = "make a database from image files and a list of their labels",
-          .operands = "ROOT/ LIST DB",
-          .flags = {"gray", "shuffle", "seed", "backend", "resize_height", "resize_width",
-                    "check_size", "encoded", "encode_type", "on_error", "overwrite"},
-          .example =
-              "doppio convert imageset --resize_height=256 --resize_width=256 --shuffle \\\n"
-              "    images/ train.txt train_lmdb",
-          .run = run,
-          .min_operands = 3,
-          .max_operands = 3,
-          .notes =
-              "LIST has a line \"path label\" for each image; ROOT/ is put before the path.\n"
-              "With --on_error=fail all damaged images are listed and no database is made."};
+  return {
+      .name = "convert imageset",
+      .summary = "make a database from image files and a list of their labels",
+      .operands = "ROOT/ LIST DB",
+      .flags = {"gray", "shuffle", "seed", "backend", "resize_height", "resize_width", "check_size",
+                "encoded", "encode_type", "on_error", "overwrite", "resume"},
+      .example =
+          "doppio convert imageset --resize_height=256 --resize_width=256 --shuffle \\\n"
+          "    images/ train.txt train_lmdb",
+      .run = run,
+      .min_operands = 3,
+      .max_operands = 3,
+      .notes =
+          "LIST has a line \"path label\" for each image; ROOT/ is put before the path.\n"
+          "With --on_error=fail all damaged images are listed and no database is made.\n"
+          "With --resume what is done stays after an error, a full disk or a kill, and the same\n"
+          "command (with --shuffle, and the same --seed) goes on from there."};
 }
 
 }  // namespace doppio

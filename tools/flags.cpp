@@ -21,7 +21,7 @@ DEFINE_int32(views, 0,
              "prototxt says");
 DEFINE_string(labels, "",
               "names of the classes, one a line; for `convert idx` an idx file of labels");
-DEFINE_string(backend, "lmdb", "format of the database");
+DEFINE_string(backend, "lmdb", "format of the database: lmdb or leveldb");
 DEFINE_bool(overwrite, false, "replace a database that exists");
 DEFINE_bool(gray, false, "read images as gray");
 DEFINE_int32(threads, 0, "threads to compute with; 0: one per core");

@@ -6,6 +6,7 @@
 #include <chrono>
 
 #include "doppio/solver.hpp"
+#include "solver/input_wait.hpp"
 #include "solver/log_observer.hpp"
 #include "solver/read_solver.hpp"
 #include "solver/signals.hpp"
@@ -120,6 +121,7 @@ int run(const Arguments& given) {
     solver.restore(FLAGS_snapshot);
   }
   solver.save_memory();
+  solver.add_observer(make_input_wait_observer());
   solver.add_observer(make_log_observer());
   solver.add_observer(std::make_shared<Throughput>());
   solver.set_action_source([&] { return signals.poll(); });

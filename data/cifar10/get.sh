@@ -58,7 +58,7 @@ write_list() {
 write_list train
 write_list test
 require_space 300000000 $out
-make_database $out/cifar10_train_lmdb imageset --shuffle "$images/" $out/train.txt
+make_database $out/cifar10_train_lmdb imageset --shuffle --seed=1 "$images/" $out/train.txt
 make_database $out/cifar10_test_lmdb imageset "$images/" $out/test.txt
 make_mean $out/cifar10_train_lmdb $out/mean.binaryproto
 say "next: doppio train --solver=models/cifar10_quick/solver.prototxt"

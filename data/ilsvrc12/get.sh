@@ -4,11 +4,13 @@ set -euo pipefail
 
 usage() {
   cat << 'END'
-Usage: data/ilsvrc12/get.sh --train=TAR --val=TAR --val_labels=FILE [--synsets=FILE] [--images=DIR]
+Usage: data/ilsvrc12/get.sh --train=TAR --val=TAR --val_labels=FILE [--synsets=FILE]
+                            [--images=DIR] [--format=raw|jpeg]
 
-Makes data/ilsvrc12/ilsvrc12_train_lmdb (1,281,167 images, resized to 256 x 256),
-ilsvrc12_val_lmdb (50,000), imagenet_mean.binaryproto, labels.txt, train.txt and val.txt. A label
-is the place (from 0) of the image's synset, such as n01440764, among the 1000 sorted synsets.
+Makes data/ilsvrc12/ilsvrc12_train_lmdb (1,281,167 images in random order, resized to 256 x 256),
+ilsvrc12_val_lmdb (50,000), imagenet_mean.binaryproto, imagenet_pca.binaryproto (for pca_file),
+labels.txt, train.txt and val.txt. A label is the place (from 0) of the image's synset, such as
+n01440764, among the 1000 sorted synsets.
 
   --train=TAR        ILSVRC2012_img_train.tar (148 GB), from image-net.org after registration
   --val=TAR          ILSVRC2012_img_val.tar (6.7 GB), likewise
@@ -21,18 +23,21 @@ is the place (from 0) of the image's synset, such as n01440764, among the 1000 s
   --synsets=FILE     1000 lines "SYNSET" or "SYNSET name": the names go into labels.txt. For the
                      numbers from 1 to 1000 line n must be the development kit's class n
   --images=DIR       where to unpack (default data/ilsvrc12/images)
+  --format=raw       what the databases hold: pixels (raw, the default), which training reads with
+                     the least work, or JPEG files (jpeg), which take a fifth of the room
 
-Room needed: 155 GB for the unpacked images and 268 GB for the databases. The images can be deleted
-afterwards. Interrupted, it goes on with the next synset when started again; a half-made database is
-begun anew. What is already there is not made again, and an archive whose images are unpacked may
-be left out.
+Room needed: 155 GB for the unpacked images, and 268 GB (raw) or @JPEG_ROOM@ GB (jpeg) for the databases.
+The images can be deleted afterwards. Time: unpacking as long as the disk takes to read and write
+155 GB; then about @HOURS@ of one core (they are all used) for the conversion and @MEAN@ for the mean.
+Interrupted, it goes on where it was when it is started again with the same arguments. What is
+already there is not made again, and an archive whose images are unpacked may be left out.
 END
 }
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 source "$here/../common.sh"
 out=data/ilsvrc12
-train_tar='' val_tar='' val_labels='' synsets='' images=$here/images
+train_tar='' val_tar='' val_labels='' synsets='' images=$here/images format=raw
 for argument in "$@"; do
   value=${argument#*=}
   case $argument in
@@ -42,6 +47,7 @@ for argument in "$@"; do
     --val_labels=?*) val_labels=$(realpath -m "$value") ;;
     --synsets=?*) synsets=$(realpath -m "$value") ;;
     --images=?*) images=$(realpath -m "$value") ;;
+    --format=raw | --format=jpeg) format=$value ;;
     *) usage_error "unknown argument $argument" ;;
   esac
 done
@@ -130,14 +136,21 @@ write_val_list
 expect train 1281167
 expect val 50000
 
-# A record fills 49 pages of 4096 bytes.
+# A record fills 49 pages of 4096 bytes, as a JPEG file @JPEG_PAGES@ of them on average.
 make_resized_database() {
-  local list=$1 database=$2
+  local list=$1 database=$2 pages=49 encoding=()
   shift 2
-  [[ -d $database ]] || require_space $(($(wc -l < "$list") * 49 * 4096 * 21 / 20)) $out
-  make_database "$database" imageset --resize_height=256 --resize_width=256 "$@" "$list"
+  if [[ $format == jpeg ]]; then
+    pages=@JPEG_PAGES@
+    encoding=(--encode_type=jpg)
+  fi
+  [[ -d $database || -d $out/partial_$(basename "$database") ]] ||
+    require_space $(($(wc -l < "$list") * pages * 4096 * 21 / 20)) $out
+  make_database "$database" imageset --resize_height=256 --resize_width=256 "${encoding[@]}" "$@" \
+    "$list"
 }
-make_resized_database $out/train.txt $out/ilsvrc12_train_lmdb --shuffle "$images/train/"
+make_resized_database $out/train.txt $out/ilsvrc12_train_lmdb --shuffle --seed=1 "$images/train/"
 make_resized_database $out/val.txt $out/ilsvrc12_val_lmdb "$images/val/"
-make_mean $out/ilsvrc12_train_lmdb $out/imagenet_mean.binaryproto
+make_mean $out/ilsvrc12_train_lmdb $out/imagenet_mean.binaryproto \
+  --pca=$out/imagenet_pca.binaryproto
 say "next: doppio train --solver=models/alexnet/solver.prototxt --gpu=0"

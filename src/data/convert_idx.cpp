@@ -8,8 +8,8 @@
 #include <cstring>
 #include <memory>
 
+#include "data/database.hpp"
 #include "data/image_file.hpp"
-#include "data/lmdb.hpp"
 #include "doppio.pb.h"
 #include "doppio/error.hpp"
 
@@ -62,7 +62,8 @@ Index convert_idx(const IdxOptions& options) {
   require(height > 0 && width > 0 && height <= kMaxPixels / width, options.images, ": images of ",
           height, " x ", width, " pixels are not possible");
 
-  LmdbWriter writer(options.database, options.overwrite);
+  const auto writer = make_database(options.database, backend_of(options.backend),
+                                    options.overwrite ? IfThere::replace : IfThere::fail);
   try {
     Datum datum;
     datum.set_channels(1);
@@ -77,15 +78,15 @@ Index convert_idx(const IdxOptions& options) {
       datum.set_label(static_cast<unsigned char>(label));
       char key[32];
       std::snprintf(key, sizeof key, "%08lld", static_cast<long long>(i));
-      writer.put(key, datum.SerializeAsString());
+      writer->put(key, datum.SerializeAsString());
       if (options.progress && ((i + 1) % 1000 == 0 || i + 1 == count))
         options.progress(i + 1, count);
     }
     images.require_end();
     labels.require_end();
-    writer.finish();
+    writer->finish();
   } catch (...) {
-    writer.discard();
+    writer->discard();
     throw;
   }
   return count;

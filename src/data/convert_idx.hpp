@@ -10,7 +10,8 @@ struct IdxOptions {
   std::string labels;    ///< likewise train-labels-idx1-ubyte
   std::string database;  ///< folder to make
   bool overwrite = false;
-  Progress progress;
+  Progress progress = nullptr;
+  std::string backend = "lmdb";  ///< or "leveldb"
 };
 
 /// Makes a database of gray images and labels in MNIST's idx format; keys are "%08d". Returns the

@@ -4,12 +4,13 @@
 #include <cctype>
 #include <charconv>
 #include <cstdio>
-#include <fstream>
+#include <numeric>
 #include <opencv2/imgcodecs.hpp>
 #include <opencv2/imgproc.hpp>
 
+#include "data/database.hpp"
 #include "data/image_file.hpp"
-#include "data/lmdb.hpp"
+#include "data/image_list.hpp"
 #include "data/prefetch.hpp"
 #include "data/shuffle.hpp"
 #include "doppio.pb.h"
@@ -19,52 +20,11 @@ namespace doppio {
 
 namespace {
 
-struct Entry {
-  std::string path;
-  int label = 0;
-};
-
 /// A record to be written, or why there is none.
 struct Made {
   std::string key, value, damage;
   Shape shape;
 };
-
-Entry parse_line(const std::string& line, const Location& where) {
-  const std::size_t blank = line.find_last_of(" \t");
-  if (blank == std::string::npos || line.find_first_not_of(" \t") > blank)
-    throw Error("no label; a line is \"path label\"", where);
-  Entry entry{line.substr(0, line.find_last_not_of(" \t", blank) + 1)};
-  const char* const first = line.data() + blank + 1;
-  const char* const last = line.data() + line.size();
-  const auto [end, status] = std::from_chars(first, last, entry.label);
-  if (status != std::errc() || end != last)
-    throw Error(str("label '", line.substr(blank + 1), "' is not an integer"), where);
-  return entry;
-}
-
-std::vector<Entry> read_list(const std::string& list) {
-  constexpr int kManyProblems = 20;
-  std::ifstream in(list);
-  require(in.good(), "cannot read the list ", list);
-  std::vector<Entry> entries;
-  Problems problems;
-  int line_number = 0, problem_count = 0;
-  for (std::string line; std::getline(in, line) && problem_count < kManyProblems;) {
-    ++line_number;
-    while (!line.empty() && std::isspace(static_cast<unsigned char>(line.back()))) line.pop_back();
-    if (line.empty()) continue;
-    try {
-      entries.push_back(parse_line(line, {list, line_number}));
-    } catch (const Error& e) {
-      problems.add(e);
-      ++problem_count;
-    }
-  }
-  problems.throw_if_any();
-  require(!entries.empty(), "the list ", list, " is empty");
-  return entries;
-}
 
 std::string lower_ending(const std::string& path) {
   const std::size_t dot = path.rfind('.');
@@ -97,11 +57,15 @@ void set_pixels(const cv::Mat& image, Datum& datum) {
       for (int w = 0; w < W; ++w) plane[w] = static_cast<char>(image.ptr(h)[w * C + c]);
 }
 
-Made make_record(const ImagesetOptions& o, const Entry& entry, Index place) {
+std::string key_of(const ImageEntry& entry, Index place) {
   char number[32];
   std::snprintf(number, sizeof number, "%08lld_", static_cast<long long>(place));
+  return (number + entry.path).substr(0, DatabaseWriter::kMaxKey);
+}
+
+Made make_record(const ImagesetOptions& o, const ImageEntry& entry, Index place) {
   Made made;
-  made.key = (number + entry.path).substr(0, LmdbWriter::kMaxKey);
+  made.key = key_of(entry, place);
   try {
     const std::string file = read_file(o.root + entry.path);
     cv::Mat image = decode_image(file, o.gray ? Color::gray : Color::color);
@@ -131,8 +95,7 @@ Made make_record(const ImagesetOptions& o, const Entry& entry, Index place) {
 }
 
 void check_options(const ImagesetOptions& o) {
-  require(o.backend == "lmdb", "backend '", o.backend, "' is not supported",
-          did_you_mean(o.backend, {"lmdb"}), "; the one there is is lmdb");
+  require(!(o.resume && o.overwrite), "to resume and to overwrite exclude each other");
   constexpr Index kMaxSide = 1 << 16;
   require((o.resize_height > 0) == (o.resize_width > 0) && o.resize_height >= 0 &&
               o.resize_width >= 0 && o.resize_height <= kMaxSide && o.resize_width <= kMaxSide,
@@ -152,7 +115,8 @@ std::string listing(const std::vector<std::string>& damaged) {
 /// Takes records in their order and writes them while all is well.
 class Sink {
  public:
-  Sink(const ImagesetOptions& options, LmdbWriter& writer) : options_(options), writer_(writer) {}
+  Sink(const ImagesetOptions& options, DatabaseWriter& writer)
+      : options_(options), writer_(writer) {}
 
   void take(const Made& made) {
     if (!made.damage.empty()) {
@@ -175,51 +139,93 @@ class Sink {
 
  private:
   const ImagesetOptions& options_;
-  LmdbWriter& writer_;
+  DatabaseWriter& writer_;
   std::string first_key_;
   Shape first_shape_;
 };
+
+/// The images of a list in the order of their records.
+class Sequence {
+ public:
+  explicit Sequence(const ImagesetOptions& o)
+      : entries_(read_image_list(o.list)),
+        order_(permutation(size(), Random{o.seed, stream_of("imageset")})) {
+    if (!o.shuffle) std::iota(order_.begin(), order_.end(), Index{0});
+  }
+
+  Index size() const { return static_cast<Index>(entries_.size()); }
+  const ImageEntry& operator[](Index place) const {
+    return entries_[static_cast<std::size_t>(order_[static_cast<std::size_t>(place)])];
+  }
+
+  /// The place behind the record with the key `last`, which an interrupted conversion wrote.
+  Index place_behind(const std::string& last, const std::string& database) const {
+    if (last.empty()) return 0;
+    Index place = 0;
+    std::from_chars(last.data(), last.data() + last.size(), place);
+    require(place < size() && key_of((*this)[place], place) == last, "cannot go on with ", database,
+            ": its last record '", last, "' is not what this list makes; give the list and, if it ",
+            "was shuffled, the seed that it was begun with");
+    return place + 1;
+  }
+
+ private:
+  std::vector<ImageEntry> entries_;
+  std::vector<Index> order_;
+};
+
+/// Hands the records of the images from `first` on to `sink`, made on all cores.
+void convert(const ImagesetOptions& options, const Sequence& images, Index first, Sink& sink) {
+  constexpr Index kBatch = 32;
+  constexpr std::size_t kSlots = 4;
+  using Batch = std::vector<Made>;
+  const Index total = images.size();
+  Index claimed = first;
+  const auto claim = [&] { return claimed++; };
+  const auto make = [&](int, const Index& place, Batch& batch, Index i) {
+    if (place < total)
+      batch[static_cast<std::size_t>(i)] = make_record(options, images[place], place);
+  };
+  Prefetcher<Index, Batch> made_ahead(std::vector<Batch>(kSlots, Batch(kBatch)), kBatch,
+                                      worker_count(options.threads), {claim, make});
+  for (Index done = first; done < total;) {
+    const Batch& batch = made_ahead.take();
+    const Index n = std::min(kBatch, total - done);
+    for (Index i = 0; i < n; ++i) sink.take(batch[static_cast<std::size_t>(i)]);
+    made_ahead.release();
+    done += n;
+    if (options.progress) options.progress(done, total);
+  }
+}
+
+IfThere if_there(const ImagesetOptions& options) {
+  if (options.resume) return IfThere::append;
+  return options.overwrite ? IfThere::replace : IfThere::fail;
+}
 
 }  // namespace
 
 ImagesetResult convert_imageset(const ImagesetOptions& options) {
   check_options(options);
-  std::vector<Entry> entries = read_list(options.list);
-  const auto total = static_cast<Index>(entries.size());
-  std::vector<Index> order = permutation(total, Random{options.seed, stream_of("imageset")});
-  if (!options.shuffle) std::iota(order.begin(), order.end(), Index{0});
-
-  constexpr Index kBatch = 32;
-  constexpr std::size_t kSlots = 4;
-  using Batch = std::vector<Made>;
-  LmdbWriter writer(options.database, options.overwrite);
+  const Backend backend = backend_of(options.backend);
+  const Sequence images(options);
+  const auto writer = make_database(options.database, backend, if_there(options));
   try {
-    Sink sink(options, writer);
-    Index claimed = 0;
-    const auto claim = [&] { return claimed++; };
-    const auto make = [&](int, const Index& place, Batch& batch, Index i) {
-      if (place >= total) return;
-      const auto k = static_cast<std::size_t>(order[static_cast<std::size_t>(place)]);
-      batch[static_cast<std::size_t>(i)] = make_record(options, entries[k], place);
-    };
-    Prefetcher<Index, Batch> made_ahead(std::vector<Batch>(kSlots, Batch(kBatch)), kBatch,
-                                        worker_count(options.threads), {claim, make});
-    for (Index done = 0; done < total;) {
-      const Batch& batch = made_ahead.take();
-      const Index n = std::min(kBatch, total - done);
-      for (Index i = 0; i < n; ++i) sink.take(batch[static_cast<std::size_t>(i)]);
-      made_ahead.release();
-      done += n;
-      if (options.progress) options.progress(done, total);
-    }
-    const std::vector<std::string>& damaged = sink.result.damaged;
-    require(damaged.empty() || options.on_error == OnError::skip, damaged.size(), " of ", total,
-            " images cannot be read; mend or drop them, or ask to skip them:", listing(damaged));
-    require(sink.result.written > 0, "none of ", total, " images can be read:", listing(damaged));
-    writer.finish();
-    return sink.result;
+    const Index first = images.place_behind(writer->last_key(), options.database);
+    Sink sink(options, *writer);
+    convert(options, images, first, sink);
+    ImagesetResult& result = sink.result;
+    result.resumed = first;
+    const std::size_t damaged = result.damaged.size();
+    require(
+        damaged == 0 || options.on_error == OnError::skip, damaged, " of ", images.size(),
+        " images cannot be read; mend or drop them, or ask to skip them:", listing(result.damaged));
+    require(result.written + first > 0, "none of ", images.size(),
+            " images can be read:", listing(result.damaged));
+    writer->finish();
+    return result;
   } catch (...) {
-    writer.discard();
+    if (!options.resume) writer->discard();
     throw;
   }
 }

@@ -20,11 +20,12 @@ struct ImagesetOptions {
   std::string list;      ///< text file of lines "path label"; the label follows the last blank
   std::string database;  ///< folder to make
   bool overwrite = false;
-  bool gray = false;  ///< one channel instead of B, G, R
+  bool resume = false;  ///< go on with what an interrupted conversion left, and leave it on failure
+  bool gray = false;    ///< one channel instead of B, G, R
   bool shuffle = false;
-  std::uint64_t seed = 0;  ///< of the shuffle
-  std::string backend = "lmdb";
-  Index resize_height = 0;  ///< pixels; 0: keep (give both or neither)
+  std::uint64_t seed = 0;        ///< of the shuffle
+  std::string backend = "lmdb";  ///< or "leveldb"
+  Index resize_height = 0;       ///< pixels; 0: keep (give both or neither)
   Index resize_width = 0;
   bool check_size = false;  ///< refuse images that differ in size
   bool encoded = false;     ///< store image files instead of pixels
@@ -35,6 +36,7 @@ struct ImagesetOptions {
 };
 
 struct ImagesetResult {
+  Index resumed = 0;  ///< images of the list that an earlier run has dealt with
   Index written = 0;
   std::vector<std::string> damaged;  ///< "path: reason" of each image that was skipped
 };
@@ -44,7 +46,8 @@ struct ImagesetResult {
 /// Keys are "%08d_path" with the place in that order. An image file is stored unchanged if it has
 /// the wanted format and channels and is not resized. Throws: Error, and removes the database, if
 /// the list is malformed, or if images are damaged (all are looked at and listed) and on_error is
-/// not skip. Source: matches Caffe, which skips damaged images silently and has no seed.
+/// not skip; with resume it stays, and so does what an earlier run wrote. Source: matches Caffe,
+/// which skips damaged images silently and has no seed.
 ImagesetResult convert_imageset(const ImagesetOptions& options);
 
 }  // namespace doppio

@@ -7,7 +7,21 @@
 
 namespace doppio {
 
-DatumReader::DatumReader(Color color) : color_(color), datum_(std::make_unique<Datum>()) {}
+Image view_of(const cv::Mat& pixels, int label) {
+  Image image;
+  image.label = label;
+  image.bytes = pixels.ptr();
+  image.channels = pixels.channels();
+  image.height = pixels.rows;
+  image.width = pixels.cols;
+  image.channel_step = 1;
+  image.row_step = static_cast<Index>(pixels.step[0]);
+  image.pixel_step = image.channels;
+  return image;
+}
+
+DatumReader::DatumReader(Color color, Index min_side)
+    : color_(color), min_side_(min_side), datum_(std::make_unique<Datum>()) {}
 DatumReader::~DatumReader() = default;
 DatumReader::DatumReader(DatumReader&&) noexcept = default;
 
@@ -16,18 +30,9 @@ Image DatumReader::read(std::string_view record) {
               datum_->ParseFromArray(record.data(), static_cast<int>(record.size())),
           "the record is damaged: it is not a Datum");
   const Datum& datum = *datum_;
-  Image image;
-  image.label = datum.label();
   if (datum.encoded()) {
-    decoded_ = decode_image(datum.data(), color_);
-    image.bytes = decoded_.ptr();
-    image.channels = decoded_.channels();
-    image.height = decoded_.rows;
-    image.width = decoded_.cols;
-    image.channel_step = 1;
-    image.row_step = static_cast<Index>(decoded_.step[0]);
-    image.pixel_step = image.channels;
-    return image;
+    decoded_ = decode_image(datum.data(), color_, min_side_);
+    return view_of(decoded_, datum.label());
   }
   const Shape shape{datum.channels(), datum.height(), datum.width()};
   const bool has_bytes = !datum.data().empty();
@@ -36,6 +41,8 @@ Image DatumReader::read(std::string_view record) {
   require(stored > 0, "the record holds no data");
   require(shape.count() == stored, "the record is damaged: it claims ", shape.text(), " = ",
           shape.count(), " values and holds ", stored);
+  Image image;
+  image.label = datum.label();
   if (has_bytes)
     image.bytes = reinterpret_cast<const std::uint8_t*>(datum.data().data());
   else

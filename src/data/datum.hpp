@@ -23,12 +23,15 @@ struct Image {
   Shape shape() const { return {channels, height, width}; }
 };
 
+/// The image of decoded pixels, H x W x channels; a view into them.
+Image view_of(const cv::Mat& pixels, int label);
+
 /// Turns serialized Datum messages into images. Keeps its memory from record to record; one per
 /// thread.
 class DatumReader {
  public:
-  /// `color` counts only for records that hold image files.
-  explicit DatumReader(Color color = Color::as_stored);
+  /// `color` and `min_side` (see decode_image()) count only for records that hold image files.
+  explicit DatumReader(Color color = Color::as_stored, Index min_side = 0);
   ~DatumReader();
   DatumReader(DatumReader&&) noexcept;
 
@@ -38,6 +41,7 @@ class DatumReader {
 
  private:
   Color color_;
+  Index min_side_;
   std::unique_ptr<Datum> datum_;
   cv::Mat decoded_;
 };

@@ -4,13 +4,12 @@
 #include <cerrno>
 #include <cstring>
 #include <fstream>
-#include <mutex>
 #include <utility>
 
 #include "doppio/error.hpp"
 
 #ifdef DOPPIO_HDF5
-#include <hdf5.h>
+#include "data/hdf5_handles.hpp"
 #endif
 
 namespace doppio {
@@ -42,58 +41,6 @@ std::unique_ptr<Hdf5File> create_hdf5(const std::string& file) { refuse(file); }
 bool built_with_hdf5() { return true; }
 
 namespace {
-
-/// Held during every call: the library may not be thread-safe, and it prints its errors unless
-/// told otherwise.
-class Session {
- public:
-  Session() : lock_(mutex()) {
-    H5Eget_auto2(H5E_DEFAULT, &print_, &print_argument_);
-    H5Eset_auto2(H5E_DEFAULT, nullptr, nullptr);
-  }
-  ~Session() { H5Eset_auto2(H5E_DEFAULT, print_, print_argument_); }
-  Session(const Session&) = delete;
-  Session& operator=(const Session&) = delete;
-
- private:
-  static std::recursive_mutex& mutex() {
-    static std::recursive_mutex m;
-    return m;
-  }
-  std::lock_guard<std::recursive_mutex> lock_;
-  H5E_auto2_t print_ = nullptr;
-  void* print_argument_ = nullptr;
-};
-
-/// Closes an HDF5 id at the end of its scope.
-class Id {
- public:
-  Id(hid_t id, herr_t (*close)(hid_t)) : id_(id), close_(close) {}
-  ~Id() {
-    if (id_ >= 0) close_(id_);
-  }
-  Id(Id&& other) noexcept : id_(std::exchange(other.id_, -1)), close_(other.close_) {}
-  Id& operator=(const Id&) = delete;
-  operator hid_t() const { return id_; }
-  hid_t release() { return std::exchange(id_, -1); }
-
- private:
-  hid_t id_;
-  herr_t (*close_)(hid_t);
-};
-
-/// The innermost reason that the library gives for its last failure.
-std::string last_reason() {
-  std::string reason;
-  H5Ewalk2(
-      H5E_DEFAULT, H5E_WALK_UPWARD,
-      [](unsigned n, const H5E_error2_t* error, void* out) -> herr_t {
-        if (n == 0 && error->desc) *static_cast<std::string*>(out) = error->desc;
-        return 0;
-      },
-      &reason);
-  return reason.empty() ? reason : ": " + reason;
-}
 
 class OpenFile final : public Hdf5File {
  public:
@@ -190,6 +137,32 @@ class OpenFile final : public Hdf5File {
     write_values(path, dims, H5T_IEEE_F32LE, H5T_NATIVE_FLOAT, tensor.read_host());
   }
 
+  void append(const std::string& path, const Tensor& rows) override {
+    const Session session;
+    std::vector<hsize_t> dims, first(static_cast<std::size_t>(rows.shape().axes()), 0);
+    for (const Index d : rows.shape().dims()) dims.push_back(static_cast<hsize_t>(d));
+    require(!dims.empty() && rows.count() > 0, name_, ": '", path, "': no rows to append");
+    if (has(path)) {
+      const Shape there = shape(path);
+      require(there.axes() > 0 && there.with(0, rows.shape()[0]) == rows.shape(), name_, ": '",
+              path, "' is ", there.text(), " and cannot take rows of ", rows.shape().text());
+      first[0] = static_cast<hsize_t>(there[0]);
+    } else {
+      create_growing(path, dims);
+    }
+    const Id dataset = open_dataset(path);
+    std::vector<hsize_t> grown = dims;
+    grown[0] += first[0];
+    check(H5Dset_extent(dataset, grown.data()), path, "cannot grow");
+    const Id target(H5Dget_space(dataset), H5Sclose);
+    H5Sselect_hyperslab(target, H5S_SELECT_SET, first.data(), nullptr, dims.data(), nullptr);
+    const Id source(H5Screate_simple(static_cast<int>(dims.size()), dims.data(), nullptr),
+                    H5Sclose);
+    check(H5Dwrite(dataset, H5T_NATIVE_FLOAT, source, target, H5P_DEFAULT, rows.read_host()), path,
+          "cannot be written");
+    check(H5Fflush(id_, H5F_SCOPE_GLOBAL), path, "cannot be written");
+  }
+
   void write_int(const std::string& path, int value) override {
     write_values(path, {1}, H5T_STD_I32LE, H5T_NATIVE_INT, &value);
   }
@@ -257,6 +230,22 @@ class OpenFile final : public Hdf5File {
     Id parents(H5Pcreate(H5P_LINK_CREATE), H5Pclose);
     H5Pset_create_intermediate_group(parents, 1);
     return parents;
+  }
+
+  /// A dataset without rows that can be extended, in chunks of `dims`.
+  void create_growing(const std::string& path, const std::vector<hsize_t>& dims) {
+    const int axes = static_cast<int>(dims.size());
+    std::vector<hsize_t> none = dims, most = dims;
+    none[0] = 0;
+    most[0] = H5S_UNLIMITED;
+    const Id parents = parent_groups();
+    const Id chunks(H5Pcreate(H5P_DATASET_CREATE), H5Pclose);
+    check(H5Pset_chunk(chunks, axes, dims.data()), path, "cannot be created");
+    const Id space(H5Screate_simple(axes, none.data(), most.data()), H5Sclose);
+    const Id dataset(
+        H5Dcreate2(id_, path.c_str(), H5T_IEEE_F32LE, space, parents, chunks, H5P_DEFAULT),
+        H5Dclose);
+    check(dataset, path, "cannot be created");
   }
 
   void write_values(const std::string& path, const std::vector<hsize_t>& dims, hid_t file_type,

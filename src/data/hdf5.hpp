@@ -34,8 +34,11 @@ class Hdf5File {
   virtual int read_int(const std::string& path) const = 0;
   virtual std::string read_string(const std::string& path) const = 0;
 
-  /// The writing functions create the groups on the way. `path` must be new.
+  /// The writing functions create the groups on the way. `path` must be new, but for append().
   virtual void write(const std::string& path, const Tensor& tensor) = 0;
+  /// Adds rows behind those that the dataset has, or makes it, and flushes: `rows` may differ from
+  /// one call to the next in its first axis alone.
+  virtual void append(const std::string& path, const Tensor& rows) = 0;
   virtual void write_int(const std::string& path, int value) = 0;
   virtual void write_string(const std::string& path, const std::string& value) = 0;
   virtual void make_group(const std::string& path) = 0;

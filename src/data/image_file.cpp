@@ -1,5 +1,6 @@
 #include "data/image_file.hpp"
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <fstream>
@@ -82,6 +83,23 @@ int read_mode(Color color) {
   return cv::IMREAD_UNCHANGED;
 }
 
+/// The mode for a JPEG of that size where both of its sides are to have `min_side` pixels at least.
+int reduced_mode(Color color, const ImageHeader& header, Index min_side) {
+  if (color == Color::as_stored && header.channels != 1 && header.channels != 3)
+    return read_mode(color);
+  const bool gray = color == Color::gray || (color == Color::as_stored && header.channels == 1);
+  // OpenCV turns a picture as its camera says, unless it is to stay as it is stored.
+  const int turned = color == Color::as_stored ? cv::IMREAD_IGNORE_ORIENTATION : 0;
+  const Index side = std::min(header.height, header.width);
+  if (side / 8 >= min_side)
+    return turned | (gray ? cv::IMREAD_REDUCED_GRAYSCALE_8 : cv::IMREAD_REDUCED_COLOR_8);
+  if (side / 4 >= min_side)
+    return turned | (gray ? cv::IMREAD_REDUCED_GRAYSCALE_4 : cv::IMREAD_REDUCED_COLOR_4);
+  if (side / 2 >= min_side)
+    return turned | (gray ? cv::IMREAD_REDUCED_GRAYSCALE_2 : cv::IMREAD_REDUCED_COLOR_2);
+  return read_mode(color);
+}
+
 }  // namespace
 
 std::optional<ImageHeader> image_header(std::string_view bytes) {
@@ -90,18 +108,21 @@ std::optional<ImageHeader> image_header(std::string_view bytes) {
   return std::nullopt;
 }
 
-cv::Mat decode_image(std::string_view bytes, Color color) {
-  if (const auto header = image_header(bytes))
+cv::Mat decode_image(std::string_view bytes, Color color, Index min_side) {
+  const std::optional<ImageHeader> header = image_header(bytes);
+  if (header)
     require(header->width <= kMaxPixels && header->height * header->width <= kMaxPixels,
             "an image of ", header->height, " x ", header->width,
             " pixels; the largest that is decoded has ", kMaxPixels);
   if (is_jpeg(bytes)) require_whole_jpeg(bytes);
   require(!bytes.empty() && bytes.size() <= INT32_MAX, "an image file of ", bytes.size(),
           " bytes cannot be decoded");
+  const bool reduce = min_side > 0 && header && is_jpeg(bytes);
+  const int mode = reduce ? reduced_mode(color, *header, min_side) : read_mode(color);
   cv::Mat image;
   try {
     const cv::Mat file(1, static_cast<int>(bytes.size()), CV_8UC1, const_cast<char*>(bytes.data()));
-    image = cv::imdecode(file, read_mode(color));
+    image = cv::imdecode(file, mode);
   } catch (const cv::Exception& e) {
     throw Error(str("cannot decode the image: ", e.err));
   }

@@ -6,8 +6,8 @@
 #include <optional>
 
 #include "core/atomic_file.hpp"
+#include "data/database.hpp"
 #include "data/datum.hpp"
-#include "data/lmdb.hpp"
 #include "data/prefetch.hpp"
 #include "doppio.pb.h"
 #include "doppio/error.hpp"
@@ -52,7 +52,7 @@ void write_mean(const std::string& path, const Shape& shape, const std::vector<d
 
 /// Sums over all records. Sums of bytes are exact, so their order does not matter; floats are added
 /// in the records' order by one worker.
-Share sum_images(LmdbReader& reader, const Image& first, const MeanOptions& options) {
+Share sum_images(Database& reader, const Image& first, const MeanOptions& options) {
   constexpr Index kBatch = 64;
   struct Nothing {};
   const Shape shape = first.shape();
@@ -101,7 +101,8 @@ Share sum_images(LmdbReader& reader, const Image& first, const MeanOptions& opti
 ImageMean compute_image_mean(const MeanOptions& options) {
   for (const std::string& file : {options.output, options.pca})
     if (!file.empty()) require_writable(file);
-  LmdbReader reader(options.database);
+  const std::unique_ptr<Database> database = open_database(options.database);
+  Database& reader = *database;
   DatumReader datum;
   const Record record = reader.next();
   Image first;

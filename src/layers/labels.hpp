@@ -1,6 +1,7 @@
 #pragma once
 #include <algorithm>
 
+#include "core/item_error.hpp"
 #include "doppio.pb.h"
 #include "layers/softmax.hpp"
 
@@ -38,8 +39,9 @@ inline void require_label_count(const ClassAxis& axis, const Shape& predictions,
   Index item = 0;
   while (labels[item] != Labels::kOutOfRange) ++item;
   const std::string position = axis.inner == 1 ? "" : str(", position ", item % axis.inner);
-  throw Error(str("label ", labels.values[item], " at item ", item / axis.inner, position,
-                  " is out of range for ", axis.classes, " classes"));
+  throw ItemError(str("label ", labels.values[item], " at item ", item / axis.inner, position,
+                      " is out of range for ", axis.classes, " classes"),
+                  item / axis.inner);
 }
 
 /// What the sum of all items' losses is divided by, at least 1; `counted` items are not ignored.

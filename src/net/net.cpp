@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "core/arena.hpp"
+#include "core/item_error.hpp"
 #include "net/blob_io.hpp"
 #include "net/debug_info.hpp"
 #include "net/liveness.hpp"
@@ -27,6 +28,15 @@ SourcedNet in_memory(const NetParameter& param) {
   SourcedNet source;
   source.net = param;
   return upgrade(std::move(source));
+}
+
+/// Where the data layers have item `item` of their batches from, a line each.
+std::string origins(const std::vector<NetLayer>& layers, Index item) {
+  std::string text;
+  for (const NetLayer& l : layers)
+    if (const std::string name = l.layer->item_name(item); !name.empty())
+      text += str("\n    item ", item, " of '", l.name, "': ", name);
+  return text;
 }
 
 }  // namespace
@@ -121,7 +131,11 @@ float Net::forward_layer(std::size_t i) {
     located(*source_, static_cast<int>(i), l.bottoms, [&] {
       l.layer->reshape(ctx_, l.bottoms, l.tops);
       fuse_behind(l);
-      l.layer->forward(ctx_, l.bottoms, l.tops);
+      try {
+        l.layer->forward(ctx_, l.bottoms, l.tops);
+      } catch (const ItemError& e) {
+        throw Error(e.message() + origins(layers_, e.item()));
+      }
     });
   double loss = 0;
   for (std::size_t t = 0; t < l.tops.size(); ++t) {

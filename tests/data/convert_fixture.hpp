@@ -1,8 +1,8 @@
 #pragma once
 #include <opencv2/imgcodecs.hpp>
 
+#include "data/database.hpp"
 #include "data/image_file.hpp"
-#include "data/lmdb.hpp"
 #include "doppio.pb.h"
 #include "support/layer_harness.hpp"
 #include "support/scratch_folder.hpp"
@@ -15,10 +15,10 @@ struct Stored {
 };
 
 inline std::vector<Stored> read_all(const std::string& database) {
-  LmdbReader reader(database);
-  std::vector<Stored> records(static_cast<std::size_t>(reader.size()));
+  const auto reader = open_database(database);
+  std::vector<Stored> records(static_cast<std::size_t>(reader->size()));
   for (Stored& r : records) {
-    const Record record = reader.next();
+    const Record record = reader->next();
     r.key = record.key;
     EXPECT_TRUE(r.datum.ParseFromString(std::string(record.value)));
   }

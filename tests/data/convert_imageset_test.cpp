@@ -154,6 +154,60 @@ TEST_F(Convert, DamagedImagesAreSkippedWhenAsked) {
   EXPECT_TRUE(contains(error_of([&] { convert_imageset(o); }), "none of 1 images can be read"));
 }
 
+TEST_F(Convert, MakesLevelDbToo) {
+  image("a.png", 1, 2, {1, 2, 3});
+  ImagesetOptions o = options("a.png 7");
+  o.backend = "leveldb";
+  convert_imageset(o);
+  EXPECT_EQ(find_backend(o.database), Backend::leveldb);
+  EXPECT_EQ(read_all(o.database)[0].datum.label(), 7);
+}
+
+TEST_F(Convert, ResumesWhereItStopped) {
+  std::string list;
+  for (int i = 0; i < 10; ++i) list += image(str(i, ".png"), 1, 1, cv::Scalar(i, i, i)) + " 1\n";
+  ImagesetOptions o = options(list);
+  o.shuffle = o.resume = true;
+  o.seed = 3;
+  convert_imageset(o);
+  const std::vector<Stored> whole = read_all(o.database);
+
+  o.database = folder / "part";
+  {
+    const auto part = make_database(o.database, Backend::lmdb);
+    for (int i = 0; i < 4; ++i)
+      part->put(whole[static_cast<std::size_t>(i)].key,
+                whole[static_cast<std::size_t>(i)].datum.SerializeAsString());
+    part->finish();
+  }
+  const ImagesetResult result = convert_imageset(o);
+  EXPECT_EQ(result.resumed, 4);
+  EXPECT_EQ(result.written, 6);
+  const std::vector<Stored> resumed = read_all(o.database);
+  ASSERT_EQ(resumed.size(), 10u);
+  for (std::size_t i = 0; i < 10; ++i) {
+    EXPECT_EQ(resumed[i].key, whole[i].key);
+    EXPECT_EQ(resumed[i].datum.data(), whole[i].datum.data());
+  }
+  EXPECT_EQ(convert_imageset(o).written, 0);  // nothing is left to do
+  o.seed = 4;
+  EXPECT_TRUE(contains(error_of([&] { convert_imageset(o); }), "is not what this list makes"));
+  EXPECT_EQ(read_all(o.database).size(), 10u);
+}
+
+TEST_F(Convert, AFailureLeavesWhatCanBeResumed) {
+  std::string list;
+  for (int i = 0; i < 1100; ++i) list += "a.png 1\n";
+  image("a.png", 1, 1, {});
+  ImagesetOptions o = options(list + "late.png 2\n");
+  o.resume = true;
+  EXPECT_TRUE(contains(error_of([&] { convert_imageset(o); }), "1 of 1101 images cannot be read"));
+  EXPECT_EQ(read_all(o.database).size(), 1000u);
+  image("late.png", 1, 1, {});
+  EXPECT_EQ(convert_imageset(o).written, 101);
+  EXPECT_EQ(read_all(o.database).back().key, "00001100_late.png");
+}
+
 TEST_F(Convert, CheckSizeNamesTheOddImage) {
   image("a.png", 1, 2, {});
   image("b.png", 2, 2, {});
@@ -181,10 +235,12 @@ TEST_F(Convert, ListErrorsHaveFileAndLine) {
 
 TEST_F(Convert, RefusesImpossibleOptions) {
   ImagesetOptions o = options("a 1");
-  o.backend = "leveldb";
-  EXPECT_TRUE(
-      contains(error_of([&] { convert_imageset(o); }), "backend 'leveldb' is not supported"));
+  o.backend = "sqlite";
+  EXPECT_TRUE(contains(error_of([&] { convert_imageset(o); }), "there is no backend 'sqlite'"));
   o.backend = "lmdb";
+  o.resume = o.overwrite = true;
+  EXPECT_TRUE(contains(error_of([&] { convert_imageset(o); }), "exclude each other"));
+  o.resume = o.overwrite = false;
   o.resize_height = 5;
   EXPECT_TRUE(contains(error_of([&] { convert_imageset(o); }),
                        "resize_height 5 and resize_width 0: give both"));

@@ -1,6 +1,8 @@
 #include <glog/logging.h>
 
+#include <algorithm>
 #include <fstream>
+#include <opencv2/imgcodecs.hpp>
 
 #include "data/lmdb.hpp"
 #include "doppio.pb.h"
@@ -243,13 +245,149 @@ TEST_F(DataLayer, BackendIsWhatIsThere) {
                        }),
                        "is an LMDB database; write backend: LMDB"));
   const std::string leveldb = folder / "leveldb";
-  std::filesystem::create_directory(leveldb);
-  folder.write("leveldb/CURRENT", "");
+  const auto writer = make_database(leveldb, Backend::leveldb);
+  for (int i = 0; i < 3; ++i) writer->put(str("key", i), record(i, 1, 1));
+  writer->finish();
+  LayerHarness h("type: 'Data' data_param { batch_size: 2 source: '" + leveldb + "' }", {}, 2);
+  h.forward();
+  h.forward();
+  expect_values(h.top(1).data, {2, 0});
+  EXPECT_TRUE(contains(error_of([&] { LayerHarness(layer(leveldb, 1), {}, 2); }),
+                       "is a LevelDB database; write backend: LEVELDB"));
+}
+
+TEST_F(DataLayer, EveryShuffledEpochHasAnOrderOfItsOwn) {
+  const std::string db = make(20, 1, 1);
+  LayerHarness h(layer(db, 20, "shuffle: true"), {}, 2);
+  std::vector<std::vector<float>> epochs;
+  for (int epoch = 0; epoch < 3; ++epoch) {
+    h.forward();
+    epochs.push_back(values(h.top(1).data));
+    EXPECT_EQ(values(h.top(0).data), epochs.back());  // data and label stay together
+    EXPECT_FALSE(std::is_sorted(epochs.back().begin(), epochs.back().end()));
+    std::vector<float> sorted = epochs.back();
+    std::sort(sorted.begin(), sorted.end());
+    for (int i = 0; i < 20; ++i) EXPECT_EQ(sorted[static_cast<std::size_t>(i)], i);
+  }
+  EXPECT_NE(epochs[0], epochs[1]);
+  EXPECT_NE(epochs[1], epochs[2]);
+  LayerHarness other(layer(db, 20, "shuffle: true"), {}, 2);
+  other.ctx().seed = 99;
+  EXPECT_NE(run(other, 1), epochs[0]);
+}
+
+TEST_F(DataLayer, ShufflingDependsNeitherOnThreadsNorOnAnInterruption) {
+  const std::string db = make(10, 8, 9);
+  LayerHarness one(layer(db, 7, "shuffle: true threads: 1", kRandomCrop), {}, 2);
+  const std::vector<float> expected = run(one, 9);
+  for (const int threads : {2, 4}) {
+    LayerHarness h(layer(db, 7, str("shuffle: true threads: ", threads), kRandomCrop), {}, 2);
+    EXPECT_EQ(run(h, 9), expected) << threads;
+    h.layer().seek({7 * 4});
+    const std::vector<float> rest = run(h, 5);
+    EXPECT_TRUE(std::equal(rest.begin(), rest.end(),
+                           expected.end() - static_cast<std::ptrdiff_t>(rest.size())));
+  }
+}
+
+TEST_F(DataLayer, ShardsAreDisjointAndTogetherAnEpoch) {
+  const std::string db = make(12, 8, 9);
+  for (const std::string shuffle : {"", "shuffle: true "}) {
+    LayerHarness whole(layer(db, 12, shuffle, kRandomCrop), {}, 2);
+    const std::vector<float> all = run(whole, 2);
+    const auto item = static_cast<std::ptrdiff_t>(all.size() / 24);
+    for (int shard = 0; shard < 3; ++shard) {
+      LayerHarness h(layer(db, 4, str(shuffle, "shards: 3 shard: ", shard), kRandomCrop), {}, 2);
+      const std::vector<float> part = run(h, 2);
+      for (int k = 0; k < 8; ++k)
+        EXPECT_TRUE(std::equal(part.begin() + k * item, part.begin() + (k + 1) * item,
+                               all.begin() + (3 * k + shard) * item))
+            << shuffle << shard << " " << k;
+    }
+  }
+}
+
+TEST_F(DataLayer, SkipsDamagedRecordsWhenAsked) {
+  const std::string db = make(6, 1, 2, 4, "\xff\xff");
+  CaughtLog log;
+  for (const int threads : {1, 3}) {
+    LayerHarness h(layer(db, 3, str("on_error: SKIP threads: ", threads)), {}, 2);
+    h.forward();
+    h.forward();
+    expect_values(h.top(1).data, {3, 5, 5});
+    expect_values(h.top(0).data, {3, 4, 5, 6, 5, 6});
+    EXPECT_EQ(h.layer().item_name(1), "database " + db + ", record 'key15'");
+  }
+  EXPECT_TRUE(contains(log.text, "skipped database " + db + ", record 'key14': the record is"));
+  LayerHarness strict(layer(db, 6, "on_error: SKIP max_skipped: 0"), {}, 2);
+  EXPECT_TRUE(contains(error_of([&] { strict.forward(); }),
+                       "1 of 6 images cannot be used, and max_skipped allows 0; the last one: "
+                       "database " +
+                           db + ", record 'key14': the record is damaged"));
+}
+
+TEST_F(DataLayer, TheFirstRecordMayBeSkippedToo) {
+  const std::string db = make(3, 1, 2, 0, "\xff\xff");
+  LayerHarness h(layer(db, 3, "on_error: SKIP"), {}, 2);
+  h.forward();
+  expect_values(h.top(1).data, {1, 1, 2});
+  LayerHarness shuffled(layer(db, 3, "on_error: SKIP shuffle: true"), {}, 2);
+  shuffled.forward();
+  for (const float label : values(shuffled.top(1).data)) EXPECT_GT(label, 0);
+}
+
+TEST_F(DataLayer, DamagedRecordsThroughoutAreAnError) {
+  const std::string db = folder / "bad";
+  LmdbWriter writer(db);
+  for (int i = 0; i < 3; ++i) writer.put(str(i), "\xff");
+  writer.finish();
   EXPECT_TRUE(contains(
-      error_of([&] {
-        LayerHarness("type: 'Data' data_param { batch_size: 1 source: '" + leveldb + "' }", {}, 2);
-      }),
-      "LevelDB is not supported yet; make " + leveldb + " again as LMDB"));
+      error_of([&] { LayerHarness(layer(db, 1, "on_error: SKIP max_skipped: 1"), {}, 2); }),
+      "3 of 3 images cannot be used"));
+}
+
+TEST_F(DataLayer, KnowsWhereItsItemsComeFrom) {
+  const std::string db = make(3, 1, 2);
+  LayerHarness h(layer(db, 2), {}, 2);
+  EXPECT_EQ(h.layer().item_name(0), "");
+  h.forward();
+  h.forward();
+  EXPECT_EQ(h.layer().item_name(0), "database " + db + ", record 'key12'");
+  EXPECT_EQ(h.layer().item_name(1), "database " + db + ", record 'key10'");
+  EXPECT_EQ(h.layer().item_name(2), "");
+}
+
+TEST_F(DataLayer, BatchesOfOneMayDifferInSize) {
+  const std::string db = make(2, 2, 3, 1, record(1, 1, 2));
+  LayerHarness h(layer(db, 1, "", "scale: 2"), {}, 2);
+  for (int epoch = 0; epoch < 3; ++epoch) {
+    h.reshape();
+    h.forward();
+    EXPECT_EQ(h.top(0).shape(), Shape({1, 1, 2, 3}));
+    expect_values(h.top(0).data, {0, 2, 4, 6, 8, 10});
+    h.reshape();
+    h.forward();
+    EXPECT_EQ(h.top(0).shape(), Shape({1, 1, 1, 2}));
+    expect_values(h.top(0).data, {2, 4});
+  }
+}
+
+TEST_F(DataLayer, DecodesLargeJpegsAtReducedScale) {
+  std::vector<unsigned char> jpeg;
+  cv::imencode(".jpg", cv::Mat(80, 120, CV_8UC3, cv::Scalar(10, 20, 30)), jpeg);
+  Datum datum;
+  datum.set_encoded(true);
+  datum.set_data(jpeg.data(), jpeg.size());
+  const std::string db = make(1, 1, 1, 0, datum.SerializeAsString());
+  const auto shape = [&](const std::string& data) {
+    return LayerHarness(layer(db, 1, data), {}, 2).top(0).shape();
+  };
+  EXPECT_EQ(shape(""), Shape({1, 3, 80, 120}));
+  EXPECT_EQ(shape("min_side: 41"), Shape({1, 3, 80, 120}));
+  EXPECT_EQ(shape("min_side: 40"), Shape({1, 3, 40, 60}));
+  EXPECT_TRUE(contains(
+      error_of([&] { LayerHarness(layer(db, 1, "min_side: 20", "crop_size: 30"), {}, 2); }),
+      "min_side 20 is less than crop_size 30"));
 }
 
 TEST_F(DataLayer, RefusesIncompleteParameters) {
@@ -262,6 +400,10 @@ TEST_F(DataLayer, RefusesIncompleteParameters) {
             "prefetch must be at least 1");
   EXPECT_EQ(refused("data_param { source: 'x' batch_size: 1 threads: 2000 }"),
             "threads must be at most 1024");
+  EXPECT_EQ(refused("data_param { source: 'x' batch_size: 1 shards: 2 shard: 2 }"),
+            "shard 2 of 2 shards: shard must be from 0 to shards - 1");
+  EXPECT_EQ(refused("data_param { source: 'x' batch_size: 1 max_skipped: 2 }"),
+            "max_skipped 2 is no share; it must be from 0 to 1");
   EXPECT_TRUE(contains(refused("data_param { source: 'x' batch_size: 1 backend: LMDB }"),
                        "no database at x"));
 }

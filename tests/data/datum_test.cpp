@@ -120,6 +120,25 @@ TEST(ImageFile, HeaderStatesTheSize) {
   EXPECT_FALSE(image_header("\xff\xd8\xff"));
 }
 
+TEST(ImageFile, JpegsAreReducedAsFarAsASideAllows) {
+  const auto rows = [](int channels, Color color, Index min_side, const char* ending = ".jpg") {
+    const cv::Mat image(160, 200, CV_8UC(channels), cv::Scalar(10, 20, 30));
+    const cv::Mat decoded = decode_image(encode(image, ending), color, min_side);
+    EXPECT_EQ(decoded.channels(), color == Color::gray ? 1 : channels);
+    return decoded.rows;
+  };
+  for (const Color color : {Color::as_stored, Color::color, Color::gray}) {
+    EXPECT_EQ(rows(3, color, 0), 160);
+    EXPECT_EQ(rows(3, color, 81), 160);
+    EXPECT_EQ(rows(3, color, 80), 80);
+    EXPECT_EQ(rows(3, color, 40), 40);
+    EXPECT_EQ(rows(3, color, 20), 20);
+    EXPECT_EQ(rows(3, color, 1), 20);
+  }
+  EXPECT_EQ(rows(1, Color::as_stored, 40), 40);
+  EXPECT_EQ(rows(3, Color::color, 40, ".png"), 160);
+}
+
 TEST(ImageFile, RefusesTruncatedFiles) {
   const cv::Mat image(40, 50, CV_8UC3, cv::Scalar(1, 200, 30));
   const std::string jpeg = encode(image, ".jpg"), png = encode(image, ".png");

@@ -1,6 +1,7 @@
 #include "data/image_mean.hpp"
 
 #include "data/convert_fixture.hpp"
+#include "data/lmdb.hpp"
 #include "data/mean_file.hpp"
 
 namespace doppio {

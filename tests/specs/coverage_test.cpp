@@ -14,6 +14,9 @@ const std::map<std::string, std::string> kWithoutSpec = {
     {"Input", "computes nothing; its tops are filled by the program"},
     {"Data", "needs a database; see tests/data and the conformance cases"},
     {"ImageData", "needs image files; see tests/data and the conformance cases"},
+    {"MemoryData", "is filled by the program; see tests/data"},
+    {"WindowData", "needs image files; see tests/data"},
+    {"HDF5Output", "computes nothing and writes a file; see tests/data"},
     {"HDF5Data", "needs .h5 files; see tests/data and the conformance cases"},
 };
 

@@ -5,6 +5,7 @@
 #include <opencv2/imgcodecs.hpp>
 
 #include "data/datum.hpp"
+#include "data/leveldb.hpp"
 #include "data/lmdb.hpp"
 #include "data/mean_file.hpp"
 #include "support/scratch_folder.hpp"
@@ -72,11 +73,22 @@ TEST_F(Convert, ImagesetFailsOrSkips) {
   EXPECT_EQ(run_doppio(imageset("good.txt", {"--overwrite"})).exit_code, 0);
 }
 
+TEST_F(Convert, ImagesetResumesInAnyFormat) {
+  const std::vector<std::string> flags = {"--backend=leveldb", "--resume"};
+  EXPECT_EQ(run_doppio(imageset("good.txt", flags)).exit_code, 0);
+  EXPECT_TRUE(is_leveldb(folder / "db"));
+  folder.write("more.txt", "a.png 3\nb.png 7\na.png 5\n");
+  const Outcome more = run_doppio(imageset("more.txt", flags));
+  EXPECT_EQ(more.exit_code, 0);
+  EXPECT_TRUE(contains(more.err, "] Went on behind image 2 of the list.\n")) << more.err;
+  EXPECT_TRUE(contains(more.err, "] Processed 1 files, skipped 0.\n")) << more.err;
+}
+
 TEST_F(Convert, ImagesetRefusesBadFlags) {
   const Outcome r = run_doppio(imageset("good.txt", {"--on_error=ignore"}));
   EXPECT_EQ(r.exit_code, 2);
   EXPECT_TRUE(contains(r.err, "fail or skip is wanted")) << r.err;
-  EXPECT_EQ(run_doppio(imageset("good.txt", {"--backend=leveldb"})).exit_code, 1);
+  EXPECT_EQ(run_doppio(imageset("good.txt", {"--backend=sqlite"})).exit_code, 1);
   EXPECT_EQ(run_doppio({"convert", "imageset", folder / ""}).exit_code, 2);
   const Outcome half = run_doppio({"convert"});
   EXPECT_EQ(half.exit_code, 2);

@@ -108,7 +108,8 @@ TEST_F(Mistakes, LabelOutOfRange) {
   folder.write_net("train_lmdb", "bad_lmdb");
   expect_error(
       "FOLDER/net.prototxt:21:1: error: layer 'loss' (SoftmaxWithLoss): label 4 at item 4 is out "
-      "of range for 4 classes\n    bottom 'ip': 5 x 4\n    bottom 'label': 5");
+      "of range for 4 classes\n    item 4 of 'data': database FOLDER/bad_lmdb, record '1004'\n"
+      "    bottom 'ip': 5 x 4\n    bottom 'label': 5");
 }
 
 TEST_F(Mistakes, MissingNet) {

@@ -60,6 +60,7 @@ TEST_F(Train, WritesLinesThatPublishedParsersRead) {
   EXPECT_EQ(count(R"(\] Snapshotting to binary proto file \S+_iter_4\.caffemodel\n)"), 1);
   EXPECT_EQ(count(R"(\] Snapshotting solver state to binary proto file \S+_iter_4\.solverstate\n)"),
             1);
+  EXPECT_EQ(count(R"(\] Waited for input \d+(\.\d)? % of \S+ s\n)"), 3);  // 4, 5 and the end
   EXPECT_EQ(count(R"(\] Optimization Done\.\n)"), 2);
   EXPECT_EQ(
       count(

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <chrono>
 #include <fstream>
 
 #include "core/philox.hpp"
@@ -36,6 +37,7 @@ class Hdf5Data final : public Layer {
   }
 
   void forward(Context& ctx, Bottoms, Tops top) override {
+    const auto start = std::chrono::steady_clock::now();
     std::vector<float*> out;
     for (Blob* t : top) out.push_back(t->data.write_host());
     for (Index i = 0; i < batch_size_; ++i, ++records_) {
@@ -45,10 +47,12 @@ class Hdf5Data final : public Layer {
         std::copy_n(loaded_.values[t].read_host() + row * n, n, out[t] + i * n);
       }
     }
+    waited_ += std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   }
 
   Cursor cursor() const override { return {records_}; }
   void seek(const Cursor& cursor) override { records_ = cursor.records; }
+  double input_wait_seconds() const override { return waited_; }
 
  private:
   struct File {
@@ -140,6 +144,7 @@ class Hdf5Data final : public Layer {
   std::vector<Shape> row_shapes_;  // per top, with one row
   std::uint64_t epoch_rows_ = 0;
   std::uint64_t records_ = 0;  // handed out
+  double waited_ = 0;          // seconds
   std::vector<Index> file_order_;
   std::uint64_t ordered_epoch_ = 0;
   struct {

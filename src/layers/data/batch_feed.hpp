@@ -1,0 +1,141 @@
+#pragma once
+#include <algorithm>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "data/prefetch.hpp"
+#include "doppio/layer.hpp"
+
+namespace doppio {
+
+/// A batch being made; the pointers let threads write while nobody else may look at the tensors.
+struct DataBatch {
+  Tensor data, labels;
+  std::vector<std::string> names;  // of the items, for messages
+  float* data_out = nullptr;
+  float* labels_out = nullptr;
+
+  void open() {
+    data_out = data.write_host();
+    labels_out = labels.write_host();
+  }
+};
+
+struct FeedOptions {
+  Index batch_size = 1;
+  Index prefetch = 0;  // batches to make ahead; 0: as many as are worth their memory, at most 4
+  Index threads = 0;   // 0: all cores but one
+};
+
+/// The options in a layer's parameters, the field `message` of LayerParameter. Throws: Error.
+template <class Parameter>
+FeedOptions feed_options(const Parameter& param, const std::string& message) {
+  require_field(!param.source().empty(), message + ".source", "source is missing");
+  require_field(param.batch_size() > 0, message + ".batch_size", "batch_size must be at least 1");
+  require_field(param.prefetch() > 0, message + ".prefetch", "prefetch must be at least 1");
+  require_field(param.threads() <= 1024, message + ".threads", "threads must be at most 1024");
+  return {param.batch_size(), param.has_prefetch() ? param.prefetch() : 0, param.threads()};
+}
+
+/// The part of a data layer that makes batches ahead, on threads, and shows one after the other in
+/// the layer's tops. The layer says how items are made, by their number since the start of
+/// training, so the batches depend neither on the threads nor on where a run was interrupted.
+template <class Item>
+class BatchFeed {
+ public:
+  struct Steps {
+    std::function<Item(std::uint64_t number)> claim;  // never runs twice at a time
+    std::function<void(int worker, const Item&, DataBatch&, Index i)> make;
+  };
+
+  explicit BatchFeed(const FeedOptions& options) : options_(options) {}
+
+  int workers() const { return worker_count(static_cast<int>(options_.threads)); }
+
+  /// The data of one item: `rows` x C x H x W.
+  void set_item(const Shape& shape, Index rows) {
+    data_shape_ = {options_.batch_size * rows, shape[0], shape[1], shape[2]};
+  }
+  bool has_item() const { return data_shape_.axes() > 0; }
+
+  void reshape(Tops top) const {
+    if (held_) return;  // they show a batch, whose shape may differ
+    top[0]->reshape(data_shape_);
+    if (top.size() > 1) top[1]->reshape({options_.batch_size});
+  }
+
+  /// Shows the next batch. `start()` gives the steps when threads begin to work.
+  template <class Start>
+  void show_next(Tops top, Start start) {
+    if (!ahead_) begin(start());
+    if (held_) {
+      held_->open();
+      held_ = nullptr;
+      ahead_->release();
+    }
+    held_ = &ahead_->take();
+    if (top[0]->shape() != held_->data.shape()) {
+      top[0]->data = Tensor();
+      top[0]->reshape(held_->data.shape());
+    }
+    top[0]->data.share(held_->data);
+    if (top.size() > 1) top[1]->data.share(held_->labels);
+    shown_ += static_cast<std::uint64_t>(options_.batch_size);
+  }
+
+  Cursor cursor() const { return {shown_}; }
+  void seek(const Cursor& cursor) {
+    waited_before_ = wait_seconds();
+    held_ = nullptr;
+    ahead_.reset();
+    shown_ = cursor.records;
+  }
+
+  Scratch scratch() const {
+    const Index batch =
+        (data_shape_.count() + options_.batch_size) * static_cast<Index>(sizeof(float));
+    return {.held = batches_ahead() * batch};  // one more batch is what the tops show
+  }
+  double wait_seconds() const { return waited_before_ + (ahead_ ? ahead_->waited_seconds() : 0); }
+  std::string name(Index item) const {
+    const bool known = held_ && item >= 0 && item < options_.batch_size;
+    return known ? held_->names[static_cast<std::size_t>(item)] : std::string();
+  }
+
+ private:
+  using Ahead = Prefetcher<Item, DataBatch>;
+
+  Index batches_ahead() const {
+    constexpr Index kEnoughFloats = Index{16} << 20, kMost = 4;
+    if (options_.prefetch > 0) return options_.prefetch;
+    return std::clamp<Index>(kEnoughFloats / std::max<Index>(1, data_shape_.count()), 1, kMost);
+  }
+
+  void begin(Steps steps) {
+    std::vector<DataBatch> slots(static_cast<std::size_t>(batches_ahead() + 1));
+    for (DataBatch& batch : slots) {
+      batch.data.reshape(data_shape_);
+      batch.labels.reshape({options_.batch_size});
+      batch.names.resize(static_cast<std::size_t>(options_.batch_size));
+      batch.open();
+    }
+    const auto claim = [next = shown_, claim = std::move(steps.claim)]() mutable {
+      return claim(next++);
+    };
+    ahead_ = std::make_unique<Ahead>(std::move(slots), options_.batch_size, workers(),
+                                     typename Ahead::Steps{claim, std::move(steps.make)});
+  }
+
+  const FeedOptions options_;
+  Shape data_shape_;
+  std::uint64_t shown_ = 0;  // items
+  double waited_before_ = 0;
+  DataBatch* held_ = nullptr;     // what the tops show
+  std::unique_ptr<Ahead> ahead_;  // last: its threads use the others
+};
+
+}  // namespace doppio

@@ -1,0 +1,55 @@
+#include <memory>
+
+#include "data/hdf5.hpp"
+#include "doppio.pb.h"
+#include "doppio/registry.hpp"
+
+namespace doppio {
+namespace {
+
+/// Writes its two bottoms as the datasets `data` and `label` of a new HDF5 file, the batches one
+/// behind the other.
+///
+/// Bottoms: data, N x ...; labels, N x .... In the file both have 4 axes, as Caffe writes them.
+/// Throws: Error if the numbers of items differ or the file cannot be written. Source: matches
+/// Caffe, which fails at the second batch.
+class Hdf5Output final : public Layer {
+ public:
+  explicit Hdf5Output(const LayerParameter& p) : file_name_(p.hdf5_output_param().file_name()) {
+    require_field(!file_name_.empty(), "hdf5_output_param.file_name", "file_name is missing");
+  }
+
+  void reshape(Context&, Bottoms bottom, Tops) override {
+    const Shape &data = bottom[0]->shape(), &labels = bottom[1]->shape();
+    require(data.axes() > 0 && labels.axes() > 0 && data[0] == labels[0], "data of ", data.text(),
+            " needs as many labels as items, not ", labels.text());
+  }
+
+  void forward(Context&, Bottoms bottom, Tops) override {
+    if (!file_) file_ = create_hdf5(file_name_);
+    file_->append("data", with_four_axes(bottom[0]->data));
+    file_->append("label", with_four_axes(bottom[1]->data));
+  }
+
+  void backward(Context&, Tops, std::span<const bool>, Bottoms) override {}
+
+ private:
+  static Tensor with_four_axes(const Tensor& tensor) {
+    std::vector<Index> dims = tensor.shape().dims();
+    if (dims.size() < 4) dims.resize(4, 1);
+    tensor.read_host();  // brings the memory that the view shares up to date
+    Tensor view;
+    view.share(tensor);
+    view.reshape(Shape(dims));
+    return view;
+  }
+
+  std::string file_name_;
+  std::unique_ptr<Hdf5File> file_;
+};
+DOPPIO_REGISTER_LAYER_ON(Device::any, "HDF5Output", Hdf5Output, .bottoms = exactly(2),
+                         .tops = exactly(0), .no_grad_bottoms = 3, .backward_reads_bottom = false,
+                         .backward_reads_top = false);
+
+}  // namespace
+}  // namespace doppio

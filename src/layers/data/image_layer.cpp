@@ -1,0 +1,144 @@
+#include "layers/data/image_layer.hpp"
+
+#include <glog/logging.h>
+
+#include <cmath>
+
+#include "core/philox.hpp"
+#include "data/shuffle.hpp"
+
+namespace doppio {
+
+ImageLayer::ImageLayer(const LayerParameter& layer, const FeedOptions& feed,
+                       const ReadOptions& read)
+    : name_(layer.name()),
+      crop_size_(layer.transform_param().crop_size()),
+      read_(read),
+      any_size_(feed.batch_size == 1 && crop_size_ == 0),
+      transformer_(layer.transform_param(), layer.phase() == TRAIN),
+      feed_(feed) {}
+
+void ImageLayer::reshape(Context& ctx, Bottoms, Tops top) {
+  if (!source_) {
+    const std::string missing = ctx.dry_run && crop_size_ > 0 ? missing_source() : std::string();
+    if (missing.empty()) {
+      open();
+    } else if (!feed_.has_item()) {
+      LOG(INFO) << missing << "; assuming images of 3 x " << crop_size_ << " x " << crop_size_;
+      feed_.set_item({3, crop_size_, crop_size_}, transformer_.views());
+    }
+  }
+  feed_.reshape(top);
+}
+
+/// Runs `use` for the image or, if damaged ones are skipped, for the first good one from there on.
+template <class Use>
+void ImageLayer::use_good(Numbered image, Use use) {
+  for (;;) {
+    try {
+      naming(source_->name(image.item), [&] { use(image); });
+      return;
+    } catch (const Error& e) {
+      if (!read_.skip_damaged) throw;
+      image.item = replacement(image, e);
+    }
+  }
+}
+
+void ImageLayer::open() {
+  source_ = open_source();
+  const std::unique_ptr<ImageReader> reader = source_->reader();
+  try {
+    use_good({source_->in_order(0), 0}, [&](const Numbered& first) {
+      first_ = reader->read(first.item).shape();
+      const Shape result = transformer_.prepare(first_);
+      item_count_ = transformer_.views() * result.count();
+      feed_.set_item(result, transformer_.views());
+    });
+  } catch (const Error&) {
+    source_.reset();
+    throw;
+  }
+}
+
+void ImageLayer::forward(Context& ctx, Bottoms, Tops top) {
+  feed_.show_next(top, [&] { return start(ctx); });
+}
+
+BatchFeed<ImageLayer::Numbered>::Steps ImageLayer::start(const Context& ctx) {
+  draws_ = Random{ctx.seed, stream_of(name_)};
+  order_.clear();
+  workers_.clear();
+  for (int i = 0; i < feed_.workers(); ++i)
+    workers_.push_back({source_->reader(), transformer_, first_});
+  return {[this](std::uint64_t shown) { return claim(shown); },
+          [this](int worker, const Numbered& image, DataBatch& batch, Index i) {
+    make(workers_[static_cast<std::size_t>(worker)], image, batch, i);
+          }};
+}
+
+ImageLayer::Numbered ImageLayer::claim(std::uint64_t shown) {
+  const std::lock_guard lock(mutex_);
+  constexpr Index kSkipDraw = 0;
+  const Random skip{draws_.seed, stream_of(name_ + "/rand_skip")};
+  const std::uint64_t skipped =
+      read_.rand_skip > 0 ? static_cast<std::uint64_t>(skip.below(read_.rand_skip, kSkipDraw)) : 0;
+  const std::uint64_t number = skipped + shown * read_.shards + read_.shard;
+  Numbered image{pick(number), number};
+  const auto size = static_cast<std::uint64_t>(source_->known_size());
+  LOG_IF(INFO, size > 0 && (number + read_.shards) / size != number / size)
+      << "Restarting data prefetching from start.";
+  return image;
+}
+
+/// Image `number` of the order that all shards share.
+SourceItem ImageLayer::pick(std::uint64_t number) {
+  if (!read_.shuffle) return source_->in_order(number);
+  const auto size = static_cast<std::uint64_t>(source_->size());
+  const std::uint64_t epoch = number / size;
+  if (order_.empty() || epoch != order_epoch_) {
+    order_ = permutation(source_->size(), Random{draws_.seed, stream_of(name_ + "/order"), epoch});
+    order_epoch_ = epoch;
+  }
+  return source_->at(order_[number % size]);
+}
+
+void ImageLayer::make(Worker& worker, const Numbered& image, DataBatch& batch, Index i) {
+  constexpr int kExactFloats = 1 << 24;  // beyond, labels would be rounded
+  use_good(image, [&](const Numbered& good) {
+    const Image pixels = worker.reader->read(good.item);
+    require(std::abs(pixels.label) <= kExactFloats, "label ", pixels.label,
+            " is too large, at most ", kExactFloats, " is possible");
+    if (any_size_ && pixels.shape() != worker.image) resize_for(worker, pixels.shape(), batch);
+    Random draws = draws_;
+    draws.pass = image.number;
+    worker.transformer.apply(pixels, draws, batch.data_out + i * item_count_);
+    batch.labels_out[i] = static_cast<float>(pixels.label);
+    batch.names[static_cast<std::size_t>(i)] = source_->name(good.item);
+  });
+}
+
+/// For batches of one image, whose size is then its own.
+void ImageLayer::resize_for(Worker& worker, const Shape& image, DataBatch& batch) {
+  const Shape result = worker.transformer.prepare(image);
+  worker.image = image;
+  batch.data.reshape({worker.transformer.views(), result[0], result[1], result[2]});
+  batch.open();
+}
+
+/// The image that takes the place of a damaged one. Throws: Error if too many are damaged.
+SourceItem ImageLayer::replacement(const Numbered& damaged, const Error& error) {
+  const std::lock_guard lock(mutex_);
+  const Index size = source_->size();
+  const Index known = damaged.item.place;
+  const Index place =
+      known >= 0 ? known : static_cast<Index>(damaged.number % static_cast<std::uint64_t>(size));
+  if (damaged_.insert(place).second) LOG(WARNING) << "skipped " << error.what();
+  const auto limit = static_cast<Index>(std::ceil(read_.max_skipped * static_cast<double>(size)));
+  const auto count = static_cast<Index>(damaged_.size());
+  require(count <= limit && count < size, count, " of ", size, " images cannot be used, and ",
+          "max_skipped allows ", limit, "; the last one: ", error.message());
+  return source_->at((place + 1) % size);
+}
+
+}  // namespace doppio
