@@ -4,6 +4,7 @@
 
 #include <iostream>
 
+#include "data/database.hpp"
 #include "data/image_mean.hpp"
 #include "doppio/error.hpp"
 #include "tools/command.hpp"
@@ -27,7 +28,7 @@ void print_components(const ColorComponents& components) {
 }
 
 int run(const Arguments& given) {
-  require(FLAGS_backend == "lmdb", "--backend=", FLAGS_backend, ": only lmdb is known");
+  backend_of(FLAGS_backend);  // Caffe's flag; the database itself shows what it is
   MeanOptions options;
   options.database = given.operands[0];
   if (given.operands.size() > 1) options.output = given.operands[1];

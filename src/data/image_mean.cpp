@@ -61,9 +61,10 @@ Share sum_images(Database& reader, const Image& first, const MeanOptions& option
   for (int i = 0; i < workers; ++i)
     shares.push_back(
         {DatumReader(), std::vector<double>(static_cast<std::size_t>(shape.count())), {}});
+  const Index total = reader.size();
   Index claimed = 0;
   const auto claim = [&] {
-    return claimed++ < reader.size() ? std::optional(reader.next()) : std::nullopt;
+    return claimed++ < total ? std::optional(reader.next()) : std::nullopt;
   };
   const auto make = [&](int worker, const std::optional<Record>& record, Nothing&, Index) {
     if (!record) return;
@@ -79,11 +80,11 @@ Share sum_images(Database& reader, const Image& first, const MeanOptions& option
   {
     Prefetcher<std::optional<Record>, Nothing> pass(std::vector<Nothing>(4), kBatch, workers,
                                                     {claim, make});
-    for (Index done = 0; done < reader.size();) {
+    for (Index done = 0; done < total;) {
       pass.take();
       pass.release();
-      done = std::min(done + kBatch, reader.size());
-      if (options.progress) options.progress(done, reader.size());
+      done = std::min(done + kBatch, total);
+      if (options.progress) options.progress(done, total);
     }
   }
   Share& all = shares[0];

@@ -60,7 +60,7 @@ struct LevelDbReader::State {
     check(walk->status(), path, "read");
     ++position;
     if (walk->Valid()) return;
-    size = position;
+    if (size == 0) size = position;
     to_first(path);
   }
 };
