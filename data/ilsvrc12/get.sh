@@ -24,13 +24,14 @@ n01440764, among the 1000 sorted synsets.
                      numbers from 1 to 1000 line n must be the development kit's class n
   --images=DIR       where to unpack (default data/ilsvrc12/images)
   --format=raw       what the databases hold: pixels (raw, the default), which training reads with
-                     the least work, or JPEG files (jpeg), which take a fifth of the room
+                     the least work, or JPEG files (jpeg), which take a sixth of the room
 
-Room needed: 155 GB for the unpacked images, and 268 GB (raw) or @JPEG_ROOM@ GB (jpeg) for the databases.
-The images can be deleted afterwards. Time: unpacking as long as the disk takes to read and write
-155 GB; then about @HOURS@ of one core (they are all used) for the conversion and @MEAN@ for the mean.
-Interrupted, it goes on where it was when it is started again with the same arguments. What is
-already there is not made again, and an archive whose images are unpacked may be left out.
+Room needed: 155 GB for the unpacked images, and 268 GB (raw) or about 46 GB (jpeg) for the
+databases. The images can be deleted afterwards. Time: unpacking, as long as the disk takes to read
+and write 155 GB; converting, one and a half hours of one core, shared by all cores; the mean, a
+quarter of an hour (raw) or 40 minutes (jpeg) of one core. Interrupted, it goes on where it was when
+it is started again with the same arguments. What is already there is not made again, and an archive
+whose images are unpacked may be left out.
 END
 }
 
@@ -136,12 +137,12 @@ write_val_list
 expect train 1281167
 expect val 50000
 
-# A record fills 49 pages of 4096 bytes, as a JPEG file @JPEG_PAGES@ of them on average.
+# A record fills 49 pages of 4096 bytes, as a JPEG file 9 of them on average.
 make_resized_database() {
   local list=$1 database=$2 pages=49 encoding=()
   shift 2
   if [[ $format == jpeg ]]; then
-    pages=@JPEG_PAGES@
+    pages=9
     encoding=(--encode_type=jpg)
   fi
   [[ -d $database || -d $out/partial_$(basename "$database") ]] ||
