@@ -5,7 +5,8 @@ find_package(OpenCV REQUIRED COMPONENTS core imgproc imgcodecs)
 find_package(glog REQUIRED)
 find_package(gflags REQUIRED)
 find_package(Threads REQUIRED)
-find_package(ZLIB REQUIRED)  # protobuf and OpenCV bring it along
+find_package(JPEG REQUIRED)  # OpenCV brings it along
+find_package(ZLIB REQUIRED)  # likewise, and protobuf
 
 find_path(LMDB_INCLUDE_DIR lmdb.h REQUIRED)
 find_library(LMDB_LIBRARY lmdb REQUIRED)

@@ -5,7 +5,7 @@ set -euo pipefail
 
 packages=(
   g++ cmake ninja-build ccache   # to build
-  protobuf-compiler libprotobuf-dev libopencv-dev libdnnl-dev liblmdb-dev libleveldb-dev libhdf5-dev zlib1g-dev
+  protobuf-compiler libprotobuf-dev libopencv-dev libjpeg-dev libdnnl-dev liblmdb-dev libleveldb-dev libhdf5-dev zlib1g-dev
   libgoogle-glog-dev libgflags-dev
   libgtest-dev                   # to test
   "$@"

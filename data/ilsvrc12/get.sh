@@ -28,10 +28,10 @@ n01440764, among the 1000 sorted synsets.
 
 Room needed: 155 GB for the unpacked images, and 268 GB (raw) or about 46 GB (jpeg) for the
 databases. The images can be deleted afterwards. Time: unpacking, as long as the disk takes to read
-and write 155 GB; converting, one and a half hours of one core, shared by all cores; the mean, a
-quarter of an hour (raw) or 40 minutes (jpeg) of one core. Interrupted, it goes on where it was when
-it is started again with the same arguments. What is already there is not made again, and an archive
-whose images are unpacked may be left out.
+and write 155 GB; converting, a bit more than an hour of one core, shared by all cores; the mean, a
+quarter of an hour, likewise. Interrupted, it goes on where it was when it is started again with the
+same arguments. What is already there is not made again, and an archive whose images are unpacked
+may be left out.
 END
 }
 

@@ -7,6 +7,7 @@
 #include <iterator>
 #include <opencv2/imgcodecs.hpp>
 
+#include "data/jpeg.hpp"
 #include "doppio/error.hpp"
 
 namespace doppio {
@@ -83,21 +84,35 @@ int read_mode(Color color) {
   return cv::IMREAD_UNCHANGED;
 }
 
-/// The mode for a JPEG of that size where both of its sides are to have `min_side` pixels at least.
-int reduced_mode(Color color, const ImageHeader& header, Index min_side) {
-  if (color == Color::as_stored && header.channels != 1 && header.channels != 3)
-    return read_mode(color);
-  const bool gray = color == Color::gray || (color == Color::as_stored && header.channels == 1);
-  // OpenCV turns a picture as its camera says, unless it is to stay as it is stored.
-  const int turned = color == Color::as_stored ? cv::IMREAD_IGNORE_ORIENTATION : 0;
-  const Index side = std::min(header.height, header.width);
-  if (side / 8 >= min_side)
-    return turned | (gray ? cv::IMREAD_REDUCED_GRAYSCALE_8 : cv::IMREAD_REDUCED_COLOR_8);
-  if (side / 4 >= min_side)
-    return turned | (gray ? cv::IMREAD_REDUCED_GRAYSCALE_4 : cv::IMREAD_REDUCED_COLOR_4);
-  if (side / 2 >= min_side)
-    return turned | (gray ? cv::IMREAD_REDUCED_GRAYSCALE_2 : cv::IMREAD_REDUCED_COLOR_2);
-  return read_mode(color);
+/// Of 1, 2, 4 and 8 the largest number by which both sides can be divided and keep `min_side`
+/// pixels.
+int shrink_for(const ImageHeader& header, Index min_side) {
+  int shrink = 1;
+  if (min_side > 0)
+    while (shrink < 8 && std::min(header.height, header.width) / (2 * shrink) >= min_side)
+      shrink *= 2;
+  return shrink;
+}
+
+/// True if the file says how its picture is to be turned, as cameras do.
+bool has_orientation(std::string_view jpeg) {
+  bool found = false;
+  walk_jpeg(jpeg, [&](Index marker, std::size_t at) {
+    constexpr Index kApplication1 = 0xE1;
+    found = marker == kApplication1 && jpeg.substr(at, 4) == "Exif";
+    return found;
+  });
+  return found;
+}
+
+/// The image, if it is a JPEG that needs no more of OpenCV than its pixels.
+std::optional<cv::Mat> decode_plain_jpeg(std::string_view bytes, Color color,
+                                         const ImageHeader& header, Index min_side) {
+  const bool as_stored = color == Color::as_stored;
+  if (header.channels != 1 && header.channels != 3) return std::nullopt;
+  if (!as_stored && has_orientation(bytes)) return std::nullopt;
+  const Index channels = as_stored ? header.channels : color == Color::gray ? 1 : 3;
+  return decode_jpeg(bytes, static_cast<int>(channels), shrink_for(header, min_side));
 }
 
 }  // namespace
@@ -114,15 +129,18 @@ cv::Mat decode_image(std::string_view bytes, Color color, Index min_side) {
     require(header->width <= kMaxPixels && header->height * header->width <= kMaxPixels,
             "an image of ", header->height, " x ", header->width,
             " pixels; the largest that is decoded has ", kMaxPixels);
-  if (is_jpeg(bytes)) require_whole_jpeg(bytes);
+  if (is_jpeg(bytes)) {
+    require_whole_jpeg(bytes);
+    if (header)
+      if (std::optional<cv::Mat> image = decode_plain_jpeg(bytes, color, *header, min_side))
+        return *image;
+  }
   require(!bytes.empty() && bytes.size() <= INT32_MAX, "an image file of ", bytes.size(),
           " bytes cannot be decoded");
-  const bool reduce = min_side > 0 && header && is_jpeg(bytes);
-  const int mode = reduce ? reduced_mode(color, *header, min_side) : read_mode(color);
   cv::Mat image;
   try {
     const cv::Mat file(1, static_cast<int>(bytes.size()), CV_8UC1, const_cast<char*>(bytes.data()));
-    image = cv::imdecode(file, mode);
+    image = cv::imdecode(file, read_mode(color));
   } catch (const cv::Exception& e) {
     throw Error(str("cannot decode the image: ", e.err));
   }

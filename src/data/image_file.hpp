@@ -25,8 +25,8 @@ std::optional<ImageHeader> image_header(std::string_view bytes);
 
 /// Decodes an image file (JPEG, PNG and what else OpenCV reads) to 8-bit pixels, H x W x channels.
 /// With a `min_side`, a JPEG is decoded at the smallest of 1, 1/2, 1/4 and 1/8 of its size that
-/// leaves both sides so many pixels, which takes less time. Throws: Error if it is damaged,
-/// truncated, larger than kMaxPixels, or has 16-bit pixels.
+/// leaves both sides so many pixels, which takes less time (but not if it is to be turned, or
+/// CMYK). Throws: Error if it is damaged, truncated, larger than kMaxPixels, or has 16-bit pixels.
 cv::Mat decode_image(std::string_view bytes, Color color, Index min_side = 0);
 
 /// The contents of a file. Throws: Error with the system's reason.

@@ -120,6 +120,40 @@ TEST(ImageFile, HeaderStatesTheSize) {
   EXPECT_FALSE(image_header("\xff\xd8\xff"));
 }
 
+TEST(ImageFile, JpegsHaveTheirPixelsAsOpenCvDecodesThem) {
+  cv::Mat picture(37, 53, CV_8UC3);
+  cv::randu(picture, 0, 256);
+  cv::Mat gray_picture(37, 53, CV_8UC1);
+  cv::randu(gray_picture, 0, 256);
+  const auto expect_same = [](const std::string& file, Color color, int mode) {
+    const cv::Mat bytes(1, static_cast<int>(file.size()), CV_8UC1, const_cast<char*>(file.data()));
+    const cv::Mat expected = cv::imdecode(bytes, mode), decoded = decode_image(file, color);
+    ASSERT_EQ(decoded.size(), expected.size());
+    ASSERT_EQ(decoded.type(), expected.type());
+    EXPECT_EQ(cv::norm(decoded, expected, cv::NORM_INF), 0);
+  };
+  for (const std::string& file : {encode(picture, ".jpg"), encode(gray_picture, ".jpg")}) {
+    expect_same(file, Color::color, cv::IMREAD_COLOR);
+    expect_same(file, Color::gray, cv::IMREAD_GRAYSCALE);
+    expect_same(file, Color::as_stored, cv::IMREAD_UNCHANGED);
+  }
+}
+
+TEST(ImageFile, JpegsOfCamerasAreTurned) {
+  // An Exif block that says: the first row of the file is the right side of the picture (6).
+  const std::string exif(
+      "\xff\xe1\x00\x22"
+      "Exif\0\0MM\0\x2a\0\0\0\x08\0\x01"
+      "\x01\x12\0\x03\0\0\0\x01\0\x06\0\0\0\0\0\0",
+      36);
+  std::string jpeg = encode(cv::Mat(20, 40, CV_8UC3, cv::Scalar(9, 9, 9)), ".jpg");
+  jpeg.insert(2, exif);
+  EXPECT_EQ(decode_image(jpeg, Color::color).rows, 40);
+  EXPECT_EQ(decode_image(jpeg, Color::color, 5).rows, 40);
+  EXPECT_EQ(decode_image(jpeg, Color::as_stored).rows, 20);
+  EXPECT_EQ(decode_image(jpeg, Color::as_stored, 5).rows, 5);
+}
+
 TEST(ImageFile, JpegsAreReducedAsFarAsASideAllows) {
   const auto rows = [](int channels, Color color, Index min_side, const char* ending = ".jpg") {
     const cv::Mat image(160, 200, CV_8UC(channels), cv::Scalar(10, 20, 30));
