@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 
@@ -24,6 +25,28 @@ constexpr std::uint64_t kLong = 1024;  // bytes from which on data stay in the f
 void put_number(int field, std::uint64_t value, std::string& out) {
   wire::put_varint(wire::tag(field, wire::kVarint), out);
   wire::put_varint(value, out);
+}
+
+/// False for the fields of nets and layers that mean different things in different forks, none of
+/// which matters for weights.
+bool is_common(const google::protobuf::Descriptor& type, int field) {
+  const auto one_of = [field](std::initializer_list<int> numbers) {
+    return std::find(numbers.begin(), numbers.end(), field) != numbers.end();
+  };
+  if (&type == NetParameter::descriptor())
+    return one_of({NetParameter::kNameFieldNumber, NetParameter::kLayersFieldNumber,
+                   NetParameter::kLayerFieldNumber});
+  if (&type == LayerParameter::descriptor())
+    return one_of({LayerParameter::kNameFieldNumber, LayerParameter::kTypeFieldNumber,
+                   LayerParameter::kBlobsFieldNumber});
+  if (&type == V1LayerParameter::descriptor())
+    return one_of({V1LayerParameter::kLayerFieldNumber, V1LayerParameter::kBottomFieldNumber,
+                   V1LayerParameter::kTopFieldNumber, V1LayerParameter::kNameFieldNumber,
+                   V1LayerParameter::kTypeFieldNumber, V1LayerParameter::kBlobsFieldNumber});
+  if (&type == V0LayerParameter::descriptor())
+    return one_of({V0LayerParameter::kNameFieldNumber, V0LayerParameter::kTypeFieldNumber,
+                   V0LayerParameter::kBlobsFieldNumber});
+  return true;
 }
 
 /// Reads until `bytes` have come or the file ends; returns how many have come.
@@ -53,7 +76,6 @@ BlobFile::~BlobFile() { close(fd_); }
 
 bool BlobFile::parse(google::protobuf::Message& out) {
   std::string hollowed;
-  // Partial: a fork's file may lack a field that the schema requires in a message we do not read.
   return size_ > 0 && hollow(*out.GetDescriptor(), {0, size_}, hollowed) &&
          out.ParsePartialFromString(hollowed);
 }
@@ -116,6 +138,7 @@ bool BlobFile::hollow(const google::protobuf::Descriptor& type, Range message, s
   for (Range rest = message; rest.at < rest.end;) {
     Field field;
     if (!next_field(rest, field)) return false;
+    if (!is_common(type, static_cast<int>(field.tag >> 3))) continue;
     const auto* known = type.FindFieldByNumber(static_cast<int>(field.tag >> 3));
     const auto* inner = known && field.delimited ? known->message_type() : nullptr;
     if (!inner) {

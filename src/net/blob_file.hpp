@@ -11,6 +11,9 @@ namespace doppio {
 
 /// A binary protobuf file with blobs, such as a .caffemodel, whose values stay in the file until
 /// they are asked for: so hundreds of megabytes go into tensors without a copy in between.
+///
+/// Of nets and layers only names, types and blobs are read. These have the same numbers in all
+/// forks of Caffe, while other numbers mean different things in different forks.
 class BlobFile {
  public:
   /// Throws: Error if `file` cannot be opened.

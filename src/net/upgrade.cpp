@@ -2,6 +2,7 @@
 #include <google/protobuf/descriptor.h>
 
 #include "net/passes.hpp"
+#include "net/upgrade_forks.hpp"
 #include "net/upgrade_v0.hpp"
 
 namespace doppio {
@@ -179,16 +180,6 @@ void upgrade_inputs(SourcedNet& source) {
   net.clear_input_dim();
 }
 
-/// Old files wrote `param { lr_mult: 0 }` three times into a BatchNorm layer; its statistics never
-/// learn.
-void upgrade_batch_norm(LayerParameter& layer) {
-  if (layer.type() != "BatchNorm" || layer.param_size() != 3) return;
-  for (ParamSpec& p : *layer.mutable_param()) {
-    p.set_lr_mult(0);
-    p.set_decay_mult(0);
-  }
-}
-
 }  // namespace
 
 SourcedNet upgrade(SourcedNet source) {
@@ -198,8 +189,7 @@ SourcedNet upgrade(SourcedNet source) {
   for (const V1LayerParameter& old : source.net.layers()) *source.net.add_layer() = upgrade_v1(old);
   source.net.clear_layers();
   upgrade_inputs(source);
-  for (LayerParameter& layer : *source.net.mutable_layer()) upgrade_batch_norm(layer);
-  return source;
+  return upgrade_batch_norms(upgrade_fork_names(std::move(source)));
 }
 
 }  // namespace doppio

@@ -45,7 +45,7 @@ TEST(BlobFile, LeavesLongDataInTheFile) {
   NetParameter hollow;
   ASSERT_TRUE(in.parse(hollow));
   EXPECT_EQ(hollow.name(), "n");
-  EXPECT_EQ(hollow.layer(0).inner_product_param().num_output(), 7u);
+  EXPECT_FALSE(hollow.layer(0).has_inner_product_param());  // is not needed for weights
   EXPECT_EQ(hollow.layer(0).blobs(0).data_size(), 0);
   EXPECT_EQ(hollow.layer(0).blobs(0).shape().dim(0), kMany);
   EXPECT_EQ(hollow.layer(0).blobs(1).data_size(), 3);
