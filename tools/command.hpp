@@ -19,8 +19,8 @@ struct Command {
   std::string example;
   int (*run)(const Arguments&);  ///< returns an exit code
   int min_operands = 0, max_operands = 0;
-  std::string alias = {};  ///< the name that Caffe gives it, if another
-  std::string notes = {};  ///< more for its --help
+  std::vector<std::string> aliases = {};  ///< names that Caffe gives it
+  std::string notes = {};                 ///< more for its --help
 };
 
 /// Exit codes of the tool.
@@ -36,12 +36,14 @@ Command classify_command();
 Command convert_idx_command();
 Command convert_imageset_command();
 Command devices_command();
+Command extract_command();
 Command layers_command();
 Command mean_command();
 Command plan_command();
 Command test_command();
 Command time_command();
 Command train_command();
+Command upgrade_command();
 
 /// All commands, in the order in which the usage lists them.
 const std::vector<Command>& commands();

@@ -70,7 +70,7 @@ Command devices_command() {
           .flags = {"gpu"},
           .example = "doppio devices",
           .run = run,
-          .alias = "device_query"};
+          .aliases = {"device_query"}};
 }
 
 }  // namespace doppio

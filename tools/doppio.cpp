@@ -3,6 +3,7 @@
 #include <glog/logging.h>
 #include <omp.h>
 
+#include <algorithm>
 #include <iostream>
 #include <new>
 
@@ -40,7 +41,8 @@ Found find_command(const std::vector<std::string>& words) {
   std::vector<std::string> names, continuations;
   for (const Command& c : commands()) {
     if (c.name == two) return {&c, 2};
-    if (c.name == words[0] || c.alias == words[0]) return {&c, 1};
+    const bool alias = std::find(c.aliases.begin(), c.aliases.end(), words[0]) != c.aliases.end();
+    if (c.name == words[0] || alias) return {&c, 1};
     names.push_back(c.name);
     if (c.name.starts_with(words[0] + " ")) continuations.push_back(c.name);
   }

@@ -1,0 +1,74 @@
+// `doppio extract`: features of a blob in a database.
+#include "data/lmdb.hpp"
+#include "doppio.pb.h"
+#include "doppio/net.hpp"
+#include "support/layer_harness.hpp"
+#include "support/scratch_folder.hpp"
+#include "tools/run_command.hpp"
+
+namespace doppio {
+namespace {
+
+constexpr const char* kNet = R"(
+layer { name: "x" type: "DummyData" top: "x" dummy_data_param { data_filler { value: 2 } shape { dim: 3 dim: 2 dim: 1 dim: 2 } } }
+layer { name: "ip" type: "InnerProduct" bottom: "x" top: "ip" inner_product_param { num_output: 5 } }
+layer { name: "r" type: "ReLU" bottom: "ip" top: "r" }
+layer { name: "sum" type: "Reduction" bottom: "r" top: "sum" }
+)";
+
+class Extract : public testing::Test {
+ protected:
+  Extract() {
+    Context ctx;
+    Net net(ctx, model, TEST);
+    set_values(net.layer("ip").layer->params[1].data, {1, 2, 3, 4, 5});
+    net.save(weights);
+  }
+
+  Outcome extract(const std::vector<std::string>& more) const {
+    std::vector<std::string> arguments = {"extract", "--model=" + model, "--weights=" + weights,
+                                          "--iterations=2"};
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    return run_doppio(arguments);
+  }
+
+  ScratchFolder folder;
+  std::string model = folder.write("net.prototxt", kNet), weights = folder / "w.caffemodel";
+  std::string db = folder / "db", other = folder / "other";
+};
+
+TEST_F(Extract, WritesADatumPerItem) {
+  const Outcome r = extract({"r,x", db + "," + other});
+  ASSERT_EQ(r.exit_code, 0) << r.err;
+  EXPECT_TRUE(contains(r.err, "] Extracted features of 6 items for blob r to " + db)) << r.err;
+  LmdbReader reader(db);
+  EXPECT_EQ(reader.size(), 6);
+  reader.seek(5);
+  const Record last = reader.next();
+  EXPECT_EQ(last.key, "0000000005");
+  Datum datum;
+  ASSERT_TRUE(datum.ParseFromString(std::string(last.value)));
+  EXPECT_EQ(
+      datum.ShortDebugString(),
+      "channels: 5 height: 1 width: 1 float_data: 1 float_data: 2 float_data: 3 float_data: 4 "
+      "float_data: 5");
+  ASSERT_TRUE(datum.ParseFromString(std::string(LmdbReader(other).next().value)));
+  EXPECT_EQ(datum.ShortDebugString(),
+            "channels: 2 height: 1 width: 2 float_data: 2 float_data: 2 float_data: 2 float_data: "
+            "2");
+}
+
+TEST_F(Extract, ExplainsWhatDoesNotFit) {
+  EXPECT_EQ(extract({"r,x", db}).exit_code, 2);
+  EXPECT_EQ(extract({"r", db, "--iterations=0"}).exit_code, 2);
+  EXPECT_TRUE(contains(extract({"rr", db}).err, "has no blob 'rr'"));
+  EXPECT_TRUE(contains(extract({"r", db, "--backend=leveldb"}).err, "only lmdb is known"));
+  const Outcome scalar = extract({"sum", db});
+  EXPECT_EQ(scalar.exit_code, 1);
+  EXPECT_TRUE(contains(scalar.err, "blob 'sum' is scalar; a database record takes")) << scalar.err;
+  EXPECT_EQ(extract({"r", db}).exit_code, 0) << "no half-made database is left in the way";
+  EXPECT_TRUE(contains(extract({"r", db}).err, "exists already"));
+}
+
+}  // namespace
+}  // namespace doppio

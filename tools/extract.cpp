@@ -1,0 +1,113 @@
+// `doppio extract`: values of blobs, stored in databases.
+#include <glog/logging.h>
+
+#include <cstdio>
+#include <memory>
+
+#include "data/lmdb.hpp"
+#include "tools/command.hpp"
+#include "tools/flags.hpp"
+#include "tools/setup.hpp"
+
+namespace doppio {
+
+namespace {
+
+/// A database that takes the items of a blob, batch by batch.
+class FeatureWriter {
+ public:
+  FeatureWriter(const std::string& blob, const std::string& database)
+      : blob_(blob), database_(database), writer_(database, FLAGS_overwrite) {}
+
+  void add(Net& net) {
+    const Tensor& features = net.blob(blob_).data;
+    const Shape& shape = features.shape();
+    require(shape.axes() >= 1 && shape.axes() <= 4, "blob '", blob_, "' is ", shape.text(),
+            "; a database record takes N items of up to 3 axes");
+    const float* value = features.read_host();
+    const Index size = shape.count_from(1);
+    for (Index n = 0; n < shape[0]; ++n, value += size) {
+      Datum datum;
+      datum.set_channels(static_cast<int>(shape.dim_or_1(1)));
+      datum.set_height(static_cast<int>(shape.dim_or_1(2)));
+      datum.set_width(static_cast<int>(shape.dim_or_1(3)));
+      datum.mutable_float_data()->Add(value, value + size);
+      char key[24];
+      std::snprintf(key, sizeof key, "%010lld", static_cast<long long>(count_++));
+      writer_.put(key, datum.SerializeAsString());
+    }
+  }
+
+  void finish() {
+    writer_.finish();
+    LOG(INFO) << "Extracted features of " << count_ << " items for blob " << blob_ << " to "
+              << database_;
+  }
+
+  void discard() { writer_.discard(); }
+
+ private:
+  std::string blob_, database_;
+  LmdbWriter writer_;
+  Index count_ = 0;
+};
+
+void write_features(Net& net, std::vector<std::unique_ptr<FeatureWriter>>& writers) try {
+  for (int i = 0; i < FLAGS_iterations; ++i) {
+    net.forward();
+    for (const auto& writer : writers) writer->add(net);
+  }
+  for (const auto& writer : writers) writer->finish();
+} catch (...) {
+  for (const auto& writer : writers) writer->discard();
+  throw;
+}
+
+int run(const Arguments& given) {
+  require_flag("model", "extract");
+  require_flag("weights", "extract");
+  require(FLAGS_backend == "lmdb", "--backend=", FLAGS_backend, ": only lmdb is known");
+  if (FLAGS_iterations < 1) throw UsageError("--iterations must be at least 1");
+  const std::vector<std::string> blobs = comma_list(given.operands[0]);
+  const std::vector<std::string> databases = comma_list(given.operands[1]);
+  if (blobs.size() != databases.size())
+    throw UsageError(
+        str(blobs.size(), " blobs need as many databases, ", databases.size(), " are given"));
+
+  Context ctx = open_context();
+  ctx.fusion = !FLAGS_no_fusion;
+  Overrides overrides(given.sets);
+  const NetState state = state_of_flags(TEST);
+  SourcedNet source = read_model(overrides, state);
+  overrides.require_all_used();
+  Net net(ctx, std::move(source), state);
+  load_weights(net, comma_list(FLAGS_weights));
+  net.save_memory(Passes::forward, blobs);
+
+  std::vector<std::unique_ptr<FeatureWriter>> writers;
+  for (std::size_t i = 0; i < blobs.size(); ++i)
+    writers.push_back(std::make_unique<FeatureWriter>(blobs[i], databases[i]));
+  write_features(net, writers);
+  return kDone;
+}
+
+}  // namespace
+
+Command extract_command() {
+  return {.name = "extract",
+          .summary = "run a net and store the values of blobs in databases",
+          .operands = "BLOB[,BLOB...] DB[,DB...]",
+          .flags = {"model", "weights", "iterations", "backend", "overwrite", "gpu", "level",
+                    "stage", "set", "no_fusion"},
+          .example =
+              "doppio extract --model=train_val.prototxt --weights=alexnet.caffemodel \\\n"
+              "    --iterations=10 fc7 fc7_lmdb",
+          .run = run,
+          .min_operands = 2,
+          .max_operands = 2,
+          .notes =
+              "The net runs in phase TEST, --iterations batches. A record is a Datum with\n"
+              "float_data, its key the number of the item with ten digits."};
+}
+
+}  // namespace doppio
