@@ -129,8 +129,6 @@ TEST(OpenCvForks, ComputesTheSmallOnes) {
   expect_same(x + layer("Permute", "permute_param { order: [0, 3, 1, 2] }"), "y");
   expect_same(x + layer("ReLU6", ""), "y");
   expect_same(x + layer("Mish", ""), "y");
-  expect_same(x + layer("Normalize", "norm_param { across_spatial: true channel_shared: false }"),
-              "y");
   expect_same(x + layer("ConvolutionDepthwise",
                         "convolution_param { num_output: 8 kernel_size: 3 group: 8 }"),
               "y");
