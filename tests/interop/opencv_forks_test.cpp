@@ -132,9 +132,6 @@ TEST(OpenCvForks, ComputesTheSmallOnes) {
   expect_same(x + layer("ConvolutionDepthwise",
                         "convolution_param { num_output: 8 kernel_size: 3 group: 8 }"),
               "y");
-  expect_same(x + input("a", "2, 8, 1, 1") + input("z", "2, 8, 6, 6") +
-                  "layer { name: 'y' type: 'Axpy' bottom: 'a' bottom: 'x' bottom: 'z' top: 'y' }",
-              "y");
 }
 
 }  // namespace

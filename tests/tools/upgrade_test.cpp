@@ -75,7 +75,8 @@ TEST_F(Upgrade, Weights) {
 }
 
 TEST_F(Upgrade, RefusesWhatItCannotRead) {
-  EXPECT_TRUE(contains(refusal("layer { typ: 'ReLU' }"), "LayerParameter has no field 'typ'; did you mean"));
+  EXPECT_TRUE(contains(refusal("layer { typ: 'ReLU' }"),
+                       "LayerParameter has no field 'typ'; did you mean"));
   EXPECT_TRUE(contains(refusal("base_lr: 1 max_itr: 3"), "did you mean 'max_iter'"));
   EXPECT_TRUE(contains(refusal("base_lr: 1 type: 'SGD' solver_type: SGD"),
                        "solver_type is the older form of type"));
