@@ -4,7 +4,7 @@
 #include <cstdio>
 #include <memory>
 
-#include "data/lmdb.hpp"
+#include "data/database.hpp"
 #include "tools/command.hpp"
 #include "tools/flags.hpp"
 #include "tools/setup.hpp"
@@ -17,7 +17,10 @@ namespace {
 class FeatureWriter {
  public:
   FeatureWriter(const std::string& blob, const std::string& database)
-      : blob_(blob), database_(database), writer_(database, FLAGS_overwrite) {}
+      : blob_(blob),
+        database_(database),
+        writer_(make_database(database, backend_of(FLAGS_backend),
+                              FLAGS_overwrite ? IfThere::replace : IfThere::fail)) {}
 
   void add(Net& net) {
     const Tensor& features = net.blob(blob_).data;
@@ -34,21 +37,21 @@ class FeatureWriter {
       datum.mutable_float_data()->Add(value, value + size);
       char key[24];
       std::snprintf(key, sizeof key, "%010lld", static_cast<long long>(count_++));
-      writer_.put(key, datum.SerializeAsString());
+      writer_->put(key, datum.SerializeAsString());
     }
   }
 
   void finish() {
-    writer_.finish();
+    writer_->finish();
     LOG(INFO) << "Extracted features of " << count_ << " items for blob " << blob_ << " to "
               << database_;
   }
 
-  void discard() { writer_.discard(); }
+  void discard() { writer_->discard(); }
 
  private:
   std::string blob_, database_;
-  LmdbWriter writer_;
+  std::unique_ptr<DatabaseWriter> writer_;
   Index count_ = 0;
 };
 
@@ -66,7 +69,6 @@ void write_features(Net& net, std::vector<std::unique_ptr<FeatureWriter>>& write
 int run(const Arguments& given) {
   require_flag("model", "extract");
   require_flag("weights", "extract");
-  require(FLAGS_backend == "lmdb", "--backend=", FLAGS_backend, ": only lmdb is known");
   if (FLAGS_iterations < 1) throw UsageError("--iterations must be at least 1");
   const std::vector<std::string> blobs = comma_list(given.operands[0]);
   const std::vector<std::string> databases = comma_list(given.operands[1]);

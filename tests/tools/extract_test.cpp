@@ -1,5 +1,5 @@
 // `doppio extract`: features of a blob in a database.
-#include "data/lmdb.hpp"
+#include "data/database.hpp"
 #include "doppio.pb.h"
 #include "doppio/net.hpp"
 #include "support/layer_harness.hpp"
@@ -41,10 +41,9 @@ TEST_F(Extract, WritesADatumPerItem) {
   const Outcome r = extract({"r,x", db + "," + other});
   ASSERT_EQ(r.exit_code, 0) << r.err;
   EXPECT_TRUE(contains(r.err, "] Extracted features of 6 items for blob r to " + db)) << r.err;
-  LmdbReader reader(db);
-  EXPECT_EQ(reader.size(), 6);
-  reader.seek(5);
-  const Record last = reader.next();
+  const auto reader = open_database(db);
+  EXPECT_EQ(reader->size(), 6);
+  const Record last = reader->at(5);
   EXPECT_EQ(last.key, "0000000005");
   Datum datum;
   ASSERT_TRUE(datum.ParseFromString(std::string(last.value)));
@@ -52,17 +51,23 @@ TEST_F(Extract, WritesADatumPerItem) {
       datum.ShortDebugString(),
       "channels: 5 height: 1 width: 1 float_data: 1 float_data: 2 float_data: 3 float_data: 4 "
       "float_data: 5");
-  ASSERT_TRUE(datum.ParseFromString(std::string(LmdbReader(other).next().value)));
+  ASSERT_TRUE(datum.ParseFromString(std::string(open_database(other)->at(0).value)));
   EXPECT_EQ(datum.ShortDebugString(),
             "channels: 2 height: 1 width: 2 float_data: 2 float_data: 2 float_data: 2 float_data: "
             "2");
+}
+
+TEST_F(Extract, WritesLevelDbToo) {
+  ASSERT_EQ(extract({"r", db, "--backend=leveldb"}).exit_code, 0);
+  EXPECT_EQ(find_backend(db), Backend::leveldb);
+  EXPECT_EQ(open_database(db)->at(5).key, "0000000005");
 }
 
 TEST_F(Extract, ExplainsWhatDoesNotFit) {
   EXPECT_EQ(extract({"r,x", db}).exit_code, 2);
   EXPECT_EQ(extract({"r", db, "--iterations=0"}).exit_code, 2);
   EXPECT_TRUE(contains(extract({"rr", db}).err, "has no blob 'rr'"));
-  EXPECT_TRUE(contains(extract({"r", db, "--backend=leveldb"}).err, "only lmdb is known"));
+  EXPECT_EQ(extract({"r", db, "--backend=hdf5"}).exit_code, 1);
   const Outcome scalar = extract({"sum", db});
   EXPECT_EQ(scalar.exit_code, 1);
   EXPECT_TRUE(contains(scalar.err, "blob 'sum' is scalar; a database record takes")) << scalar.err;
