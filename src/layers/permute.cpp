@@ -5,6 +5,11 @@
 namespace doppio {
 namespace {
 
+/// Of the top; `stride`: the distance of its neighbours in the bottom.
+struct Axis {
+  Index size, stride;
+};
+
 /// Axis i of the top is axis order[i] of the bottom; axes that `order` does not list follow in
 /// their order.
 ///
@@ -65,11 +70,6 @@ class Permute final : public Layer {
   }
 
  private:
-  /// Of the top; `stride`: the distance of its neighbours in the bottom.
-  struct Axis {
-    Index size, stride;
-  };
-
   std::vector<Index> complete(const Shape& shape) const {
     std::vector<Index> order = given_;
     for (std::size_t i = 0; i < order.size(); ++i) {

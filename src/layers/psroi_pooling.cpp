@@ -5,6 +5,26 @@
 namespace doppio {
 namespace {
 
+/// The bins of a region.
+struct Grid {
+  Index G;
+  float scale;
+  Index H = 0, W = 0;
+
+  HOST_DEVICE Interval bin(float first, float last, Index i, Index size) const {
+    const float start = std::round(first) * scale;
+    const float length = (std::round(last) + 1) * scale - start;
+    return touched(start, (length > 0.1f ? length : 0.1f) / static_cast<float>(G), i).within(size);
+  }
+  /// The pixels that channel c averages: those of bin (c / G mod G, c mod G).
+  HOST_DEVICE Interval rows(const float* region, Index c) const {
+    return bin(region[2], region[4], c / G % G, H);
+  }
+  HOST_DEVICE Interval cols(const float* region, Index c) const {
+    return bin(region[1], region[3], c % G, W);
+  }
+};
+
 /// The mean of each of group_size x group_size bins of each region, each bin from a channel of its
 /// own.
 ///
@@ -84,26 +104,6 @@ class PsroiPooling final : public Layer {
   }
 
  private:
-  struct Grid {
-    Index G;
-    float scale;
-    Index H = 0, W = 0;
-
-    HOST_DEVICE Interval bin(float first, float last, Index i, Index size) const {
-      const float start = std::round(first) * scale;
-      const float length = (std::round(last) + 1) * scale - start;
-      return touched(start, (length > 0.1f ? length : 0.1f) / static_cast<float>(G), i)
-          .within(size);
-    }
-    /// The pixels that channel c averages: those of bin (c / G mod G, c mod G).
-    HOST_DEVICE Interval rows(const float* region, Index c) const {
-      return bin(region[2], region[4], c / G % G, H);
-    }
-    HOST_DEVICE Interval cols(const float* region, Index c) const {
-      return bin(region[1], region[3], c % G, W);
-    }
-  };
-
   Index output_dim_ = 0;
   Grid grid_{};
 };

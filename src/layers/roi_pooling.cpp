@@ -5,6 +5,27 @@
 namespace doppio {
 namespace {
 
+/// The bins of a region.
+struct Grid {
+  Index rows, cols;  // of bins
+  float scale;
+  Index H = 0, W = 0;
+
+  /// Bin `i` of `bins` between two corners.
+  HOST_DEVICE Interval bin(float first, float last, Index bins, Index i) const {
+    const float start = std::round(first * scale), size = std::round(last * scale) - start + 1;
+    const Interval relative = touched(0, (size > 1 ? size : 1) / static_cast<float>(bins), i);
+    const auto offset = static_cast<Index>(start);
+    return {relative.begin + offset, relative.end + offset};
+  }
+  HOST_DEVICE Interval row_bin(const float* region, Index i) const {
+    return bin(region[2], region[4], rows, i).within(H);
+  }
+  HOST_DEVICE Interval col_bin(const float* region, Index i) const {
+    return bin(region[1], region[3], cols, i).within(W);
+  }
+};
+
 /// The largest value in each of pooled_h x pooled_w bins of each region.
 ///
 /// Bottoms: features N x C x H x W, and regions R x 5: the image, and the corners x1, y1, x2, y2,
@@ -84,26 +105,6 @@ class RoiPooling final : public Layer {
   }
 
  private:
-  struct Grid {
-    Index rows, cols;  // of bins
-    float scale;
-    Index H = 0, W = 0;
-
-    /// Bin `i` of `bins` between two corners.
-    HOST_DEVICE Interval bin(float first, float last, Index bins, Index i) const {
-      const float start = std::round(first * scale), size = std::round(last * scale) - start + 1;
-      const Interval relative = touched(0, (size > 1 ? size : 1) / static_cast<float>(bins), i);
-      const auto offset = static_cast<Index>(start);
-      return {relative.begin + offset, relative.end + offset};
-    }
-    HOST_DEVICE Interval row_bin(const float* region, Index i) const {
-      return bin(region[2], region[4], rows, i).within(H);
-    }
-    HOST_DEVICE Interval col_bin(const float* region, Index i) const {
-      return bin(region[1], region[3], cols, i).within(W);
-    }
-  };
-
   Grid grid_{};
   Tensor picked_;  // place h * W + w of each maximum, -1 for an empty bin
 };

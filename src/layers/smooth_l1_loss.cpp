@@ -6,6 +6,16 @@
 namespace doppio {
 namespace {
 
+/// The bottoms' values.
+struct Pointers {
+  const float *a, *b;
+  const float *w_in = nullptr, *w_out = nullptr;
+
+  HOST_DEVICE float inner(Index i) const { return w_in ? w_in[i] : 1; }
+  HOST_DEVICE float outer(Index i) const { return w_out ? w_out[i] : 1; }
+  HOST_DEVICE float difference(Index i) const { return inner(i) * (a[i] - b[i]); }
+};
+
 /// y = sum of w_out f(w_in (a - b)) / N, with f(d) = sigma^2 d^2 / 2 for |d| < 1 / sigma^2, else
 /// |d| - 1 / (2 sigma^2); N is the size of the first axis; a scalar.
 ///
@@ -53,15 +63,6 @@ class SmoothL1Loss final : public Layer {
   }
 
  private:
-  struct Pointers {
-    const float *a, *b;
-    const float *w_in = nullptr, *w_out = nullptr;
-
-    HOST_DEVICE float inner(Index i) const { return w_in ? w_in[i] : 1; }
-    HOST_DEVICE float outer(Index i) const { return w_out ? w_out[i] : 1; }
-    HOST_DEVICE float difference(Index i) const { return inner(i) * (a[i] - b[i]); }
-  };
-
   static Pointers pointers(Context& ctx, Bottoms bottom) {
     Pointers p{bottom[0]->data.read(ctx), bottom[1]->data.read(ctx)};
     if (bottom.size() > 2) p.w_in = bottom[2]->data.read(ctx);

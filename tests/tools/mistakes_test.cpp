@@ -48,7 +48,7 @@ TEST_F(Mistakes, UnknownLayerType) {
   folder.write_net("type: \"ReLU\"", "type: \"RelU6\"");
   expect_error(
       "FOLDER/net.prototxt:13:23: error: layer 'relu1' (RelU6): unknown layer type "
-      "'RelU6'; did you mean 'ReLU'?; `doppio layers` lists the known types");
+      "'RelU6'; did you mean 'ReLU6'?; `doppio layers` lists the known types");
 }
 
 TEST_F(Mistakes, WrongBottom) {
