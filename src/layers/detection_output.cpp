@@ -39,11 +39,12 @@ class DetectionOutput final : public Layer {
     box_classes_ = p_.share_location() ? 1 : C_;
     const Shape& offsets = bottom[0]->shape();
     const Shape& scores = bottom[1]->shape();
-    require(offsets.axes() > 0 && offsets.count() == N_ * P_ * box_classes_ * 4,
+    require(offsets.axes() > 0 && offsets.count() == Shape({N_, P_, box_classes_, 4}).count(),
             "bottom 0 must hold 4 offsets for each of ", P_ * box_classes_, " boxes, it is ",
             offsets.text());
-    require(scores.dim_or_1(0) == N_ && scores.count() == N_ * P_ * C_, "bottom 1 must hold ", C_,
-            " scores for each of ", P_, " priors, it is ", scores.text());
+    require(scores.dim_or_1(0) == N_ && scores.count() == Shape({N_, P_, C_}).count(),
+            "bottom 1 must hold ", C_, " scores for each of ", P_, " priors, it is ",
+            scores.text());
     top[0]->reshape({1, 1, 1, 7});  // until the number of detections is known
   }
 

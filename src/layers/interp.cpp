@@ -54,8 +54,8 @@ class Interp final : public Layer {
   explicit Interp(const LayerParameter& p) : p_(p.interp_param()) {
     require_field(p_.pad_beg() <= 0 && p_.pad_end() <= 0, "interp_param",
                   "pad_beg and pad_end only cut off: they must not be positive");
-    require_field(p_.zoom_factor() > 0, "interp_param.zoom_factor",
-                  "zoom_factor must be at least 1, it is ", p_.zoom_factor());
+    require_field(p_.zoom_factor() > 0 && p_.zoom_factor() <= 1 << 15, "interp_param.zoom_factor",
+                  "zoom_factor must be from 1 to 32768, it is ", p_.zoom_factor());
     require_field(p_.shrink_factor() > 0, "interp_param.shrink_factor",
                   "shrink_factor must be at least 1, it is ", p_.shrink_factor());
     require_field(p_.has_height() == p_.has_width(), "interp_param",

@@ -31,10 +31,11 @@ class MultiBoxLoss final : public Layer {
     const Shape& scores = bottom[1]->shape();
     const Shape& objects = bottom[3]->shape();
     N_ = offsets.dim_or_1(0);
-    require(offsets.axes() > 0 && offsets.count() == N_ * P_ * 4, "bottom 0 must hold 4 offsets ",
-            "for each of ", P_, " priors, it is ", offsets.text());
-    require(scores.dim_or_1(0) == N_ && scores.count() == N_ * P_ * C_, "bottom 1 must hold ", C_,
-            " scores for each of ", P_, " priors, it is ", scores.text());
+    require(offsets.axes() > 0 && offsets.count() == Shape({N_, P_, 4}).count(),
+            "bottom 0 must hold 4 offsets ", "for each of ", P_, " priors, it is ", offsets.text());
+    require(scores.dim_or_1(0) == N_ && scores.count() == Shape({N_, P_, C_}).count(),
+            "bottom 1 must hold ", C_, " scores for each of ", P_, " priors, it is ",
+            scores.text());
     require(objects.axes() > 0 && objects[objects.axes() - 1] == 8,
             "bottom 3 must hold objects, 1 x 1 x G x 8, it is ", objects.text());
     top[0]->reshape(Shape());

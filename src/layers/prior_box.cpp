@@ -44,7 +44,7 @@ class PriorBox final : public Layer {
             "they are ", map.text(), " and ", image.text());
     const auto priors =
         static_cast<Index>(ratios_.size()) * p_.min_size_size() + p_.max_size_size();
-    top[0]->reshape({1, 2, map.count_from(2) * priors * 4});
+    top[0]->reshape({1, 2, Shape({map[2], map[3], priors, 4}).count()});
   }
 
   void forward(Context&, Bottoms bottom, Tops top) override {

@@ -20,6 +20,8 @@ class Upsample final : public Layer {
     require_field(p_.scale() >= 1 && p_.scale() <= 1 << 15 && p_.scale() == std::trunc(p_.scale()),
                   "upsample_param.scale", "scale must be a whole number of at least 1, it is ",
                   p_.scale());
+    require_field(p_.scale_h() <= 1 << 15 && p_.scale_w() <= 1 << 15, "upsample_param",
+                  "scale_h and scale_w must be at most 32768");
     require_field(p_.has_upsample_h() == p_.has_upsample_w(), "upsample_param",
                   "upsample_h and upsample_w must be given together");
   }

@@ -77,6 +77,8 @@ TEST(DetectionOutput, RefusesBadInput) {
                  "bottom 2 must hold priors, 1 x 2 x (P * 4), it is 1 x 12");
   expect_refused(detection("num_classes: 2 share_location: false"), kShapes,
                  "bottom 0 must hold 4 offsets for each of 6 boxes, it is 1 x 12");
+  expect_refused(detection("num_classes: 4294967295 share_location: false"), kShapes,
+                 "bottom 0 must hold 4 offsets for each of 12884901885 boxes");
   expect_refused(detection("num_classes: 3"), kShapes,
                  "bottom 1 must hold 3 scores for each of 3 priors, it is 1 x 6");
 }

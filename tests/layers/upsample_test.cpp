@@ -43,6 +43,7 @@ TEST(Upsample, FindsTheSizeToUnpoolTo) {
 TEST(Upsample, RefusesBadInput) {
   expect_refused(upsample("scale: 1.5"), {{1, 1, 2, 2}}, "scale must be a whole number");
   expect_refused(upsample("scale: 0"), {{1, 1, 2, 2}}, "scale must be a whole number");
+  expect_refused(upsample("scale_h: 40000"), {{1, 1, 2, 2}}, "must be at most 32768");
   expect_refused(upsample("upsample_h: 2"), {{1, 1, 2, 2}}, "must be given together");
   expect_refused(upsample("scale: 2"), {{2, 2}}, "needs N x C x H x W");
   expect_refused(upsample("scale: 2"), {{1, 1, 2, 2}, {1, 1, 2, 3}},

@@ -30,6 +30,11 @@ TEST(Upgrade, V1Layers) {
     layer { name: "l" type: "SoftmaxWithLoss" bottom: "c" loss_weight: 2 })");
 }
 
+TEST(Upgrade, V1CropOfTheFcnBranch) {
+  expect_upgrades("layers { name: 'c' type: CROP bottom: 'x' bottom: 'y' top: 'c' }",
+                  "layer { name: 'c' type: 'Crop' bottom: 'x' bottom: 'y' top: 'c' }");
+}
+
 TEST(Upgrade, V0LayersWithPadding) {
   expect_upgrades(R"(
     layers { layer { name: "d" type: "data" source: "s" batchsize: 4 cropsize: 7 meanfile: "m" } top: "x" }
