@@ -5,13 +5,13 @@
 
 namespace doppio {
 
-/// Runs `action` and puts `name` in front of the message of its Error.
-template <class F>
-void naming(const std::string& name, F action) {
+/// Runs `action` and puts `name()` in front of the message of its Error.
+template <class Name, class F>
+void naming(Name name, F action) {
   try {
     action();
   } catch (const Error& e) {
-    throw Error(name + ": " + e.message(), e.where(), e.field());
+    throw Error(name() + ": " + e.message(), e.where(), e.field());
   }
 }
 

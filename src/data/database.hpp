@@ -25,7 +25,7 @@ inline std::string record_name(const std::string& database, std::string_view key
 /// Runs `action` and adds the database and the record's key to the message of its Error.
 template <class F>
 void naming_record(const std::string& database, const Record& record, F action) {
-  naming(record_name(database, record.key), action);
+  naming([&] { return record_name(database, record.key); }, action);
 }
 
 /// A database that is open for reading, at least one record in the order of their keys. Reading

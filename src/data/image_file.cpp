@@ -94,15 +94,35 @@ int shrink_for(const ImageHeader& header, Index min_side) {
   return shrink;
 }
 
-/// True if the file says how its picture is to be turned, as cameras do.
-bool has_orientation(std::string_view jpeg) {
-  bool found = false;
+/// The orientation that a TIFF structure states; 1: as it is.
+Index tiff_orientation(std::string_view tiff) {
+  constexpr Index kOrientation = 0x0112;
+  constexpr std::size_t kEntryBytes = 12;
+  const auto number = [&](std::size_t at, std::size_t count) {
+    std::string bytes(tiff.substr(std::min(at, tiff.size()), count));
+    if (tiff.starts_with("II")) std::reverse(bytes.begin(), bytes.end());
+    return bytes.size() == count ? big_endian(bytes, 0, static_cast<int>(count)) : 0;
+  };
+  const auto directory = static_cast<std::size_t>(number(4, 4));
+  const auto entries = static_cast<std::size_t>(number(directory, 2));
+  for (std::size_t i = 0; i < entries; ++i) {
+    const std::size_t entry = directory + 2 + i * kEntryBytes;
+    if (number(entry, 2) == kOrientation) return number(entry + 8, 2);
+  }
+  return 1;
+}
+
+/// True if the file says that its picture is to be turned or mirrored, as cameras do.
+bool is_turned(std::string_view jpeg) {
+  bool turned = false;
   walk_jpeg(jpeg, [&](Index marker, std::size_t at) {
     constexpr Index kApplication1 = 0xE1;
-    found = marker == kApplication1 && jpeg.substr(at, 4) == "Exif";
-    return found;
+    constexpr std::size_t kNameBytes = 6;
+    if (marker == kApplication1 && jpeg.substr(at, 4) == "Exif" && at + kNameBytes < jpeg.size())
+      turned = tiff_orientation(jpeg.substr(at + kNameBytes)) > 1;
+    return turned;
   });
-  return found;
+  return turned;
 }
 
 /// The image, if it is a JPEG that needs no more of OpenCV than its pixels.
@@ -110,7 +130,7 @@ std::optional<cv::Mat> decode_plain_jpeg(std::string_view bytes, Color color,
                                          const ImageHeader& header, Index min_side) {
   const bool as_stored = color == Color::as_stored;
   if (header.channels != 1 && header.channels != 3) return std::nullopt;
-  if (!as_stored && has_orientation(bytes)) return std::nullopt;
+  if (!as_stored && is_turned(bytes)) return std::nullopt;
   const Index channels = as_stored ? header.channels : color == Color::gray ? 1 : 3;
   return decode_jpeg(bytes, static_cast<int>(channels), shrink_for(header, min_side));
 }

@@ -140,18 +140,29 @@ TEST(ImageFile, JpegsHaveTheirPixelsAsOpenCvDecodesThem) {
 }
 
 TEST(ImageFile, JpegsOfCamerasAreTurned) {
-  // An Exif block that says: the first row of the file is the right side of the picture (6).
-  const std::string exif(
-      "\xff\xe1\x00\x22"
-      "Exif\0\0MM\0\x2a\0\0\0\x08\0\x01"
-      "\x01\x12\0\x03\0\0\0\x01\0\x06\0\0\0\0\0\0",
-      36);
-  std::string jpeg = encode(cv::Mat(20, 40, CV_8UC3, cv::Scalar(9, 9, 9)), ".jpg");
-  jpeg.insert(2, exif);
-  EXPECT_EQ(decode_image(jpeg, Color::color).rows, 40);
-  EXPECT_EQ(decode_image(jpeg, Color::color, 5).rows, 40);
-  EXPECT_EQ(decode_image(jpeg, Color::as_stored).rows, 20);
-  EXPECT_EQ(decode_image(jpeg, Color::as_stored, 5).rows, 5);
+  const std::string plain = encode(cv::Mat(20, 40, CV_8UC3, cv::Scalar(9, 9, 9)), ".jpg");
+  /// `plain` with an Exif block that states an orientation, in either order of bytes.
+  const auto stating = [&](char orientation, bool big) {
+    const std::string block =
+        big ? std::string("MM\0\x2a\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0", 19) + orientation
+            : std::string("II\x2a\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0", 18) + orientation +
+                  '\0';
+    std::string jpeg = plain;
+    return jpeg.insert(2, std::string("\xff\xe1\0\x22"
+                                      "Exif\0\0",
+                                      10) +
+                              block + std::string(6, '\0'));
+  };
+  for (const bool big : {true, false}) {
+    EXPECT_EQ(decode_image(stating(6, big), Color::color).rows, 40);
+    EXPECT_EQ(decode_image(stating(6, big), Color::color, 5).rows, 40);
+    EXPECT_EQ(decode_image(stating(6, big), Color::as_stored).rows, 20);
+    EXPECT_EQ(decode_image(stating(1, big), Color::color, 5).rows, 5);
+    EXPECT_EQ(decode_image(stating(6, big), Color::as_stored, 5).rows, 5);
+  }
+  std::string damaged = stating(6, true);
+  damaged[16] = '\x7f';  // the directory would lie far beyond the block
+  EXPECT_EQ(decode_image(damaged, Color::color).rows, 20);
 }
 
 TEST(ImageFile, JpegsAreReducedAsFarAsASideAllows) {

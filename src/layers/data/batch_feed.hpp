@@ -15,7 +15,7 @@ namespace doppio {
 /// A batch being made; the pointers let threads write while nobody else may look at the tensors.
 struct DataBatch {
   Tensor data, labels;
-  std::vector<std::string> names;  // of the items, for messages
+  std::vector<std::string> names;  // what the items are called in messages, or their keys
   float* data_out = nullptr;
   float* labels_out = nullptr;
 

@@ -36,7 +36,7 @@ template <class Use>
 void ImageLayer::use_good(Numbered image, Use use) {
   for (;;) {
     try {
-      naming(source_->name(image.item), [&] { use(image); });
+      naming([&] { return source_->name(image.item); }, [&] { use(image); });
       return;
     } catch (const Error& e) {
       if (!read_.skip_damaged) throw;
@@ -59,6 +59,11 @@ void ImageLayer::open() {
     source_.reset();
     throw;
   }
+}
+
+std::string ImageLayer::item_name(Index item) const {
+  const std::string key = feed_.name(item);
+  return key.empty() ? key : source_->name({{key, {}}});
 }
 
 void ImageLayer::forward(Context& ctx, Bottoms, Tops top) {
@@ -114,7 +119,7 @@ void ImageLayer::make(Worker& worker, const Numbered& image, DataBatch& batch, I
     draws.pass = image.number;
     worker.transformer.apply(pixels, draws, batch.data_out + i * item_count_);
     batch.labels_out[i] = static_cast<float>(pixels.label);
-    batch.names[static_cast<std::size_t>(i)] = source_->name(good.item);
+    batch.names[static_cast<std::size_t>(i)] = good.item.record.key;
   });
 }
 

@@ -53,7 +53,7 @@ class ImageLayer : public Layer {
   void seek(const Cursor& cursor) override { feed_.seek(cursor); }
   Scratch scratch() const override { return feed_.scratch(); }
   double input_wait_seconds() const override { return feed_.wait_seconds(); }
-  std::string item_name(Index item) const override { return feed_.name(item); }
+  std::string item_name(Index item) const override;
 
  protected:
   ImageLayer(const LayerParameter& layer, const FeedOptions& feed, const ReadOptions& read);

@@ -131,7 +131,8 @@ class WindowData final : public Layer {
     name = str("window (", window.x1, ", ", window.y1, ", ", window.x2, ", ", window.y2, ") of ",
                path);
     const Index count = kChannels * crop_.crop_size * crop_.crop_size;
-    naming(name, [&] {
+    naming([&] { return name; },
+           [&] {
       const cv::Mat pixels =
           decode_image(files_.empty() ? read_file(path) : files_[image], Color::color);
       write_window(pixels, window, mirror_ && draws.below(2, kMirrorDraw) == 1,
