@@ -13,7 +13,8 @@ namespace {
 /// SegNet's: params scale and shift (1 x C x 1 x 1 each); the statistics are those of the batch, in
 /// TEST too, or with bn_mode INFERENCE 0 and 1. The other: two more params, mean and variance; the
 /// statistics are the stored ones in TEST or if frozen, else those of the batch, which TRAIN also
-/// stores: old = momentum old + (1 - momentum) new. Backward in TEST leaves out the params.
+/// stores: old = momentum old + (1 - momentum) new. Backward leaves out the params in TEST and if
+/// frozen; the variance starts at 0, or at 1 if frozen.
 /// Source: Badrinarayanan et al. (2015), SegNet; Wang et al. (2016), TSN, and Zhao et al. (2017),
 /// PSPNet.
 class Bn final : public Layer {
@@ -25,9 +26,10 @@ class Bn final : public Layer {
         shift_filler_(layer.bn_param().has_bias_filler() ? layer.bn_param().bias_filler()
                                                          : layer.bn_param().shift_filler()),
         stores_(bn_stores_statistics(layer)),
+        frozen_(layer.bn_param().frozen()),
         train_(layer.phase() == TRAIN) {
     const BNParameter& p = layer.bn_param();
-    fixed_ = stores_ ? p.frozen() || !train_ : p.bn_mode() == BNParameter::INFERENCE;
+    fixed_ = stores_ ? frozen_ || !train_ : p.bn_mode() == BNParameter::INFERENCE;
     eps_ = stores_ ? p.eps() : p.var_eps();
     momentum_ = p.moving_average() && !p.has_momentum() ? 1 - p.decay() : p.momentum();
     if (!p.has_slope_filler() && !p.has_scale_filler()) scale_filler_.set_value(1);
@@ -48,6 +50,7 @@ class Bn final : public Layer {
       for (Blob& p : params) p.reshape({1, extent_.C, 1, 1});
       fill(ctx, scale_filler_, name_, 0, params[0].data);
       fill(ctx, shift_filler_, name_, 1, params[1].data);
+      if (frozen_) std::fill_n(params[3].data.write_host(), extent_.C, 1.0f);
     }
     require(params[0].count() == extent_.C, "the bottom has ", extent_.C,
             " channels, but the scale is for ", params[0].count());
@@ -84,7 +87,7 @@ class Bn final : public Layer {
     const float* dy = top[0]->grad.read(ctx, layout);
     const float* scale = params[0].data.read(ctx);
     const float* inv_std = inv_std_.read(ctx);
-    if (train_) sum_gradients(ctx, dy);
+    if (train_ && !frozen_) sum_gradients(ctx, dy);
     if (!wanted[0]) return;
     Tensor& grad = bottom[0]->grad;
     float* dx = top[0] == bottom[0] ? grad.update(ctx, layout) : grad.write(ctx, layout);
@@ -151,7 +154,7 @@ class Bn final : public Layer {
  private:
   std::string name_;
   FillerParameter scale_filler_, shift_filler_;
-  bool stores_, train_;
+  bool stores_, frozen_, train_;
   bool fixed_ = false;  // the statistics are not those of the batch
   float eps_ = 0, momentum_ = 0;
   Channels extent_;

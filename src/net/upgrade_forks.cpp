@@ -1,5 +1,7 @@
 #include "net/upgrade_forks.hpp"
 
+#include <algorithm>
+
 #include "layers/bn_form.hpp"
 #include "net/blob_io.hpp"
 
@@ -33,6 +35,28 @@ void rename_ceil_mode(PoolingParameter& p) {
 void never_learns(ParamSpec& p) {
   p.set_lr_mult(0);
   p.set_decay_mult(0);
+}
+
+/// TSN's BN stores 1 x C or C values where ours has 1 x C x 1 x 1.
+void spread_to_channels(BlobProto& blob) {
+  const Shape shape = stored_shape(blob);
+  const auto single = [](Index d) { return d == 1; };
+  if (std::count_if(shape.dims().begin(), shape.dims().end(), single) < shape.axes() - 1) return;
+  blob.clear_num();
+  blob.clear_channels();
+  blob.clear_height();
+  blob.clear_width();
+  blob.mutable_shape()->clear_dim();
+  for (const Index d : {Index{1}, shape.count(), Index{1}, Index{1}})
+    blob.mutable_shape()->add_dim(d);
+}
+
+void upgrade_bn(LayerParameter& layer) {
+  for (BlobProto& blob : *layer.mutable_blobs()) spread_to_channels(blob);
+  if (!bn_stores_statistics(layer)) return;
+  while (layer.param_size() < 4) layer.add_param();
+  const int first = layer.bn_param().frozen() ? 0 : 2;  // slope, bias, mean and variance
+  for (int i = first; i < 4; ++i) never_learns(*layer.mutable_param(i));
 }
 
 bool has_scale_and_bias(const LayerParameter& layer) {
@@ -112,10 +136,7 @@ SourcedNet upgrade_batch_norms(SourcedNet source) {
     LayerParameter& layer = *source.net.add_layer();
     layer.Swap(old.mutable_layer(i));
     source.layers.push_back(places[static_cast<std::size_t>(i)]);
-    if (layer.type() == "BN" && bn_stores_statistics(layer)) {
-      while (layer.param_size() < 4) layer.add_param();
-      for (const int statistics : {2, 3}) never_learns(*layer.mutable_param(statistics));
-    }
+    if (layer.type() == "BN") upgrade_bn(layer);
     if (layer.type() != "BatchNorm") continue;
     if (has_scale_and_bias(layer)) {
       LayerParameter scale = split_off_scale(layer);

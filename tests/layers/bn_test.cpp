@@ -62,6 +62,20 @@ TEST(Bn, TheOtherUsesThemInTestOrFrozen) {
   }
 }
 
+TEST(Bn, FrozenLearnsNothingAndStartsWithVarianceOne) {
+  for (const bool frozen : {true, false}) {
+    LayerHarness h(
+        std::string("type: 'BN' bn_param { frozen: ") + (frozen ? "true" : "false") + " }",
+        {{4, 1}});
+    expect_values(h.param(3).data, {frozen ? 1.0f : 0.0f});
+    h.bottom_data(0, kX);
+    h.forward();
+    h.top_grad(0, {1, 1, 1, 2});
+    h.backward();
+    expect_values(h.param(1).grad, {frozen ? 0.0f : 5.0f});
+  }
+}
+
 TEST(Bn, MovingAverageIsAnotherMomentum) {
   LayerHarness h("type: 'BN' bn_param { moving_average: true decay: 0.25 }", {{4, 1}});
   h.bottom_data(0, kX);

@@ -1,6 +1,7 @@
 #include <cstring>
 #include <fstream>
 
+#include "net/blob_io.hpp"
 #include "net/passes.hpp"
 #include "net/wire.hpp"
 #include "support/layer_harness.hpp"
@@ -57,6 +58,25 @@ TEST(UpgradeForks, StoredStatisticsOfBnNeverLearn) {
   EXPECT_EQ(bn.param(1).lr_mult(), 1);
   EXPECT_EQ(bn.param(2).lr_mult() + bn.param(3).lr_mult() + bn.param(3).decay_mult(), 0);
   EXPECT_EQ(upgraded_layer("type: 'BN' bn_param { bn_mode: LEARN }").param_size(), 0);
+}
+
+TEST(UpgradeForks, FrozenBnLearnsNothing) {
+  const LayerParameter bn =
+      upgraded_layer("type: 'BN' param { lr_mult: 2 } bn_param { frozen: true }");
+  ASSERT_EQ(bn.param_size(), 4);
+  for (const ParamSpec& p : bn.param()) EXPECT_EQ(p.lr_mult() + p.decay_mult(), 0);
+}
+
+TEST(UpgradeForks, BnBlobsHaveTheirAxesInPlace) {
+  const LayerParameter bn = upgraded_layer(
+      "type: 'BN' blobs { shape { dim: 1 dim: 3 } data: [1, 2, 3] } blobs { shape { dim: 3 } }"
+      "blobs { num: 3 channels: 1 height: 1 width: 1 } blobs { shape { dim: 2 dim: 3 } }");
+  for (int i = 0; i < 3; ++i) EXPECT_EQ(stored_shape(bn.blobs(i)), (Shape{1, 3, 1, 1})) << i;
+  EXPECT_EQ(bn.blobs(0).data_size(), 3);
+  EXPECT_EQ(stored_shape(bn.blobs(3)), (Shape{2, 3}));
+  const LayerParameter other =
+      upgraded_layer("type: 'Scale' blobs { shape { dim: 1 dim: 3 } data: [1, 2, 3] }");
+  EXPECT_EQ(stored_shape(other.blobs(0)), (Shape{1, 3}));
 }
 
 TEST(UpgradeForks, BatchNormWithScaleBecomesTwoLayers) {
@@ -117,6 +137,27 @@ TEST(ForksWeights, BatchNormOfFiveBlobsInBothOrders) {
   };
   EXPECT_EQ(load(layer(expected)), expected);
   EXPECT_EQ(load(layer({{5, 6}, {7, 8}, {1, 2}, {3, 4}, {1}})), expected);
+}
+
+TEST(ForksWeights, BnOfTsn) {
+  NetParameter weights;
+  weights.add_layer()->set_name("bn");
+  weights.mutable_layer(0)->set_type("BN");
+  for (int i = 0; i < 4; ++i) {
+    BlobProto& blob = *weights.mutable_layer(0)->add_blobs();
+    blob.mutable_shape()->add_dim(1);
+    add_floats(blob, {static_cast<float>(i), 8});
+  }
+  const ScratchFolder folder;
+  Context ctx(1);
+  Net net(ctx, folder.write("n.prototxt", R"(
+    layer { name: 'x' type: 'Input' top: 'x' input_param { shape { dim: 1 dim: 2 } } }
+    layer { name: 'bn' type: 'BN' bottom: 'x' top: 'y' })"),
+          TEST);
+  const auto copied = net.copy_weights(folder.write("w.caffemodel", weights.SerializeAsString()));
+  require_no_mismatch(copied, "w.caffemodel");
+  for (std::size_t i = 0; i < 4; ++i)
+    expect_values(net.layer("bn").layer->params[i].data, {static_cast<float>(i), 8});
 }
 
 TEST(ForksWeights, RawDataOfEveryKind) {
