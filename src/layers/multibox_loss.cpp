@@ -52,7 +52,8 @@ class MultiBoxLoss final : public Layer {
     for (Index n = 0; n < N_; ++n) {
       Target* targets = targets_.data() + n * P_;
       aim(objects[static_cast<std::size_t>(n)], priors, targets);
-      mine(offsets + n * P_ * 4, scores + n * P_ * C_, targets);
+      if (!objects[static_cast<std::size_t>(n)].empty())
+        mine(offsets + n * P_ * 4, scores + n * P_ * C_, targets);
       for (Index i = 0; i < P_; ++i) {
         matched += targets[i].matched;
         if (targets[i].matched) loc += loc_loss(offsets + (n * P_ + i) * 4, targets[i]);
@@ -103,16 +104,20 @@ class MultiBoxLoss final : public Layer {
       if (row[0] == -1 || (row[7] != 0 && !p_.use_difficult_gt())) continue;
       require(row[0] >= 0 && row[0] < static_cast<float>(N_), "object ", r, " is in image ", row[0],
               ", but there are ", N_, " images");
-      require(row[1] >= 0 && row[1] < static_cast<float>(C_), "label ", row[1], " of object ", r,
-              " is out of range for ", C_, " classes");
-      Index label = static_cast<Index>(row[1]);
-      require(label != Index{p_.background_label_id()}, "object ", r,
-              " has the label of the background, ", label);
-      if (p_.map_object_to_agnostic()) label = 1;
       objects[static_cast<std::size_t>(row[0])].push_back(
-          {label, {row[3], row[4], row[5], row[6]}});
+          {label_of(r, row[1]), {row[3], row[4], row[5], row[6]}});
     }
     return objects;
+  }
+
+  Index label_of(Index object, float label) const {
+    const Index background = p_.background_label_id();
+    if (p_.map_object_to_agnostic()) return background + 1;
+    require(label >= 0 && label < static_cast<float>(C_), "label ", label, " of object ", object,
+            " is out of range for ", C_, " classes");
+    require(static_cast<Index>(label) != background, "object ", object,
+            " has the label of the background, ", label);
+    return static_cast<Index>(label);
   }
 
   /// Sets the targets of an image's priors but for those that mining decides on.
@@ -135,13 +140,13 @@ class MultiBoxLoss final : public Layer {
     }
   }
 
-  /// Selects the unmatched priors that count, or with HARD_EXAMPLE all that count.
+  /// Selects the unmatched priors that count, or with HARD_EXAMPLE all that count. Priors left out
+  /// never do, but HARD_EXAMPLE gives them places in the sample.
   void mine(const float* offsets, const float* scores, Target* targets) const {
     if (mining_ == MultiBoxLossParameter::NONE) return;
     const bool hard = mining_ == MultiBoxLossParameter::HARD_EXAMPLE;
     const Index positives =
         std::count_if(targets, targets + P_, [](const Target& t) { return t.matched; });
-    if (positives == 0) return;
     struct Candidate {
       Index prior;
       double loss;
@@ -149,7 +154,7 @@ class MultiBoxLoss final : public Layer {
     std::vector<Candidate> candidates;
     for (Index i = 0; i < P_; ++i) {
       const Target& t = targets[i];
-      if (t.left_out || (!hard && (t.matched || t.best >= p_.neg_overlap()))) continue;
+      if (!hard && (t.left_out || t.matched || t.best >= p_.neg_overlap())) continue;
       const double loc = hard && t.matched ? loc_loss(offsets + 4 * i, t) : 0;
       candidates.push_back({i, conf_loss(scores + i * C_, t.label) + loc});
     }
@@ -165,7 +170,7 @@ class MultiBoxLoss final : public Layer {
     for (Index i = 0; i < P_; ++i) {
       Target& t = targets[i];
       if (hard) t.matched = t.matched && selected[static_cast<std::size_t>(i)];
-      t.counts = selected[static_cast<std::size_t>(i)] || t.matched;
+      t.counts = (selected[static_cast<std::size_t>(i)] && !t.left_out) || t.matched;
     }
   }
 
@@ -235,8 +240,10 @@ MultiBoxLoss::MultiBoxLoss(const LayerParameter& layer)
   require_field(C_ > 0, "multibox_loss_param", "num_classes is missing");
   require_field(Index{p_.background_label_id()} < C_, "multibox_loss_param.background_label_id",
                 "background_label_id ", p_.background_label_id(), " is none of ", C_, " classes");
-  require_field(!p_.map_object_to_agnostic() || C_ > 1, "multibox_loss_param",
-                "map_object_to_agnostic gives objects label 1, which needs 2 classes");
+  require_field(!p_.map_object_to_agnostic() || (C_ == 2 && p_.background_label_id() == 0),
+                "multibox_loss_param.map_object_to_agnostic",
+                "map_object_to_agnostic gives objects label background_label_id + 1; it needs "
+                "num_classes: 2 and background_label_id: 0");
   require_field(p_.neg_pos_ratio() >= 0, "multibox_loss_param.neg_pos_ratio",
                 "neg_pos_ratio must not be negative, it is ", p_.neg_pos_ratio());
   require_field(p_.sample_size() > 0, "multibox_loss_param.sample_size",
@@ -248,6 +255,7 @@ MultiBoxLoss::MultiBoxLoss(const LayerParameter& layer)
   refuse(!p_.use_prior_for_matching(), "use_prior_for_matching", ": false");
   refuse(p_.encode_variance_in_target(), "encode_variance_in_target", ": true");
   refuse(p_.bp_inside(), "bp_inside", ": true");
+  refuse(p_.ignore_difficult_gt(), "ignore_difficult_gt", ": true");
   refuse(p_.has_nms_param(), "nms_param", "");
 }
 

@@ -21,11 +21,12 @@ const float kHalf = std::log(2.0f);
 
 std::unique_ptr<LayerHarness> run(const std::string& text, const std::vector<float>& offsets,
                                   const std::vector<float>& scores,
-                                  const std::vector<float>& object = kObject) {
+                                  const std::vector<float>& object = kObject,
+                                  const std::vector<float>& priors = kPriors) {
   auto h = std::make_unique<LayerHarness>(text, kShapes);
   h->bottom_data(0, offsets);
   h->bottom_data(1, scores);
-  h->bottom_data(2, kPriors);
+  h->bottom_data(2, priors);
   h->bottom_data(3, object);
   h->forward();
   h->top_grad(0, {1});
@@ -72,6 +73,57 @@ TEST(MultiBoxLoss, HardExamplesCompeteWithMatches) {
   expect_values(h->top(0).data, {std::log1p(std::exp(1.0f))});
 }
 
+TEST(MultiBoxLoss, HardExamplesNeedAnObjectButNoMatch) {
+  const std::string text =
+      loss("mining_type: HARD_EXAMPLE sample_size: 2", "loss_param { normalization: NONE }");
+  const std::vector<float> offsets(12), scores = {0, 0, 0, 2, 0, 1};
+  const auto far = run(text, offsets, scores, {0, 1, 0, 0.9f, 0, 1, 0.1f, 0});
+  expect_values(far->top(0).data, {std::log1p(std::exp(2.0f)) + std::log1p(std::exp(1.0f))});
+  const auto empty = run(text, offsets, scores, {-1, 1, 0, 0.9f, 0, 1, 0.1f, 0});
+  expect_values(empty->top(0).data, {0});
+}
+
+TEST(MultiBoxLoss, LeavesOutPriorsBeyondTheImage) {
+  const std::string leave = "ignore_cross_boundary_bbox: true ";
+  std::vector<float> first = kPriors, third = kPriors;
+  first[0] = -0.1f;
+  third[10] = 1.2f;
+  const std::vector<float> offsets(12), equal(6), scores = {0, 0, 0, 0, 0, 1};
+  // The object takes the second prior instead, and the third is background.
+  const auto other = run(loss(leave + "match_type: BIPARTITE"), offsets, equal, kObject, first);
+  expect_values(other->top(0).data, {0.01f + 2 * kHalf});
+  const auto mined = run(loss(leave + "match_type: BIPARTITE neg_pos_ratio: 1 neg_overlap: 0.7"),
+                         offsets, scores, kObject, third);
+  expect_values(mined->top(0).data, {2 * kHalf});
+  // As the hardest example it takes a place in the sample, but costs nothing.
+  const auto hard = [&](const std::string& size) {
+    return run(loss(leave + "mining_type: HARD_EXAMPLE sample_size: " + size,
+                    "loss_param { normalization: NONE }"),
+               offsets, scores, kObject, third);
+  };
+  expect_values(hard("1")->top(0).data, {0});
+  expect_values(hard("2")->top(0).data, {0.01f + kHalf});
+  expect_values(hard("2")->bottom(1).grad, {0, 0, 0.5f, -0.5f, 0, 0});
+}
+
+TEST(MultiBoxLoss, OffsetsAreInUnitsOfSizeAndVariance) {
+  std::vector<float> priors = kPriors;
+  const std::vector<float> prior = {0.2f, 0.2f, 0.6f, 0.4f}, variance = {0.1f, 0.1f, 0.2f, 0.2f};
+  std::copy(prior.begin(), prior.end(), priors.begin());
+  std::copy(variance.begin(), variance.end(), priors.begin() + 12);
+  const auto expect_target = [&](const std::string& code, const std::vector<float>& target) {
+    const auto h = run(loss("match_type: BIPARTITE loc_loss_type: L2 code_type: " + code),
+                       std::vector<float>(12), std::vector<float>(6),
+                       {0, 1, 0, 0.22f, 0.2f, 0.62f, 0.44f, 0}, priors);
+    const std::vector<float> grad = values(h->bottom(0).grad);  // 0 - target
+    for (std::size_t i = 0; i < 4; ++i) EXPECT_NEAR(-grad[i], target[i], 1e-5f) << code << i;
+  };
+  // The object's centre is 0.02 right of the prior's and 0.02 below; it is 0.4 x 0.24.
+  expect_target("CORNER", {0.2f, 0, 0.1f, 0.2f});
+  expect_target("CENTER_SIZE", {0.5f, 1, 0, 5 * std::log(1.2f)});
+  expect_target("CORNER_SIZE", {0.5f, 0, 0.25f, 1});
+}
+
 TEST(MultiBoxLoss, LogisticScoresCountOnTheirOwn) {
   const auto h = run(loss("mining_type: NONE match_type: BIPARTITE conf_loss_type: LOGISTIC",
                           "loss_param { normalization: FULL }"),
@@ -89,10 +141,12 @@ TEST(MultiBoxLoss, OptionsChooseObjects) {
   other[0] = -1;
   const auto none = run(loss(""), std::vector<float>(12), std::vector<float>(6), other);
   expect_values(none->top(0).data, {0});
+  std::vector<float> labelled = kObject;
+  labelled[1] = 5;
   const auto agnostic =
       run("type: 'MultiBoxLoss' multibox_loss_param { num_classes: 2 background_label_id: 0 "
           "map_object_to_agnostic: true match_type: BIPARTITE do_neg_mining: false }",
-          std::vector<float>(12), std::vector<float>(6));
+          std::vector<float>(12), std::vector<float>(6), labelled);
   expect_values(agnostic->top(0).data, {3 * kHalf});
 }
 
@@ -113,11 +167,14 @@ TEST(MultiBoxLoss, RefusesBadInput) {
   expect_refused(loss("neg_pos_ratio: -1"), kShapes, "neg_pos_ratio must not be negative");
   expect_refused(loss("sample_size: 0"), kShapes, "sample_size must be at least 1");
   expect_refused(
-      "type: 'MultiBoxLoss' multibox_loss_param { num_classes: 1 "
+      "type: 'MultiBoxLoss' multibox_loss_param { num_classes: 3 "
       "map_object_to_agnostic: true }",
-      kShapes, "which needs 2 classes");
-  for (const std::string option : {"share_location: false", "use_prior_for_matching: false",
-                                   "bp_inside: true", "encode_variance_in_target: true"})
+      kShapes, "it needs num_classes: 2 and background_label_id: 0");
+  expect_refused(loss("map_object_to_agnostic: true background_label_id: 1"), kShapes,
+                 "it needs num_classes: 2 and background_label_id: 0");
+  for (const std::string option :
+       {"share_location: false", "use_prior_for_matching: false", "bp_inside: true",
+        "encode_variance_in_target: true", "ignore_difficult_gt: true"})
     expect_refused(loss(option), kShapes, option + " is not supported");
   expect_refused(loss("nms_param {}"), kShapes, "nms_param is not supported");
   expect_refused(loss(""), {{1, 8}, {1, 6}, {1, 2, 12}, {1, 1, 1, 8}},
