@@ -28,6 +28,9 @@ class DetectionOutput final : public Layer {
     require_field(p_.num_classes() > 0, "detection_output_param", "num_classes is missing");
     require_field(p_.nms_param().nms_threshold() >= 0, "detection_output_param.nms_param",
                   "nms_threshold must not be negative, it is ", p_.nms_param().nms_threshold());
+    require_field(p_.nms_param().eta() > 0 && p_.nms_param().eta() <= 1,
+                  "detection_output_param.nms_param", "eta must be above 0 and at most 1, it is ",
+                  p_.nms_param().eta());
     if (p_.save_output_param().has_output_directory())
       LOG(WARNING) << "layer '" << layer.name() << "': detections are not written to "
                    << p_.save_output_param().output_directory();

@@ -46,9 +46,10 @@ struct Resampling {
 /// Bilinear interpolation of each map to another size, the corner pixels staying in place.
 ///
 /// Shapes: N x C x H x W -> N x C x OH x OW. With in = H + pad_beg + pad_end (both <= 0: pixels cut
-/// off), OH is height if it is given, else in -> (in - 1) / shrink_factor + 1 -> in + (in - 1)
-/// (zoom_factor - 1); the same for OW. Throws: Error if the sizes are missing or leave no pixel.
-/// Source: matches the Interp layer of DeepLab and PSPNet.
+/// off), OH comes from in -> (in - 1) / shrink_factor + 1 -> in + (in - 1) (zoom_factor - 1), or is
+/// height if that is given along with none or both of the factors; the same for OW. Throws: Error
+/// if the sizes are missing or leave no pixel. Source: matches the Interp layer of DeepLab and
+/// PSPNet.
 class Interp final : public Layer {
  public:
   explicit Interp(const LayerParameter& p) : p_(p.interp_param()) {
@@ -60,6 +61,8 @@ class Interp final : public Layer {
                   "shrink_factor must be at least 1, it is ", p_.shrink_factor());
     require_field(p_.has_height() == p_.has_width(), "interp_param",
                   "height and width must be given together");
+    require_field(p_.interp_type() == "bilinear", "interp_param.interp_type", "interp_type ",
+                  p_.interp_type(), " is not supported, only bilinear");
     require_field(p_.has_height() || p_.has_zoom_factor() || p_.has_shrink_factor(), "interp_param",
                   "the output size is missing: give height and width, zoom_factor or "
                   "shrink_factor");
@@ -121,8 +124,8 @@ class Interp final : public Layer {
     const Index in = size + p_.pad_beg() + p_.pad_end();
     require_field(in > 0, "interp_param", "pad_beg and pad_end leave nothing of ", size, " pixels");
     const Index shrunk = (in - 1) / p_.shrink_factor() + 1;
-    const Index out =
-        p_.has_height() ? wanted : shrunk + (shrunk - 1) * (Index{p_.zoom_factor()} - 1);
+    const bool by_size = p_.has_height() && p_.has_zoom_factor() == p_.has_shrink_factor();
+    const Index out = by_size ? wanted : shrunk + (shrunk - 1) * (Index{p_.zoom_factor()} - 1);
     require_field(out > 0, "interp_param", "height and width must be at least 1");
     return {in, out};
   }

@@ -26,6 +26,17 @@ struct Grid {
   }
 };
 
+/// Bins along an axis: `own`, or else part `part` of pooled_size.
+Index bins(const ROIPoolingParameter& p, Index own, int part) {
+  const int sizes = p.pooled_size_size();
+  if (sizes == 0) return own;
+  require_field(sizes <= 2, "roi_pooling_param.pooled_size",
+                "pooled_size is given once or twice, not ", sizes, " times");
+  require_field(!p.has_pooled_h() && !p.has_pooled_w(), "roi_pooling_param.pooled_size",
+                "give either pooled_size or pooled_h and pooled_w");
+  return p.pooled_size(std::min(part, sizes - 1));
+}
+
 /// The largest value in each of pooled_h x pooled_w bins of each region.
 ///
 /// Bottoms: features N x C x H x W, and regions R x 5: the image, and the corners x1, y1, x2, y2,
@@ -37,7 +48,9 @@ class RoiPooling final : public Layer {
  public:
   explicit RoiPooling(const LayerParameter& layer) {
     const ROIPoolingParameter& p = layer.roi_pooling_param();
-    grid_ = {.rows = p.pooled_h(), .cols = p.pooled_w(), .scale = p.spatial_scale()};
+    grid_ = {.rows = bins(p, p.pooled_h(), 0),
+             .cols = bins(p, p.pooled_w(), 1),
+             .scale = p.spatial_scale()};
     require_field(grid_.rows > 0 && grid_.cols > 0, "roi_pooling_param",
                   "pooled_h and pooled_w are wanted, both at least 1");
     require_field(grid_.scale > 0 && grid_.scale < 1e4f, "roi_pooling_param.spatial_scale",

@@ -12,7 +12,7 @@ namespace {
 ///
 /// Shapes: N x C x H x W -> N x C x (H scale) x (W scale), and with two bottoms as the fields of
 /// upsample_param say. Of pixels for one place the last counts. Throws: Error if the sizes of the
-/// bottoms differ, or for an index outside the map.
+/// bottoms differ, for fields of two bottoms where there is one, or for an index outside the map.
 /// Source: the Upsample layers of darknet's converters, and of SegNet (Badrinarayanan et al. 2015).
 class Upsample final : public Layer {
  public:
@@ -29,6 +29,8 @@ class Upsample final : public Layer {
   void reshape(Context&, Bottoms bottom, Tops top) override {
     const Shape& in = bottom[0]->shape();
     const bool unpool = bottom.size() == 2;
+    require_field(unpool || !sizes_given(), "upsample_param",
+                  "with one bottom only scale is allowed; the other fields are for two bottoms");
     require(in.axes() == 4, "Upsample needs N x C x H x W, not ", in.text());
     if (unpool)
       require(bottom[1]->shape() == in,
@@ -93,6 +95,11 @@ class Upsample final : public Layer {
   }
 
  private:
+  bool sizes_given() const {
+    return p_.has_scale_h() || p_.has_scale_w() || p_.has_upsample_h() || p_.has_upsample_w() ||
+           p_.has_pad_out_h() || p_.has_pad_out_w();
+  }
+
   Shape unpooled(const Shape& scaled, const Shape& in) const {
     if (p_.has_upsample_h()) return scaled.with(2, p_.upsample_h()).with(3, p_.upsample_w());
     const auto size = [&](Index axis, bool has, Index scale, bool padded) {

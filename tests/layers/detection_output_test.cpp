@@ -1,5 +1,6 @@
 #include <cmath>
 
+#include "layers/boxes.hpp"
 #include "support/layer_harness.hpp"
 
 namespace doppio {
@@ -53,6 +54,54 @@ TEST(DetectionOutput, DecodesOffsets) {
   expect_box(box("CORNER variance_encoded_in_target: true"), {1.6f, 2.6f, 3.8f, 0});
 }
 
+TEST(DetectionOutput, EachClassMayHaveBoxesOfItsOwn) {
+  LayerHarness h(detection("num_classes: 2 share_location: false"), {{2, 16}, {2, 4}, {1, 2, 8}});
+  // Per image and prior: the offsets of the background, which do not count, and of class 1.
+  h.bottom_data(0, {9, 9, 9, 9, 1, 0, 1, 0, 9, 9, 9, 9, 0,  0, 0, 0,  //
+                    9, 9, 9, 9, 0, 1, 0, 1, 9, 9, 9, 9, -1, 0, 0, 0});
+  h.bottom_data(1, {0.1f, 0.9f, 0.5f, 0.5f, 0.6f, 0.4f, 0.2f, 0.8f});
+  h.bottom_data(2, {0.2f, 0.2f, 0.4f, 0.4f, 0.6f, 0.6f, 0.8f, 0.8f,  //
+                    0.1f, 0.1f, 0.2f, 0.2f, 0.1f, 0.1f, 0.2f, 0.2f});
+  h.forward();
+  const std::vector<float> rows = values(h.top(0).data);
+  const std::vector<float> expected = {0, 1, 0.9f, 0.3f, 0.2f, 0.6f, 0.4f,  //
+                                       0, 1, 0.5f, 0.6f, 0.6f, 0.8f, 0.8f,  //
+                                       1, 1, 0.8f, 0.5f, 0.6f, 0.8f, 0.8f,  //
+                                       1, 1, 0.4f, 0.2f, 0.3f, 0.4f, 0.6f};
+  ASSERT_EQ(rows.size(), expected.size());
+  for (std::size_t i = 0; i < rows.size(); ++i) EXPECT_NEAR(rows[i], expected[i], 1e-6f) << i;
+}
+
+TEST(DetectionOutput, EtaAndTopKThinOut) {
+  const auto scores = [](const std::string& nms) {
+    const auto h = detect("num_classes: 2 nms_param { nms_threshold: 0.9 " + nms + " }",
+                          std::vector<float>(12), {0.3f, 0.7f, 0.1f, 0.9f, 0.4f, 0.6f});
+    const std::vector<float> rows = values(h->top(0).data);
+    std::vector<float> found;
+    for (std::size_t i = 2; i < rows.size(); i += 7) found.push_back(rows[i]);
+    return found;
+  };
+  EXPECT_EQ(scores(""), (std::vector<float>{0.9f, 0.7f, 0.6f}));
+  // The best box lowers the threshold to 0.45, which the second's overlap of 9 / 11 exceeds.
+  EXPECT_EQ(scores("eta: 0.5"), (std::vector<float>{0.9f, 0.6f}));
+  EXPECT_EQ(scores("top_k: 2"), (std::vector<float>{0.9f, 0.7f}));
+}
+
+TEST(DetectionOutput, CodesDecodeWhatTheyEncoded) {
+  const Box prior{0.2f, 0.2f, 0.6f, 0.4f}, variance{0.1f, 0.1f, 0.2f, 0.2f};
+  const Box box{0.25f, 0.1f, 0.5f, 0.7f};
+  for (const auto type :
+       {PriorBoxParameter::CORNER, PriorBoxParameter::CENTER_SIZE, PriorBoxParameter::CORNER_SIZE})
+    for (const bool scaled : {true, false}) {
+      const BoxCode code{type, scaled};
+      const Box same = code.decode(prior, variance, code.encode(prior, variance, box));
+      EXPECT_NEAR(same.xmin, box.xmin, 1e-6f) << type;
+      EXPECT_NEAR(same.ymin, box.ymin, 1e-6f) << type;
+      EXPECT_NEAR(same.xmax, box.xmax, 1e-6f) << type;
+      EXPECT_NEAR(same.ymax, box.ymax, 1e-6f) << type;
+    }
+}
+
 TEST(DetectionOutput, KeepsTheBestOfAnImage) {
   const auto h = detect("num_classes: 2 background_label_id: -1 keep_top_k: 3",
                         std::vector<float>(12), {0.3f, 0.7f, 0.1f, 0.9f, 0.4f, 0.6f});
@@ -73,6 +122,9 @@ TEST(DetectionOutput, RefusesBadInput) {
   expect_refused("type: 'DetectionOutput'", kShapes, "num_classes is missing");
   expect_refused(detection("num_classes: 2 nms_param { nms_threshold: -1 }"), kShapes,
                  "nms_threshold must not be negative, it is -1");
+  for (const std::string eta : {"0", "1.5", "nan"})
+    expect_refused(detection("num_classes: 2 nms_param { eta: " + eta + " }"), kShapes,
+                   "eta must be above 0 and at most 1, it is " + eta);
   expect_refused(detection("num_classes: 2"), {{1, 12}, {1, 6}, {1, 12}},
                  "bottom 2 must hold priors, 1 x 2 x (P * 4), it is 1 x 12");
   expect_refused(detection("num_classes: 2 share_location: false"), kShapes,

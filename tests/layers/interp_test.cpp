@@ -26,6 +26,17 @@ TEST(Interp, FactorsGiveTheSize) {
   EXPECT_EQ(both.top(0).shape(), (Shape{1, 1, 7, 10}));
 }
 
+TEST(Interp, OneFactorGoesBeforeTheSizeAndTheSizeBeforeBoth) {
+  const auto size = [](const std::string& factors) {
+    return LayerHarness(interp("height: 4 width: 6 " + factors), {{1, 1, 9, 3}}).top(0).shape();
+  };
+  EXPECT_EQ(size(""), (Shape{1, 1, 4, 6}));
+  EXPECT_EQ(size("zoom_factor: 2"), (Shape{1, 1, 17, 5}));
+  EXPECT_EQ(size("shrink_factor: 2"), (Shape{1, 1, 5, 2}));
+  EXPECT_EQ(size("shrink_factor: 2 zoom_factor: 2"), (Shape{1, 1, 4, 6}));
+  EXPECT_EQ(size("interp_type: 'bilinear'"), (Shape{1, 1, 4, 6}));
+}
+
 TEST(Interp, CutsOffNegativePads) {
   LayerHarness h(interp("height: 1 width: 2 pad_beg: -1"), {{1, 1, 2, 3}});
   h.bottom_data(0, {1, 2, 3, 4, 5, 6});
@@ -46,6 +57,8 @@ TEST(Interp, RefusesBadSizes) {
   expect_refused(interp("zoom_factor: 2 pad_end: 1"), {{1, 1, 2, 2}}, "must not be positive");
   expect_refused(interp("zoom_factor: 2 pad_end: -2"), {{1, 1, 2, 2}},
                  "pad_beg and pad_end leave nothing of 2 pixels");
+  expect_refused(interp("zoom_factor: 2 interp_type: 'nearest'"), {{1, 1, 2, 2}},
+                 "interp_type nearest is not supported, only bilinear");
   expect_refused(interp("zoom_factor: 2"), {{1, 2}}, "needs N x C x H x W");
 }
 

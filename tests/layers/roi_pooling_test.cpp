@@ -30,7 +30,21 @@ TEST(RoiPooling, IsZeroOutsideTheMap) {
   expect_values(h.top(0).data, {0, -3});
 }
 
+TEST(RoiPooling, PooledSizeIsAnotherWayToGiveBins) {
+  const auto size = [](const std::string& param) {
+    return LayerHarness(pooling(param), {{1, 1, 4, 4}, {2, 5}}).top(0).shape();
+  };
+  EXPECT_EQ(size("pooled_size: 3"), (Shape{2, 1, 3, 3}));
+  EXPECT_EQ(size("pooled_size: 3 pooled_size: 2"), (Shape{2, 1, 3, 2}));
+}
+
 TEST(RoiPooling, RefusesBadInput) {
+  const std::vector<Shape> bottoms = {{1, 1, 2, 2}, {1, 5}};
+  expect_refused(pooling("pooled_size: [1, 2, 3]"), bottoms,
+                 "pooled_size is given once or twice, not 3 times");
+  expect_refused(pooling("pooled_size: 1 pooled_h: 1 pooled_w: 1"), bottoms,
+                 "give either pooled_size or pooled_h and pooled_w");
+  expect_refused(pooling("pooled_size: 0"), bottoms, "pooled_h and pooled_w are wanted");
   expect_refused("type: 'ROIPooling'", {{1, 1, 2, 2}, {1, 5}}, "pooled_h and pooled_w are wanted");
   expect_refused(pooling("pooled_h: 1 pooled_w: 1 spatial_scale: 0"), {{1, 1, 2, 2}, {1, 5}},
                  "spatial_scale must be positive and less than 10000, it is 0");

@@ -45,6 +45,10 @@ TEST(Upsample, RefusesBadInput) {
   expect_refused(upsample("scale: 0"), {{1, 1, 2, 2}}, "scale must be a whole number");
   expect_refused(upsample("scale_h: 40000"), {{1, 1, 2, 2}}, "must be at most 32768");
   expect_refused(upsample("upsample_h: 2"), {{1, 1, 2, 2}}, "must be given together");
+  for (const std::string field : {"scale_h: 2", "scale_w: 2", "pad_out_h: true", "pad_out_w: true",
+                                  "upsample_h: 4 upsample_w: 4"})
+    expect_refused(upsample("scale: 2 " + field), {{1, 1, 2, 2}},
+                   "with one bottom only scale is allowed");
   expect_refused(upsample("scale: 2"), {{2, 2}}, "needs N x C x H x W");
   expect_refused(upsample("scale: 2"), {{1, 1, 2, 2}, {1, 1, 2, 3}},
                  "bottom 1 must give a place for each value of bottom 0, so be 1 x 1 x 2 x 2");
