@@ -30,6 +30,34 @@ TEST(PriorBox, TakesStepOffsetAndImageSize) {
                                 0.1f, 0.1f, 0.1f, 0.1f, 0.1f, 0.1f, 0.1f, 0.1f});
 }
 
+TEST(PriorBox, GoesByRowsColumnsAndSizes) {
+  LayerHarness h(prior_box("min_size: [4, 1] max_size: [9, 4]"), {{1, 1, 2, 3}, {1, 1, 20, 30}});
+  h.forward();
+  std::vector<float> expected;
+  for (const float y : {5.0f, 15.0f})
+    for (const float x : {5.0f, 15.0f, 25.0f})
+      for (const float half : {2.0f, 3.0f, 0.5f, 1.0f})
+        expected.insert(expected.end(),
+                        {(x - half) / 30, (y - half) / 20, (x + half) / 30, (y + half) / 20});
+  expected.resize(2 * expected.size(), 0.1f);
+  expect_values(h.top(0).data, expected);
+}
+
+TEST(PriorBox, TakesWidthsAndHeightsAsTheyAre) {
+  for (const std::string type : {"PriorBox", "PriorBoxClustered"}) {
+    LayerHarness h("type: '" + type +
+                       "' prior_box_param { width: [4.5, 9] height: [3, 12.5] "
+                       "step: 8 }",
+                   {{1, 1, 1, 1}, {1, 3, 10, 20}});
+    EXPECT_EQ(h.top(0).shape(), (Shape{1, 2, 8}));
+    h.forward();
+    // Around (4, 4).
+    expect_values(h.top(0).data,
+                  {0.0875f, 0.25f, 0.3125f, 0.55f, -0.025f, -0.225f, 0.425f, 1.025f,  //
+                   0.1f, 0.1f, 0.1f, 0.1f, 0.1f, 0.1f, 0.1f, 0.1f});
+  }
+}
+
 TEST(PriorBox, RefusesBadParameters) {
   const std::vector<Shape> bottoms = {{1, 1, 1, 1}, {1, 1, 8, 8}};
   expect_refused(prior_box(""), bottoms, "min_size is missing");
@@ -45,7 +73,24 @@ TEST(PriorBox, RefusesBadParameters) {
                  "variance is given once or four times, not 2 times");
   expect_refused(prior_box("min_size: 2 img_size: 3 img_h: 3"), bottoms, "give either img_size or");
   expect_refused(prior_box("min_size: 2 step: 3 step_h: 3"), bottoms, "give either step or");
-  expect_refused(prior_box("min_size: 2 step: -3"), bottoms, "step must be positive");
+  expect_refused(prior_box("min_size: 2 step: -3"), bottoms, "step must be positive, it is -3");
+  expect_refused(prior_box("min_size: 2 step_h: 3"), bottoms,
+                 "step_h and step_w must be given together");
+  expect_refused(prior_box("min_size: 2 step_h: 3 step_w: 0"), bottoms,
+                 "step_w must be positive, it is 0");
+  expect_refused(prior_box("min_size: 2 img_w: 3"), bottoms,
+                 "img_h and img_w must be given together");
+  expect_refused(prior_box("min_size: 2 img_h: 0 img_w: 3"), bottoms,
+                 "img_h must be positive, it is 0");
+  expect_refused(prior_box("min_size: 2 img_size: 0"), bottoms, "img_size must be positive");
+  expect_refused(prior_box("width: 2 width: 3 height: 2"), bottoms,
+                 "width and height must be given in pairs; there are 2 and 1");
+  expect_refused(prior_box("width: 2 height: 2 min_size: 3"), bottoms,
+                 "give either width and height or min_size");
+  expect_refused(prior_box("width: 2 height: 2 aspect_ratio: 3"), bottoms,
+                 "give either width and height or min_size");
+  expect_refused(prior_box("width: 2 height: 0"), bottoms,
+                 "width and height must be positive, not 0");
   expect_refused(prior_box("min_size: 2"), {{1, 1}, {1, 1, 8, 8}},
                  "the map and the image must be N x C x H x W");
 }
