@@ -4,8 +4,9 @@
 namespace doppio {
 
 // MAX pooling of plain maps by 2x2 or 3x3 windows that neither overlap nor leave the map: all have
-// the same form and lie at a fixed distance, so the loops over them are vectorised. Results are
-// those of pool_max() and SendToPicked in layers/pooling.hpp.
+// the same form and lie at a fixed distance, so the loops over them are vectorised. For numbers the
+// results are those of pool_max() and SendToPicked in layers/pooling.hpp; which pixel a window with
+// a NaN picks may differ.
 
 /// True for the windows that the functions below can do.
 bool tiles_map(const PoolWindows& windows);
