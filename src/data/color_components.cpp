@@ -35,7 +35,8 @@ void ColorSums::add_pixels(const Pixel* pixels, const Image& image) {
 
 void ColorSums::add(const Image& image) {
   require(image.channels == kChannels, "the image is ", image.shape().text(),
-          "; principal components of colours need 3 channels");
+          "; principal components of colours need 3 channels: make the database in colour, or "
+          "leave out --pca");
   if (image.bytes)
     add_pixels(image.bytes, image);
   else
@@ -88,6 +89,10 @@ ColorComponents read_color_components(const std::string& path) {
     const float* row = blob.values.data() + k * kColumns;
     require(std::isfinite(row[0]) && row[0] >= 0, path, ": the variance of component ", k, " is ",
             row[0]);
+    const double norm = std::hypot(row[1], row[2], row[3]);
+    require(std::abs(norm - 1) < 1e-3, path, ": the direction of component ", k, " is ", row[1],
+            ", ", row[2], ", ", row[3], ", of length ", norm,
+            " instead of 1; make the file again with `doppio mean DB --pca=FILE`");
     components.variances[k] = row[0];
     std::copy_n(row + 1, kChannels, components.directions[k].begin());
   }

@@ -69,7 +69,7 @@ Transformer::Transformer(const TransformationParameter& param, bool train)
   require_field(views_ == 1 || !train_, "transform_param.views",
                 "views are for phase TEST; in TRAIN an image gives one crop, drawn at random");
   require_field(views_ <= 2 || crop_ > 0, "transform_param.views", views_,
-                " views need crop_size, smaller than the image");
+                " views need crop_size smaller than the image");
 }
 
 Shape Transformer::prepare(const Shape& image) {
@@ -88,13 +88,17 @@ Shape Transformer::prepare(const Shape& image) {
   mean_per_pixel_ = static_cast<Index>(mean_.values.size()) > C;
   if (train_ && !pca_file_.empty()) read_components(image);
   check(image);
+  require_field(views_ <= 2 || crop_ < std::max(image[1], image[2]), "transform_param.views",
+                views_, " views need crop_size smaller than the image; crop_size is ", crop_,
+                " and the image ", image.text());
   return crop_ > 0 ? Shape{C, crop_, crop_} : image;
 }
 
 void Transformer::read_components(const Shape& image) {
   constexpr double kWhite = 255;
   require_field(image[0] == 3, "transform_param.pca_file",
-                "pca_file is for images of 3 channels; the image is ", image.text());
+                "pca_file is for images of 3 channels; the image is ", image.text(),
+                "; leave pca_file out");
   if (shifts_) return;
   const ColorComponents components = read_color_components(pca_file_);
   shifts_.emplace();

@@ -25,7 +25,8 @@ class TransformationParameter;
 /// pca_std, where l are the variances of the colours' components p, for pixels from 0 to 255:
 ///   shift = sum over k of a(k) * l(k) / 255 * p(k).
 /// Source: Krizhevsky et al., "ImageNet Classification with Deep Convolutional Neural Networks"
-/// (2012), whose formula is for pixels from 0 to 1.
+/// (2012). The paper does not say what scale its pixels have; that they go from 0 to 1, hence the
+/// 255, is the usual reading and ours.
 ///
 /// With `views` an image gives several results in TEST: crops at the four corners and the centre
 /// (the centre alone for 2 views), then their mirror images (not for 5); `mirror` does not count.

@@ -68,12 +68,13 @@ TEST(ColorSums, RefusesOtherChannels) {
   EXPECT_EQ(error_of([&] {
               sums.add({1, 1, 1, 0, &byte, nullptr, 1, 1, 1});
             }),
-            "the image is 1 x 1 x 1; principal components of colours need 3 channels");
+            "the image is 1 x 1 x 1; principal components of colours need 3 channels: make the "
+            "database in colour, or leave out --pca");
 }
 
 TEST(ColorComponentsFile, ComesBackAsItWas) {
   const ScratchFolder folder;
-  const ColorComponents written = {{3, 2, 1}, {{{1, 0, 0}, {0, 0.5, 0.25}, {0, 0, 1}}}};
+  const ColorComponents written = {{3, 2, 1}, {{{1, 0, 0}, {0, 0, -1}, {0, 1, 0}}}};
   write_color_components(folder / "pca", written);
   const ColorComponents read = read_color_components(folder / "pca");
   EXPECT_EQ(read.variances, written.variances);
@@ -93,6 +94,11 @@ TEST(ColorComponentsFile, RefusesOtherFiles) {
                        "mean DB --pca=FILE` makes one"));
   EXPECT_TRUE(contains(error("shape { dim: [3, 4] } data: [1,1,0,0, -1,0,1,0, 1,0,0,1]"),
                        "the variance of component 1 is -1"));
+  EXPECT_TRUE(contains(error("shape { dim: [3, 4] } data: [1,1,0,0, 1,0,1.002,0, 1,0,0,1]"),
+                       "the direction of component 1 is 0, 1.002, 0, of length 1.002 instead of 1; "
+                       "make the file again with `doppio mean DB --pca=FILE`"));
+  EXPECT_TRUE(contains(error("shape { dim: [3, 4] } data: [1,nan,0,0, 1,0,1,0, 1,0,0,1]"),
+                       "the direction of component 0 is nan, 0, 0, of length nan"));
   const std::string text = folder.write("text", "no BlobProto");
   EXPECT_TRUE(contains(error_of([&] { read_color_components(text); }),
                        "is not a file of colour components: it holds no BlobProto message"));

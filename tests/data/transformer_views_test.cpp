@@ -37,21 +37,33 @@ class ColorShift : public testing::Test {
   const Image image{3, 1, 2, 0, bytes.data(), nullptr, 2, 2, 1};
   // Along the first channel, and along the two others alike.
   const ColorComponents components = {
-      {2550, 510, 0}, {{{1, 0, 0}, {0, std::sqrt(0.5), std::sqrt(0.5)}, {0, 1, -1}}}};
+      {2550, 510, 0},
+      {{{1, 0, 0}, {0, std::sqrt(0.5), std::sqrt(0.5)}, {0, std::sqrt(0.5), -std::sqrt(0.5)}}}};
 };
 
 TEST_F(ColorShift, AddsOneShiftPerImageAheadOfTheScale) {
-  Transformer shifted = shifting("mean_value: 5 scale: 2");
-  Transformer plain = make("mean_value: 5 scale: 2", true);
-  const Values with = run(shifted, image, {1, 2, 3}), without = run(plain, image, {1, 2, 3});
-  const auto shift = [&](std::size_t i) { return with[i] - without[i]; };
+  const Random draws = {1, 2, 3};
+  const auto shifts_at = [&](const std::string& scale) {
+    Transformer shifted = shifting("mean_value: 5 scale: " + scale);
+    Transformer plain = make("mean_value: 5 scale: " + scale, true);
+    Values shifts = run(shifted, image, draws);
+    const Values without = run(plain, image, draws);
+    for (std::size_t i = 0; i < shifts.size(); ++i) shifts[i] -= without[i];
+    return shifts;
+  };
+  const Values once = shifts_at("1"), twice = shifts_at("2");
   for (std::size_t c = 0; c < 3; ++c) {
-    EXPECT_NEAR(shift(2 * c), shift(2 * c + 1), 1e-5f);
-    EXPECT_NE(shift(2 * c), 0);
+    EXPECT_GT(std::abs(once[2 * c]), 1e-3f);
+    EXPECT_NEAR(once[2 * c], once[2 * c + 1], 1e-5f);
+    EXPECT_NEAR(twice[2 * c], 2 * once[2 * c], 1e-5f);
   }
-  EXPECT_NEAR(shift(2), shift(4), 1e-5f);  // the second component is the same in both channels
-  EXPECT_NE(with, run(shifted, image, {1, 2, 4}));
-  EXPECT_EQ(with, run(shifted, image, {1, 2, 3}));
+  EXPECT_NEAR(once[2], once[4], 1e-5f);  // the second component is the same in both channels
+}
+
+TEST_F(ColorShift, DependsOnTheDrawsAlone) {
+  Transformer t = shifting();
+  EXPECT_NE(run(t, image, {1, 2, 3}), run(t, image, {1, 2, 4}));
+  EXPECT_EQ(run(t, image, {1, 2, 3}), run(t, image, {1, 2, 3}));
 }
 
 TEST_F(ColorShift, HasTheDeviationsOfThePaper) {
@@ -95,7 +107,7 @@ TEST_F(ColorShift, RefusesWhatDoesNotFit) {
   EXPECT_EQ(error_of([&] {
               t.prepare({1, 4, 4});
             }),
-            "pca_file is for images of 3 channels; the image is 1 x 4 x 4");
+            "pca_file is for images of 3 channels; the image is 1 x 4 x 4; leave pca_file out");
   EXPECT_EQ(error_of([&] { make("pca_std: -1", true); }), "pca_std must not be negative, it is -1");
   Transformer gone = make("pca_file: 'gone'", true);
   EXPECT_TRUE(contains(error_of([&] { gone.prepare({3, 4, 4}); }), "gone"));
@@ -137,7 +149,14 @@ TEST(Views, RefusesWhatDoesNotFit) {
   EXPECT_EQ(error_of([] { make("views: 10 crop_size: 2", true); }),
             "views are for phase TEST; in TRAIN an image gives one crop, drawn at random");
   EXPECT_EQ(error_of([] { make("views: 10", false); }),
-            "10 views need crop_size, smaller than the image");
+            "10 views need crop_size smaller than the image");
+  Transformer whole = make("views: 5 crop_size: 4", false);
+  EXPECT_EQ(error_of([&] {
+              whole.prepare({1, 4, 4});
+            }),
+            "5 views need crop_size smaller than the image; crop_size is 4 and the image 1 x 4 x "
+            "4");
+  EXPECT_EQ(whole.prepare({1, 4, 5}).text(), "1 x 4 x 4");
 }
 
 }  // namespace
