@@ -43,6 +43,25 @@ TEST(AverageViewsPass, TakesTheScoresBeforeASoftmax) {
             "p_a_views label > Accuracy > a\n");
 }
 
+TEST(AverageViewsPass, TakesTheScoresBeforeASoftmaxThatIsCopied) {
+  EXPECT_EQ(outline("layer { name: 'p' type: 'Softmax' bottom: 'ip' top: 'p' }"
+                    "layer { name: 's' type: 'Split' bottom: 'p' top: 'q' top: 'r' }"
+                    "layer { name: 'a' type: 'Accuracy' bottom: 'r' bottom: 'label' top: 'a' }"),
+            "ip > Softmax > p\n"
+            "p > Split > q > r\n"
+            "ip > AverageViews > r_a_views\n"
+            "r_a_views label > Accuracy > a\n");
+}
+
+TEST(AverageViewsPass, LetsSilenceAndLayersWithOneBottomReadLabels) {
+  EXPECT_EQ(outline("layer { name: 's' type: 'Silence' bottom: 'x' bottom: 'label' }"
+                    "layer { name: 't' type: 'Silence' bottom: 'label' bottom: 'x' }"
+                    "layer { name: 'p' type: 'Power' bottom: 'label' top: 'p' }"),
+            "x label > Silence\n"
+            "label x > Silence\n"
+            "label > Power > p\n");
+}
+
 TEST(AverageViewsPass, GivesItsLayersTheNumberOfViewsAndALine) {
   const SourcedNet out = average_views(parse_prototxt(
       str(kData, "layer { name: 'a' type: 'Accuracy' bottom: 'ip' bottom: 'label' top: 'a' }"),
@@ -66,13 +85,22 @@ TEST(AverageViewsPass, NamesLayersThatCannotTakeMeans) {
         "layer { name: 'h' type: 'HingeLoss' bottom: 'ip' bottom: 'label' }\n"
         "layer { name: 'a' type: 'Accuracy' bottom: 'ip' bottom: 'label' top: 'a'"
         " accuracy_param { axis: 2 } }\n"
+        "layer { name: 'e' type: 'EuclideanLoss' bottom: 'label' bottom: 'ip' }\n"
+        "layer { name: 'o' type: 'Accuracy' bottom: 'label' bottom: 'ip' top: 'o' }\n"
+        "layer { name: 'q' type: 'Softmax' bottom: 'ip' top: 'q' }\n"
+        "layer { name: 'f' type: 'Flatten' bottom: 'q' top: 'f' }\n"
+        "layer { name: 'r' type: 'ReLU' bottom: 'f' top: 'f' }\n"
+        "layer { name: 'c' type: 'Accuracy' bottom: 'f' bottom: 'label' top: 'c' }\n"
         "layer { name: 'p' type: 'Softmax' bottom: 'ip' top: 'ip' }\n"
         "layer { name: 'b' type: 'Accuracy' bottom: 'ip' bottom: 'label' top: 'b' }\n");
   });
   for (const char* part :
        {"n:3:1: error: layer 'h' (HingeLoss): labels of images with several views can only be "
         "compared by Accuracy and SoftmaxWithLoss layers, with the classes along axis 1",
-        "layer 'a' (Accuracy): labels of images",
+        "layer 'a' (Accuracy): labels of images", "layer 'e' (EuclideanLoss): labels of images",
+        "layer 'o' (Accuracy): labels of images",
+        "layer 'c' (Accuracy): with views, the scores ahead of layer 'q' are needed, but there is "
+        "more than Split layers behind it; let this layer read 'ip'",
         "layer 'b' (Accuracy): with views, the scores ahead of layer 'p' are needed; give that "
         "layer a top of another name than its bottom"})
     EXPECT_TRUE(contains(text, part)) << part << "\n" << text;
