@@ -1,10 +1,13 @@
 // The nets in models/ have the sizes that their authors published.
+#include <algorithm>
 #include <filesystem>
+#include <set>
 
 #include "doppio.pb.h"
 #include "doppio/net.hpp"
 #include "net/passes.hpp"
 #include "net/source_map.hpp"
+#include "solver/lr_policy.hpp"
 #include "solver/read_solver.hpp"
 #include "support/layer_harness.hpp"
 
@@ -15,6 +18,18 @@ NetState state_of(Phase phase) {
   NetState s;
   s.set_phase(phase);
   return s;
+}
+
+/// The net of train_val.prototxt `file` in `phase`, on `images` that come from no database.
+SourcedNet without_database(const std::string& file, Phase phase, const Shape& images) {
+  SourcedNet source = filter(read_prototxt(file), state_of(phase));
+  LayerParameter& data = *source.net.mutable_layer(0);
+  EXPECT_EQ(data.type(), "Data");
+  data.set_type("DummyData");
+  BlobShape* shape = data.mutable_dummy_data_param()->add_shape();
+  for (const Index d : images.dims()) shape->add_dim(d);
+  data.mutable_dummy_data_param()->add_shape()->add_dim(images[0]);
+  return source;
 }
 
 struct Sizes {
@@ -54,18 +69,10 @@ TEST_P(Models, DeployNetHasThePublishedSizes) {
 
 TEST_P(Models, TrainNetHasTheSameLayersAndALoss) {
   for (const Phase phase : {TRAIN, TEST}) {
-    SourcedNet source = filter(read_prototxt(file("train_val.prototxt")), state_of(phase));
-    LayerParameter& data = *source.net.mutable_layer(0);
-    ASSERT_EQ(data.type(), "Data");
-    data.set_type("DummyData");  // of the same shape, since there is no database
-    BlobShape* images = data.mutable_dummy_data_param()->add_shape();
-    BlobShape* labels = data.mutable_dummy_data_param()->add_shape();
-    const Shape two = GetParam().data.with(0, 2);
-    for (const Index d : two.dims()) images->add_dim(d);
-    labels->add_dim(2);
     Context ctx;
     ctx.dry_run = true;
-    Net net(ctx, std::move(source), state_of(phase));
+    Net net(ctx, without_database(file("train_val.prototxt"), phase, GetParam().data.with(0, 2)),
+            state_of(phase));
     const Sizes sizes = parameters_of(net);
     EXPECT_EQ(sizes.learned, GetParam().learned_in_training);
     EXPECT_EQ(sizes.statistics, GetParam().statistics);
@@ -98,6 +105,68 @@ INSTANTIATE_TEST_SUITE_P(
         Published{"squeezenet", 1235496, 1235496, 0, {10, 3, 227, 227}, {10, 1000, 1, 1}},
         Published{"vgg16", 138357544, 138357544, 0, {10, 3, 224, 224}, {10, 1000}}),
     [](const auto& net) { return std::string(net.param.folder); });
+
+constexpr char kPaperNet[] = "models/alexnet_paper/train_val.prototxt";
+
+void expect_filled(const FillerParameter& weights, const FillerParameter& biases, bool ones) {
+  EXPECT_EQ(weights.type(), "gaussian");
+  EXPECT_EQ(weights.mean(), 0);
+  EXPECT_EQ(weights.std(), 0.01f);
+  EXPECT_EQ(biases.type(), "constant");
+  EXPECT_EQ(biases.value(), ones ? 1 : 0);
+}
+
+TEST(AlexNetPaper, StartsAndNormalizesAsThePaperDoes) {
+  const std::set<std::string> ones = {"conv2", "conv4", "conv5", "fc6", "fc7"};
+  int learned = 0, normalizations = 0;
+  const SourcedNet source = read_prototxt(kPaperNet);
+  for (const LayerParameter& l : source.net.layer()) {
+    SCOPED_TRACE(l.name());
+    EXPECT_EQ(l.param_size(), 0);  // biases learn and decay like weights
+    const ConvolutionParameter& conv = l.convolution_param();
+    const InnerProductParameter& fc = l.inner_product_param();
+    const bool is_conv = l.type() == "Convolution", is_fc = l.type() == "InnerProduct";
+    if (is_conv) expect_filled(conv.weight_filler(), conv.bias_filler(), ones.contains(l.name()));
+    if (is_fc) expect_filled(fc.weight_filler(), fc.bias_filler(), ones.contains(l.name()));
+    learned += is_conv || is_fc;
+    if (l.type() != "LRN") continue;
+    ++normalizations;
+    EXPECT_EQ(l.lrn_param().local_size(), 5u);
+    EXPECT_EQ(l.lrn_param().k(), 2);
+    EXPECT_EQ(l.lrn_param().alpha(), 0.0005f);  // 5 times the paper's 0.0001
+    EXPECT_EQ(l.lrn_param().beta(), 0.75f);
+  }
+  EXPECT_EQ(learned, 8);
+  EXPECT_EQ(normalizations, 2);
+}
+
+TEST(AlexNetPaper, ShiftsTheColoursOfTrainingBatchesOf128) {
+  const SourcedNet train = filter(read_prototxt(kPaperNet), state_of(TRAIN));
+  const LayerParameter& data = train.net.layer(0);
+  EXPECT_EQ(data.data_param().batch_size(), 128u);
+  EXPECT_TRUE(data.transform_param().mirror());
+  EXPECT_EQ(data.transform_param().crop_size(), 227u);
+  EXPECT_EQ(data.transform_param().pca_file(), "data/ilsvrc12/imagenet_pca.binaryproto");
+  EXPECT_EQ(data.transform_param().pca_std(), 0.1f);
+  const SourcedNet test = filter(read_prototxt(kPaperNet), state_of(TEST));
+  EXPECT_FALSE(test.net.layer(0).transform_param().has_pca_file());
+}
+
+TEST(AlexNetPaper, DropsTheRateThreeTimesByATenthOnAPlateau) {
+  const SolverParameter p = read_solver("models/alexnet_paper/solver.prototxt").param;
+  EXPECT_EQ(LearningRatePolicy(p).name(), "plateau");
+  EXPECT_EQ(LearningRatePolicy(p).rate(0), 0.01f);
+  EXPECT_EQ(p.gamma(), 0.1f);
+  EXPECT_EQ(p.plateau_max_drops(), 3);
+  EXPECT_EQ(p.plateau_patience(), 5);
+  EXPECT_EQ(p.plateau_min_improvement(), 0.001f);
+  EXPECT_EQ(p.momentum(), 0.9f);
+  EXPECT_EQ(p.weight_decay(), 0.0005f);
+  Context ctx;
+  ctx.dry_run = true;
+  Net net(ctx, without_database(kPaperNet, TEST, {2, 3, 227, 227}), state_of(TEST));
+  EXPECT_EQ(std::count(net.outputs().begin(), net.outputs().end(), p.plateau_metric()), 1);
+}
 
 }  // namespace
 }  // namespace doppio
