@@ -34,6 +34,8 @@ void check_fields(const SolverParameter& p) {
   require_field(!decays || p.has_gamma(), "gamma", "lr_policy '", policy,
                 "' needs gamma, the factor by which the learning rate shrinks");
   require_field(p.gamma() >= 0, "gamma", "gamma must not be negative, it is ", p.gamma());
+  require_field(policy != "plateau" || (p.gamma() > 0 && p.gamma() < 1), "gamma",
+                "lr_policy 'plateau' needs 0 < gamma < 1, it is ", p.gamma());
   require_field(policy != "step" || p.stepsize() > 0, "stepsize",
                 "lr_policy 'step' needs stepsize > 0, the iterations between two steps; it is ",
                 p.stepsize());
@@ -45,6 +47,10 @@ void check_fields(const SolverParameter& p) {
   require_field((policy != "poly" && policy != "cosine") || p.max_iter() > 0, "max_iter",
                 "lr_policy '", policy,
                 "' needs max_iter > 0, where the learning rate is lowest; it is ", p.max_iter());
+  require_field(policy != "plateau" || p.max_iter() > 0, "max_iter",
+                "lr_policy 'plateau' needs max_iter > 0, where training ends at the latest; it is ",
+                p.max_iter());
+  require_field(p.min_lr() >= 0, "min_lr", "min_lr must not be negative, it is ", p.min_lr());
   require_field(!p.has_min_lr() || p.min_lr() <= p.base_lr(), "min_lr", "min_lr ", p.min_lr(),
                 " exceeds base_lr ", p.base_lr());
   require_field(p.warmup_iter() >= 0, "warmup_iter", "warmup_iter must not be negative, it is ",
@@ -97,7 +103,10 @@ double LearningRatePolicy::scheduled(int n) const {
 float LearningRatePolicy::rate(int n) const {
   double rate = scheduled(n);
   if (min_lr_) rate = std::max(*min_lr_, rate);
-  if (n < warmup_iter_) rate = warmup_start_lr_ + (rate - warmup_start_lr_) * n / warmup_iter_;
+  if (n < warmup_iter_) {
+    const int steps = warmup_start_lr_ == 0 ? n + 1 : n;  // a rate of 0 would waste an iteration
+    rate = warmup_start_lr_ + (rate - warmup_start_lr_) * steps / warmup_iter_;
+  }
   return static_cast<float>(rate);
 }
 

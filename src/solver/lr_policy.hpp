@@ -12,8 +12,9 @@ namespace doppio {
 ///
 /// SolverParameter's comments hold the formulas. Source: matches Caffe; where Caffe would divide by
 /// zero or train with a rate of 0 because of a field that was forgotten, the constructor throws.
-/// Caffe has no "cosine", no "plateau", no warm-up and no min_lr: min_lr is that of NVIDIA's Caffe
-/// and the warm-up that of Intel's.
+/// Caffe has no "cosine", no "plateau", no warm-up and no min_lr. min_lr is that of NVIDIA's Caffe.
+/// warmup_iter and warmup_start_lr have the names of Intel's, whose warm-up climbs to base_lr; this
+/// one climbs to the policy's rate.
 class LearningRatePolicy {
  public:
   /// Throws: Error that names the field which is missing or out of range.

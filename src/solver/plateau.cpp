@@ -1,5 +1,7 @@
 #include "solver/plateau.hpp"
 
+#include <glog/logging.h>
+
 #include <algorithm>
 #include <cmath>
 
@@ -50,12 +52,19 @@ Plateau::Plateau(const SolverParameter& p)
 void Plateau::watch(const std::vector<std::unique_ptr<Net>>& test_nets) {
   std::vector<std::string> outputs;
   for (std::size_t i = 0; i < test_nets.size(); ++i) {
-    if (has(test_nets[i]->outputs(), metric_)) {
-      net_ = static_cast<int>(i);
-      rises_ = rises(*test_nets[i], metric_);
-      return;
-    }
-    outputs.insert(outputs.end(), test_nets[i]->outputs().begin(), test_nets[i]->outputs().end());
+    const std::vector<std::string>& here = test_nets[i]->outputs();
+    outputs.insert(outputs.end(), here.begin(), here.end());
+    if (!has(here, metric_)) continue;
+    require_field(net_ < 0, "plateau_metric", "plateau_metric '", metric_,
+                  "' is an output of the test nets #", net_, " and #", i,
+                  "; rename the top in one of them, so that it is clear which one to watch");
+    net_ = static_cast<int>(i);
+    rises_ = rises(*test_nets[i], metric_);
+  }
+  if (net_ >= 0) {
+    LOG(INFO) << "Plateau watches " << metric_ << " of test net #" << net_ << ", which is to "
+              << (rises_ ? "rise" : "fall");
+    return;
   }
   std::string known;
   for (const std::string& name : outputs) known += (known.empty() ? "" : ", ") + name;
@@ -95,7 +104,7 @@ void Plateau::save(SolverState& state) const {
 void Plateau::restore(const SolverState& state) {
   require(state.current_step() >= 0 && state.current_step() <= max_drops_,
           "the snapshot's learning rate has dropped ", state.current_step(),
-          " times, but plateau_max_drops is ", max_drops_);
+          " times, but plateau_max_drops is ", max_drops_, "; raise plateau_max_drops");
   drops_ = state.current_step();
   tests_ = state.plateau_tests();
   best_.reset();

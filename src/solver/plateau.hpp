@@ -22,8 +22,8 @@ class Plateau {
   /// Throws: Error that names the field which is missing or out of range.
   explicit Plateau(const SolverParameter& param);
 
-  /// Finds the metric among the outputs of the test nets, in the first that has it.
-  /// Throws: Error if none has it, or if it is neither a loss nor from an Accuracy layer.
+  /// Finds the metric among the outputs of the test nets, and logs where.
+  /// Throws: Error unless exactly one has it, as a loss or from an Accuracy layer.
   void watch(const std::vector<std::unique_ptr<Net>>& test_nets);
   /// Takes a test's result into account; those of nets without the metric do not count.
   void observe(const TestResult& result);

@@ -93,11 +93,16 @@ TEST(LearningRate, WarmsUpInAStraightLine) {
   const LearningRatePolicy p = policy("lr_policy: 'fixed' warmup_iter: 4 warmup_start_lr: 0.1");
   const float expected[] = {0.1f, 0.2f, 0.3f, 0.4f, 0.5f, 0.5f};
   for (int n = 0; n < 6; ++n) EXPECT_FLOAT_EQ(p.rate(n), expected[n]) << n;
-  const LearningRatePolicy step =
+}
+
+TEST(LearningRate, WarmsUpFromZeroWithoutAnIterationAtZero) {
+  const LearningRatePolicy p =
       policy("lr_policy: 'step' gamma: 0.5 stepsize: 2 warmup_iter: 4 min_lr: 0.4");
-  EXPECT_FLOAT_EQ(step.rate(0), 0);
-  EXPECT_FLOAT_EQ(step.rate(1), 0.125f);
-  EXPECT_FLOAT_EQ(step.rate(3), 0.3f);  // to where the policy is, which is at min_lr
+  EXPECT_FLOAT_EQ(p.rate(0), 0.125f);
+  EXPECT_FLOAT_EQ(p.rate(1), 0.25f);
+  EXPECT_FLOAT_EQ(p.rate(2), 0.3f);  // to where the policy is, which is at min_lr
+  EXPECT_FLOAT_EQ(p.rate(3), 0.4f);
+  EXPECT_FLOAT_EQ(p.rate(4), 0.4f);
 }
 
 TEST(LearningRate, NamesWhatIsWrong) {
@@ -117,7 +122,12 @@ TEST(LearningRate, NamesWhatIsWrong) {
       {"lr_policy: 'fixed' warmup_iter: -1", "warmup_iter must not be negative, it is -1"},
       {"lr_policy: 'fixed' warmup_start_lr: inf", "warmup_start_lr must be finite"},
       {"lr_policy: 'plateau'", "lr_policy 'plateau' needs gamma"},
-      {"lr_policy: 'plateau' gamma: 0.1", "lr_policy 'plateau' needs plateau_metric"},
+      {"lr_policy: 'plateau' gamma: 0", "lr_policy 'plateau' needs 0 < gamma < 1, it is 0"},
+      {"lr_policy: 'plateau' gamma: 10", "lr_policy 'plateau' needs 0 < gamma < 1, it is 10"},
+      {"lr_policy: 'plateau' gamma: 0.1",
+       "'plateau' needs max_iter > 0, where training ends at the latest; it is 0"},
+      {"lr_policy: 'plateau' gamma: 0.1 max_iter: 9", "lr_policy 'plateau' needs plateau_metric"},
+      {"lr_policy: 'fixed' min_lr: -1", "min_lr must not be negative, it is -1"},
       {"lr_policy: 'fixed' base_lr: inf", "base_lr must be finite"},
   };
   for (const auto& [text, message] : cases)

@@ -5,6 +5,7 @@
 #include "log_lines.hpp"
 #include "solver/log_observer.hpp"
 #include "solver/lr_policy.hpp"
+#include "solver/snapshot.hpp"
 #include "support/scratch_folder.hpp"
 #include "tiny_net.hpp"
 
@@ -19,6 +20,7 @@ SolverParameter plateau_solver(const std::string& metric, const std::string& mor
   SolverParameter param = tiny_solver(kPlateau + more, net);
   param.set_lr_policy("plateau");
   param.set_plateau_metric(metric);
+  if (!param.has_max_iter()) param.set_max_iter(100);
   return param;
 }
 
@@ -137,26 +139,35 @@ TEST(PlateauSolver, DropsThreeTimesAndEnds) {
   EXPECT_FALSE(solver.stopped_early());
 }
 
-TEST(PlateauSolver, ContinuesBitForBit) {
+class PlateauSnapshots : public testing::TestWithParam<const char*> {};
+
+TEST_P(PlateauSnapshots, ContinueBitForBit) {
   const ScratchFolder folder;
-  SolverParameter param =
-      plateau_solver("accuracy",
-                     "momentum: 0.9 plateau_patience: 1 plateau_max_drops: 9 max_iter: 24 "
-                     "snapshot: 5");
+  SolverParameter param = plateau_solver(
+      "accuracy", str("momentum: 0.9 plateau_patience: 3 plateau_max_drops: 9 max_iter: 40 "
+                      "snapshot: 5 snapshot_format: ",
+                      GetParam()));
   param.set_test_interval(2);
   param.set_snapshot_prefix(folder / "run");
+  const std::string ending =
+      str(".solverstate", param.snapshot_format() == SolverParameter::HDF5 ? ".h5" : "");
   Context unbroken_ctx;
   Solver unbroken(unbroken_ctx, param);
   const auto expected = keep_diary(unbroken);
   unbroken.solve();
   ASSERT_GE(unbroken.policy().current_step(), 3);  // or this would test nothing
 
-  for (const int at : {5, 10, 15, 20}) {
+  int counting = 0;  // snapshots between two drops
+  for (const int at : {5, 10, 15, 20, 25, 30, 35}) {
     if (at >= unbroken.iteration()) continue;
+    const std::string file = folder / str("run_iter_", at, ending);
+    const SolverState state = read_solver_state(file);
+    EXPECT_TRUE(state.has_plateau_best());
+    counting += state.plateau_tests() > 0;
     Context ctx;
     Solver resumed(ctx, param);
     const auto actual = keep_diary(resumed);
-    resumed.restore(folder / str("run_iter_", at, ".solverstate"));
+    resumed.restore(file);
     resumed.solve();
     EXPECT_EQ(resumed.iteration(), unbroken.iteration());
     EXPECT_EQ(memory_of(resumed), memory_of(unbroken));
@@ -166,6 +177,21 @@ TEST(PlateauSolver, ContinuesBitForBit) {
     EXPECT_EQ(actual->rates, rest(expected->rates)) << at;
     EXPECT_EQ(actual->losses, rest(expected->losses)) << at;
   }
+  EXPECT_GT(counting, 0);
+}
+
+INSTANTIATE_TEST_SUITE_P(, PlateauSnapshots, testing::Values("BINARYPROTO", "HDF5"),
+                         [](const auto& format) { return std::string(format.param); });
+
+TEST(PlateauSolver, RefusesAnOutputOfTwoTestNets) {
+  SolverParameter param = plateau_solver("accuracy", "");
+  param.add_test_iter(1);
+  Context ctx;
+  const std::string error = error_of([&] { Solver(ctx, param); });
+  EXPECT_TRUE(contains(error,
+                       "plateau_metric 'accuracy' is an output of the test nets #0 and #1; rename "
+                       "the top in one of them, so that it is clear which one to watch"))
+      << error;
 }
 
 TEST(PlateauSolver, RefusesASnapshotThatDroppedMoreOften) {
@@ -173,7 +199,8 @@ TEST(PlateauSolver, RefusesASnapshotThatDroppedMoreOften) {
   state.set_current_step(4);
   Watching w("accuracy", "plateau_max_drops: 3", {});
   EXPECT_EQ(error_of([&] { w.plateau.restore(state); }),
-            "the snapshot's learning rate has dropped 4 times, but plateau_max_drops is 3");
+            "the snapshot's learning rate has dropped 4 times, but plateau_max_drops is 3; raise "
+            "plateau_max_drops");
 }
 
 TEST(PlateauSolver, LogsDropsAndTheEnd) {
@@ -181,12 +208,13 @@ TEST(PlateauSolver, LogsDropsAndTheEnd) {
       "loss", "plateau_patience: 1 plateau_max_drops: 1 max_iter: 9", constant_net());
   param.set_base_lr(1e-20f);
   Context ctx;
+  const Lines lines;
   Solver solver(ctx, param);
   solver.add_observer(make_log_observer());
-  const Lines lines;
   solver.solve();
   for (const char* line :
-       {"Learning Rate Policy: plateau\n",
+       {"Plateau watches loss of test net #0, which is to fall\n",
+        "Learning Rate Policy: plateau\n",
         "Plateau Status: Iteration 1, step = 1, lr = 5e-21: loss has not improved on 0.693147 in 1 "
         "tests\n",
         "Plateau Status: Iteration 2, training ends: loss has not improved on 0.693147 in 1 "
