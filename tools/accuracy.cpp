@@ -4,6 +4,8 @@
 #include <iomanip>
 #include <sstream>
 
+#include "net/probabilities.hpp"
+
 namespace doppio {
 
 namespace {
@@ -28,11 +30,11 @@ std::string percent(Index part, Index all) {
   return s.str();
 }
 
-/// True if a Softmax layer made `blob`, with nothing but copies in between.
+/// True if a Softmax layer made `blob`, with nothing in between that changes probabilities.
 bool from_softmax(const Net& net, const Blob* blob) {
   for (auto l = net.layers().rbegin(); l != net.layers().rend(); ++l) {
     if (std::find(l->tops.begin(), l->tops.end(), blob) == l->tops.end()) continue;
-    if (l->type != "Split") return l->type == "Softmax";
+    if (!keeps_probabilities(l->type)) return l->type == "Softmax";
     blob = l->bottoms[0];
   }
   return false;

@@ -7,6 +7,7 @@
 #include <memory>
 #include <numeric>
 
+#include "core/arena.hpp"
 #include "tools/command.hpp"
 #include "tools/ensemble.hpp"
 #include "tools/flags.hpp"
@@ -77,8 +78,9 @@ ImagePreparation preparation_of_flags() {
 /// A net that scores images.
 class ImageNet {
  public:
+  /// `arena` is for the blobs of all nets: they never run at the same time.
   ImageNet(Context& ctx, const Member& files, Overrides& overrides,
-           const ImagePreparation& preparation)
+           const ImagePreparation& preparation, const std::shared_ptr<Arena>& arena)
       : files_(files), views_(preparation.views) {
     const NetState state = state_of_flags(TEST);
     net_ = std::make_unique<Net>(ctx, read_model(overrides, state, files.model), state);
@@ -94,8 +96,10 @@ class ImageNet {
     input.reshape(input.shape().with(0, views_));
     net_->reshape();
     find_scores();
-    net_->save_memory(Passes::forward, {scores_});
+    net_->save_memory(Passes::forward, {scores_}, arena);
   }
+
+  const std::string& model() const { return files_.model; }
 
   /// Throws: Error if the scores are no probabilities, which alone can be averaged.
   void require_probabilities() const {
@@ -141,8 +145,9 @@ std::vector<double> mean_scores(std::vector<ImageNet>& nets, const std::string& 
   for (ImageNet& net : nets) {
     const std::vector<double> scores = net.scores(image);
     mean.resize(mean.empty() ? scores.size() : mean.size());
-    require(scores.size() == mean.size(), "the nets have ", mean.size(), " and ", scores.size(),
-            " classes, so their probabilities cannot be averaged");
+    require(scores.size() == mean.size(), nets[0].model(), " has ", mean.size(), " classes and ",
+            net.model(), " ", scores.size(),
+            ", so their probabilities cannot be averaged; give models of the same classes");
     for (std::size_t c = 0; c < scores.size(); ++c)
       mean[c] += scores[c] / static_cast<double>(nets.size());
   }
@@ -157,9 +162,10 @@ int run(const Arguments& given) {
   Context ctx = open_context();
   ctx.fusion = !FLAGS_no_fusion;
   Overrides overrides(given.sets);
+  const auto arena = std::make_shared<Arena>();
   std::vector<ImageNet> nets;
   for (const Member& files : members_of_flags())
-    nets.emplace_back(ctx, files, overrides, preparation);
+    nets.emplace_back(ctx, files, overrides, preparation, arena);
   overrides.require_all_used();
   if (nets.size() > 1 || preparation.views > 1)
     for (const ImageNet& net : nets) net.require_probabilities();

@@ -40,21 +40,24 @@ std::vector<Member> members_of_flags() {
   return members;
 }
 
-void MeanProbabilities::add(const Classifier& net) {
+void MeanProbabilities::add(const Classifier& net, const std::string& model) {
   const Shape& shape = net.scores->shape();
   const auto count = static_cast<std::size_t>(shape.count());
   if (nets_++ == 0) {
     settings_ = net;
+    model_ = model;
     scores_.reshape(shape);
     labels_.reshape(net.labels->shape());
     std::copy_n(net.labels->data.read_host(), net.labels->count(), labels_.data.write_host());
     sums_.assign(count, 0);
   }
-  require(shape == scores_.shape(), "the nets' scores cannot be averaged: they are ", shape.text(),
-          " and ", scores_.shape().text());
-  require(same_values(net.labels->data, labels_.data),
-          "the nets read different labels, so their scores cannot be averaged; give their data "
-          "layers the same source and batch_size");
+  require(shape == scores_.shape(), "the scores of ", model_, " are ", scores_.shape().text(),
+          " and those of ", model, " ", shape.text(),
+          ", so they cannot be averaged; the nets need the same classes, and their data layers the "
+          "same source and batch_size");
+  require(same_values(net.labels->data, labels_.data), model_, " and ", model,
+          " read different labels, so their scores cannot be averaged; give their data layers the "
+          "same source and batch_size");
   const Index axis = shape.canonical(net.axis), C = shape[axis];
   const Index outer = shape.count_before(axis), inner = shape.count_from(axis + 1);
   const float* scores = net.scores->data.read_host();

@@ -25,15 +25,17 @@ std::vector<Member> members_of_flags();
 /// The mean of several nets' class probabilities for the same batch.
 class MeanProbabilities {
  public:
-  /// Adds a net's probabilities, the softmax of its scores unless they are probabilities already.
-  /// Throws: Error if they are of another shape or belong to other labels than the first net's.
-  void add(const Classifier& net);
+  /// Adds a net's probabilities, the softmax of its scores unless they are probabilities already;
+  /// `model` is its file. Throws: Error that names both files if the scores are of another shape or
+  /// belong to other labels than the first net's.
+  void add(const Classifier& net, const std::string& model);
 
   /// The mean as scores, valid until the next add(), which begins anew.
   Classifier take();
 
  private:
-  Classifier settings_;
+  Classifier settings_;  // of the first net
+  std::string model_;
   Blob scores_, labels_;
   std::vector<double> sums_;
   int nets_ = 0;

@@ -2,9 +2,11 @@
 // probabilities.
 #include <glog/logging.h>
 
+#include <algorithm>
 #include <iostream>
 #include <memory>
 
+#include "core/arena.hpp"
 #include "tools/accuracy.hpp"
 #include "tools/command.hpp"
 #include "tools/ensemble.hpp"
@@ -74,7 +76,20 @@ void set_views(SourcedNet& source, const std::string& file) {
           " has no Data or ImageData layer, which could take several views of an image");
 }
 
-Tested open(Context& ctx, const Member& files, Overrides& overrides) {
+bool has_views(const NetParameter& net) {
+  return std::any_of(net.layer().begin(), net.layer().end(), [](const LayerParameter& layer) {
+    return layer.transform_param().views() > 1;
+  });
+}
+
+bool averages_views(Net& net) {
+  return std::any_of(net.layers().begin(), net.layers().end(),
+                     [](const NetLayer& layer) { return layer.type == "AverageViews"; });
+}
+
+/// `arena` is for the blobs of all nets: they never run at the same time.
+Tested open(Context& ctx, const Member& files, Overrides& overrides,
+            const std::shared_ptr<Arena>& arena) {
   Tested tested;
   tested.files = files;
   const NetState state = state_of_flags(TEST);
@@ -85,7 +100,11 @@ Tested open(Context& ctx, const Member& files, Overrides& overrides) {
   Net& net = *tested.net;
   load_weights(net, {files.weights});
   tested.classifier = find_classifier(net, param);
-  net.save_memory(Passes::forward, tested.classifier ? names_of(net, *tested.classifier) : Names());
+  require(!tested.classifier || !has_views(param) || averages_views(net), files.model,
+          ": no layer compares the average over the views with the labels; add an Accuracy layer, "
+          "or leave --views (and views in the prototxt) out");
+  net.save_memory(Passes::forward, tested.classifier ? names_of(net, *tested.classifier) : Names(),
+                  arena);
   return tested;
 }
 
@@ -112,8 +131,9 @@ int run(const Arguments& given) {
   Context ctx = open_context();
   ctx.fusion = !FLAGS_no_fusion;
   Overrides overrides(given.sets);
+  const auto arena = std::make_shared<Arena>();
   std::vector<Tested> nets;
-  for (const Member& files : members_of_flags()) nets.push_back(open(ctx, files, overrides));
+  for (const Member& files : members_of_flags()) nets.push_back(open(ctx, files, overrides, arena));
   overrides.require_all_used();
   const bool several = nets.size() > 1;
   for (const Tested& net : nets)
@@ -127,7 +147,7 @@ int run(const Arguments& given) {
   for (int i = 0; i < FLAGS_iterations; ++i) {
     for (Tested& net : nets) {
       run_batch(net, i, !several);
-      if (several) mean.add(*net.classifier);
+      if (several) mean.add(*net.classifier, net.files.model);
     }
     if (several) counts.add(mean.take());
   }

@@ -82,6 +82,15 @@ TEST(FindClassifier, KnowsProbabilitiesFromScores) {
       probabilities(softmax +
                     "layer { name: 'a' type: 'Accuracy' bottom: 'p' bottom: 'label' top: 'a' }"
                     "layer { name: 's' type: 'Silence' bottom: 'p' }"));
+  EXPECT_TRUE(
+      probabilities(softmax +
+                    "layer { name: 'f' type: 'Flatten' bottom: 'p' top: 'f' }"
+                    "layer { name: 'r' type: 'ReLU' bottom: 'f' top: 'f' }"
+                    "layer { name: 'a' type: 'Accuracy' bottom: 'f' bottom: 'label' top: 'a' }"));
+  EXPECT_FALSE(
+      probabilities(softmax +
+                    "layer { name: 'f' type: 'Log' bottom: 'p' top: 'f' }"
+                    "layer { name: 'a' type: 'Accuracy' bottom: 'f' bottom: 'label' top: 'a' }"));
   EXPECT_FALSE(
       probabilities("layer { name: 'a' type: 'Accuracy' bottom: 'x' bottom: 'label' top: 'a' }"));
   EXPECT_FALSE(

@@ -116,8 +116,9 @@ TEST_F(Averaging, TestTakesAModelForEachNet) {
   Net net(ctx, reversed, TEST);
   net.save(folder / "r");
   EXPECT_TRUE(contains(error(model + "," + reversed, file + "," + folder / "r"),
-                       "the nets read different labels, so their scores cannot be averaged; give "
-                       "their data layers the same source and batch_size"));
+                       model + " and " + reversed +
+                           " read different labels, so their scores cannot be averaged; give their "
+                           "data layers the same source and batch_size"));
   const std::string three = error(reversed + "," + model, folder / "r," + file + "," + file);
   EXPECT_TRUE(contains(three, "--model names 2 files and --weights 3")) << three;
   const std::string scores = folder.write("scores", str("layer { name: 'in' type: 'Input' top: "
@@ -142,7 +143,9 @@ TEST_F(Averaging, TestRefusesNetsOfOtherClasses) {
   const std::string two = shaped("two", 2), three = shaped("three", 3);
   const Outcome r = run_doppio({"test", "--model=" + two + "," + three, "--quiet",
                                 "--weights=" + two + ".caffemodel," + three + ".caffemodel"});
-  EXPECT_TRUE(contains(r.err, "the nets' scores cannot be averaged: they are 2 x 3 and 2 x 2"))
+  EXPECT_TRUE(contains(r.err, str("the scores of ", two, " are 2 x 2 and those of ", three,
+                                  " 2 x 3, so they cannot be averaged; the nets need the same "
+                                  "classes, and their data layers the same source and batch_size")))
       << r.err;
 }
 
@@ -154,6 +157,18 @@ TEST_F(Averaging, TestExplainsViewsThatDoNotFit) {
   EXPECT_TRUE(contains(none.err, "has no Data or ImageData layer, which could take several views"))
       << none.err;
   EXPECT_EQ(test(file, {"--views=-1"}).exit_code, 2);
+  const std::string no_comparison = folder.write(
+      "no_comparison", str("layer { name: 'in' type: 'Data' top: 'data' top: 'label' "
+                           "transform_param { crop_size: 2 } data_param { backend: LMDB "
+                           "batch_size: 2 source: '",
+                           folder / "lmdb", "' } }", kScores,
+                           "layer { name: 'p' type: 'Softmax' bottom: 'ip' top: 'p' }"));
+  const Outcome softmax = test(file, {"--views=10", "--model=" + no_comparison});
+  EXPECT_EQ(softmax.exit_code, 1);
+  EXPECT_TRUE(contains(softmax.err,
+                       "no layer compares the average over the views with the labels; "
+                       "add an Accuracy layer, or leave --views"))
+      << softmax.err;
 }
 
 TEST_F(Averaging, ClassifyTakesSeveralViews) {
@@ -185,6 +200,22 @@ TEST_F(Averaging, ClassifyExplainsWhatDoesNotFit) {
       "scores", str("layer { name: 'data' type: 'Input' top: 'data' input_param { shape { dim: 1 "
                     "dim: 1 dim: 2 dim: 2 } } }",
                     kScores));
+  const std::string three = folder.write(
+      "three",
+      "layer { name: 'data' type: 'Input' top: 'data' input_param { shape { dim: 1 dim: 1 "
+      "dim: 2 dim: 2 } } } layer { name: 'ip3' type: 'InnerProduct' bottom: 'data' top: "
+      "'ip' inner_product_param { num_output: 3 } } "
+      "layer { name: 'p' type: 'Softmax' bottom: 'ip' top: 'p' }");
+  {
+    Context ctx;
+    Net(ctx, three, TEST).save(folder / "three.caffemodel");
+  }
+  const Outcome classes =
+      classify(file + "," + folder / "three.caffemodel", {"--model=" + deploy + "," + three});
+  EXPECT_TRUE(contains(classes.err, deploy + " has 2 classes and " + three +
+                                        " 3, so their probabilities cannot be averaged; give "
+                                        "models of the same classes"))
+      << classes.err;
   const Outcome r = classify(file, {"--views=2", "--model=" + scores});
   EXPECT_TRUE(contains(r.err, "has no Softmax layer, so there are no probabilities")) << r.err;
   EXPECT_EQ(classify(file, {"--views=-1"}).exit_code, 2);
