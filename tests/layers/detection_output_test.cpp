@@ -118,6 +118,14 @@ TEST(DetectionOutput, SaysSoIfThereIsNothing) {
   expect_values(h->top(0).data, {0, -1, -1, -1, -1, -1, -1});
 }
 
+TEST(DetectionOutput, ReadsHowToSaveOutputButSavesNothing) {
+  const auto h = detect(
+      "num_classes: 2 save_output_param { output_format: 'VOC' resize_param { prob: 1 height: 300 "
+      "width: 300 resize_mode: WARP interp_mode: [LINEAR, AREA] } }",
+      std::vector<float>(12), {0.3f, 0.7f, 0.1f, 0.9f, 0.4f, 0.6f});
+  EXPECT_EQ(h->top(0).shape(), (Shape{1, 1, 2, 7}));
+}
+
 TEST(DetectionOutput, RefusesBadInput) {
   expect_refused("type: 'DetectionOutput'", kShapes, "num_classes is missing");
   expect_refused(detection("num_classes: 2 nms_param { nms_threshold: -1 }"), kShapes,
