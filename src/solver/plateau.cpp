@@ -97,6 +97,7 @@ std::string Plateau::reason() const {
 
 void Plateau::save(SolverState& state) const {
   state.set_current_step(drops_);
+  state.set_plateau_metric(metric_);
   state.set_plateau_tests(tests_);
   if (best_) state.set_plateau_best(*best_);
 }
@@ -106,8 +107,14 @@ void Plateau::restore(const SolverState& state) {
           "the snapshot's learning rate has dropped ", state.current_step(),
           " times, but plateau_max_drops is ", max_drops_, "; raise plateau_max_drops");
   drops_ = state.current_step();
-  tests_ = state.plateau_tests();
+  tests_ = 0;
   best_.reset();
+  if (state.has_plateau_metric() && state.plateau_metric() != metric_) {
+    LOG(INFO) << "The snapshot watched " << state.plateau_metric()
+              << ": the best value of plateau_metric " << metric_ << " is looked for anew";
+    return;
+  }
+  tests_ = state.plateau_tests();
   if (state.has_plateau_best()) best_ = state.plateau_best();
 }
 

@@ -34,6 +34,7 @@ class Plateau {
   std::string reason() const;
 
   void save(SolverState& state) const;
+  /// Keeps the drops, but looks for the best anew if `state` watched another metric.
   /// Throws: Error if `state` has dropped more often than this one may.
   void restore(const SolverState& state);
 

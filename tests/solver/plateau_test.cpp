@@ -162,6 +162,7 @@ TEST_P(PlateauSnapshots, ContinueBitForBit) {
     if (at >= unbroken.iteration()) continue;
     const std::string file = folder / str("run_iter_", at, ending);
     const SolverState state = read_solver_state(file);
+    EXPECT_EQ(state.plateau_metric(), "accuracy");
     EXPECT_TRUE(state.has_plateau_best());
     counting += state.plateau_tests() > 0;
     Context ctx;
@@ -182,6 +183,33 @@ TEST_P(PlateauSnapshots, ContinueBitForBit) {
 
 INSTANTIATE_TEST_SUITE_P(, PlateauSnapshots, testing::Values("BINARYPROTO", "HDF5"),
                          [](const auto& format) { return std::string(format.param); });
+
+TEST(PlateauSolver, LooksForTheBestAnewWhenItWatchesAnotherMetric) {
+  SolverState state;
+  Watching("accuracy", "plateau_patience: 2", {0.5f, 0, 0, 0}).plateau.save(state);
+  EXPECT_EQ(state.current_step(), 1);
+  EXPECT_EQ(state.plateau_tests(), 1);
+  Watching same("accuracy", "plateau_patience: 2", {}), other("loss", "plateau_patience: 2", {});
+  const Lines lines;
+  same.plateau.restore(state);
+  EXPECT_EQ(lines.all(), "");
+  other.plateau.restore(state);
+  EXPECT_TRUE(contains(lines.all(),
+                       "The snapshot watched accuracy: the best value of "
+                       "plateau_metric loss is looked for anew"))
+      << lines.all();
+  EXPECT_EQ(other.plateau.drops(), 1);
+  other.see(3, "loss");  // worse than 0.5, but the first
+  other.see(4, "loss");
+  EXPECT_EQ(other.plateau.drops(), 1);
+  same.see(0, "accuracy");
+  EXPECT_EQ(same.plateau.drops(), 2);
+  // A state without the name is one of the same metric.
+  state.clear_plateau_metric();
+  other.plateau.restore(state);
+  other.see(3, "loss");
+  EXPECT_EQ(other.plateau.drops(), 2);
+}
 
 TEST(PlateauSolver, RefusesAnOutputOfTwoTestNets) {
   SolverParameter param = plateau_solver("accuracy", "");
