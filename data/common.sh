@@ -59,11 +59,12 @@ make_database() {
   say "made $database"
 }
 
-# make_mean DB FILE [FLAG...]: writes the mean image of DB unless FILE exists.
+# make_mean DB FILE [--pca=FILE]: writes the mean image of DB, and its components, unless both exist.
 make_mean() {
-  local partial database=$1 file=$2
+  local partial database=$1 file=$2 components=${3:-}
   shift 2
-  if [[ -f $file ]]; then
+  components=${components#--pca=}
+  if [[ -f $file && -f ${components:-$file} ]]; then
     say "$file is already there"
     return
   fi

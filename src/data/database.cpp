@@ -43,6 +43,8 @@ std::string missing_database(const std::string& path) {
 
 std::unique_ptr<DatabaseWriter> make_database(const std::string& path, Backend backend,
                                               IfThere if_there) {
+  require(if_there != IfThere::append || !has_database(path) || find_backend(path) == backend, path,
+          ": what is there was made with the other backend; resume with that one");
   if (backend == Backend::lmdb) return std::make_unique<LmdbWriter>(path, if_there);
   return std::make_unique<LevelDbWriter>(path, if_there);
 }

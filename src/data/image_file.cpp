@@ -174,8 +174,12 @@ cv::Mat decode_image(std::string_view bytes, Color color, Index min_side) {
 std::string read_file(const std::string& path) {
   std::ifstream in(path, std::ios::binary);
   std::string contents;
-  if (in.good()) contents.assign(std::istreambuf_iterator<char>(in), {});
-  const bool ok = in.good();
+  bool ok = in.good();
+  try {
+    if (ok) contents.assign(std::istreambuf_iterator<char>(in), {});
+  } catch (const std::ios_base::failure&) {  // a folder, or a disk that cannot be read
+    ok = false;
+  }
   require(ok, "cannot read ", path, ": ", std::strerror(errno));
   return contents;
 }

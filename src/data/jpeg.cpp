@@ -4,9 +4,11 @@
 #include <array>
 #include <csetjmp>
 #include <cstdio>
+#include <opencv2/core.hpp>
 // jpeglib.h needs the line above.
 #include <jpeglib.h>
 
+#include "data/image_file.hpp"
 #include "doppio/error.hpp"
 
 #ifndef JCS_EXTENSIONS
@@ -46,6 +48,11 @@ struct Decompressor {
     jpeg_create_decompress(&info);
     jpeg_mem_src(&info, reinterpret_cast<const unsigned char*>(bytes.data()), bytes.size());
     jpeg_read_header(&info, TRUE);
+    if (static_cast<Index>(info.image_width) * static_cast<Index>(info.image_height) > kMaxPixels) {
+      std::snprintf(errors.message.data(), errors.message.size(), "it has more than %lld pixels",
+                    static_cast<long long>(kMaxPixels));
+      return false;
+    }
     info.out_color_space = channels == 1 ? JCS_GRAYSCALE : JCS_EXT_BGR;
     info.scale_num = 1;
     info.scale_denom = shrink;
@@ -73,7 +80,12 @@ struct Decompressor {
 cv::Mat decode_jpeg(std::string_view bytes, int channels, int shrink) {
   Decompressor decompressor;
   cv::Mat out;
-  const bool ok = decompressor.decode(bytes, channels, static_cast<unsigned>(shrink), out);
+  bool ok = false;
+  try {
+    ok = decompressor.decode(bytes, channels, static_cast<unsigned>(shrink), out);
+  } catch (const cv::Exception& e) {
+    throw Error(str("cannot decode the image: ", e.err));
+  }
   require(ok, "cannot decode the image: ", decompressor.errors.message.data());
   return out;
 }

@@ -121,6 +121,13 @@ TEST_P(DatabaseOf, WritesEveryThousandRecords) {
   EXPECT_EQ(open_database(path)->at(2000).value, "w");
 }
 
+TEST_P(DatabaseOf, IsNotResumedByTheOtherBackend) {
+  make_database(path, GetParam())->finish();
+  const Backend other = GetParam() == Backend::lmdb ? Backend::leveldb : Backend::lmdb;
+  EXPECT_TRUE(contains(error_of([&] { make_database(path, other, IfThere::append); }),
+                       "with the other backend"));
+}
+
 TEST_P(DatabaseOf, AppendsToNothing) {
   const auto writer = make_database(path, GetParam(), IfThere::append);
   EXPECT_EQ(writer->last_key(), "");

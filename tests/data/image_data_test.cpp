@@ -63,6 +63,24 @@ TEST_F(ImageDataLayer, BatchesOfOneMayDifferInSize) {
   expect_values(h.top(0).data, {2, 2, 2, 2});
 }
 
+TEST_F(ImageDataLayer, EachBatchHasTheSizeOfItsOwnImageWhateverItHeldBefore) {
+  image("a.png", 2, 3, {1, 1, 1});
+  image("b.png", 40, 30, {2, 2, 2});
+  const std::string list =
+      folder.write("list.txt", "a.png 1\nb.png 2\nb.png 2\nb.png 2\na.png 1\na.png 1");
+  for (const std::string threads : {"1", "3"}) {
+    LayerHarness h(layer(list, "is_color: false threads: " + threads), {}, 2);
+    for (int i = 0; i < 30; ++i) {
+      h.reshape();
+      h.forward();
+      const bool large = h.top(1).data.read_host()[0] == 2;
+      ASSERT_EQ(h.top(0).shape(), large ? Shape({1, 1, 40, 30}) : Shape({1, 1, 2, 3})) << i;
+      const float* pixels = h.top(0).data.read_host();
+      for (Index k = 0; k < h.top(0).count(); ++k) ASSERT_EQ(pixels[k], large ? 2 : 1);
+    }
+  }
+}
+
 TEST_F(ImageDataLayer, ShufflesAnewInEachEpochAndResumes) {
   const std::string text = layer(make(20), "batch_size: 5 shuffle: true");
   LayerHarness h(text, {}, 2);

@@ -26,6 +26,10 @@ TEST(MemoryData, HandsOutWhatItWasGivenRoundAndRound) {
   h.layer().seek({2});
   h.forward();
   expect_values(h.top(1).data, {30, 40});
+  h.layer().seek({7});  // where a run with another batch_size has stopped
+  h.forward();
+  expect_values(h.top(0).data, {7, 8, 1, 2});
+  expect_values(h.top(1).data, {40, 10});
   set_memory_data(h.layer(), {9, 9, 9, 9}, {1, 2});
   h.forward();
   expect_values(h.top(1).data, {1, 2});

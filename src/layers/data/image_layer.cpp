@@ -49,12 +49,16 @@ void ImageLayer::open() {
   source_ = open_source();
   const std::unique_ptr<ImageReader> reader = source_->reader();
   try {
+    SourceItem good;
     use_good({source_->in_order(0), 0}, [&](const Numbered& first) {
       first_ = reader->read(first.item).shape();
-      const Shape result = transformer_.prepare(first_);
-      item_count_ = transformer_.views() * result.count();
-      feed_.set_item(result, transformer_.views());
+      good = first.item;
     });
+    // Outside: a mean file that is missing does not make the image a damaged one.
+    naming([&] { return source_->name(good); },
+           [&] { first_result_ = transformer_.prepare(first_); });
+    item_count_ = transformer_.views() * first_result_.count();
+    feed_.set_item(first_result_, transformer_.views());
   } catch (const Error&) {
     source_.reset();
     throw;
@@ -75,7 +79,7 @@ BatchFeed<ImageLayer::Numbered>::Steps ImageLayer::start(const Context& ctx) {
   order_.clear();
   workers_.clear();
   for (int i = 0; i < feed_.workers(); ++i)
-    workers_.push_back({source_->reader(), transformer_, first_});
+    workers_.push_back({source_->reader(), transformer_, first_, first_result_});
   return {[this](std::uint64_t shown) { return claim(shown); },
           [this](int worker, const Numbered& image, DataBatch& batch, Index i) {
     make(workers_[static_cast<std::size_t>(worker)], image, batch, i);
@@ -114,7 +118,7 @@ void ImageLayer::make(Worker& worker, const Numbered& image, DataBatch& batch, I
     const Image pixels = worker.reader->read(good.item);
     require(std::abs(pixels.label) <= kExactFloats, "label ", pixels.label,
             " is too large, at most ", kExactFloats, " is possible");
-    if (any_size_ && pixels.shape() != worker.image) resize_for(worker, pixels.shape(), batch);
+    if (any_size_) resize_for(worker, pixels.shape(), batch);
     Random draws = draws_;
     draws.pass = image.number;
     worker.transformer.apply(pixels, draws, batch.data_out + i * item_count_);
@@ -123,11 +127,17 @@ void ImageLayer::make(Worker& worker, const Numbered& image, DataBatch& batch, I
   });
 }
 
-/// For batches of one image, whose size is then its own.
+/// For batches of one image, whose size is then its own. The batch may have been made by another
+/// worker last, for an image of another size.
 void ImageLayer::resize_for(Worker& worker, const Shape& image, DataBatch& batch) {
-  const Shape result = worker.transformer.prepare(image);
-  worker.image = image;
-  batch.data.reshape({worker.transformer.views(), result[0], result[1], result[2]});
+  if (image != worker.image) {
+    worker.result = worker.transformer.prepare(image);
+    worker.image = image;
+  }
+  const Shape& result = worker.result;
+  const Shape wanted{worker.transformer.views(), result[0], result[1], result[2]};
+  if (batch.data.shape() == wanted) return;
+  batch.data.reshape(wanted);
   batch.open();
 }
 

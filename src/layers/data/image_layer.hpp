@@ -75,7 +75,7 @@ class ImageLayer : public Layer {
   struct Worker {
     std::unique_ptr<ImageReader> reader;
     Transformer transformer;
-    Shape image;  // what the transformer is prepared for
+    Shape image, result;  // what the transformer is prepared for, and what it makes of it
   };
 
   template <class Use>
@@ -93,8 +93,8 @@ class ImageLayer : public Layer {
   const ReadOptions read_;
   const bool any_size_;  // images may differ in size
   Transformer transformer_;
-  Shape first_;           // shape of the first image
-  Index item_count_ = 0;  // values that the transformer makes of an image
+  Shape first_, first_result_;  // shape of the first image, and of what becomes of it
+  Index item_count_ = 0;        // values that the transformer makes of an image
   Random draws_;
   std::mutex mutex_;  // guards what follows
   std::unique_ptr<ImageSource> source_;

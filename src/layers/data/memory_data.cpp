@@ -35,11 +35,14 @@ class MemoryData final : public Layer {
   void forward(Context&, Bottoms, Tops top) override {
     const auto n = static_cast<Index>(labels_.size());
     require(n > 0, "no data was given; call set_memory_data() first");
-    const Index first = static_cast<Index>(records_ % static_cast<std::uint64_t>(n));
     const Index values = item_.count();
-    std::copy_n(data_.data() + first * values, batch_size_ * values, top[0]->data.write_host());
-    std::copy_n(labels_.data() + first, batch_size_, top[1]->data.write_host());
-    records_ += static_cast<std::uint64_t>(batch_size_);
+    float* data = top[0]->data.write_host();
+    float* labels = top[1]->data.write_host();
+    for (Index i = 0; i < batch_size_; ++i, ++records_) {
+      const auto item = static_cast<Index>(records_ % static_cast<std::uint64_t>(n));
+      std::copy_n(data_.data() + item * values, values, data + i * values);
+      labels[i] = labels_[static_cast<std::size_t>(item)];
+    }
   }
 
   Cursor cursor() const override { return {records_}; }
