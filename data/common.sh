@@ -39,19 +39,23 @@ require_space() {
 }
 
 # make_database DB ARGUMENT...: runs "doppio convert ARGUMENT... DB" unless DB exists. Images are
-# gone on with where an interrupted conversion with the same arguments stopped.
+# gone on with where an interrupted conversion with the same arguments and the same list stopped.
 make_database() {
-  local database=$1 partial resume=()
+  local database=$1 partial made_of resume=()
   shift
   if [[ -d $database ]]; then
     say "$database is already there"
     return
   fi
   partial=$(dirname "$database")/partial_$(basename "$database")
-  [[ $1 != imageset ]] || resume=(--resume)
-  if [[ $1 != imageset || ! -f $partial.arguments || $(< "$partial.arguments") != "$*" ]]; then
+  made_of=$*
+  if [[ $1 == imageset ]]; then
+    resume=(--resume)
+    made_of+=" $(cksum < "${@: -1}")"  # the list
+  fi
+  if [[ $1 != imageset || ! -f $partial.arguments || $(< "$partial.arguments") != "$made_of" ]]; then
     rm -rf "$partial"
-    echo "$*" > "$partial.arguments"
+    echo "$made_of" > "$partial.arguments"
   fi
   "$doppio" convert "$@" "${resume[@]}" "$partial"
   mv "$partial" "$database"

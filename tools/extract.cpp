@@ -55,15 +55,22 @@ class FeatureWriter {
   Index count_ = 0;
 };
 
-void write_features(Net& net, std::vector<std::unique_ptr<FeatureWriter>>& writers) try {
-  for (int i = 0; i < FLAGS_iterations; ++i) {
-    net.forward();
-    for (const auto& writer : writers) writer->add(net);
+/// Leaves no database behind if it fails.
+void write_features(Net& net, const std::vector<std::string>& blobs,
+                    const std::vector<std::string>& databases) {
+  std::vector<std::unique_ptr<FeatureWriter>> writers;
+  try {
+    for (std::size_t i = 0; i < blobs.size(); ++i)
+      writers.push_back(std::make_unique<FeatureWriter>(blobs[i], databases[i]));
+    for (int i = 0; i < FLAGS_iterations; ++i) {
+      net.forward();
+      for (const auto& writer : writers) writer->add(net);
+    }
+    for (const auto& writer : writers) writer->finish();
+  } catch (...) {
+    for (const auto& writer : writers) writer->discard();
+    throw;
   }
-  for (const auto& writer : writers) writer->finish();
-} catch (...) {
-  for (const auto& writer : writers) writer->discard();
-  throw;
 }
 
 int run(const Arguments& given) {
@@ -86,10 +93,7 @@ int run(const Arguments& given) {
   load_weights(net, comma_list(FLAGS_weights));
   net.save_memory(Passes::forward, blobs);
 
-  std::vector<std::unique_ptr<FeatureWriter>> writers;
-  for (std::size_t i = 0; i < blobs.size(); ++i)
-    writers.push_back(std::make_unique<FeatureWriter>(blobs[i], databases[i]));
-  write_features(net, writers);
+  write_features(net, blobs, databases);
   return kDone;
 }
 

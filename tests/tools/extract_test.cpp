@@ -73,6 +73,8 @@ TEST_F(Extract, ExplainsWhatDoesNotFit) {
   EXPECT_TRUE(contains(scalar.err, "blob 'sum' is scalar; a database record takes")) << scalar.err;
   EXPECT_EQ(extract({"r", db}).exit_code, 0) << "no half-made database is left in the way";
   EXPECT_TRUE(contains(extract({"r", db}).err, "exists already"));
+  EXPECT_EQ(extract({"r,r", db + "_2," + db}).exit_code, 1);
+  EXPECT_EQ(extract({"r", db + "_2"}).exit_code, 0) << "nor one beside a database that is there";
 }
 
 }  // namespace
