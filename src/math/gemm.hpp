@@ -10,7 +10,7 @@ enum class Transpose { no, yes };
 /// C = alpha * op(A) * op(B) + beta * C, all row-major and dense.
 ///
 /// op(A) is M x K (A is K x M if transposed), op(B) is K x N (B is N x K if transposed), C is M x
-/// N. oneDNN's sgemm on the CPU, cuBLAS on the GPU.
+/// N. oneDNN's sgemm on the CPU (our own loops for a row times B transposed), cuBLAS on the GPU.
 void gemm(Context& ctx, Transpose transpose_a, Transpose transpose_b, Index M, Index N, Index K,
           float alpha, const float* A, const float* B, float beta, float* C);
 
