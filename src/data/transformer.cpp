@@ -1,7 +1,7 @@
 #include "data/transformer.hpp"
 
 #include <algorithm>
-#include <type_traits>
+#include <vector>
 
 #include "core/full_width.hpp"
 #include "core/normal.hpp"
@@ -27,21 +27,35 @@ struct Row {
   float* out;
 };
 
-template <class Pixel, class Step>
-void transform_row(const Pixel* in, Step step, const Row& row) {
+template <class Pixel>
+void transform_row(const Pixel* in, Index step, const Row& row) {
   const auto write =
-      [&, out = row.out, shift = row.shift, scale = row.scale, n = row.size](auto mean) {
-    const auto value = [=](Index w) {
-      return (static_cast<float>(in[w * step]) - mean(w) + shift) * scale;
-    };
-    for (Index w = 0; w < n; ++w) out[w] = value(w);
+      [&, out = row.out, shift = row.shift, scale = row.scale, n = row.size](auto at, auto mean) {
+    for (Index w = 0; w < n; ++w)
+      out[w] = (static_cast<float>(in[at(w)]) - mean(w) + shift) * scale;
     // Half the time of a loop that writes backwards, which does not vectorise well.
     if (row.mirror) std::reverse(out, out + n);
   };
-  if (row.means)
-    write([means = row.means](Index w) { return means[w]; });
+  const auto write_from = [&](auto at) {
+    if (row.means)
+      write(at, [means = row.means](Index w) { return means[w]; });
+    else
+      write(at, [mean = row.mean](Index) { return mean; });
+  };
+  if (step == 1)  // which vectorises
+    write_from([](Index w) { return w; });
   else
-    write([mean = row.mean](Index) { return mean; });
+    write_from([step](Index w) { return w * step; });
+}
+
+/// Takes `n` pixels of three interleaved channels apart, into one row after another of `out`.
+template <class Pixel>
+void take_apart(const Pixel* __restrict in, Index n, Pixel* __restrict out) {
+  for (Index w = 0; w < n; ++w) {
+    out[w] = in[3 * w];
+    out[n + w] = in[3 * w + 1];
+    out[2 * n + w] = in[3 * w + 2];
+  }
 }
 
 }  // namespace
@@ -173,22 +187,23 @@ template <class Pixel>
 void Transformer::transform(const Pixel* pixels, const Image& image, const View& view,
                             float* out) const {
   const Index OH = crop_ > 0 ? crop_ : image.height, OW = crop_ > 0 ? crop_ : image.width;
+  const bool interleaved = image.pixel_step == 3 && image.channel_step == 1;
+  std::vector<Pixel> planes(static_cast<std::size_t>(interleaved ? 3 * OW : 0));
   Row row{nullptr, 0, 0, scale_, view.mirror, OW, out};
-  for (Index c = 0; c < image.channels; ++c) {
-    if (shifts_) row.shift = view.shift[static_cast<std::size_t>(c)];
-    if (!mean_.values.empty() && !mean_per_pixel_)
-      row.mean = mean_.values[static_cast<std::size_t>(c)];
-    for (Index h = view.h0; h < view.h0 + OH; ++h, row.out += OW) {
-      const Pixel* in =
-          pixels + c * image.channel_step + h * image.row_step + view.w0 * image.pixel_step;
+  for (Index h = 0; h < OH; ++h) {
+    const Pixel* from = pixels + (view.h0 + h) * image.row_step + view.w0 * image.pixel_step;
+    if (interleaved) take_apart(from, OW, planes.data());
+    for (Index c = 0; c < image.channels; ++c) {
+      row.out = out + (c * OH + h) * OW;
+      if (shifts_) row.shift = view.shift[static_cast<std::size_t>(c)];
       if (mean_per_pixel_)
-        row.means = mean_.values.data() + (c * image.height + h) * image.width + view.w0;
-      if (image.pixel_step == 1)  // steps that the compiler knows vectorise
-        transform_row(in, std::integral_constant<Index, 1>{}, row);
-      else if (image.pixel_step == 3)
-        transform_row(in, std::integral_constant<Index, 3>{}, row);
+        row.means = mean_.values.data() + (c * image.height + view.h0 + h) * image.width + view.w0;
+      else if (!mean_.values.empty())
+        row.mean = mean_.values[static_cast<std::size_t>(c)];
+      if (interleaved)
+        transform_row(planes.data() + c * OW, 1, row);
       else
-        transform_row(in, image.pixel_step, row);
+        transform_row(from + c * image.channel_step, image.pixel_step, row);
     }
   }
 }
