@@ -1,15 +1,18 @@
 #include "net/read_prototxt.hpp"
 
+#include <glog/logging.h>
 #include <google/protobuf/descriptor.h>
 #include <google/protobuf/io/tokenizer.h>
 #include <google/protobuf/text_format.h>
 
 #include <filesystem>
 #include <fstream>
+#include <optional>
 #include <regex>
 #include <set>
 #include <sstream>
 
+#include "net/fork_hints.hpp"
 #include "net/passes.hpp"
 
 namespace doppio {
@@ -34,6 +37,19 @@ std::vector<std::string> enum_values(const pb::FileDescriptor& schema, const std
   return {names.begin(), names.end()};
 }
 
+struct UnknownField {
+  std::string message, field;  // NetParameter, nmae
+};
+
+/// What protobuf's message is about if it is about a field that does not exist.
+std::optional<UnknownField> unknown_field(const std::string& message) {
+  static const std::regex pattern(
+      "Message type \"(?:[^\"]*\\.)?([^\".]+)\" has no field named \"([^\"]+)\".*");
+  std::smatch m;
+  if (!std::regex_match(message, m, pattern)) return {};
+  return UnknownField{m[1], m[2]};
+}
+
 struct Complaint {
   std::string message;
   std::string word;  // the name or value that is wrong; may be empty
@@ -41,17 +57,15 @@ struct Complaint {
 
 /// protobuf's message in our words, with the nearest names where a name is unknown.
 Complaint explain(const std::string& message, const pb::FileDescriptor& schema) {
-  static const std::regex unknown_field(
-      "Message type \"([^\"]+)\" has no field named \"([^\"]+)\".*");
   static const std::regex unknown_enum(
       "Unknown enumeration value of \"([^\"]+)\" for field \"([^\"]+)\".*");
-  std::smatch m;
-  if (std::regex_match(message, m, unknown_field)) {
-    const auto* type = schema.pool()->FindMessageTypeByName(m[1]);
-    return {str(type ? type->name() : m[1].str(), " has no field '", m[2].str(), "'",
-                type ? did_you_mean(m[2].str(), field_names(*type)) : ""),
-            m[2]};
+  if (const auto unknown = unknown_field(message)) {
+    const auto* type = schema.FindMessageTypeByName(unknown->message);
+    return {str(unknown->message, " has no field '", unknown->field, "'",
+                type ? did_you_mean(unknown->field, field_names(*type)) : ""),
+            unknown->field};
   }
+  std::smatch m;
   if (std::regex_match(message, m, unknown_enum)) {
     const std::vector<std::string> values = enum_values(schema, m[2]);
     std::string list;
@@ -78,11 +92,21 @@ class Collector final : public pb::io::ErrorCollector {
         Error(complaint.message, {file_, line + 1, start(line, column, complaint.word) + 1}));
   }
   void AddWarning(int line, int column, const std::string& message) override {
-    AddError(line, column, message);
+    if (!pass_over(line, message)) AddError(line, column, message);
   }
   Problems problems;
 
  private:
+  bool pass_over(int line, const std::string& message) {
+    const auto unknown = unknown_field(message);
+    if (!unknown) return false;
+    const std::string_view why = why_passed_over(unknown->message, unknown->field);
+    if (!why.empty() && passed_over_.insert(unknown->field).second)
+      LOG(WARNING) << file_ << ":" << line + 1 << ": " << unknown->field
+                   << " is passed over: " << why;
+    return !why.empty();
+  }
+
   /// protobuf names the token after the wrong word; this finds the word itself.
   int start(int line, int column, const std::string& word) const {
     if (word.empty() || line < 0 || line >= static_cast<int>(lines_.size())) return column;
@@ -94,6 +118,7 @@ class Collector final : public pb::io::ErrorCollector {
   const std::string& file_;
   const pb::FileDescriptor& schema_;
   std::vector<std::string> lines_;
+  std::set<std::string> passed_over_;  // each is said once
 };
 
 /// Walks message and parse tree together and notes where each field was written.

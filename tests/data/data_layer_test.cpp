@@ -7,6 +7,7 @@
 #include "data/lmdb.hpp"
 #include "doppio.pb.h"
 #include "support/layer_harness.hpp"
+#include "support/log_lines.hpp"
 #include "support/scratch_folder.hpp"
 
 namespace doppio {
@@ -149,25 +150,13 @@ TEST_F(DataLayer, CountsTheTimeSpentWaiting) {
   EXPECT_EQ(h.layer().input_wait_seconds(), waited);
 }
 
-/// Collects log lines while it lives.
-class CaughtLog : public google::LogSink {
- public:
-  CaughtLog() { google::AddLogSink(this); }
-  ~CaughtLog() override { google::RemoveLogSink(this); }
-  void send(google::LogSeverity, const char*, const char*, int, const google::LogMessageTime&,
-            const char* message, std::size_t length) override {
-    text.append(message, length).append("\n");
-  }
-  std::string text;
-};
-
 TEST_F(DataLayer, LogsTheStartOfAnEpochAsCaffeDoes) {
-  CaughtLog log;
+  Lines log;
   {
     LayerHarness h(layer(make(3, 1, 1), 3, "prefetch: 1 threads: 1"), {}, 2);
     h.forward();
   }
-  EXPECT_TRUE(contains(log.text, "Restarting data prefetching from start."));
+  EXPECT_TRUE(contains(log.all(), "Restarting data prefetching from start."));
 }
 
 TEST_F(DataLayer, DryRunGuessesTheShapeOfAMissingDatabase) {
@@ -184,11 +173,11 @@ TEST_F(DataLayer, DryRunGuessesTheShapeOfAMissingDatabase) {
   };
   EXPECT_TRUE(contains(error_of([&] { make_layer()->reshape(ctx, {}, tops); }), "no database at"));
   param.mutable_transform_param()->set_crop_size(227);
-  CaughtLog log;
+  Lines log;
   make_layer()->reshape(ctx, {}, tops);
   EXPECT_EQ(data.shape(), Shape({5, 3, 227, 227}));
   EXPECT_EQ(labels.shape(), Shape({5}));
-  EXPECT_TRUE(contains(log.text, "assuming images of 3 x 227 x 227"));
+  EXPECT_TRUE(contains(log.all(), "assuming images of 3 x 227 x 227"));
   ctx.dry_run = false;
   EXPECT_TRUE(contains(error_of([&] { make_layer()->reshape(ctx, {}, tops); }), "no database at"));
 }
@@ -309,7 +298,7 @@ TEST_F(DataLayer, ShardsAreDisjointAndTogetherAnEpoch) {
 
 TEST_F(DataLayer, SkipsDamagedRecordsWhenAsked) {
   const std::string db = make(6, 1, 2, 4, "\xff\xff");
-  CaughtLog log;
+  Lines log;
   for (const int threads : {1, 3}) {
     LayerHarness h(layer(db, 3, str("on_error: SKIP threads: ", threads)), {}, 2);
     h.forward();
@@ -318,7 +307,7 @@ TEST_F(DataLayer, SkipsDamagedRecordsWhenAsked) {
     expect_values(h.top(0).data, {3, 4, 5, 6, 5, 6});
     EXPECT_EQ(h.layer().item_name(1), "database " + db + ", record 'key15'");
   }
-  EXPECT_TRUE(contains(log.text, "skipped database " + db + ", record 'key14': the record is"));
+  EXPECT_TRUE(contains(log.all(), "skipped database " + db + ", record 'key14': the record is"));
   LayerHarness strict(layer(db, 6, "on_error: SKIP max_skipped: 0"), {}, 2);
   EXPECT_TRUE(contains(error_of([&] { strict.forward(); }),
                        "1 of 6 images cannot be used, and max_skipped allows 0; the last one: "

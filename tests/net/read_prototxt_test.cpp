@@ -2,6 +2,7 @@
 
 #include "net/passes.hpp"
 #include "support/layer_harness.hpp"
+#include "support/log_lines.hpp"
 
 namespace doppio {
 namespace {
@@ -37,6 +38,28 @@ TEST(ReadPrototxt, ReportsEveryMisspeltFieldWithTheNearestName) {
             "n.prototxt:2:19: error: LayerParameter has no field 'tpye'; did you mean 'type'?\n"
             "n.prototxt:3:18: error: PoolingParameter has no field 'kernelsize'; did you mean "
             "'kernel_size'?");
+}
+
+TEST(ReadPrototxt, PassesOverHintsOfForksAndSaysSo) {
+  Lines log;
+  const SourcedNet source = parse_prototxt(
+      "default_forward_type: FLOAT16\ncompile_net_state { bn_scale_merge: true }\n"
+      "layer { name: 'a' type: 'ReLU' forward_type: FLOAT16\n relu_param { fuse: true } }\n"
+      "layer { name: 'b' type: 'ReLU' forward_type: FLOAT16 }\n",
+      "n.prototxt");
+  ASSERT_EQ(source.net.layer_size(), 2);
+  EXPECT_EQ(source.net.layer(1).name(), "b");
+  EXPECT_EQ(log.all(),
+            "n.prototxt:1: default_forward_type is passed over: everything is computed in 32-bit "
+            "floats\n"
+            "n.prototxt:2: compile_net_state is passed over: the program chooses how to compute\n"
+            "n.prototxt:3: forward_type is passed over: everything is computed in 32-bit floats\n"
+            "n.prototxt:4: fuse is passed over: the program chooses how to compute\n");
+}
+
+TEST(ReadPrototxt, AHintOfAForkInAnotherMessageIsAnError) {
+  EXPECT_EQ(error_of([] { parse_prototxt("forward_type: FLOAT16", "n.prototxt"); }),
+            "n.prototxt:1:1: error: NetParameter has no field 'forward_type'");
 }
 
 TEST(ReadPrototxt, ListsTheValuesOfAnEnum) {

@@ -5,7 +5,7 @@
 #include <regex>
 
 #include "data/hdf5.hpp"
-#include "log_lines.hpp"
+#include "support/log_lines.hpp"
 #include "support/scratch_folder.hpp"
 #include "tiny_net.hpp"
 

@@ -2,7 +2,7 @@
 
 #include <cmath>
 
-#include "log_lines.hpp"
+#include "support/log_lines.hpp"
 #include "solver/log_observer.hpp"
 #include "solver/lr_policy.hpp"
 #include "solver/snapshot.hpp"
