@@ -10,12 +10,15 @@ namespace doppio {
 Image view_of(const cv::Mat& pixels, int label) {
   Image image;
   image.label = label;
-  image.bytes = pixels.ptr();
+  if (pixels.depth() == CV_8U)
+    image.bytes = pixels.ptr();
+  else
+    image.floats = pixels.ptr<float>();
   image.channels = pixels.channels();
   image.height = pixels.rows;
   image.width = pixels.cols;
   image.channel_step = 1;
-  image.row_step = static_cast<Index>(pixels.step[0]);
+  image.row_step = static_cast<Index>(pixels.step1());
   image.pixel_step = image.channels;
   return image;
 }
@@ -29,7 +32,10 @@ Image DatumReader::read(std::string_view record) {
   require(record.size() <= static_cast<std::size_t>(std::numeric_limits<int>::max()) &&
               datum_->ParseFromArray(record.data(), static_cast<int>(record.size())),
           "the record is damaged: it is not a Datum");
-  const Datum& datum = *datum_;
+  return read(*datum_);
+}
+
+Image DatumReader::read(const Datum& datum) {
   if (datum.encoded()) {
     decoded_ = decode_image(datum.data(), color_, min_side_);
     return view_of(decoded_, datum.label());

@@ -11,7 +11,9 @@ namespace {
 class RecordReader final : public ImageReader {
  public:
   explicit RecordReader(const DecodeOptions& options) : datum_(options.color, options.min_side) {}
-  Image read(const SourceItem& item) override { return datum_.read(item.record.value); }
+  Image read(const SourceItem& item, const Random&) override {
+    return datum_.read(item.record.value);
+  }
 
  private:
   DatumReader datum_;
@@ -19,8 +21,8 @@ class RecordReader final : public ImageReader {
 
 class DatabaseSource final : public ImageSource {
  public:
-  DatabaseSource(const std::string& path, const DecodeOptions& options)
-      : path_(path), options_(options), database_(open_database(path)) {}
+  DatabaseSource(const std::string& path, std::function<std::unique_ptr<ImageReader>()> make_reader)
+      : path_(path), make_reader_(std::move(make_reader)), database_(open_database(path)) {}
 
   SourceItem in_order(std::uint64_t number) override {
     database_->seek(number);
@@ -32,13 +34,11 @@ class DatabaseSource final : public ImageSource {
   std::string name(const SourceItem& item) const override {
     return record_name(path_, item.record.key);
   }
-  std::unique_ptr<ImageReader> reader() const override {
-    return std::make_unique<RecordReader>(options_);
-  }
+  std::unique_ptr<ImageReader> reader() const override { return make_reader_(); }
 
  private:
   const std::string path_;
-  const DecodeOptions options_;
+  const std::function<std::unique_ptr<ImageReader>()> make_reader_;
   const std::unique_ptr<Database> database_;
 };
 
@@ -49,7 +49,7 @@ class FileReader final : public ImageReader {
   FileReader(std::shared_ptr<const Entries> entries, std::string root, const DecodeOptions& options)
       : entries_(std::move(entries)), root_(std::move(root)), options_(options) {}
 
-  Image read(const SourceItem& item) override {
+  Image read(const SourceItem& item, const Random&) override {
     const ImageEntry& entry = (*entries_)[static_cast<std::size_t>(item.place)];
     pixels_ = decode_image(read_file(root_ + entry.path), options_.color, options_.min_side);
     if (options_.height > 0)
@@ -96,9 +96,13 @@ class ListSource final : public ImageSource {
 
 }  // namespace
 
-std::unique_ptr<ImageSource> open_database_source(const std::string& path,
-                                                  const DecodeOptions& options) {
-  return std::make_unique<DatabaseSource>(path, options);
+std::unique_ptr<ImageReader> make_record_reader(const DecodeOptions& options) {
+  return std::make_unique<RecordReader>(options);
+}
+
+std::unique_ptr<ImageSource> open_database_source(
+    const std::string& path, std::function<std::unique_ptr<ImageReader>()> make_reader) {
+  return std::make_unique<DatabaseSource>(path, std::move(make_reader));
 }
 
 std::unique_ptr<ImageSource> open_list_source(const std::string& list, const std::string& root,

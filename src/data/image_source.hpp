@@ -1,9 +1,11 @@
 #pragma once
+#include <functional>
 #include <memory>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "core/philox.hpp"
 #include "data/database.hpp"
 #include "data/datum.hpp"
 #include "data/image_list.hpp"
@@ -20,8 +22,9 @@ struct SourceItem {
 class ImageReader {
  public:
   virtual ~ImageReader() = default;
-  /// The image is valid until the next call. Throws: Error.
-  virtual Image read(const SourceItem& item) = 0;
+  /// The image is valid until the next call; `draws` belongs to it alone, from Transformer::kDraws
+  /// on. Throws: Error.
+  virtual Image read(const SourceItem& item, const Random& draws) = 0;
 };
 
 /// Labelled images that can be had in their order or at random. For use by one thread at a time.
@@ -51,9 +54,13 @@ struct DecodeOptions {
   Index width = 0;
 };
 
-/// The records of a database. Throws: Error if it cannot be opened.
-std::unique_ptr<ImageSource> open_database_source(const std::string& path,
-                                                  const DecodeOptions& options);
+/// Reads records that hold a Datum.
+std::unique_ptr<ImageReader> make_record_reader(const DecodeOptions& options);
+
+/// The records of a database, for readers that `make_reader` makes. Throws: Error if it cannot be
+/// opened.
+std::unique_ptr<ImageSource> open_database_source(
+    const std::string& path, std::function<std::unique_ptr<ImageReader>()> make_reader);
 
 /// The files of a list, whose paths follow `root` as it is. Throws: Error if the list is malformed.
 std::unique_ptr<ImageSource> open_list_source(const std::string& list, const std::string& root,

@@ -63,7 +63,8 @@ void take_apart(const Pixel* __restrict in, Index n, Pixel* __restrict out) {
 Transformer::Transformer(const TransformationParameter& param, bool train)
     : train_(train),
       mirror_(param.mirror()),
-      crop_(param.crop_size()),
+      crop_h_(param.has_crop_h() ? param.crop_h() : param.crop_size()),
+      crop_w_(param.has_crop_w() ? param.crop_w() : param.crop_size()),
       views_(param.views()),
       scale_(param.scale()),
       mean_file_(param.mean_file()),
@@ -72,6 +73,10 @@ Transformer::Transformer(const TransformationParameter& param, bool train)
       pca_std_(param.pca_std()) {
   require_field(!(param.force_color() && param.force_gray()), "transform_param.force_gray",
                 "force_color and force_gray exclude each other");
+  require_field(param.has_crop_h() == param.has_crop_w() && (crop_h_ > 0) == (crop_w_ > 0) &&
+                    !(param.has_crop_h() && param.crop_size() > 0),
+                "transform_param.crop_h", "give crop_size, or both crop_h and crop_w");
+  require_no_augmentation(param);
   if (param.force_color()) color_ = Color::color;
   if (param.force_gray()) color_ = Color::gray;
   require_field(mean_file_.empty() || mean_value_.empty(), "transform_param.mean_value",
@@ -82,7 +87,7 @@ Transformer::Transformer(const TransformationParameter& param, bool train)
                 "views must be 1, 2, 5 or 10, it is ", views_);
   require_field(views_ == 1 || !train_, "transform_param.views",
                 "views are for phase TEST; in TRAIN an image gives one crop, drawn at random");
-  require_field(views_ <= 2 || crop_ > 0, "transform_param.views", views_,
+  require_field(views_ <= 2 || crop_h_ > 0, "transform_param.views", views_,
                 " views need crop_size smaller than the image");
 }
 
@@ -102,10 +107,10 @@ Shape Transformer::prepare(const Shape& image) {
   mean_per_pixel_ = static_cast<Index>(mean_.values.size()) > C;
   if (train_ && !pca_file_.empty()) read_components(image);
   check(image);
-  require_field(views_ <= 2 || crop_ < std::max(image[1], image[2]), "transform_param.views",
-                views_, " views need crop_size smaller than the image; crop_size is ", crop_,
+  require_field(views_ <= 2 || crop_h_ < image[1] || crop_w_ < image[2], "transform_param.views",
+                views_, " views need crop_size smaller than the image; crop_size is ", crop_text(),
                 " and the image ", image.text());
-  return crop_ > 0 ? Shape{C, crop_, crop_} : image;
+  return crop_h_ > 0 ? Shape{C, crop_h_, crop_w_} : image;
 }
 
 void Transformer::read_components(const Shape& image) {
@@ -122,25 +127,29 @@ void Transformer::read_components(const Shape& image) {
           static_cast<float>(components.variances[k] / kWhite * components.directions[k][c]);
 }
 
+std::string Transformer::crop_text() const {
+  return crop_h_ == crop_w_ ? str(crop_h_) : str(crop_h_, " x ", crop_w_);
+}
+
 void Transformer::check(const Shape& image) const {
-  require_field(crop_ <= image[1] && crop_ <= image[2], "transform_param.crop_size", "crop_size ",
-                crop_, " exceeds the image, ", image.text());
+  require_field(crop_h_ <= image[1] && crop_w_ <= image[2], "transform_param.crop_size",
+                "crop_size ", crop_text(), " exceeds the image, ", image.text());
   if (image == prepared_) return;
   require(image[0] == prepared_[0], "the image is ", image.text(), " and the first one ",
           prepared_.text(),
           "; all must have the same channels (force_color and force_gray help "
           "where records hold image files)");
-  require(crop_ > 0, "the image is ", image.text(), " and the first one ", prepared_.text(),
+  require(crop_h_ > 0, "the image is ", image.text(), " and the first one ", prepared_.text(),
           "; give crop_size, or make the database with all images resized");
   require(!mean_per_pixel_, "the image is ", image.text(), " and mean_file ", mean_file_, " ",
           mean_.shape.text(), "; give mean_value, or make the database with all images resized");
 }
 
-void Transformer::apply(const Image& image, const Random& draws, float* out) const {
+Transformer::View Transformer::apply(const Image& image, const Random& draws, float* out) const {
   check(image.shape());
-  const Index size = crop_ > 0 ? image.channels * crop_ * crop_ : image.shape().count();
-  for (Index v = 0; v < views_; ++v, out += size) {
-    const View view = views_ == 1 ? drawn_view(image, draws) : fixed_view(image, v);
+  View view{};
+  for (Index v = 0; v < views_; ++v, out += image.channels * view.height * view.width) {
+    view = views_ == 1 ? drawn_view(image, draws) : fixed_view(image, v);
     at_full_width([=, this, &image, &view] {
       if (image.bytes)
         transform(image.bytes, image, view, out);
@@ -148,15 +157,16 @@ void Transformer::apply(const Image& image, const Random& draws, float* out) con
         transform(image.floats, image, view, out);
     });
   }
+  return view;
 }
 
 Transformer::View Transformer::drawn_view(const Image& image, const Random& draws) const {
   View view = fixed_view(image, 0);
   view.mirror = mirror_ && draws.below(2, kMirrorDraw) == 1;
   if (!train_) return view;
-  if (crop_ > 0) {
-    view.h0 = draws.below(image.height - crop_ + 1, kRowDraw);
-    view.w0 = draws.below(image.width - crop_ + 1, kColumnDraw);
+  if (crop_h_ > 0) {
+    view.h0 = draws.below(image.height - crop_h_ + 1, kRowDraw);
+    view.w0 = draws.below(image.width - crop_w_ + 1, kColumnDraw);
   }
   if (shifts_) view.shift = drawn_shift(draws);
   return view;
@@ -166,11 +176,11 @@ Transformer::View Transformer::drawn_view(const Image& image, const Random& draw
 /// five views 0 is the centre.
 Transformer::View Transformer::fixed_view(const Image& image, Index number) const {
   const Index places = views_ < 5 ? 1 : 5, place = number % places;
-  const Index spare_h = crop_ > 0 ? image.height - crop_ : 0;
-  const Index spare_w = crop_ > 0 ? image.width - crop_ : 0;
+  const Index OH = crop_h_ > 0 ? crop_h_ : image.height, OW = crop_w_ > 0 ? crop_w_ : image.width;
+  const Index spare_h = image.height - OH, spare_w = image.width - OW;
   const bool central = place == places - 1, mirror = number >= places;
-  if (central) return {spare_h / 2, spare_w / 2, mirror, {}};
-  return {place / 2 * spare_h, place % 2 * spare_w, mirror, {}};
+  if (central) return {spare_h / 2, spare_w / 2, OH, OW, mirror, {}};
+  return {place / 2 * spare_h, place % 2 * spare_w, OH, OW, mirror, {}};
 }
 
 std::array<float, 3> Transformer::drawn_shift(const Random& draws) const {
@@ -186,7 +196,7 @@ std::array<float, 3> Transformer::drawn_shift(const Random& draws) const {
 template <class Pixel>
 void Transformer::transform(const Pixel* pixels, const Image& image, const View& view,
                             float* out) const {
-  const Index OH = crop_ > 0 ? crop_ : image.height, OW = crop_ > 0 ? crop_ : image.width;
+  const Index OH = view.height, OW = view.width;
   const bool interleaved = image.pixel_step == 3 && image.channel_step == 1;
   std::vector<Pixel> planes(static_cast<std::size_t>(interleaved ? 3 * OW : 0));
   Row row{nullptr, 0, 0, scale_, view.mirror, OW, out};
@@ -206,6 +216,18 @@ void Transformer::transform(const Pixel* pixels, const Image& image, const View&
         transform_row(from + c * image.channel_step, image.pixel_step, row);
     }
   }
+}
+
+void require_no_augmentation(const TransformationParameter& p) {
+  const auto refuse = [](bool given, const char* field) {
+    require_field(!given, str("transform_param.", field), field,
+                  " is for images with boxes, in AnnotatedData; other layers cannot use it");
+  };
+  refuse(p.has_resize_param(), "resize_param");
+  refuse(p.has_noise_param(), "noise_param");
+  refuse(p.has_emit_constraint(), "emit_constraint");
+  refuse(p.has_distort_param(), "distort_param");
+  refuse(p.has_expand_param(), "expand_param");
 }
 
 }  // namespace doppio

@@ -32,6 +32,16 @@ class TransformationParameter;
 /// (the centre alone for 2 views), then their mirror images (not for 5); `mirror` does not count.
 class Transformer {
  public:
+  /// Draws of an image that apply() may use: 0 .. kDraws - 1.
+  static constexpr Index kDraws = 8;
+
+  /// Which part of an image a result shows, and what was added to its channels.
+  struct View {
+    Index h0, w0, height, width;
+    bool mirror;
+    std::array<float, 3> shift;
+  };
+
   /// Throws: Error on contradicting fields.
   Transformer(const TransformationParameter& param, bool train);
 
@@ -41,33 +51,32 @@ class Transformer {
   /// Results per image.
   Index views() const { return views_; }
 
+  /// Pixels of the crop; 0 if there is none.
+  Index crop_height() const { return crop_h_; }
+  Index crop_width() const { return crop_w_; }
+
   /// Takes C x H x W as the shape of the images and returns that of the results.
   /// Throws: Error if the crop or the mean does not fit.
   Shape prepare(const Shape& image);
 
   /// Writes the views() results for `image`, one behind the other; `draws` belongs to this image
   /// alone. Without a mean image, the height and width may differ from the prepared ones if there
-  /// is a crop. Throws: Error with both sizes if they may not.
-  void apply(const Image& image, const Random& draws, float* out) const;
+  /// is a crop. Returns the last view. Throws: Error with both sizes if they may not.
+  View apply(const Image& image, const Random& draws, float* out) const;
 
  private:
-  /// Which part of an image to take, and what to add to its channels.
-  struct View {
-    Index h0, w0;
-    bool mirror;
-    std::array<float, 3> shift;
-  };
   View drawn_view(const Image& image, const Random& draws) const;
   View fixed_view(const Image& image, Index number) const;
   std::array<float, 3> drawn_shift(const Random& draws) const;
   template <class Pixel>
   void transform(const Pixel* pixels, const Image& image, const View& view, float* out) const;
   void check(const Shape& image) const;
+  std::string crop_text() const;
   void read_components(const Shape& image);
 
   bool train_;
   bool mirror_;
-  Index crop_;
+  Index crop_h_, crop_w_;  // 0: none
   Index views_;
   float scale_;
   Color color_ = Color::as_stored;
@@ -81,5 +90,8 @@ class Transformer {
   bool mean_per_pixel_ = false;
   std::optional<std::array<std::array<float, 3>, 3>> shifts_;  // per component, for a draw of 1
 };
+
+/// Throws: Error if there are fields that only AnnotatedData heeds.
+void require_no_augmentation(const TransformationParameter& param);
 
 }  // namespace doppio

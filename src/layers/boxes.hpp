@@ -3,33 +3,17 @@
 #include <cmath>
 #include <vector>
 
+#include "core/box.hpp"
 #include "doppio.pb.h"
 #include "doppio/error.hpp"
 #include "doppio/shape.hpp"
 
 namespace doppio {
 
-/// A rectangle, in fractions of the image; or the four offsets that a detector predicts for one.
-struct Box {
-  float xmin, ymin, xmax, ymax;
-
-  float width() const { return xmax - xmin; }
-  float height() const { return ymax - ymin; }
-  float area() const { return width() < 0 || height() < 0 ? 0 : width() * height(); }
-};
-
 /// Box `i` of a list of coordinates.
 inline Box box_at(const float* coordinates, Index i) {
   const float* v = coordinates + 4 * i;
   return {v[0], v[1], v[2], v[3]};
-}
-
-/// Intersection over union.
-inline float overlap(const Box& a, const Box& b) {
-  const Box common{std::max(a.xmin, b.xmin), std::max(a.ymin, b.ymin), std::min(a.xmax, b.xmax),
-                   std::min(a.ymax, b.ymax)};
-  if (common.width() <= 0 || common.height() <= 0) return 0;
-  return common.area() / (a.area() + b.area() - common.area());
 }
 
 /// Priors and their variances: the two halves of a PriorBox layer's top.

@@ -13,6 +13,7 @@ namespace {
 const std::map<std::string, std::string> kWithoutSpec = {
     {"Input", "computes nothing; its tops are filled by the program"},
     {"Data", "needs a database; see tests/data and the conformance cases"},
+    {"AnnotatedData", "needs a database; see tests/data"},
     {"ImageData", "needs image files; see tests/data and the conformance cases"},
     {"MemoryData", "is filled by the program; see tests/data"},
     {"WindowData", "needs image files; see tests/data"},

@@ -15,7 +15,8 @@ namespace doppio {
 /// A batch being made; the pointers let threads write while nobody else may look at the tensors.
 struct DataBatch {
   Tensor data, labels;
-  std::vector<std::string> names;  // what the items are called in messages, or their keys
+  std::vector<std::vector<float>> rows;  // of each item, where items have any number of labels
+  std::vector<std::string> names;        // what the items are called in messages, or their keys
   float* data_out = nullptr;
   float* labels_out = nullptr;
 
@@ -87,6 +88,9 @@ class BatchFeed {
     shown_ += static_cast<std::uint64_t>(options_.batch_size);
   }
 
+  /// The batch that the tops show; null before the first.
+  const DataBatch* shown() const { return held_; }
+
   Cursor cursor() const { return {shown_}; }
   void seek(const Cursor& cursor) {
     waited_before_ = wait_seconds();
@@ -121,6 +125,7 @@ class BatchFeed {
       batch.data.reshape(data_shape_);
       batch.labels.reshape({options_.batch_size});
       batch.names.resize(static_cast<std::size_t>(options_.batch_size));
+      batch.rows.resize(static_cast<std::size_t>(options_.batch_size));
       batch.open();
     }
     const auto claim = [next = shown_, claim = std::move(steps.claim)]() mutable {

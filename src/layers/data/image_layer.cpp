@@ -12,20 +12,21 @@ namespace doppio {
 ImageLayer::ImageLayer(const LayerParameter& layer, const FeedOptions& feed,
                        const ReadOptions& read)
     : name_(layer.name()),
-      crop_size_(layer.transform_param().crop_size()),
       read_(read),
-      any_size_(feed.batch_size == 1 && crop_size_ == 0),
       transformer_(layer.transform_param(), layer.phase() == TRAIN),
+      known_h_(transformer_.crop_height() > 0 ? transformer_.crop_height() : read.height),
+      known_w_(transformer_.crop_width() > 0 ? transformer_.crop_width() : read.width),
+      any_size_(feed.batch_size == 1 && known_h_ == 0),
       feed_(feed) {}
 
 void ImageLayer::reshape(Context& ctx, Bottoms, Tops top) {
   if (!source_) {
-    const std::string missing = ctx.dry_run && crop_size_ > 0 ? missing_source() : std::string();
+    const std::string missing = ctx.dry_run && known_h_ > 0 ? missing_source() : std::string();
     if (missing.empty()) {
-      open();
+      open(ctx);
     } else if (!feed_.has_item()) {
-      LOG(INFO) << missing << "; assuming images of 3 x " << crop_size_ << " x " << crop_size_;
-      feed_.set_item({3, crop_size_, crop_size_}, transformer_.views());
+      LOG(INFO) << missing << "; assuming images of 3 x " << known_h_ << " x " << known_w_;
+      feed_.set_item({3, known_h_, known_w_}, transformer_.views());
     }
   }
   feed_.reshape(top);
@@ -45,13 +46,13 @@ void ImageLayer::use_good(Numbered image, Use use) {
   }
 }
 
-void ImageLayer::open() {
+void ImageLayer::open(const Context& ctx) {
   source_ = open_source();
   const std::unique_ptr<ImageReader> reader = source_->reader();
   try {
     SourceItem good;
     use_good({source_->in_order(0), 0}, [&](const Numbered& first) {
-      first_ = reader->read(first.item).shape();
+      first_ = reader->read(first.item, {ctx.seed, stream_of(name_)}).shape();
       good = first.item;
     });
     // Outside: a mean file that is missing does not make the image a damaged one.
@@ -113,18 +114,28 @@ SourceItem ImageLayer::pick(std::uint64_t number) {
 }
 
 void ImageLayer::make(Worker& worker, const Numbered& image, DataBatch& batch, Index i) {
-  constexpr int kExactFloats = 1 << 24;  // beyond, labels would be rounded
   use_good(image, [&](const Numbered& good) {
-    const Image pixels = worker.reader->read(good.item);
-    require(std::abs(pixels.label) <= kExactFloats, "label ", pixels.label,
-            " is too large, at most ", kExactFloats, " is possible");
-    if (any_size_) resize_for(worker, pixels.shape(), batch);
     Random draws = draws_;
     draws.pass = image.number;
-    worker.transformer.apply(pixels, draws, batch.data_out + i * item_count_);
-    batch.labels_out[i] = static_cast<float>(pixels.label);
+    const Image pixels = worker.reader->read(good.item, draws);
+    if (any_size_) resize_for(worker, pixels.shape(), batch);
+    const Transformer::View view =
+        worker.transformer.apply(pixels, draws, batch.data_out + i * item_count_);
+    write_label(pixels, view, batch, i);
     batch.names[static_cast<std::size_t>(i)] = good.item.record.key;
   });
+}
+
+void ImageLayer::write_label(const Image& image, const Transformer::View&, DataBatch& batch,
+                             Index i) const {
+  batch.labels_out[i] = exact_float(image.label, "label");
+}
+
+float ImageLayer::exact_float(int number, const char* what) {
+  constexpr int kExactFloats = 1 << 24;  // beyond, they would be rounded
+  require(std::abs(number) <= kExactFloats, what, " ", number, " is too large, at most ",
+          kExactFloats, " is possible");
+  return static_cast<float>(number);
 }
 
 /// For batches of one image, whose size is then its own. The batch may have been made by another

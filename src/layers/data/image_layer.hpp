@@ -1,4 +1,5 @@
 #pragma once
+#include <algorithm>
 #include <memory>
 #include <mutex>
 #include <set>
@@ -19,7 +20,8 @@ struct ReadOptions {
   Index rand_skip = 0;
   Index min_side = 0;
   bool skip_damaged = false;
-  double max_skipped = 0;  // share of the images
+  double max_skipped = 0;       // share of the images
+  Index height = 0, width = 0;  // of all images before the crop; 0: known when one is read
 };
 
 /// The options in a layer's parameters, the field `message` of LayerParameter. Throws: Error.
@@ -28,8 +30,9 @@ ReadOptions read_options(const Parameter& p, const TransformationParameter& tran
                          const std::string& message) {
   require_field(p.shards() > 0 && p.shard() < p.shards(), message + ".shard", "shard ", p.shard(),
                 " of ", p.shards(), " shards: shard must be from 0 to shards - 1");
-  require_field(p.min_side() == 0 || p.min_side() >= transform.crop_size(), message + ".min_side",
-                "min_side ", p.min_side(), " is less than crop_size ", transform.crop_size());
+  const unsigned crop = std::max({transform.crop_size(), transform.crop_h(), transform.crop_w()});
+  require_field(p.min_side() == 0 || p.min_side() >= crop, message + ".min_side", "min_side ",
+                p.min_side(), " is less than crop_size ", crop);
   require_field(p.max_skipped() >= 0 && p.max_skipped() <= 1, message + ".max_skipped",
                 "max_skipped ", p.max_skipped(), " is no share; it must be from 0 to 1");
   return {p.shuffle(),    p.shard(),    p.shards(),
@@ -37,8 +40,8 @@ ReadOptions read_options(const Parameter& p, const TransformationParameter& tran
           p.max_skipped()};
 }
 
-/// What Data and ImageData have in common: images from a source, in its order or shuffled,
-/// transformed by transform_param on background threads.
+/// What Data, AnnotatedData and ImageData have in common: images from a source, in its order or
+/// shuffled, transformed by transform_param on background threads.
 ///
 /// Tops: data, batch_size * views x C x H x W, the views of an image one after another; labels,
 /// batch_size. The first image sets C, H and W; with batch_size 1 and without a crop each image has
@@ -61,9 +64,17 @@ class ImageLayer : public Layer {
   virtual std::unique_ptr<ImageSource> open_source() const = 0;
   /// Why there is no source; empty if there is one.
   virtual std::string missing_source() const = 0;
+  /// Writes what the layer knows of an image beside its pixels, of which `view` is shown.
+  virtual void write_label(const Image& image, const Transformer::View& view, DataBatch& batch,
+                           Index i) const;
+
+  /// Throws: Error that names `what` if a float cannot hold the number.
+  static float exact_float(int number, const char* what);
 
   const Transformer& transformer() const { return transformer_; }
   const ReadOptions& read() const { return read_; }
+  /// The batch that the tops show; null before the first.
+  const DataBatch* shown() const { return feed_.shown(); }
 
  private:
   /// An image and its number in the order that all shards share.
@@ -80,7 +91,7 @@ class ImageLayer : public Layer {
 
   template <class Use>
   void use_good(Numbered image, Use use);
-  void open();
+  void open(const Context& ctx);
   BatchFeed<Numbered>::Steps start(const Context& ctx);
   Numbered claim(std::uint64_t shown);
   SourceItem pick(std::uint64_t number);
@@ -89,12 +100,12 @@ class ImageLayer : public Layer {
   SourceItem replacement(const Numbered& damaged, const Error& error);
 
   const std::string name_;
-  const Index crop_size_;
   const ReadOptions read_;
-  const bool any_size_;  // images may differ in size
   Transformer transformer_;
-  Shape first_, first_result_;  // shape of the first image, and of what becomes of it
-  Index item_count_ = 0;        // values that the transformer makes of an image
+  const Index known_h_, known_w_;  // of all results; 0: known when an image is read
+  const bool any_size_;            // images may differ in size
+  Shape first_, first_result_;     // shape of the first image, and of what becomes of it
+  Index item_count_ = 0;           // values that the transformer makes of an image
   Random draws_;
   std::mutex mutex_;  // guards what follows
   std::unique_ptr<ImageSource> source_;

@@ -6,6 +6,7 @@
 #include "core/philox.hpp"
 #include "data/image_file.hpp"
 #include "data/mean_file.hpp"
+#include "data/transformer.hpp"
 #include "data/window_crop.hpp"
 #include "doppio.pb.h"
 #include "doppio/registry.hpp"
@@ -53,6 +54,7 @@ class WindowData final : public Layer {
                   " is no share; it must be from 0 to 1");
     require_field(transform.views() == 1, "transform_param.views",
                   "WindowData gives one view of a window");
+    require_no_augmentation(transform);
     LOG_IF(WARNING, transform.scale() != 1)
         << "WindowData ignores transform_param.scale, as Caffe does; use window_data_param.scale";
     read_mean(transform);

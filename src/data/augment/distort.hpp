@@ -1,0 +1,17 @@
+#pragma once
+#include <opencv2/core/mat.hpp>
+
+#include "data/augment/draw_sequence.hpp"
+
+namespace doppio {
+
+class DistortionParameter;
+
+/// Throws: Error for ranges that are none.
+void check_distortion(const DistortionParameter& p);
+
+/// Changes brightness, contrast, saturation and hue and the order of the channels at random.
+/// Throws: Error for gray images if their colours are to change. Source: matches SSD's Caffe.
+void distort(cv::Mat& image, const DistortionParameter& p, DrawSequence& draws);
+
+}  // namespace doppio

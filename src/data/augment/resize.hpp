@@ -1,0 +1,18 @@
+#pragma once
+#include <opencv2/core/mat.hpp>
+
+#include "core/box.hpp"
+#include "data/augment/draw_sequence.hpp"
+
+namespace doppio {
+
+class ResizeParameter;
+
+/// Throws: Error unless the sizes are sound.
+void check_resizing(const ResizeParameter& p);
+
+/// Resizes the image; with FIT_LARGE_SIZE_AND_PAD, puts it in the middle of the result. Returns the
+/// result in fractions of the image. Source: matches SSD's Caffe.
+Box resize_image(cv::Mat& image, const ResizeParameter& p, DrawSequence& draws);
+
+}  // namespace doppio

@@ -1,0 +1,30 @@
+#pragma once
+#include <memory>
+#include <string>
+
+#include "layers/data/image_layer.hpp"
+
+namespace doppio {
+
+/// What Data and AnnotatedData have in common: images come from a database, data_param.
+class DatabaseLayer : public ImageLayer {
+ protected:
+  /// `height` and `width` of all images before the crop, where they are known; else 0.
+  explicit DatabaseLayer(const LayerParameter& layer, Index height = 0, Index width = 0);
+
+  /// Reads what is in a record.
+  virtual std::unique_ptr<ImageReader> make_reader() const = 0;
+
+  DecodeOptions decode_options() const {
+    return {.color = transformer().color(), .min_side = read().min_side};
+  }
+
+ private:
+  std::unique_ptr<ImageSource> open_source() const override;
+  std::string missing_source() const override;
+  void check_backend() const;
+
+  const DataParameter param_;
+};
+
+}  // namespace doppio
