@@ -12,15 +12,17 @@ namespace {
 
 /// The loss that trains a detector of boxes (SSD), on the host; a scalar.
 ///
-/// Bottoms: offsets N x (P * 4); scores N x (P * C) with C = num_classes; priors 1 x 2 x (P * 4);
-/// objects 1 x 1 x G x 8, rows (image, label, instance, xmin, ymin, xmax, ymax, difficult). Priors
-/// are matched with objects (box_matching.hpp). y = (conf + loc_weight loc) / normaliser: loc sums
+/// Bottoms: offsets N x (P * 4), or N x (P * C * 4) without share_location, of which those of an
+/// object's class count; scores N x (P * C) with C = num_classes; priors 1 x 2 x (P * 4); objects 1
+/// x 1 x G x 8, rows (image, label, instance, xmin, ymin, xmax, ymax, difficult). Priors are
+/// matched with objects (box_matching.hpp). y = (conf + loc_weight loc) / normaliser: loc sums
 /// SmoothL1 or half squares of the difference between the offsets of matched priors and those of
 /// their objects; conf sums the losses of the scores of matched priors, labelled as their objects,
 /// and of mined unmatched ones, labelled as background. loss_param selects the normaliser; VALID,
 /// the default, is the number of matched priors. A propagate_down of false leaves a part out.
 /// Throws: Error for labels and images out of range, and bottoms that do not fit each other.
-/// Source: Liu et al. (2016); matches SSD's Caffe with share_location and matching by priors.
+/// Source: Liu et al. (2016); matches SSD's Caffe where priors are matched, not predictions.
+/// Without share_location a prior still has one object at most; there, one of each class.
 class MultiBoxLoss final : public Layer {
  public:
   explicit MultiBoxLoss(const LayerParameter& layer);
@@ -31,8 +33,8 @@ class MultiBoxLoss final : public Layer {
     const Shape& scores = bottom[1]->shape();
     const Shape& objects = bottom[3]->shape();
     N_ = offsets.dim_or_1(0);
-    require(offsets.axes() > 0 && offsets.count() == Shape({N_, P_, 4}).count(),
-            "bottom 0 must hold 4 offsets ", "for each of ", P_, " priors, it is ", offsets.text());
+    require(offsets.axes() > 0 && offsets.count() == Shape({N_, P_, L_, 4}).count(),
+            "bottom 0 must hold 4 offsets for each of ", P_ * L_, " boxes, it is ", offsets.text());
     require(scores.dim_or_1(0) == N_ && scores.count() == Shape({N_, P_, C_}).count(),
             "bottom 1 must hold ", C_, " scores for each of ", P_, " priors, it is ",
             scores.text());
@@ -53,10 +55,10 @@ class MultiBoxLoss final : public Layer {
       Target* targets = targets_.data() + n * P_;
       aim(objects[static_cast<std::size_t>(n)], priors, targets);
       if (!objects[static_cast<std::size_t>(n)].empty())
-        mine(offsets + n * P_ * 4, scores + n * P_ * C_, targets);
+        mine(offsets + n * P_ * L_ * 4, scores + n * P_ * C_, targets);
       for (Index i = 0; i < P_; ++i) {
         matched += targets[i].matched;
-        if (targets[i].matched) loc += loc_loss(offsets + (n * P_ + i) * 4, targets[i]);
+        if (targets[i].matched) loc += loc_loss(offsets + box(n * P_ + i, targets[i]), targets[i]);
         if (targets[i].counts) conf += conf_loss(scores + (n * P_ + i) * C_, targets[i].label);
       }
     }
@@ -72,12 +74,15 @@ class MultiBoxLoss final : public Layer {
     if (wanted[0]) {
       const float* offsets = bottom[0]->data.read_host();
       float* grad = bottom[0]->grad.write_host();
-      for (Index i = 0; i < N_ * P_; ++i)
-        for (Index k = 4 * i; k < 4 * i + 4; ++k) {
-          const Target& t = targets_[static_cast<std::size_t>(i)];
-          const float d = t.matched ? offsets[k] - t.offsets[k % 4] : 0;
+      std::fill_n(grad, bottom[0]->count(), 0.0f);
+      for (Index i = 0; i < N_ * P_; ++i) {
+        const Target& t = targets_[static_cast<std::size_t>(i)];
+        if (!t.matched) continue;
+        for (Index k = box(i, t), end = k + 4; k < end; ++k) {
+          const float d = offsets[k] - t.offsets[k % 4];
           grad[k] = dy * p_.loc_weight() * (squared_ ? d : SmoothL1{}.slope(d));
         }
+      }
     }
     if (!wanted[1]) return;
     const float* scores = bottom[1]->data.read_host();
@@ -96,6 +101,9 @@ class MultiBoxLoss final : public Layer {
     float offsets[4] = {};
   };
 
+  /// Where the offsets stand that prior `i`, counted over all images, has for its target.
+  Index box(Index i, const Target& t) const { return 4 * (i * L_ + (L_ > 1 ? t.label : 0)); }
+
   /// The objects of each image.
   std::vector<std::vector<GroundTruth>> read_objects(const Tensor& rows) const {
     std::vector<std::vector<GroundTruth>> objects(static_cast<std::size_t>(N_));
@@ -104,19 +112,22 @@ class MultiBoxLoss final : public Layer {
       if (row[0] == -1 || (row[7] != 0 && !p_.use_difficult_gt())) continue;
       require(row[0] >= 0 && row[0] < static_cast<float>(N_), "object ", r, " is in image ", row[0],
               ", but there are ", N_, " images");
-      objects[static_cast<std::size_t>(row[0])].push_back(
-          {label_of(r, row[1]), {row[3], row[4], row[5], row[6]}});
+      const auto image = static_cast<Index>(row[0]);
+      objects[static_cast<std::size_t>(image)].push_back(
+          {label_of(r, row[1], image), {row[3], row[4], row[5], row[6]}});
     }
     return objects;
   }
 
-  Index label_of(Index object, float label) const {
+  Index label_of(Index object, float label, Index image) const {
     const Index background = p_.background_label_id();
     if (p_.map_object_to_agnostic()) return background + 1;
-    require(label >= 0 && label < static_cast<float>(C_), "label ", label, " of object ", object,
-            " is out of range for ", C_, " classes");
-    require(static_cast<Index>(label) != background, "object ", object,
-            " has the label of the background, ", label);
+    if (!(label >= 0 && label < static_cast<float>(C_)))
+      throw ItemError(
+          str("label ", label, " of object ", object, " is out of range for ", C_, " classes"),
+          image);
+    if (static_cast<Index>(label) == background)
+      throw ItemError(str("object ", object, " has the label of the background, ", label), image);
     return static_cast<Index>(label);
   }
 
@@ -155,7 +166,7 @@ class MultiBoxLoss final : public Layer {
     for (Index i = 0; i < P_; ++i) {
       const Target& t = targets[i];
       if (!hard && (t.left_out || t.matched || t.best >= p_.neg_overlap())) continue;
-      const double loc = hard && t.matched ? loc_loss(offsets + 4 * i, t) : 0;
+      const double loc = hard && t.matched ? loc_loss(offsets + box(i, t), t) : 0;
       candidates.push_back({i, conf_loss(scores + i * C_, t.label) + loc});
     }
     const auto wanted =
@@ -215,8 +226,8 @@ class MultiBoxLoss final : public Layer {
   MultiBoxLossParameter::MiningType mining_;
   LossParameter::NormalizationMode normalization_;
   bool squared_, logistic_, loc_counts_, conf_counts_;
-  Index N_ = 0, P_ = 0, C_ = 0;
-  std::vector<Target> targets_;  // per image and prior, of the last forward pass
+  Index N_ = 0, P_ = 0, C_ = 0, L_ = 1;  // L: boxes per prior
+  std::vector<Target> targets_;          // per image and prior, of the last forward pass
   float divisor_ = 1;
 };
 
@@ -236,7 +247,8 @@ MultiBoxLoss::MultiBoxLoss(const LayerParameter& layer)
       logistic_(p_.conf_loss_type() == MultiBoxLossParameter::LOGISTIC),
       loc_counts_(layer.propagate_down_size() < 1 || layer.propagate_down(0)),
       conf_counts_(layer.propagate_down_size() < 2 || layer.propagate_down(1)),
-      C_(p_.num_classes()) {
+      C_(p_.num_classes()),
+      L_(p_.share_location() ? 1 : C_) {
   require_field(C_ > 0, "multibox_loss_param", "num_classes is missing");
   require_field(Index{p_.background_label_id()} < C_, "multibox_loss_param.background_label_id",
                 "background_label_id ", p_.background_label_id(), " is none of ", C_, " classes");
@@ -251,7 +263,6 @@ MultiBoxLoss::MultiBoxLoss(const LayerParameter& layer)
   const auto refuse = [](bool asked, const char* field, const char* value) {
     require_field(!asked, str("multibox_loss_param.", field), field, value, " is not supported");
   };
-  refuse(!p_.share_location(), "share_location", ": false");
   refuse(!p_.use_prior_for_matching(), "use_prior_for_matching", ": false");
   refuse(p_.encode_variance_in_target(), "encode_variance_in_target", ": true");
   refuse(p_.bp_inside(), "bp_inside", ": true");

@@ -150,6 +150,27 @@ TEST(MultiBoxLoss, OptionsChooseObjects) {
   expect_values(agnostic->top(0).data, {3 * kHalf});
 }
 
+TEST(MultiBoxLoss, EachClassMayHaveOffsetsOfItsOwn) {
+  LayerHarness h(loss("share_location: false match_type: BIPARTITE neg_pos_ratio: 0"),
+                 {{1, 24}, {1, 6}, {1, 2, 12}, {1, 1, 1, 8}});
+  // Prior 0 is matched: the offsets of the background, which do not count, and of class 1.
+  std::vector<float> offsets(24), grad(24);
+  for (std::size_t k = 0; k < 4; ++k) offsets[k] = 9;
+  offsets[4] = 0.5f;
+  offsets[7] = -2;
+  grad[4] = 0.5f;
+  grad[7] = -1;
+  h.bottom_data(0, offsets);
+  h.bottom_data(1, std::vector<float>(6));
+  h.bottom_data(2, kPriors);
+  h.bottom_data(3, kObject);
+  h.forward();
+  expect_values(h.top(0).data, {0.125f + 1.5f + kHalf});
+  h.top_grad(0, {1});
+  h.backward({true, true, false, false});
+  expect_values(h.bottom(0).grad, grad);
+}
+
 TEST(MultiBoxLoss, PropagateDownLeavesAPartOut) {
   std::vector<float> offsets(12);
   offsets[0] = 2;
@@ -172,13 +193,12 @@ TEST(MultiBoxLoss, RefusesBadInput) {
       kShapes, "it needs num_classes: 2 and background_label_id: 0");
   expect_refused(loss("map_object_to_agnostic: true background_label_id: 1"), kShapes,
                  "it needs num_classes: 2 and background_label_id: 0");
-  for (const std::string option :
-       {"share_location: false", "use_prior_for_matching: false", "bp_inside: true",
-        "encode_variance_in_target: true", "ignore_difficult_gt: true"})
+  for (const std::string option : {"use_prior_for_matching: false", "bp_inside: true",
+                                   "encode_variance_in_target: true", "ignore_difficult_gt: true"})
     expect_refused(loss(option), kShapes, option + " is not supported");
   expect_refused(loss("nms_param {}"), kShapes, "nms_param is not supported");
   expect_refused(loss(""), {{1, 8}, {1, 6}, {1, 2, 12}, {1, 1, 1, 8}},
-                 "bottom 0 must hold 4 offsets for each of 3 priors, it is 1 x 8");
+                 "bottom 0 must hold 4 offsets for each of 3 boxes, it is 1 x 8");
   expect_refused(loss(""), {{1, 12}, {1, 9}, {1, 2, 12}, {1, 1, 1, 8}},
                  "bottom 1 must hold 2 scores for each of 3 priors, it is 1 x 9");
   expect_refused(loss(""), {{1, 12}, {1, 6}, {1, 2, 12}, {1, 1, 1, 7}},
