@@ -1,5 +1,6 @@
 #pragma once
 #include <functional>
+#include <map>
 #include <memory>
 #include <string>
 #include <utility>
@@ -24,8 +25,11 @@ enum class SolverAction { none, stop, snapshot, snapshot_and_stop };
 struct TestResult {
   struct Output {
     std::string blob;
-    std::vector<float> values;  ///< element-wise means over the batches
+    std::vector<float> values;  ///< element-wise means over the batches; or one: see precisions
     float loss_weight = 0;
+    /// With eval_type "detection", of a DetectionEvaluate layer: average precision per class, of
+    /// which `values` holds the mean.
+    std::map<int, float> precisions{};
   };
   int net = 0;
   std::vector<Output> outputs;

@@ -1,5 +1,3 @@
-#include <glog/logging.h>
-
 #include <algorithm>
 #include <map>
 #include <set>
@@ -50,8 +48,7 @@ class Builder {
       node.traits = {.bottoms = {0, kUnlimited}, .tops = {0, kUnlimited}, .in_place = true};
     }
     if (!names_.insert(layer.name()).second && !layer.name().empty())
-      LOG(WARNING) << source_.where(i, "name").text() << ": an earlier layer of this phase is "
-                   << "called '" << layer.name() << "' as well; weights are read into that one";
+      problem(i, "name", "an earlier layer of this phase has the same name");
     check_counts(i, node.traits);
     for (int b = 0; b < layer.bottom_size(); ++b) node.bottoms.push_back(consume(i, b));
     for (int t = 0; t < layer.top_size(); ++t) node.tops.push_back(produce(i, t, node));

@@ -35,11 +35,14 @@ class LogObserver final : public SolverObserver {
   }
 
   void on_iteration(Solver& solver, int iteration, float loss, float rate) override {
-    const int display = solver.param().display();
-    const bool displayed = display != 0 && iteration % display == 0;
-    if (displayed) log_progress(solver, iteration, loss);
     log_step(solver.policy(), iteration, rate);
-    if (!displayed) return;
+    const int display = solver.param().display();
+    if (display == 0 || iteration % display != 0) return;
+    const double seconds = std::chrono::duration<double>(Clock::now() - since_).count();
+    const double speed = seconds > 0 ? (iteration - since_iteration_) / seconds : 0;
+    LOG(INFO) << "Iteration " << iteration << " (" << static_cast<float>(speed) << " iter/s, "
+              << static_cast<float>(seconds) << "s/" << display << " iters), loss = " << loss;
+    log_train_outputs(solver.net());
     LOG(INFO) << "Iteration " << iteration << ", lr = " << rate;
     begin_interval(iteration);
     warn_if_saturated(loss);
@@ -57,9 +60,13 @@ class LogObserver final : public SolverObserver {
   void on_test(Solver& solver, const TestResult& result) override {
     if (solver.param().test_compute_loss()) LOG(INFO) << "Test loss: " << result.loss;
     int index = 0;
-    for (const TestResult::Output& output : result.outputs)
+    for (const TestResult::Output& output : result.outputs) {
+      if (solver.param().show_per_class_result())
+        for (const auto& [label, precision] : output.precisions)
+          LOG(INFO) << "class" << label << ": " << precision;
       for (const float value : output.values)
         log_output("Test", index++, output.blob, value, output.loss_weight);
+    }
   }
 
   void on_snapshot(Solver& solver, const std::string& model, const std::string& state) override {
@@ -81,15 +88,6 @@ class LogObserver final : public SolverObserver {
   }
 
  private:
-  void log_progress(Solver& solver, int iteration, float loss) {
-    const double seconds = std::chrono::duration<double>(Clock::now() - since_).count();
-    const double speed = seconds > 0 ? (iteration - since_iteration_) / seconds : 0;
-    LOG(INFO) << "Iteration " << iteration << " (" << static_cast<float>(speed) << " iter/s, "
-              << static_cast<float>(seconds) << "s/" << solver.param().display()
-              << " iters), loss = " << loss;
-    log_train_outputs(solver.net());
-  }
-
   void log_step(const LearningRatePolicy& policy, int iteration, float rate) {
     const int step = policy.current_step();
     if (std::exchange(lr_step_, step) == step) return;

@@ -1,5 +1,6 @@
 #include "solver/read_solver.hpp"
 
+#include <algorithm>
 #include <filesystem>
 
 #include "net/passes.hpp"
@@ -60,6 +61,13 @@ void check_ranges(const SolverParameter& p) {
   at_least(p.display(), 0, "display");
   at_least(p.snapshot(), 0, "snapshot");
   at_least(p.test_interval(), 0, "test_interval");
+  const auto one_of =
+      [](const std::string& value, const char* field, const std::vector<std::string>& values) {
+    require_field(std::find(values.begin(), values.end(), value) != values.end(), field, field,
+                  " '", value, "' is unknown", did_you_mean(value, values));
+  };
+  one_of(p.eval_type(), "eval_type", {"classification", "detection"});
+  one_of(p.ap_version(), "ap_version", {"Integral", "MaxIntegral", "11point"});
   require_field(p.weight_decay() >= 0, "weight_decay", "weight_decay must not be negative, it is ",
                 p.weight_decay());
 }

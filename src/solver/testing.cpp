@@ -2,9 +2,22 @@
 
 #include "doppio.pb.h"
 #include "doppio/solver.hpp"
+#include "solver/average_precision.hpp"
 #include "solver/snapshot.hpp"
 
 namespace doppio {
+
+namespace {
+
+void set_precisions(TestResult::Output& output, std::map<int, float> precisions) {
+  double sum = 0;
+  for (const auto& [label, precision] : precisions) sum += precision;
+  const auto classes = static_cast<double>(std::max<std::size_t>(1, precisions.size()));
+  output.values = {static_cast<float>(sum / classes)};
+  output.precisions = std::move(precisions);
+}
+
+}  // namespace
 
 TestResult Solver::test(int index) {
   require(index >= 0 && index < static_cast<int>(test_nets_.size()), "there is no test net #",
@@ -14,7 +27,9 @@ TestResult Solver::test(int index) {
   net_->discard_blobs();  // makes room for the test net's
   for (const auto& o : observers_) o->on_test_start(*this, index);
 
+  const bool detection = param().eval_type() == "detection";
   std::vector<std::vector<double>> sums(net.outputs().size());
+  std::map<std::size_t, DetectionScores> scores;  // of some of the outputs
   double loss = 0;
   for (int batch = 0; batch < batches; ++batch) {
     ask();
@@ -22,11 +37,18 @@ TestResult Solver::test(int index) {
     loss += net.forward();
     for (std::size_t i = 0; i < sums.size(); ++i) {
       const Tensor& output = net.blob(net.outputs()[i]).data;
+      if (detection && is_detection_scores(output.shape())) {
+        scores[i].add(output);
+        continue;
+      }
       const float* values = output.read_host();
       sums[i].resize(static_cast<std::size_t>(output.count()));
       for (std::size_t k = 0; k < sums[i].size(); ++k) sums[i][k] += values[k];
     }
   }
+
+  require_field(!detection || batches == 0 || !scores.empty(), "eval_type",
+                "eval_type: 'detection' needs a DetectionEvaluate layer in test net #", index);
 
   TestResult result;
   result.net = index;
@@ -36,6 +58,9 @@ TestResult Solver::test(int index) {
     result.outputs.push_back({blob, {}, net.loss_weight(blob)});
     for (const double sum : sums[i])
       result.outputs.back().values.push_back(static_cast<float>(sum / batches));
+    if (const auto of_output = scores.find(i); of_output != scores.end())
+      set_precisions(result.outputs.back(),
+                     of_output->second.average_precisions(param().ap_version()));
   }
   for (const auto& o : observers_) o->on_test(*this, result);
   return result;
