@@ -127,7 +127,7 @@ int run(const Arguments& given) {
   solver.set_action_source([&] { return signals.poll(); });
   LOG(INFO) << "Starting Optimization";
   solver.solve();
-  if (!solver.stopped_early()) LOG(INFO) << "Optimization Done.";
+  LOG(INFO) << "Optimization Done.";
   return signals.terminated() ? kTerminated : kDone;
 }
 

@@ -21,6 +21,8 @@ class Mvn final : public Layer {
   void reshape(Context&, Bottoms bottom, Tops top) override {
     const Shape& shape = bottom[0]->shape();
     require(shape.axes() <= 4, "MVN takes at most four axes, but the bottom is ", shape.text());
+    require(top[0] != bottom[0] || shape.axes() == 4, "in place the bottom needs four axes, it is ",
+            shape.text());
     top[0]->reshape({shape.dim_or_1(0), shape.dim_or_1(1), shape.dim_or_1(2), shape.dim_or_1(3)});
     rows_ = shape.dim_or_1(0) * (across_channels_ ? 1 : shape.dim_or_1(1));
     cols_ = rows_ == 0 ? 0 : shape.count() / rows_;
@@ -49,7 +51,8 @@ class Mvn final : public Layer {
     parallel_for(ctx, rows_, [=, scaled = scaled_, eps = eps_] KERNEL(Index r) {
       inv_std[r] = scaled ? 1 / (std::sqrt(inv_std[r]) + eps) : 1;
     });
-    float* y = top[0]->data.write(ctx);
+    Tensor& result = top[0]->data;
+    float* y = top[0] == bottom[0] ? result.update(ctx) : result.write(ctx);
     parallel_for(ctx, {1, rows_, cols}, [=] KERNEL(Index, Index r, Index c) {
       y[r * cols + c] = (x[r * cols + c] - mean[r]) * inv_std[r];
     });
@@ -72,7 +75,8 @@ class Mvn final : public Layer {
         ctx, rows_, scaled ? cols : 0, 0,
         [=] KERNEL(Index r, Index c) { return share * dy[r * cols + c] * y[r * cols + c]; }, Sum{},
         mean_dy_y);
-    float* dx = bottom[0]->grad.write(ctx);
+    Tensor& grad = bottom[0]->grad;
+    float* dx = top[0] == bottom[0] ? grad.update(ctx) : grad.write(ctx);
     parallel_for(ctx, {1, rows_, cols}, [=] KERNEL(Index, Index r, Index c) {
       const Index i = r * cols + c;
       dx[i] = (dy[i] - mean_dy[r] - y[i] * mean_dy_y[r]) * inv_std[r];
@@ -86,7 +90,7 @@ class Mvn final : public Layer {
   Tensor mean_, inv_std_, mean_dy_y_;
 };
 
-DOPPIO_REGISTER_LAYER("MVN", Mvn, .backward_reads_bottom = false);
+DOPPIO_REGISTER_LAYER("MVN", Mvn, .in_place = true, .backward_reads_bottom = false);
 
 }  // namespace
 }  // namespace doppio

@@ -215,9 +215,14 @@ class Pooling final : public Layer {
       cols.kernel = width;
     }
     const bool padded = rows.pad > 0 || cols.pad > 0;
-    require_field(rows.kernel <= height + 2 * rows.pad && cols.kernel <= width + 2 * cols.pad,
-                  kernel_field_, "kernel_size ", text(rows.kernel, cols.kernel), " exceeds input ",
-                  height, "x", width, padded ? " padded by " + text(rows.pad, cols.pad) : "");
+    // Rounding up, one window that is a little too large is cut off at the border.
+    const auto fits = [&](const PoolAxis& a) {
+      const Index room = a.size + 2 * a.pad - a.kernel;
+      return room >= 0 || (!floor_ && room > -a.stride);
+    };
+    require_field(fits(rows) && fits(cols), kernel_field_, "kernel_size ",
+                  text(rows.kernel, cols.kernel), " exceeds input ", height, "x", width,
+                  padded ? " padded by " + text(rows.pad, cols.pad) : "");
     for (PoolAxis* a : {&rows, &cols}) {
       const Index room = a->size + 2 * a->pad - a->kernel;
       a->windows = (room + (floor_ ? 0 : a->stride - 1)) / a->stride + 1;

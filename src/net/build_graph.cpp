@@ -1,3 +1,5 @@
+#include <glog/logging.h>
+
 #include <algorithm>
 #include <map>
 #include <set>
@@ -48,7 +50,8 @@ class Builder {
       node.traits = {.bottoms = {0, kUnlimited}, .tops = {0, kUnlimited}, .in_place = true};
     }
     if (!names_.insert(layer.name()).second && !layer.name().empty())
-      problem(i, "name", "an earlier layer of this phase has the same name");
+      LOG(WARNING) << source_.where(i, "name").text() << ": an earlier layer of this phase is "
+                   << "called '" << layer.name() << "' as well; weights are read into that one";
     check_counts(i, node.traits);
     for (int b = 0; b < layer.bottom_size(); ++b) node.bottoms.push_back(consume(i, b));
     for (int t = 0; t < layer.top_size(); ++t) node.tops.push_back(produce(i, t, node));

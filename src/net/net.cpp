@@ -54,8 +54,10 @@ Net::Net(Context& ctx, SourcedNet source, const NetState& state) : ctx_(ctx) {
 }
 Net::~Net() = default;
 
-void Net::build(SourcedNet source, const NetState& state) {
-  phase_ = state.phase();
+void Net::build(SourcedNet source, const NetState& asked) {
+  phase_ = asked.phase();
+  NetState state = asked;
+  state.mutable_stage()->MergeFrom(source.net.state().stage());
   *source.net.mutable_state() = state;
   source_ =
       std::make_unique<SourcedNet>(insert_splits(average_views(filter(std::move(source), state))));

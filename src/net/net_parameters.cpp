@@ -80,17 +80,16 @@ void Net::set_up_parameters() {
 
 void Net::set_up_gradients(const Graph& graph) {
   const bool force = source_->net.force_backward();
-  const auto learns = [&](const Blob& blob) {
-    return std::any_of(parameters_.begin(), parameters_.end(), [&](const Parameter& p) {
-      return p.lr_mult != 0 && p.blob->data.shares_memory_with(blob.data);
-    });
-  };
   std::vector<bool> layer_learns;
-  for (NetLayer& l : layers_) {
+  for (std::size_t i = 0; i < layers_.size(); ++i) {
+    const LayerParameter& param = source_->net.layer(static_cast<int>(i));
+    std::vector<Blob>& blobs = layers_[i].layer->params;
     bool any = false;
-    for (Blob& blob : l.layer->params) {
-      blob.needs_grad = force || learns(blob);
-      any = any || learns(blob);
+    for (std::size_t j = 0; j < blobs.size(); ++j) {
+      // Of shared parameters each layer has its own say, whatever the rate of the first one is.
+      const bool learns = spec_of(param, layers_[i].traits, j).lr_mult() != 0;
+      blobs[j].needs_grad = force || learns;
+      any = any || learns;
     }
     layer_learns.push_back(any);
   }

@@ -1,5 +1,7 @@
 #include "net/upgrade_v0.hpp"
 
+#include <glog/logging.h>
+
 #include <algorithm>
 #include <map>
 
@@ -133,14 +135,14 @@ void move_fields(V0LayerParameter& old, V1LayerParameter& to) {
   }
 }
 
-void check_nothing_left(const V0LayerParameter& old, const std::string& type,
-                        const SourcedNet& source, int i, Problems& problems) {
+void report_what_is_left(const V0LayerParameter& old, const std::string& type,
+                         const SourcedNet& source, int i) {
   std::vector<const google::protobuf::FieldDescriptor*> left;
   old.GetReflection()->ListFields(old, &left);
   for (const auto* field : left)
     if (field->name() != "type")
-      problems.add(Error("old layer type '" + type + "' has no field '" + field->name() + "'",
-                         source.where(i, "layer." + field->name())));
+      LOG(ERROR) << source.where(i, "layer." + field->name()).text() << ": old layer type '" << type
+                 << "' has no field '" << field->name() << "'; it is passed over";
 }
 
 }  // namespace
@@ -150,7 +152,6 @@ SourcedNet upgrade_v0(SourcedNet source) {
   if (std::none_of(layers.begin(), layers.end(), [](const auto& l) { return l.has_layer(); }))
     return source;
   source = fold_padding(std::move(source));
-  Problems problems;
   for (int i = 0; i < source.net.layers_size(); ++i) {
     V1LayerParameter& to = *source.net.mutable_layers(i);
     V0LayerParameter old = to.layer();
@@ -162,9 +163,8 @@ SourcedNet upgrade_v0(SourcedNet source) {
     to.mutable_weight_decay()->Swap(old.mutable_weight_decay());
     old.clear_name();
     move_fields(old, to);
-    check_nothing_left(old, old.type(), source, i, problems);
+    report_what_is_left(old, old.type(), source, i);
   }
-  problems.throw_if_any();
   return source;
 }
 

@@ -1,5 +1,7 @@
 #include "net/weights_hdf5.hpp"
 
+#include <glog/logging.h>
+
 #include <algorithm>
 
 #include "core/atomic_file.hpp"
@@ -60,6 +62,7 @@ std::vector<CopiedLayer> copy_weights_hdf5(Net& net, const std::string& file) {
     if (std::find(names.begin(), names.end(), layer) != names.end()) continue;
     names.push_back(layer);
     copied.push_back({layer, Outcome::skipped, in->shape("data/" + path).text()});
+    LOG(INFO) << "Ignoring source layer " << layer;
   }
   return copied;
 }

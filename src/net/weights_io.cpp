@@ -84,7 +84,6 @@ std::vector<CopiedLayer> Net::copy_weights(const std::string& file) {
       continue;
     }
     if (from.blobs_size() == 0 && to->layer->params.empty()) continue;
-    if (seen[from.name()]) continue;
     seen[from.name()] = true;
     if (!all_fit(from, *to->layer)) {
       copied.push_back({from.name(), Outcome::mismatched,

@@ -35,14 +35,11 @@ class LogObserver final : public SolverObserver {
   }
 
   void on_iteration(Solver& solver, int iteration, float loss, float rate) override {
-    log_step(solver.policy(), iteration, rate);
     const int display = solver.param().display();
-    if (display == 0 || iteration % display != 0) return;
-    const double seconds = std::chrono::duration<double>(Clock::now() - since_).count();
-    const double speed = seconds > 0 ? (iteration - since_iteration_) / seconds : 0;
-    LOG(INFO) << "Iteration " << iteration << " (" << static_cast<float>(speed) << " iter/s, "
-              << static_cast<float>(seconds) << "s/" << display << " iters), loss = " << loss;
-    log_train_outputs(solver.net());
+    const bool displayed = display != 0 && iteration % display == 0;
+    if (displayed) log_progress(solver, iteration, loss);
+    log_step(solver.policy(), iteration, rate);
+    if (!displayed) return;
     LOG(INFO) << "Iteration " << iteration << ", lr = " << rate;
     begin_interval(iteration);
     warn_if_saturated(loss);
@@ -88,6 +85,15 @@ class LogObserver final : public SolverObserver {
   }
 
  private:
+  void log_progress(Solver& solver, int iteration, float loss) {
+    const double seconds = std::chrono::duration<double>(Clock::now() - since_).count();
+    const double speed = seconds > 0 ? (iteration - since_iteration_) / seconds : 0;
+    LOG(INFO) << "Iteration " << iteration << " (" << static_cast<float>(speed) << " iter/s, "
+              << static_cast<float>(seconds) << "s/" << solver.param().display()
+              << " iters), loss = " << loss;
+    log_train_outputs(solver.net());
+  }
+
   void log_step(const LearningRatePolicy& policy, int iteration, float rate) {
     const int step = policy.current_step();
     if (std::exchange(lr_step_, step) == step) return;

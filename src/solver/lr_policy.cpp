@@ -1,5 +1,7 @@
 #include "solver/lr_policy.hpp"
 
+#include <glog/logging.h>
+
 #include <algorithm>
 #include <cmath>
 #include <numbers>
@@ -29,21 +31,20 @@ void check_fields(const SolverParameter& p) {
                 known_names());
   require_field(std::isfinite(p.base_lr()), "base_lr", "base_lr must be finite");
 
-  const bool decays =
-      policy == "step" || policy == "exp" || policy == "multistep" || policy == "plateau";
-  require_field(!decays || p.has_gamma(), "gamma", "lr_policy '", policy,
-                "' needs gamma, the factor by which the learning rate shrinks");
+  const bool decays = policy == "step" || policy == "exp" || policy == "multistep";
+  if (decays && !p.has_gamma())
+    LOG(WARNING) << "lr_policy '" << policy << "' without gamma: the learning rate drops to 0";
   require_field(p.gamma() >= 0, "gamma", "gamma must not be negative, it is ", p.gamma());
   require_field(policy != "plateau" || (p.gamma() > 0 && p.gamma() < 1), "gamma",
-                "lr_policy 'plateau' needs 0 < gamma < 1, it is ", p.gamma());
+                "lr_policy 'plateau' needs 0 < gamma < 1, the factor of each drop; it is ",
+                p.gamma());
   require_field(policy != "step" || p.stepsize() > 0, "stepsize",
                 "lr_policy 'step' needs stepsize > 0, the iterations between two steps; it is ",
                 p.stepsize());
-  require_field(
-      policy != "multistep" || p.stepvalue_size() > 0, "stepvalue",
-      "lr_policy 'multistep' needs stepvalue, once for each iteration that starts a step");
-  require_field(std::is_sorted(p.stepvalue().begin(), p.stepvalue().end()), "stepvalue",
-                "stepvalue must not decrease from one to the next");
+  if (policy == "multistep" && p.stepvalue_size() == 0)
+    LOG(WARNING) << "lr_policy 'multistep' without stepvalue: the learning rate stays the same";
+  if (!std::is_sorted(p.stepvalue().begin(), p.stepvalue().end()))
+    LOG(WARNING) << "stepvalue decreases: a step begins one iteration after the one before it";
   require_field((policy != "poly" && policy != "cosine") || p.max_iter() > 0, "max_iter",
                 "lr_policy '", policy,
                 "' needs max_iter > 0, where the learning rate is lowest; it is ", p.max_iter());

@@ -40,6 +40,20 @@ TEST_P(ConvolutionTest, Backward) {
   expect_values(h.param(1).grad, {10});
 }
 
+// 1 = (2 - 3) / 2 + 1: the division rounds towards 0.
+TEST_P(ConvolutionTest, AKernelALittleTooLargeSeesZerosBeyondTheBorder) {
+  LayerHarness h = make("num_output: 1 kernel_size: 3 stride: 2", {{1, 1, 2, 2}});
+  h.bottom_data(0, {1, 2, 3, 4});
+  h.param_data(0, kNine);
+  h.forward();
+  EXPECT_EQ(h.top(0).shape(), (Shape{1, 1, 1, 1}));
+  expect_values(h.top(0).data, {1 * 1 + 2 * 2 + 3 * 4 + 4 * 5});
+  h.top_grad(0, {2});
+  h.backward();
+  expect_values(h.bottom(0).grad, {2, 4, 8, 10});
+  expect_values(h.param(0).grad, {2, 4, 0, 6, 8, 0, 0, 0, 0});
+}
+
 TEST_P(ConvolutionTest, ParameterGradientsAccumulateAndBottomGradientsDoNot) {
   LayerHarness h = make("num_output: 1 kernel_size: 2", {{1, 1, 3, 3}});
   h.bottom_data(0, kNine);
@@ -259,6 +273,7 @@ TEST(ConvolutionErrors, SizesAreChecked) {
       {"num_output: 1 kernel_size: 3 pad: [1, 1, 1]",
        "pad is given 3 times; the bottom has 2 spatial axes"},
       {"num_output: 1 kernel_size: 5", "kernel 5 x 5 exceeds the padded input 4 x 4"},
+      {"num_output: 1 kernel_size: 6 stride: 2", "kernel 6 x 6 exceeds the padded input 4 x 4"},
       {"num_output: 1 kernel_size: 4 dilation: 2 pad: 1",
        "kernel 4 x 4, spread by its dilation to 7 x 7, exceeds the padded input 6 x 6"},
       {"num_output: 4 kernel_size: 1 group: 0", "group must be at least 1"},

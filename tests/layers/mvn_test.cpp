@@ -40,6 +40,20 @@ TEST_P(MvnTest, MayOnlySubtractTheMean) {
   expect_values(h.bottom(0).grad, {3, -1, -1, -1});
 }
 
+TEST_P(MvnTest, WorksInPlace) {
+  for (const bool in_place : {false, true}) {
+    LayerHarness h(with(""), {{1, 2, 2, 2}}, 1, in_place, GetParam());
+    h.bottom_data(0, {1, 3, 5, 7, 20, 40, 60, 80});
+    h.forward();
+    const float a = 0.4472136f, b = 1.341641f;
+    expect_values(h.top(0).data, {-b, -a, a, b, -b, -a, a, b});
+    h.top_grad(0, {1, 0, 0, 0, 10, 0, 0, 0});
+    h.backward();
+    const std::vector<float> d{0.1341641f, -0.1788854f, -0.0447214f, 0.0894427f};
+    expect_values(h.bottom(0).grad, {d[0], d[1], d[2], d[3], d[0], d[1], d[2], d[3]});
+  }
+}
+
 TEST(MvnErrors, AreNamed) {
   expect_refused(with(""), {{1, 1, 1, 1, 2}},
                  "MVN takes at most four axes, but the bottom is 1 x 1 x 1 x 1 x 2");

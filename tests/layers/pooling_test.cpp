@@ -198,6 +198,23 @@ TEST_P(PoolingTest, StochasticDrawsInProportionAndAnewInEachPass) {
   EXPECT_EQ(values(h.top(0).data), first);
 }
 
+TEST_P(PoolingTest, AWindowALittleTooLargeIsCutOffAtTheBorder) {
+  LayerHarness max(pooling("kernel_size: 3 stride: 2"), {{1, 1, 2, 2}}, 1, false, GetParam());
+  max.bottom_data(0, {1, 2, 3, 4});
+  max.forward();
+  EXPECT_EQ(max.top(0).shape(), Shape({1, 1, 1, 1}));
+  expect_values(max.top(0).data, {4});
+  max.top_grad(0, {5});
+  max.backward();
+  expect_values(max.bottom(0).grad, {0, 0, 0, 5});
+
+  LayerHarness mean(pooling("pool: AVE kernel_size: 3 stride: 2"), {{1, 1, 2, 2}}, 1, false,
+                    GetParam());
+  mean.bottom_data(0, {1, 2, 3, 4});
+  mean.forward();
+  expect_values(mean.top(0).data, {2.5f});
+}
+
 TEST(PoolingErrors, NameTheFieldAndTheSizes) {
   const struct {
     const char* param;
@@ -205,6 +222,8 @@ TEST(PoolingErrors, NameTheFieldAndTheSizes) {
   } cases[] = {
       {"", "kernel_size is missing; global_pooling: true takes the whole map"},
       {"kernel_size: 5", "kernel_size 5 exceeds input 4x4"},
+      {"kernel_size: 6 stride: 2", "kernel_size 6 exceeds input 4x4"},
+      {"kernel_size: 5 stride: 2 round_mode: FLOOR", "kernel_size 5 exceeds input 4x4"},
       {"kernel_size: 7 pad: 1", "kernel_size 7 exceeds input 4x4 padded by 1"},
       {"kernel_h: 2 kernel_w: 5", "kernel_size 2x5 exceeds input 4x4"},
       {"kernel_size: 0", "kernel_size must be at least 1"},

@@ -225,6 +225,29 @@ TEST(Net, SharesParametersByNameAndAddsTheirGradients) {
   expect_values(net->layer("b").layer->params[0].grad, {5, 7, 5, 7});
 }
 
+TEST(Net, EachSharerDecidesWhetherItComputesTheGradient) {
+  Context ctx;
+  const std::string frozen = "param { name: 'w' lr_mult: 0 } param { lr_mult: 0 }";
+  const auto net = make_net(ctx, kInput + inner_product("a", "x", 2, frozen) +
+                                     inner_product("b", "a", 2,
+                                                   "param { name: 'w' } param { lr_mult: 0 } "
+                                                   "loss_weight: 1"));
+  EXPECT_EQ(net->parameters()[0].lr_mult, 0);
+  set_values(net->blob("x").data, {1, 2});
+  net->forward();
+  net->backward();
+  // As above, but what a would add is missing.
+  expect_values(net->parameters()[0].blob->grad, {3, 3, 3, 3});
+}
+
+TEST(Net, TheStagesOfItsFileCountToo) {
+  Context ctx;
+  const std::string text = "state { stage: 'deploy' }\n" + kInput +
+                           "layer { name: 'r' type: 'ReLU' bottom: 'x' top: 'r' "
+                           "include { stage: 'deploy' } }";
+  EXPECT_EQ(make_net(ctx, text)->layer("r").name, "r");
+}
+
 TEST(Net, SharingErrorsNameTheLine) {
   Context ctx;
   const std::string owner = kInput + inner_product("a", "x", 2, "param { name: 'w' lr_mult: 1 }");

@@ -2,6 +2,7 @@
 #include "net/passes.hpp"
 
 #include "support/layer_harness.hpp"
+#include "support/log_lines.hpp"
 
 namespace doppio {
 namespace {
@@ -127,11 +128,22 @@ TEST(BuildGraph, ReportsAllProblemsTogether) {
             "`doppio layers` "
             "lists the known types\n"
             "n:3:32: error: layer 'b' (ReLU): unknown bottom 'dta'; did you mean 'data'?\n"
-            "n:4:9: error: layer 'b' (ReLU): an earlier layer of this phase has the same name\n"
             "n:4:44: error: layer 'b' (ReLU): an earlier layer already makes a blob 'a'; give this "
             "top another "
             "name\n"
             "n:5:1: error: layer 'c' (ReLU): takes exactly 1 bottom, has 0");
+}
+
+TEST(BuildGraph, WarnsOfLayersOfOneName) {
+  Lines log;
+  EXPECT_EQ(graph_of("layer { name: 'in' type: 'Input' top: 'x' }\n"
+                     "layer { name: 'r' type: 'ReLU' bottom: 'x' top: 'a' }\n"
+                     "layer { name: 'r' type: 'ReLU' bottom: 'a' top: 'b' }")
+                .layers.size(),
+            3u);
+  EXPECT_EQ(log.all(),
+            "n:3:9: an earlier layer of this phase is called 'r' as well; weights are read into "
+            "that one\n");
 }
 
 TEST(BuildGraph, ChecksPropagateDownAndLossWeight) {

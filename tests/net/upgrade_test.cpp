@@ -2,6 +2,7 @@
 
 #include "net/passes.hpp"
 #include "support/layer_harness.hpp"
+#include "support/log_lines.hpp"
 
 namespace doppio {
 namespace {
@@ -50,11 +51,13 @@ TEST(Upgrade, V0LayersWithPadding) {
     layer { name: "q" type: "Pooling" bottom: "c" top: "q" pooling_param { pool: AVE kernel_size: 2 } })");
 }
 
-TEST(Upgrade, V0FieldInTheWrongLayerIsNamed) {
-  EXPECT_EQ(error_of([] {
-              parse_prototxt("layers {\n layer { name: 'r' type: 'relu' num_output: 3 } }", "n");
-            }),
-            "n:2:33: error: old layer type 'relu' has no field 'num_output'");
+TEST(Upgrade, V0FieldInTheWrongLayerIsNamedAndPassedOver) {
+  Lines log;
+  const SourcedNet source =
+      parse_prototxt("layers {\n layer { name: 'r' type: 'relu' num_output: 3 } }", "n");
+  EXPECT_EQ(source.net.layer(0).type(), "ReLU");
+  EXPECT_EQ(log.all(),
+            "n:2:33: old layer type 'relu' has no field 'num_output'; it is passed over\n");
 }
 
 TEST(Upgrade, InputFieldsBecomeAnInputLayer) {

@@ -105,25 +105,36 @@ TEST(LearningRate, WarmsUpFromZeroWithoutAnIterationAtZero) {
   EXPECT_FLOAT_EQ(p.rate(4), 0.4f);
 }
 
+TEST(LearningRate, WhatIsNotWrittenIs0AsInCaffe) {
+  const auto step = policy("lr_policy: 'step' stepsize: 2");
+  EXPECT_EQ(step.rate(1), 0.5f);
+  EXPECT_EQ(step.rate(2), 0);
+  EXPECT_EQ(policy("lr_policy: 'multistep' gamma: 0.1").rate(100), 0.5f);
+}
+
+TEST(LearningRate, AStepvalueThatDecreasesIsReachedOneCallLater) {
+  auto p = policy("lr_policy: 'multistep' gamma: 0.5 stepvalue: 2 stepvalue: 1");
+  EXPECT_EQ(p.advance(1), 0.5f);
+  EXPECT_EQ(p.advance(2), 0.25f);
+  EXPECT_EQ(p.advance(3), 0.125f);
+}
+
 TEST(LearningRate, NamesWhatIsWrong) {
   const std::pair<const char*, const char*> cases[] = {
       {"", "lr_policy is missing; \"fixed\" keeps"},
       {"lr_policy: 'stp'", "unknown lr_policy 'stp'; did you mean 'step'"},
-      {"lr_policy: 'exp'", "lr_policy 'exp' needs gamma"},
       {"lr_policy: 'inv' gamma: -1", "gamma must not be negative, it is -1"},
       {"lr_policy: 'step' gamma: 0.1",
        "needs stepsize > 0, the iterations between two steps; it is 0"},
-      {"lr_policy: 'multistep' gamma: 0.1", "'multistep' needs stepvalue"},
-      {"lr_policy: 'multistep' gamma: 0.1 stepvalue: 5 stepvalue: 4",
-       "stepvalue must not decrease"},
       {"lr_policy: 'poly'", "'poly' needs max_iter > 0, where the learning rate is lowest"},
       {"lr_policy: 'cosine'", "'cosine' needs max_iter > 0"},
       {"lr_policy: 'fixed' base_lr: 1 min_lr: 2", "min_lr 2 exceeds base_lr 1"},
       {"lr_policy: 'fixed' warmup_iter: -1", "warmup_iter must not be negative, it is -1"},
       {"lr_policy: 'fixed' warmup_start_lr: inf", "warmup_start_lr must be finite"},
-      {"lr_policy: 'plateau'", "lr_policy 'plateau' needs gamma"},
-      {"lr_policy: 'plateau' gamma: 0", "lr_policy 'plateau' needs 0 < gamma < 1, it is 0"},
-      {"lr_policy: 'plateau' gamma: 10", "lr_policy 'plateau' needs 0 < gamma < 1, it is 10"},
+      {"lr_policy: 'plateau'",
+       "lr_policy 'plateau' needs 0 < gamma < 1, the factor of each drop; it is 0"},
+      {"lr_policy: 'plateau' gamma: 10",
+       "lr_policy 'plateau' needs 0 < gamma < 1, the factor of each drop; it is 10"},
       {"lr_policy: 'plateau' gamma: 0.1",
        "'plateau' needs max_iter > 0, where training ends at the latest; it is 0"},
       {"lr_policy: 'plateau' gamma: 0.1 max_iter: 9", "lr_policy 'plateau' needs plateau_metric"},

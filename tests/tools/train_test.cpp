@@ -215,6 +215,7 @@ TEST_F(Train, SigtermWritesASnapshotAndAsksToBeStartedAgain) {
   EXPECT_EQ(interrupted(folder, SIGTERM, {}), 75);
   ASSERT_EQ(folder.files_with(".solverstate").size(), 1u) << read_file(folder / "log");
   EXPECT_TRUE(contains(read_file(folder / "log"), "Optimization stopped early."));
+  EXPECT_TRUE(contains(read_file(folder / "log"), "Optimization Done."));  // as Caffe's tool
   const std::string state = folder / folder.files_with(".solverstate")[0];
   EXPECT_EQ(run_doppio(folder.train({"--snapshot=" + state, "--set", "max_iter=1"})).exit_code, 0);
 }

@@ -1,5 +1,6 @@
 #include "layers/engines/convolution_geometry.hpp"
 
+#include <algorithm>
 #include <cstdint>
 #include <limits>
 #include <vector>
@@ -71,6 +72,11 @@ Shape ConvolutionGeometry::weight_shape() const {
   return Shape(dims);
 }
 
+bool ConvolutionGeometry::overhangs() const {
+  return std::any_of(windows.axis, windows.axis + windows.axes,
+                     [](const WindowAxis& a) { return a.in + 2 * a.pad < a.span(); });
+}
+
 std::string ConvolutionGeometry::text() const {
   std::string s = str(batch, " x ", channels);
   if (windows.axes == 0) return s + str(" -> ", num_output);
@@ -120,7 +126,7 @@ void slide(Windows& windows) {
   bool fits = true, dilated = false;
   for (Index i = 0; i < windows.axes; ++i) {
     WindowAxis& a = windows.axis[i];
-    fits = fits && a.span() <= a.in + 2 * a.pad;
+    fits = fits && a.in + 2 * a.pad - a.span() > -a.stride;
     dilated = dilated || a.dilation != 1;
     a.out = (a.in + 2 * a.pad - a.span()) / a.stride + 1;
   }

@@ -19,6 +19,8 @@ struct ConvolutionGeometry {
   bool force_nd_im2col = false;
 
   Shape weight_shape() const;
+  /// True if a window reaches beyond the padded map, which only the reference takes.
+  bool overhangs() const;
   /// "64 x 96 x 27 x 27 -> 256, kernel 5 x 5, pad 2 x 2, group 2", for logs.
   std::string text() const;
   friend bool operator==(const ConvolutionGeometry&, const ConvolutionGeometry&) = default;
@@ -28,13 +30,14 @@ struct ConvolutionGeometry {
 /// Throws: Error if sizes are missing, zero, given twice or as often as no rule allows.
 Windows read_windows(const ConvolutionParameter& p, const Shape& bottom, Index channel_axis);
 
-/// Fills in the number of window positions on each axis, rounding down.
-/// Throws: Error if a kernel exceeds the padded input.
+/// Fills in the number of window positions on each axis, rounding towards 0 as Caffe does: a kernel
+/// that exceeds the padded input by less than its stride has one position, and sees zeros there.
+/// Throws: Error if it exceeds it by more.
 void slide(Windows& windows);
 
-/// The geometry of a Convolution layer. Output sizes round down: (in + 2 pad - span) / stride + 1.
-/// Throws: Error as read_windows(), if a kernel exceeds the padded input, or if num_output or the
-/// channels are not a multiple of group. Source: matches Caffe.
+/// The geometry of a Convolution layer. Output sizes are (in + 2 pad - span) / stride + 1.
+/// Throws: Error as read_windows() and slide(), or if num_output or the channels are not a multiple
+/// of group. Source: matches Caffe.
 ConvolutionGeometry read_convolution(const ConvolutionParameter& p, const Shape& bottom);
 
 /// The geometry of the convolution whose adjoint a Deconvolution layer is: it leads from the

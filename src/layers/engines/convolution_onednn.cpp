@@ -244,6 +244,7 @@ class OnednnConvolution final : public ConvolutionEngine {
 std::string why_not_onednn_convolution(const ConvolutionGeometry& g) {
   if (g.windows.axes < 1 || g.windows.axes > 3) return "it takes 1 to 3 spatial axes";
   if (g.force_nd_im2col) return "force_nd_im2col asks for im2col";
+  if (g.overhangs()) return "the kernel exceeds the padded bottom";
   if (g.batch == 0 || g.windows.in_count() == 0) return "the bottom is empty";
   try {
     if (!choose(g, false).fast()) return "oneDNN has no fast kernel for it";
