@@ -3,8 +3,8 @@
 
 #include "core/philox.hpp"
 #include "data/lmdb.hpp"
-#include "log_lines.hpp"
 #include "solver/log_observer.hpp"
+#include "support/log_lines.hpp"
 #include "support/scratch_folder.hpp"
 #include "tiny_net.hpp"
 
