@@ -47,17 +47,18 @@ int run(const Arguments&) {
             << "  " << std::thread::hardware_concurrency() << " logical cores, " << memory / kGiB
             << " GiB of memory\n"
             << "  instruction sets: " << instruction_sets() << '\n';
-  if (!built_with_cuda()) {
-    std::cout << "GPU: none can be used; this build has no CUDA (cmake --preset cuda makes one "
-                 "that has)\n";
-    return kDone;
-  }
+  std::cout << "GPU: " << accelerator_support() << '\n';
+  if (!built_with_cuda()) return kDone;
   const std::vector<AcceleratorInfo> gpus = list_accelerators();
   for (const AcceleratorInfo& gpu : gpus)
     std::cout << "GPU " << gpu.id << ": " << gpu.name << ", "
               << static_cast<double>(gpu.memory_bytes) / kGiB << " GiB, compute capability "
               << gpu.compute_capability << '\n';
-  if (gpus.empty()) std::cout << "GPU: none found; is the driver loaded?\n";
+  if (gpus.empty()) try {
+      open_accelerator(0);
+    } catch (const Error& e) {  // which says why there is none
+      std::cout << "  " << e.message() << '\n';
+    }
   return kDone;
 }
 

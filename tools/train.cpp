@@ -38,10 +38,14 @@ Context context_for(const SourcedSolver& source) {
   if (!FLAGS_gpu.empty()) return open_context();
   if (!p.has_solver_mode() || p.solver_mode() == SolverParameter::CPU) return Context();
   return located(source, [&] {
-    require_field(!list_accelerators().empty(), "solver_mode", "solver_mode is GPU, but ",
-                  built_with_cuda() ? "no GPU was found" : "this build has no CUDA",
+    require_field(built_with_cuda(), "solver_mode",
+                  "solver_mode is GPU, but this build has no CUDA",
                   "; --set solver_mode=CPU trains on the CPU");
-    return Context(open_accelerator(p.device_id()));
+    try {
+      return Context(open_accelerator(p.device_id()));
+    } catch (const Error& e) {
+      throw Error(str("solver_mode is GPU: ", e.message()), {}, "solver_mode");
+    }
   });
 }
 

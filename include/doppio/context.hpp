@@ -47,6 +47,9 @@ struct AcceleratorInfo {
 /// The accelerators present; empty without a card, a driver or a CUDA build.
 std::vector<AcceleratorInfo> list_accelerators();
 
+/// What this build and the driver support, for `doppio devices`.
+std::string accelerator_support();
+
 /// True if this build contains CUDA kernels.
 bool built_with_cuda();
 

@@ -11,6 +11,10 @@ std::shared_ptr<Accelerator> open_accelerator(int id) {
 
 std::vector<AcceleratorInfo> list_accelerators() { return {}; }
 
+std::string accelerator_support() {
+  return "none can be used; this build has no CUDA (cmake --preset cuda makes one that has)";
+}
+
 bool built_with_cuda() { return false; }
 
 }  // namespace doppio

@@ -6,7 +6,7 @@
 namespace doppio::cuda {
 
 /// Throws: InternalError that says what was being done and CUDA's reason, unless `status` is
-/// success.
+/// success; Error with the remedy if the device is out of memory.
 void check(cudaError_t status, std::string_view doing);
 
 /// The same for a cublasStatus_t, an int here to keep cuBLAS out of the kernels' headers.

@@ -47,7 +47,13 @@ class CudaDevice final : public Accelerator {
   void* allocate(std::size_t bytes) override {
     use();
     void* memory = nullptr;
-    const cudaError_t status = cudaMallocFromPoolAsync(&memory, bytes, pool_, stream_);
+    cudaError_t status = cudaMallocFromPoolAsync(&memory, bytes, pool_, stream_);
+    if (status == cudaErrorMemoryAllocation) {  // perhaps the pool holds enough, but in pieces
+      cudaGetLastError();
+      synchronize();
+      check(cudaMemPoolTrimTo(pool_, 0), "giving unused memory back");
+      status = cudaMallocFromPoolAsync(&memory, bytes, pool_, stream_);
+    }
     if (status == cudaErrorMemoryAllocation) {
       cudaGetLastError();
       std::size_t free = 0, total = 0;
@@ -60,14 +66,17 @@ class CudaDevice final : public Accelerator {
 
   void release(void* memory) noexcept override {
     cudaSetDevice(id_);
-    cudaFreeAsync(memory, stream_);
+    // An error here must not be taken for one of the next launch.
+    if (cudaFreeAsync(memory, stream_) != cudaSuccess) cudaGetLastError();
   }
 
-  // Host memory that is not page-locked, as ours, has been read when this returns.
+  // The caller may overwrite `host` at once, and CUDA does not promise that it has been read before
+  // the stream is through.
   void to_device(void* device, const void* host, std::size_t bytes) override {
     use();
     check(cudaMemcpyAsync(device, host, bytes, cudaMemcpyHostToDevice, stream_),
           "copying to the device");
+    synchronize();
   }
 
   void to_host(void* host, const void* device, std::size_t bytes) override {
@@ -133,6 +142,8 @@ std::vector<AcceleratorInfo> list_accelerators() {
     cards.push_back(describe(id));
   return cards;
 }
+
+std::string accelerator_support() { return cuda::support(cuda::survey()); }
 
 bool built_with_cuda() { return true; }
 

@@ -39,12 +39,23 @@ void require_card(int id, const Survey& s) {
 
 void require_kernels(int id, const std::string& name, const std::string& compute_capability,
                      cudaError_t status) {
+  require(status != cudaErrorUnsupportedPtxVersion, "--gpu=", id,
+          ": the NVIDIA driver is too old to compile this build's kernels for ", name,
+          "; update it", kOrCpu);
+  require(status != cudaErrorDevicesUnavailable, "--gpu=", id, ": ", name,
+          " is in use by another program that has it for itself; see what nvidia-smi says", kOrCpu);
   require(status != cudaErrorNoKernelImageForDevice && status != cudaErrorInvalidDeviceFunction,
           "--gpu=", id, ": ", name, " has compute capability ", compute_capability,
           " and this build has kernels for " DOPPIO_CUDA_ARCHITECTURES
           " only; build with -DCMAKE_CUDA_ARCHITECTURES for it",
           kOrCpu);
   check(status, "looking for kernels");
+}
+
+std::string support(const Survey& s) {
+  return str("built for CUDA ", version(s.runtime), ", compute capabilities ",
+             DOPPIO_CUDA_ARCHITECTURES,
+             "; driver: ", s.driver > 0 ? "CUDA " + version(s.driver) : "none");
 }
 
 std::string out_of_memory(std::size_t wanted, std::size_t free, std::size_t total) {

@@ -22,6 +22,9 @@ void require_card(int id, const Survey& survey);
 void require_kernels(int id, const std::string& name, const std::string& compute_capability,
                      cudaError_t status);
 
+/// The CUDA versions of build and driver, and the cards that the build has kernels for.
+std::string support(const Survey& survey);
+
 /// What to say when the device has not `wanted` bytes left.
 std::string out_of_memory(std::size_t wanted, std::size_t free, std::size_t total);
 

@@ -29,28 +29,35 @@ void keep_or_drop(Context& ctx, Index n, Random random, std::uint32_t threshold,
       16 * kBlocks);  // a draw costs more than four elements do
 }
 
-void copy(Context& ctx, Index n, const float* from, float* to) {
-  parallel_for(ctx, n, [=] KERNEL(Index i) { to[i] = from[i]; });
+void multiply(Context& ctx, Index n, const float* from, float scale, float* to) {
+  parallel_for(ctx, n, [=] KERNEL(Index i) { to[i] = from[i] * scale; });
 }
 
 /// Drops each value with probability dropout_ratio, so that units do not come to rely on each
 /// other.
 ///
 /// Shapes: any, in place or not. TRAIN: y = 0 with probability dropout_ratio (0 to below 1, default
-/// 0.5), else x / (1 - dropout_ratio). TEST: y = x. What is dropped depends on the seed, the
-/// layer's name and the number of the pass alone.
+/// 0.5), else x / (1 - dropout_ratio). TEST: y = x. With scale_train false TRAIN keeps x as it is
+/// and TEST multiplies by 1 - dropout_ratio; with sample_weights_test TEST drops as TRAIN does.
+/// What is dropped depends on the seed, the layer's name and the number of the pass alone.
 ///
 /// Throws: Error if dropout_ratio is out of range.
-/// Source: Srivastava et al., "Dropout" (2014); scaling in TRAIN matches Caffe.
+/// Source: Srivastava et al., "Dropout" (2014); scaling in TRAIN matches Caffe, the other fields
+/// are SegNet's.
 class Dropout final : public Layer {
  public:
   explicit Dropout(const LayerParameter& layer)
-      : train_(layer.phase() == TRAIN), random_{.stream = stream_of(layer.name())} {
+      : drops_(layer.phase() == TRAIN || layer.dropout_param().sample_weights_test()),
+        random_{.stream = stream_of(layer.name())} {
     const float ratio = layer.dropout_param().dropout_ratio();
     require_field(ratio >= 0 && ratio < 1, "dropout_param.dropout_ratio",
                   "dropout_ratio must be at least 0 and less than 1, not ", ratio);
     threshold_ = static_cast<std::uint32_t>(ratio * 4294967296.0);
-    scale_ = 1 / (1 - ratio);
+    const bool scale_kept = layer.dropout_param().scale_train();
+    if (drops_)
+      scale_ = scale_kept ? 1 / (1 - ratio) : 1;
+    else
+      scale_ = scale_kept ? 1 : 1 - ratio;
   }
 
   void reshape(Context&, Bottoms bottom, Tops top) override {
@@ -71,16 +78,16 @@ class Dropout final : public Layer {
   /// Both directions: drawing again is cheaper than keeping a mask.
   void apply(Context& ctx, const Tensor& from, Tensor& to) const {
     const bool in_place = &from == &to;
-    if (!train_ && in_place) return;
+    if (!drops_ && scale_ == 1 && in_place) return;
     const float* x = from.read(ctx);
     float* y = in_place ? to.update(ctx) : to.write(ctx);
-    if (train_)
+    if (drops_)
       keep_or_drop(ctx, from.count(), random_, threshold_, scale_, x, y);
     else
-      copy(ctx, from.count(), x, y);
+      multiply(ctx, from.count(), x, scale_, y);
   }
 
-  bool train_;
+  bool drops_;
   Random random_;  // as in the forward pass under way
   std::uint32_t threshold_;
   float scale_;

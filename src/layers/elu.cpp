@@ -6,17 +6,18 @@
 namespace doppio {
 namespace {
 
-/// y = x for x > 0, else alpha (exp(x) - 1), whose slope is y + alpha.
+/// y = lambda x for x > 0, else lambda alpha (exp(x) - 1), whose slope is y + lambda alpha.
 ///
-/// In place, slope() is given y for x, which has the same sign unless alpha is negative.
-/// Source: Clevert et al. (2015); matches Caffe.
+/// In place, slope() is given y for x, which has the same sign unless a parameter is negative.
+/// Source: Clevert et al. (2015); matches Caffe, with the lambda of NVCaffe.
 struct Elu {
-  explicit Elu(const LayerParameter& p) : alpha(p.elu_param().alpha()) {}
-  bool keeps_input() const { return alpha < 0; }
-  HOST_DEVICE float value(float x) const { return x > 0 ? x : alpha * fast_expm1(x); }
-  HOST_DEVICE float slope(float x, float y) const { return x > 0 ? 1.0f : y + alpha; }
+  explicit Elu(const LayerParameter& p)
+      : lambda(p.elu_param().lambda()), below(lambda * p.elu_param().alpha()) {}
+  bool keeps_input() const { return lambda <= 0 || below < 0; }
+  HOST_DEVICE float value(float x) const { return x > 0 ? lambda * x : below * fast_expm1(x); }
+  HOST_DEVICE float slope(float x, float y) const { return x > 0 ? lambda : y + below; }
 
-  float alpha;
+  float lambda, below;
 };
 
 using EluLayer = Elementwise<Elu>;

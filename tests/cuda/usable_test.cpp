@@ -50,6 +50,30 @@ TEST(Usable, AnOldCardIsNamedWithWhatTheBuildHolds) {
   EXPECT_THROW(require_kernels(0, "H100", "9.0", cudaErrorUnknown), InternalError);
 }
 
+TEST(Usable, ADriverThatCannotCompileTheKernelsIsNamed) {
+  EXPECT_EQ(error_of([] { require_kernels(0, "B200", "10.0", cudaErrorUnsupportedPtxVersion); }),
+            "--gpu=0: the NVIDIA driver is too old to compile this build's kernels for B200; "
+            "update it, or leave --gpu out to run on the CPU");
+  EXPECT_NE(error_of([] {
+              require_kernels(0, "H100", "9.0", cudaErrorDevicesUnavailable);
+            }).find("in use by another program"),
+            std::string::npos);
+}
+
+TEST(Usable, SupportNamesTheVersions) {
+  const std::string text = support({cudaSuccess, 1, 12040, 13000});
+  EXPECT_TRUE(text.starts_with("built for CUDA 13.0, compute capabilities ")) << text;
+  EXPECT_TRUE(text.ends_with("; driver: CUDA 12.4")) << text;
+  EXPECT_TRUE(support({cudaErrorInsufficientDriver, 0, 0, 13000}).ends_with("; driver: none"));
+}
+
+TEST(Check, OutOfMemoryIsForTheUserToMend) {
+  EXPECT_EQ(error_of([] { check(cudaErrorMemoryAllocation, "launching a kernel"); }),
+            "GPU out of memory, launching a kernel; try a smaller batch_size");
+  EXPECT_EQ(error_of([] { check_blas(3, "creating a handle"); }),
+            "GPU out of memory, cuBLAS creating a handle; try a smaller batch_size");
+}
+
 TEST(Usable, OutOfMemoryCountsInMebibytes) {
   EXPECT_EQ(out_of_memory(std::size_t{3} << 30, std::size_t{1} << 30, std::size_t{8} << 30),
             "GPU out of memory: 3072 MiB wanted, 1024 MiB of 8192 MiB free; try a smaller "

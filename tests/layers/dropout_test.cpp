@@ -68,6 +68,37 @@ TEST_P(DropoutTest, RatioZeroKeepsEverything) {
   expect_values(h.top(0).data, {1, 2, 3, 4, 5});
 }
 
+TEST_P(DropoutTest, MayScaleInTestInsteadOfTrain) {
+  for (const bool in_place : {false, true}) {
+    LayerHarness test("phase: TEST " + dropout("0.75 scale_train: false"), {{2}}, 1, in_place,
+                      GetParam());
+    test.bottom_data(0, {4, 8});
+    test.forward();
+    expect_values(test.top(0).data, {1, 2});
+    test.top_grad(0, {4, 8});
+    test.backward();
+    expect_values(test.bottom(0).grad, {1, 2});
+  }
+  LayerHarness train(dropout("0.5 scale_train: false"), {{64}}, 1, false, GetParam());
+  train.bottom_data(0, std::vector<float>(64, 3));
+  train.forward();
+  const std::vector<float> y = values(train.top(0).data);
+  const auto kept = std::count(y.begin(), y.end(), 3.0f);
+  EXPECT_EQ(kept + std::count(y.begin(), y.end(), 0.0f), 64);
+  EXPECT_GT(kept, 16);
+  EXPECT_LT(kept, 48);
+}
+
+TEST_P(DropoutTest, MayDropInTestToo) {
+  LayerHarness h("phase: TEST " + dropout("0.5 sample_weights_test: true"), {{64}}, 1, false,
+                 GetParam());
+  h.bottom_data(0, std::vector<float>(64, 3));
+  h.forward();
+  const std::vector<float> y = values(h.top(0).data);
+  EXPECT_GT(std::count(y.begin(), y.end(), 6.0f), 16);
+  EXPECT_GT(std::count(y.begin(), y.end(), 0.0f), 16);
+}
+
 TEST(DropoutErrors, RatioOutOfRange) {
   for (const char* ratio : {"1", "-0.1", "nan"}) {
     EXPECT_NE(error_of([&] {
