@@ -69,12 +69,14 @@ class AnnotatedReader final : public ImageReader {
   void add(int label, const Annotation& a) {
     const NormalizedBBox& b = a.bbox();
     const Box box{b.xmin(), b.ymin(), b.xmax(), b.ymax()};
-    const std::string what = str("box (", box.xmin, ", ", box.ymin, ", ", box.xmax, ", ", box.ymax,
-                                 ") of label ", label);
+    const auto check = [&](bool ok, const char* problem) {
+      require(ok, "box (", box.xmin, ", ", box.ymin, ", ", box.xmax, ", ", box.ymax, ") of label ",
+              label, problem);
+    };
     for (const float v : {box.xmin, box.ymin, box.xmax, box.ymax})
-      require(std::isfinite(v), what, " is not made of numbers");
-    require(box.xmin <= box.xmax && box.ymin <= box.ymax, what,
-            " is inverted; it must be (xmin, ymin, xmax, ymax)");
+      check(std::isfinite(v), " is not made of numbers");
+    check(box.xmin <= box.xmax && box.ymin <= box.ymax,
+          " is inverted; it must be (xmin, ymin, xmax, ymax)");
     objects_.push_back({label, a.instance_id(), box, b.difficult()});
   }
 

@@ -1,3 +1,4 @@
+#include <cmath>
 #include <map>
 #include <utility>
 
@@ -102,8 +103,10 @@ class DetectionEvaluate final : public Layer {
     std::vector<Detection> detections;
     const float* row = rows.read_host();
     for (Index r = 0; r < rows.count() / kDetection; ++r, row += kDetection)
-      if (row[1] != -1)
+      if (row[1] != -1) {
+        require(!std::isnan(row[2]), "detection ", r, " has a score that is not a number");
         detections.push_back({key(row, "detection", r), row[2], box_at(row + 3, 0)});
+      }
     std::stable_sort(detections.begin(), detections.end(),
                      [](const Detection& a, const Detection& b) {
       return a.key != b.key ? a.key < b.key : a.score > b.score;

@@ -51,7 +51,7 @@ class Builder {
     }
     if (!names_.insert(layer.name()).second && !layer.name().empty())
       LOG(WARNING) << source_.where(i, "name").text() << ": an earlier layer of this phase is "
-                   << "called '" << layer.name() << "' as well; weights are read into that one";
+                   << "called '" << layer.name() << "' as well; both draw the same random numbers";
     check_counts(i, node.traits);
     for (int b = 0; b < layer.bottom_size(); ++b) node.bottoms.push_back(consume(i, b));
     for (int t = 0; t < layer.top_size(); ++t) node.tops.push_back(produce(i, t, node));

@@ -1,5 +1,6 @@
 // How a net shares its parameters and finds what learns.
 #include <algorithm>
+#include <set>
 
 #include "doppio/net.hpp"
 #include "net/located.hpp"
@@ -41,6 +42,7 @@ void Net::set_up_parameters() {
     bool lr_given, decay_given;
   };
   std::map<std::string, Owner> owners;
+  std::set<std::string> with_parameters;
   for (std::size_t i = 0; i < layers_.size(); ++i) {
     NetLayer& l = layers_[i];
     const LayerParameter& param = source_->net.layer(static_cast<int>(i));
@@ -48,6 +50,10 @@ void Net::set_up_parameters() {
       require_field(param.param_size() <= static_cast<int>(l.layer->params.size()), "param", "has ",
                     l.layer->params.size(), " parameters, but `param` is given ",
                     param.param_size(), " times");
+      const bool nameable = !l.name.empty() && !l.layer->params.empty();
+      require_field(!nameable || with_parameters.insert(l.name).second, "name",
+                    "an earlier layer of this phase has the same name and parameters too, which a ",
+                    "weight file could not tell apart; rename one of them");
       for (std::size_t j = 0; j < l.layer->params.size(); ++j) {
         Blob& blob = l.layer->params[j];
         const ParamSpec spec = spec_of(param, l.traits, j);

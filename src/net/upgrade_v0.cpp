@@ -141,8 +141,8 @@ void report_what_is_left(const V0LayerParameter& old, const std::string& type,
   old.GetReflection()->ListFields(old, &left);
   for (const auto* field : left)
     if (field->name() != "type")
-      LOG(ERROR) << source.where(i, "layer." + field->name()).text() << ": old layer type '" << type
-                 << "' has no field '" << field->name() << "'; it is passed over";
+      LOG(WARNING) << source.where(i, "layer." + field->name()).text() << ": old layer type '"
+                   << type << "' has no field '" << field->name() << "'; it is passed over";
 }
 
 }  // namespace

@@ -48,8 +48,6 @@ double average_precision(std::vector<Point> curve, const std::string& version) {
 
 }  // namespace
 
-bool is_detection_scores(const Shape& shape) { return shape.axes() == 4 && shape[3] == kRow; }
-
 void DetectionScores::add(const Tensor& rows) {
   const float* row = rows.read_host();
   for (Index r = 0; r < rows.count() / kRow; ++r, row += kRow) {

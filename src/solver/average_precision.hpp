@@ -30,7 +30,4 @@ class DetectionScores {
   std::map<int, Class> classes_;
 };
 
-/// True for the shape of what DetectionEvaluate gives.
-bool is_detection_scores(const Shape& shape);
-
 }  // namespace doppio

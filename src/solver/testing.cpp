@@ -17,6 +17,15 @@ void set_precisions(TestResult::Output& output, std::map<int, float> precisions)
   output.precisions = std::move(precisions);
 }
 
+/// The type of the layer that makes `blob`.
+std::string made_by(const Net& net, const std::string& blob) {
+  std::string type;
+  for (const NetLayer& layer : net.layers())
+    for (const std::string& top : layer.top_names)
+      if (top == blob) type = layer.type;
+  return type;
+}
+
 }  // namespace
 
 TestResult Solver::test(int index) {
@@ -37,7 +46,7 @@ TestResult Solver::test(int index) {
     loss += net.forward();
     for (std::size_t i = 0; i < sums.size(); ++i) {
       const Tensor& output = net.blob(net.outputs()[i]).data;
-      if (detection && is_detection_scores(output.shape())) {
+      if (detection && made_by(net, net.outputs()[i]) == "DetectionEvaluate") {
         scores[i].add(output);
         continue;
       }

@@ -248,6 +248,18 @@ TEST(Net, TheStagesOfItsFileCountToo) {
   EXPECT_EQ(make_net(ctx, text)->layer("r").name, "r");
 }
 
+TEST(Net, TwoLayersWithParametersNeedTwoNames) {
+  Context ctx;
+  const std::string message = error_of([&] {
+    make_net(ctx, kInput + inner_product("a", "x", 2, "") +
+                      "\nlayer { name: 'a' type: 'InnerProduct' bottom: 'a' top: 'b' "
+                      "inner_product_param { num_output: 2 } }");
+  });
+  EXPECT_NE(message.find("an earlier layer of this phase has the same name and parameters too"),
+            std::string::npos)
+      << message;
+}
+
 TEST(Net, SharingErrorsNameTheLine) {
   Context ctx;
   const std::string owner = kInput + inner_product("a", "x", 2, "param { name: 'w' lr_mult: 1 }");

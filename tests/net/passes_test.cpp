@@ -141,9 +141,10 @@ TEST(BuildGraph, WarnsOfLayersOfOneName) {
                      "layer { name: 'r' type: 'ReLU' bottom: 'a' top: 'b' }")
                 .layers.size(),
             3u);
-  EXPECT_EQ(log.all(),
-            "n:3:9: an earlier layer of this phase is called 'r' as well; weights are read into "
-            "that one\n");
+  EXPECT_EQ(
+      log.all(),
+      "n:3:9: an earlier layer of this phase is called 'r' as well; both draw the same random "
+      "numbers\n");
 }
 
 TEST(BuildGraph, ChecksPropagateDownAndLossWeight) {

@@ -13,7 +13,7 @@ class TransformationParameter;
 /// Changes images and the boxes in them at random, for detectors: distorts the colours, puts the
 /// image on a larger canvas, crops it, resizes it and adds noise. Crop, mirror and mean follow in
 /// Transformer. For use by several threads at a time. Source: matches SSD's Caffe but for its
-/// random numbers, and its boxes are those of crops in fractions of pixels.
+/// random numbers, and that crops and their boxes are of whole pixels.
 class Augmenter {
  public:
   /// Throws: Error for parameters that are out of range.

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
 #include <opencv2/imgproc.hpp>
 
 #include "doppio.pb.h"
@@ -57,11 +58,12 @@ void channel_order(cv::Mat& image, const DistortionParameter& p, DrawSequence& d
 
 void check_distortion(const DistortionParameter& p) {
   const auto at_least_0 = [](float value, const char* field) {
-    require_field(value >= 0, "transform_param.distort_param", field,
-                  " must not be negative, it is ", value);
+    require_field(value >= 0 && std::isfinite(value), "transform_param.distort_param", field,
+                  " must not be negative or infinite, it is ", value);
   };
   const auto range = [&](float lower, float upper, const std::string& what) {
     at_least_0(lower, (what + "_lower").c_str());
+    at_least_0(upper, (what + "_upper").c_str());
     require_field(upper >= lower, "transform_param.distort_param", what, "_upper ", upper,
                   " is less than ", what, "_lower ", lower);
   };

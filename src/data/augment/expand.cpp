@@ -1,5 +1,8 @@
 #include "data/augment/expand.hpp"
 
+#include <algorithm>
+#include <cmath>
+
 #include "data/image_file.hpp"
 #include "doppio.pb.h"
 #include "doppio/error.hpp"
@@ -35,12 +38,14 @@ void check_expansion(const TransformationParameter& p) {
 
 Box expand(cv::Mat& image, const TransformationParameter& p, DrawSequence& draws) {
   if (!draws.happens(p.expand_param().prob())) return {0, 0, 1, 1};
-  const float ratio = draws.between(1, p.expand_param().max_expand_ratio());
   const cv::Size size = image.size();
+  // A large image must not end the training because a large ratio was drawn.
+  const float most = std::sqrt(static_cast<float>(kMaxPixels) /
+                               (static_cast<float>(size.height) * static_cast<float>(size.width)));
+  const float ratio =
+      std::clamp(draws.between(1, p.expand_param().max_expand_ratio()), 1.0f, std::max(1.0f, most));
   const float height = ratio * static_cast<float>(size.height);
   const float width = ratio * static_cast<float>(size.width);
-  require(height * width <= static_cast<float>(kMaxPixels), "the image is too large to expand it ",
-          ratio, " times");
   const cv::Size whole(std::max(size.width, static_cast<int>(width)),
                        std::max(size.height, static_cast<int>(height)));
   const int x = static_cast<int>(draws.below(whole.width - size.width + 1));

@@ -83,7 +83,7 @@ Box cut_out(cv::Mat& image, const Box& crop) {
   const cv::Range x = span(crop.xmin, crop.xmax, image.cols);
   const cv::Range y = span(crop.ymin, crop.ymax, image.rows);
   const Box whole = fractions({x.start, y.start, x.size(), y.size()}, image.size());
-  image = image(y, x);
+  image = image(y, x).clone();  // what follows must not see the pixels around it
   return whole;
 }
 

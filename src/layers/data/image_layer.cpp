@@ -133,8 +133,8 @@ void ImageLayer::write_label(const Image& image, const Transformer::View&, DataB
 
 float ImageLayer::exact_float(int number, const char* what) {
   constexpr int kExactFloats = 1 << 24;  // beyond, they would be rounded
-  require(std::abs(number) <= kExactFloats, what, " ", number, " is too large, at most ",
-          kExactFloats, " is possible");
+  require(number >= -kExactFloats && number <= kExactFloats, what, " ", number,
+          " is too large, at most ", kExactFloats, " is possible");
   return static_cast<float>(number);
 }
 

@@ -19,7 +19,7 @@ struct ConvolutionGeometry {
   bool force_nd_im2col = false;
 
   Shape weight_shape() const;
-  /// True if a window reaches beyond the padded map, which only the reference takes.
+  /// True if a window reaches beyond the padded map, which only the gemm engine takes.
   bool overhangs() const;
   /// "64 x 96 x 27 x 27 -> 256, kernel 5 x 5, pad 2 x 2, group 2", for logs.
   std::string text() const;
