@@ -1,5 +1,6 @@
-// Measures what this machine can do at best: fused multiply-adds in fp32 and memory bandwidth.
-// Prints one figure a line: `fma ISA THREADS GFLOP/s` and `triad STORES THREADS GB/s`.
+// Measures what this machine can do at best: fused multiply-adds in fp32 and of bfloat16, and
+// memory bandwidth. Prints one figure a line: `fma ISA THREADS GFLOP/s`, `bf16 ISA THREADS GFLOP/s`
+// and `triad STORES THREADS GB/s`.
 #include <immintrin.h>
 #include <omp.h>
 
@@ -59,13 +60,27 @@ __attribute__((target("avx512f"))) float multiply_add_avx512(long rounds) {
   return total;
 }
 
-void measure_fma(const char* isa, int floats, float (*multiply_add)(long), int threads) {
+__attribute__((target("avx512f,avx512bf16"))) float multiply_add_bf16(long rounds) {
+  __m512 sum[kSums];
+  for (__m512& s : sum) s = _mm512_setzero_ps();
+  const __m512bh zero = (__m512bh)_mm512_setzero_ps();
+  for (long i = 0; i < rounds; ++i)
+#pragma GCC unroll 12
+    for (__m512& s : sum) s = _mm512_dpbf16_ps(s, zero, zero);
+  float total = 0;
+  for (const __m512& s : sum) total += _mm512_cvtss_f32(s);
+  return total;
+}
+
+/// `floats`: multiply-adds of one instruction.
+void measure_fma(const char* kind, const char* isa, int floats, float (*multiply_add)(long),
+                 int threads) {
   const double seconds = best_seconds(threads, [&] {
     volatile float used = multiply_add(kRounds);
     (void)used;
   });
   const double flop = 2.0 * floats * kSums * static_cast<double>(kRounds) * threads;
-  std::printf("fma %s %d %.1f\n", isa, threads, 1e-9 * flop / seconds);
+  std::printf("%s %s %d %.1f\n", kind, isa, threads, 1e-9 * flop / seconds);
 }
 
 /// a = b + 3 c over arrays far larger than the caches; 12 bytes are counted for each element.
@@ -107,8 +122,9 @@ int main() {
   std::printf("isa %s\n", isa_name(cpu_isa()));
   const int all = omp_get_max_threads();
   for (int threads = 1; threads <= all; threads += std::max(1, all - 1)) {
-    if (cpu_isa() >= Isa::avx2) measure_fma("avx2", 8, multiply_add_avx2, threads);
-    if (cpu_isa() >= Isa::avx512) measure_fma("avx512", 16, multiply_add_avx512, threads);
+    if (cpu_isa() >= Isa::avx2) measure_fma("fma", "avx2", 8, multiply_add_avx2, threads);
+    if (cpu_isa() >= Isa::avx512) measure_fma("fma", "avx512", 16, multiply_add_avx512, threads);
+    if (cpu_has_bf16()) measure_fma("bf16", "avx512", 32, multiply_add_bf16, threads);
     measure_triad(false, threads);
     measure_triad(true, threads);
   }

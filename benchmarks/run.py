@@ -215,7 +215,7 @@ def compare(case, mode, batch, flop_of_image):
 
 
 def measure_machine():
-    """{("fma", isa, threads): GFLOP/s, ("triad", stores, threads): GB/s} and the ISA in use."""
+    """{("fma" or "bf16", isa, threads): GFLOP/s, ("triad", stores, threads): GB/s} and the ISA in use."""
     figures, isa = {}, "baseline"
     for line in output_of(BIN / "benchmark_machine").splitlines():
         kind, what, *rest = line.split()
@@ -243,7 +243,7 @@ def describe_machine(options, figures, isa):
                                             ).strip() + ", eager, in the faster of its two layouts."
     lines += ["| peak | threads | |", "|---|---|---|"]
     for (kind, what, threads), value in figures.items():
-        unit = "GFLOP/s" if kind == "fma" else "GB/s"
+        unit = "GB/s" if kind == "triad" else "GFLOP/s"
         lines.append(f"| {kind}, {what} | {threads} | {value:.1f} {unit} |")
     return "\n".join(lines)
 

@@ -47,4 +47,12 @@ Isa cpu_isa() {
   return isa;
 }
 
+bool cpu_has_bf16() {
+#if defined(__x86_64__)
+  return cpu_isa() == Isa::avx512 && __builtin_cpu_supports("avx512bf16");
+#else
+  return false;
+#endif
+}
+
 }  // namespace doppio

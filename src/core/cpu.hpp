@@ -16,4 +16,8 @@ Isa cpu_isa();
 
 const char* isa_name(Isa isa);
 
+/// True if this CPU multiplies pairs of bfloat16 (AVX512_BF16), at twice the rate of float32, and
+/// cpu_isa() is avx512.
+bool cpu_has_bf16();
+
 }  // namespace doppio

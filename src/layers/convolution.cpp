@@ -16,7 +16,10 @@ namespace {
 class Convolution final : public Layer {
  public:
   explicit Convolution(const LayerParameter& p)
-      : name_(p.name()), p_(p.convolution_param()), depthwise_(p.type() != "Convolution") {}
+      : name_(p.name()),
+        p_(p.convolution_param()),
+        precision_(read_precision(p)),
+        depthwise_(p.type() != "Convolution") {}
 
   void reshape(Context& ctx, Bottoms bottom, Tops top) override {
     const Shape& shape = bottom[0]->shape();
@@ -52,7 +55,8 @@ class Convolution final : public Layer {
  private:
   void prepare(Context& ctx, const Shape& shape) {
     if (depthwise_) p_.set_group(static_cast<std::uint32_t>(shape[shape.canonical(p_.axis())]));
-    const ConvolutionGeometry g = read_convolution(p_, shape);
+    ConvolutionGeometry g = read_convolution(p_, shape);
+    g.precision = precision_;
     const Index axis = shape.canonical(p_.axis());
     std::vector<Index> dims(shape.dims().begin(), shape.dims().begin() + axis);
     dims.push_back(g.num_output);
@@ -65,6 +69,7 @@ class Convolution final : public Layer {
 
   std::string name_;
   ConvolutionParameter p_;
+  Precision precision_;
   bool depthwise_;
   Shape shape_, top_shape_;  // of every bottom and top
   std::unique_ptr<ConvolutionEngine> engine_;

@@ -6,6 +6,7 @@
 #include "doppio.pb.h"
 #include "doppio/layer.hpp"
 #include "layers/engines/convolution.hpp"
+#include "layers/precision.hpp"
 #include "math/filler.hpp"
 
 namespace doppio {

@@ -13,7 +13,8 @@ namespace {
 /// bias (num_output). Source: matches Caffe.
 class Deconvolution final : public Layer {
  public:
-  explicit Deconvolution(const LayerParameter& p) : name_(p.name()), p_(p.convolution_param()) {}
+  explicit Deconvolution(const LayerParameter& p)
+      : name_(p.name()), p_(p.convolution_param()), precision_(read_precision(p)) {}
 
   void reshape(Context& ctx, Bottoms bottom, Tops top) override {
     const Shape& shape = bottom[0]->shape();
@@ -52,7 +53,8 @@ class Deconvolution final : public Layer {
 
  private:
   void prepare(Context& ctx, const Shape& shape) {
-    const ConvolutionGeometry g = read_deconvolution(p_, shape);
+    ConvolutionGeometry g = read_deconvolution(p_, shape);
+    g.precision = precision_;
     const Index axis = shape.canonical(p_.axis());
     std::vector<Index> dims(shape.dims().begin(), shape.dims().begin() + axis);
     dims.push_back(g.channels);
@@ -66,6 +68,7 @@ class Deconvolution final : public Layer {
 
   std::string name_;
   ConvolutionParameter p_;
+  Precision precision_;
   Shape shape_, top_shape_;                    // of every bottom and top
   Channels channels_;                          // of a top
   std::unique_ptr<ConvolutionEngine> engine_;  // of the convolution from top to bottom

@@ -1,5 +1,6 @@
 #include "doppio.pb.h"
 #include "doppio/registry.hpp"
+#include "layers/precision.hpp"
 #include "math/filler.hpp"
 #include "math/gemm.hpp"
 #include "math/kernel.hpp"
@@ -14,7 +15,10 @@ namespace {
 class InnerProduct final : public Layer {
  public:
   explicit InnerProduct(const LayerParameter& p)
-      : name_(p.name()), p_(p.inner_product_param()), N_(p_.num_output()) {
+      : name_(p.name()),
+        p_(p.inner_product_param()),
+        precision_(read_precision(p)),
+        N_(p_.num_output()) {
     require_field(
         N_ > 0, "inner_product_param.num_output",
         p_.has_num_output() ? "num_output must be at least 1, it is 0" : "num_output is missing");
@@ -36,12 +40,18 @@ class InnerProduct final : public Layer {
     const float* weight = params[0].data.read(ctx);
     float* y = top[0]->data.write(ctx);
     gemm(ctx, Transpose::no, p_.transpose() ? Transpose::no : Transpose::yes, M_, N_, K_, 1, x,
-         weight, 0, y);
+         weight, 0, y, precision_);
     if (!p_.bias_term()) return;
     const float* bias = params[1].data.read(ctx);
     const Index N = N_;
     parallel_for(ctx, {1, M_, N_},
                  [=] KERNEL(Index, Index m, Index n) { y[m * N + n] += bias[n]; });
+  }
+
+  Scratch scratch() const override {
+    const Index floats =
+        std::max(gemm_workspace(M_, N_, K_, precision_), gemm_workspace(N_, K_, M_, precision_));
+    return {.workspace = floats * static_cast<Index>(sizeof(float))};
   }
 
   void backward(Context& ctx, Tops top, std::span<const bool> wanted, Bottoms bottom) override {
@@ -50,9 +60,9 @@ class InnerProduct final : public Layer {
       const float* x = bottom[0]->data.read(ctx);
       float* dweight = params[0].grad.update(ctx);
       if (p_.transpose())
-        gemm(ctx, Transpose::yes, Transpose::no, K_, N_, M_, 1, x, dy, 1, dweight);
+        gemm(ctx, Transpose::yes, Transpose::no, K_, N_, M_, 1, x, dy, 1, dweight, precision_);
       else
-        gemm(ctx, Transpose::yes, Transpose::no, N_, K_, M_, 1, dy, x, 1, dweight);
+        gemm(ctx, Transpose::yes, Transpose::no, N_, K_, M_, 1, dy, x, 1, dweight, precision_);
     }
     if (p_.bias_term() && params[1].needs_grad) {
       float* dbias = params[1].grad.update(ctx);
@@ -65,7 +75,7 @@ class InnerProduct final : public Layer {
     }
     if (wanted[0])
       gemm(ctx, Transpose::no, p_.transpose() ? Transpose::yes : Transpose::no, M_, K_, N_, 1, dy,
-           params[0].data.read(ctx), 0, bottom[0]->grad.write(ctx));
+           params[0].data.read(ctx), 0, bottom[0]->grad.write(ctx), precision_);
   }
 
  private:
@@ -88,6 +98,7 @@ class InnerProduct final : public Layer {
 
   std::string name_;
   InnerProductParameter p_;
+  Precision precision_;
   Index M_ = 0, N_ = 0, K_ = 0;
 };
 

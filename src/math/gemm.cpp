@@ -6,6 +6,7 @@
 #include <cstring>
 
 #include "doppio/error.hpp"
+#include "math/gemm_bf16.hpp"
 #include "math/kernel.hpp"
 #include "math/lanes.hpp"
 
@@ -65,14 +66,21 @@ void matrix_times_vector(Context& ctx, Index N, Index K, float alpha, const floa
 
 }  // namespace
 
+Index gemm_workspace(Index M, Index N, Index K, Precision precision) {
+  const bool rounds = precision == Precision::bfloat16 && bf16_pays(M, N, K);
+  return rounds ? bf16_copies_size(M, N, K) : 0;
+}
+
 void gemm(Context& ctx, Transpose transpose_a, Transpose transpose_b, Index M, Index N, Index K,
-          float alpha, const float* A, const float* B, float beta, float* C) {
+          float alpha, const float* A, const float* B, float beta, float* C, Precision precision) {
   if (M == 0 || N == 0) return;
   if (K == 0) {  // dnnl_sgemm would leave C as it is
     for (Index i = 0; i < M * N; ++i) C[i] = beta == 0 ? 0 : beta * C[i];
     return;
   }
   const bool ta = transpose_a == Transpose::yes, tb = transpose_b == Transpose::yes;
+  const Index copies = alpha == 1 ? gemm_workspace(M, N, K, precision) : 0;
+  if (copies > 0) return gemm_bf16(ta, tb, M, N, K, A, B, beta, C, ctx.workspace(copies));
   if (M == 1 && tb) return matrix_times_vector(ctx, N, K, alpha, A, B, beta, C);
   if (rows_collide(tb, M, N)) {
     constexpr Index kApart = 4;  // columns: what is left of B is not aligned to a vector

@@ -47,6 +47,8 @@ SourcedNet filter(SourcedNet source, const NetState& state) {
                          source.where(i, "exclude")));
     if (!kept(state, layer)) continue;
     if (!layer.has_phase()) layer.set_phase(state.phase());
+    if (!layer.has_compute_type() && source.net.has_compute_type())
+      layer.set_compute_type(source.net.compute_type());
     *out.net.add_layer() = std::move(layer);
     out.layers.push_back(source.layers.empty() ? nullptr
                                                : source.layers[static_cast<std::size_t>(i)]);

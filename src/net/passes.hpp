@@ -18,7 +18,7 @@ SourcedNet parse_prototxt(const std::string& text, const std::string& file);
 SourcedNet upgrade(SourcedNet source);
 
 /// Drops the layers whose include/exclude rules do not meet `state`, and gives every layer left its
-/// phase.
+/// phase and the net's compute type, if it names none.
 SourcedNet filter(SourcedNet source, const NetState& state);
 
 /// Where a data layer gives several views of each image (transform_param.views), puts an

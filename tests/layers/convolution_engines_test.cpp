@@ -1,10 +1,12 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cmath>
 #include <set>
 #include <string>
 #include <vector>
 
+#include "core/cpu.hpp"
 #include "doppio/error.hpp"
 #include "layers/engines/convolution.hpp"
 #include "support/layer_harness.hpp"
@@ -164,6 +166,56 @@ TEST_P(EngineTest, EveryEngineMatchesTheDefinition) {
     run(*entry.make(g), g, actual);
     expect_results(actual, expected, entry.name);
   }
+}
+
+double relative_error(const Tensor& actual, const Tensor& exact) {
+  const float *a = actual.read_host(), *e = exact.read_host();
+  double error = 0, size = 0;
+  for (Index i = 0; i < exact.count(); ++i) {
+    error += (a[i] - e[i]) * (a[i] - e[i]);
+    size += e[i] * e[i];
+  }
+  return std::sqrt(error / size);
+}
+
+/// The operands' whole numbers are exact in bfloat16, and so are their products.
+TEST_P(EngineTest, EveryEngineTakesFactorsOfBfloat16) {
+  if (!cpu_has_bf16()) GTEST_SKIP() << "this CPU lacks AVX512_BF16";
+  ConvolutionGeometry g = GetParam().geometry;
+  g.precision = Precision::bfloat16;
+  Operands expected(g);
+  run_by_definition(g, expected);
+  for (const ConvolutionEngineEntry& entry : convolution_engines()) {
+    SCOPED_TRACE(entry.name);
+    if (!entry.why_not(g).empty()) continue;
+    Operands actual(g);
+    run(*entry.make(g), g, actual);
+    const bool rounds =
+        std::string(entry.name) == "winograd" || std::string(entry.name) == "padded";
+    if (!rounds) {
+      expect_results(actual, expected, entry.name);
+      continue;
+    }
+    // 1 % on noise (winograd_test); the sums of these periodic values are smaller than noise's.
+    EXPECT_LT(relative_error(actual.y, expected.y), 0.04);
+    EXPECT_LT(relative_error(actual.dx, expected.dx), 0.04);
+    EXPECT_LT(relative_error(actual.dweight, expected.dweight), 0.04);
+    if (g.bias) {
+      EXPECT_LT(relative_error(actual.dbias, expected.dbias), 1e-5);
+    }
+  }
+}
+
+TEST(Engines, OnednnRoundsFactorsToBfloat16) {
+  if (!cpu_has_bf16()) GTEST_SKIP() << "this CPU lacks AVX512_BF16";
+  ConvolutionGeometry g = geometry(2, 3, 32, 1, {{35, 11, 0, 4}, {39, 11, 0, 4}}, false);
+  g.precision = Precision::bfloat16;
+  Operands o(g);
+  o.x.write_host()[0] = 1 + 1 / 512.0f;  // the nearest bfloat16 is 1
+  for (Index i = 1; i < o.x.count(); ++i) o.x.update_host()[i] = 0;
+  Context ctx;
+  make_onednn_convolution(g)->forward(ctx, o.x, o.weight, nullptr, o.y);
+  EXPECT_EQ(o.y.read_host()[0], o.weight.read_host()[0]);
 }
 
 TEST(Engines, TakeOtherNumbersOfAxesToo) {

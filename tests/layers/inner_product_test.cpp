@@ -1,3 +1,4 @@
+#include "core/cpu.hpp"
 #include "support/layer_harness.hpp"
 
 namespace doppio {
@@ -41,6 +42,24 @@ TEST_P(InnerProductTest, BackwardAccumulatesParameterGradients) {
   expect_values(h.bottom(0).grad, {5, 2, -1, 11, 4, -3});
   expect_values(h.param(0).grad, {26, 34, 42, 36, 48, 60});
   expect_values(h.param(1).grad, {8, 12});
+}
+
+TEST_P(InnerProductTest, RoundsFactorsToBfloat16OnRequest) {
+  const bool rounds = GetParam() == Device::cuda || cpu_has_bf16();
+  constexpr Index kSize = 32;
+  const std::vector<float> above_one(kSize * kSize, 1 + 1 / 512.0f), ones(kSize * kSize, 1);
+  LayerHarness h(layer("num_output: 32 bias_term: false") + " compute_type: BFLOAT16",
+                 {{kSize, kSize}}, 1, false, GetParam());
+  h.bottom_data(0, above_one);
+  h.param_data(0, ones);
+  h.top_grad(0, above_one);
+  h.forward();
+  h.backward();
+  const float x = rounds ? 1 : above_one[0];
+  expect_values(h.top(0).data, std::vector<float>(kSize * kSize, kSize * x));
+  expect_values(h.bottom(0).grad, std::vector<float>(kSize * kSize, kSize * x));
+  expect_values(h.param(0).grad, std::vector<float>(kSize * kSize, kSize * x * x));
+  EXPECT_EQ(h.layer().scratch().workspace > 0, rounds && GetParam() == Device::cpu);
 }
 
 TEST_P(InnerProductTest, TransposedWeightsGiveTheSame) {

@@ -197,9 +197,8 @@ TEST_P(WinogradTest, IsAccurateWithEveryTileSize) {
   }
 }
 
-TEST_P(WinogradTest, DoesNotDependOnTheNumberOfThreads) {
-  const ConvolutionGeometry& g = GetParam().geometry;
-  const WinogradConvolution convolution(g, kWinogradAvx2);
+void expect_same_with_two_threads(const ConvolutionGeometry& g, const WinogradKernels& kernels) {
+  const WinogradConvolution convolution(g, kernels);
   Passes one(g), two(g);
   const int threads = omp_get_max_threads();
   omp_set_num_threads(1);
@@ -211,6 +210,32 @@ TEST_P(WinogradTest, DoesNotDependOnTheNumberOfThreads) {
   EXPECT_EQ(one.dx, two.dx);
   EXPECT_EQ(one.dweight, two.dweight);
   EXPECT_EQ(one.dbias, two.dbias);
+}
+
+TEST_P(WinogradTest, DoesNotDependOnTheNumberOfThreads) {
+  expect_same_with_two_threads(GetParam().geometry, kWinogradAvx2);
+}
+
+/// A direct convolution of values rounded to bfloat16 is off by 0.2 %.
+TEST_P(WinogradTest, IsAccurateToOnePercentInBfloat16) {
+  const ConvolutionGeometry& g = GetParam().geometry;
+  const WinogradKernels& kernels = kWinogradBf16Avx512;
+  if (!cpu_has_bf16()) GTEST_SKIP() << "this CPU lacks AVX512_BF16";
+  if (g.windows.axis[0].kernel != 3) return;  // it has no tiles for them
+  Passes run(g);
+  const Exact exact(g, kernels.lanes, run, false);
+  for (const int outputs : {2, 4}) {
+    SCOPED_TRACE(str("tiles of ", outputs));
+    run = Passes(g);
+    run.compute(with_tiles(g, kernels, outputs));
+    const double most = outputs == 2 ? 0.005 : 0.015;
+    EXPECT_LT(relative_error(run.y, exact.y), most);
+    EXPECT_LT(relative_error(run.dx, exact.dx), most);
+    EXPECT_LT(relative_error(run.dweight, exact.dweight), most);
+    EXPECT_LT(relative_error(run.dbias, exact.dbias), 1e-6);
+    EXPECT_GT(relative_error(run.y, exact.y), 0.0005) << "that was not bfloat16";
+  }
+  expect_same_with_two_threads(g, kernels);
 }
 
 TEST_P(WinogradTest, FusesARelu) {
@@ -239,6 +264,11 @@ void expect_exact_matrices() {
           y += double{c.output[i][k]} * c.filter[i][j] * c.data[i][l];
         EXPECT_NEAR(y, l == k + j, 1e-5) << M << " " << R << ": " << k << j << l;
       }
+  for (int k = 0; k < M; ++k) {
+    double sum = 0;
+    for (int i = 0; i < c.kPoints; ++i) sum += double{c.total[i]} * c.output[i][k];
+    EXPECT_NEAR(sum, 1, 1e-6) << M << " " << R << ": " << k;
+  }
 }
 
 TEST(Winograd, MatricesFollowTheDefinition) {

@@ -5,6 +5,8 @@
 #include <cmath>
 #include <vector>
 
+#include "core/cpu.hpp"
+
 namespace doppio {
 namespace {
 
@@ -54,6 +56,48 @@ TEST(Gemm, RowsOfWholePages) {
         sum += static_cast<float>(m - k) * B[static_cast<std::size_t>(k * kN + n)];
       ASSERT_EQ(C[static_cast<std::size_t>(m * kN + n)], 1 + 2 * sum) << m << ", " << n;
     }
+}
+
+/// Odd sizes, all transposes; whole numbers up to 8 are exact in bfloat16.
+TEST(Gemm, TakesFactorsOfBfloat16) {
+  constexpr Index kM = 17, kN = 35, kK = 50;
+  const auto a = [](Index m, Index k) { return static_cast<float>((m * 5 + k * 3) % 17 - 8); };
+  const auto b = [](Index k, Index n) { return static_cast<float>((k * 7 + n * 2) % 15 - 7); };
+  const auto at = [](Index i) { return static_cast<std::size_t>(i); };
+  for (const bool ta : {false, true})
+    for (const bool tb : {false, true}) {
+      Values A(kM * kK), B(kK * kN), C(kM * kN, 2.0f);
+      for (Index k = 0; k < kK; ++k) {
+        for (Index m = 0; m < kM; ++m) A[at(ta ? k * kM + m : m * kK + k)] = a(m, k);
+        for (Index n = 0; n < kN; ++n) B[at(tb ? n * kK + k : k * kN + n)] = b(k, n);
+      }
+      Context ctx;
+      const auto add = [&](float beta) {
+        gemm(ctx, ta ? Transpose::yes : Transpose::no, tb ? Transpose::yes : Transpose::no, kM, kN,
+             kK, 1, A.data(), B.data(), beta, C.data(), Precision::bfloat16);
+      };
+      add(0);
+      add(1);
+      for (Index m = 0; m < kM; ++m)
+        for (Index n = 0; n < kN; ++n) {
+          float sum = 0;
+          for (Index k = 0; k < kK; ++k) sum += a(m, k) * b(k, n);
+          ASSERT_EQ(C[at(m * kN + n)], 2 * sum) << m << ", " << n;
+        }
+    }
+}
+
+TEST(Gemm, RoundsFactorsWhereTheCpuGains) {
+  constexpr Index kSize = 32;
+  Values A(kSize * kSize, 1 + 1 / 512.0f), B(kSize * kSize, 1), C(kSize * kSize);
+  Context ctx;
+  gemm(ctx, Transpose::no, Transpose::no, kSize, kSize, kSize, 1, A.data(), B.data(), 0, C.data(),
+       Precision::bfloat16);
+  const bool rounds = gemm_workspace(kSize, kSize, kSize, Precision::bfloat16) > 0;
+  EXPECT_EQ(rounds, cpu_has_bf16());
+  EXPECT_EQ(C[0], rounds ? kSize : kSize * A[0]);
+  EXPECT_EQ(gemm_workspace(1, kSize, kSize, Precision::bfloat16), 0);
+  EXPECT_EQ(gemm_workspace(kSize, kSize, kSize, Precision::float32), 0);
 }
 
 TEST(Gemm, MatrixTimesVectorOfAnySize) {

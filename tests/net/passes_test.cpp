@@ -59,6 +59,19 @@ TEST(Filter, GivesEveryLayerThePhaseAndKeepsItsLine) {
   EXPECT_EQ(out.where(0).text(), "n:2:1");
 }
 
+TEST(Filter, GivesLayersTheComputeTypeOfTheNet) {
+  const auto types = [](const std::string& net) {
+    const NetParameter p =
+        filter(parse(net + "layer { name: 'a' type: 'X' }\n"
+                           "layer { name: 'b' type: 'X' compute_type: FLOAT32 }"),
+               state(TEST))
+            .net;
+    return std::vector<ComputeType>{p.layer(0).compute_type(), p.layer(1).compute_type()};
+  };
+  EXPECT_EQ(types(""), (std::vector<ComputeType>{FLOAT32, FLOAT32}));
+  EXPECT_EQ(types("compute_type: BFLOAT16 "), (std::vector<ComputeType>{BFLOAT16, FLOAT32}));
+}
+
 TEST(Filter, RefusesBothIncludeAndExclude) {
   EXPECT_EQ(error_of([] { kept("\n include { } exclude { }", state(TRAIN)); }),
             "n:2:14: error: layer 'a' has both include and exclude; use one");

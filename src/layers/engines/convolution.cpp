@@ -12,7 +12,8 @@ std::span<const ConvolutionEngineEntry> convolution_engines() {
 #ifndef __CUDACC__
       {"padded", why_not_padded_convolution, make_padded_convolution,
        why_rather_not_padded_convolution},
-      {"image", why_not_image_convolution, make_image_convolution},
+      {"image", why_not_image_convolution, make_image_convolution,
+       why_rather_not_image_convolution},
       {"winograd", why_not_winograd_convolution, make_winograd_convolution,
        why_rather_not_winograd_convolution},
       {"onednn", why_not_onednn_convolution, make_onednn_convolution},

@@ -48,6 +48,7 @@ std::unique_ptr<ConvolutionEngine> make_padded_convolution(const ConvolutionGeom
 
 /// Our own direct convolution of plain maps of few channels, such as images; CPU only.
 std::string why_not_image_convolution(const ConvolutionGeometry& geometry);
+std::string why_rather_not_image_convolution(const ConvolutionGeometry& geometry);
 std::unique_ptr<ConvolutionEngine> make_image_convolution(const ConvolutionGeometry& geometry);
 
 /// Winograd's algorithm for 3x3 and 5x5 kernels of stride 1, on blocked tensors; CPU only.

@@ -30,6 +30,8 @@ class GemmConvolution final : public ConvolutionEngine {
  public:
   explicit GemmConvolution(const ConvolutionGeometry& g)
       : g_(g),
+        // On the CPU this is the reference, and the workspace is taken.
+        precision_(kDevice == Device::cpu ? Precision::float32 : g.precision),
         identity_(g.windows.is_identity()),
         M_(g.num_output / g.group),
         N_(g.windows.out_count()),
@@ -48,7 +50,7 @@ class GemmConvolution final : public ConvolutionEngine {
       const float* column = columns_of(ctx, x);
       for (Index g = 0; g < g_.group; ++g)
         gemm(ctx, Transpose::no, Transpose::no, M_, N_, K_, 1, weight + g * M_ * K_,
-             column + g * K_ * N_, 0, y + g * M_ * N_);
+             column + g * K_ * N_, 0, y + g * M_ * N_, precision_);
       if (bias) add_bias(ctx, g_.num_output, N_, bias, y);
     }
   }
@@ -61,7 +63,7 @@ class GemmConvolution final : public ConvolutionEngine {
       float* column = identity_ ? dx : ctx.workspace(column_);
       for (Index g = 0; g < g_.group; ++g)
         gemm(ctx, Transpose::yes, Transpose::no, K_, N_, M_, 1, weight + g * M_ * K_,
-             dy + g * M_ * N_, 0, column + g * K_ * N_);
+             dy + g * M_ * N_, 0, column + g * K_ * N_, precision_);
       if (identity_) continue;
       const auto gather = g_.force_nd_im2col ? col2im_nd : col2im;
       gather(ctx, g_.channels, g_.windows, column, dx);
@@ -81,7 +83,7 @@ class GemmConvolution final : public ConvolutionEngine {
       const float* column = columns_of(ctx, x);
       for (Index g = 0; g < g_.group; ++g)
         gemm(ctx, Transpose::no, Transpose::yes, M_, K_, N_, 1, dy + g * M_ * N_,
-             column + g * K_ * N_, 1, dweight + g * M_ * K_);
+             column + g * K_ * N_, 1, dweight + g * M_ * K_, precision_);
     }
   }
 
@@ -96,6 +98,7 @@ class GemmConvolution final : public ConvolutionEngine {
   }
 
   ConvolutionGeometry g_;
+  Precision precision_;
   bool identity_;
   Index M_, N_, K_;  // of one group of one image
   Index column_, x_image_, y_image_;

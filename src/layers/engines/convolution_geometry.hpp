@@ -1,6 +1,7 @@
 #pragma once
 #include <string>
 
+#include "math/gemm.hpp"
 #include "math/im2col.hpp"
 
 namespace doppio {
@@ -17,6 +18,7 @@ struct ConvolutionGeometry {
   bool bias = true;
   bool four_axes = false;  ///< bottom and top are N x C x H x W, so that they may be blocked
   bool force_nd_im2col = false;
+  Precision precision = Precision::float32;  ///< bfloat16: factors may be rounded to it
 
   Shape weight_shape() const;
   /// True if a window reaches beyond the padded map, which only the gemm engine takes.

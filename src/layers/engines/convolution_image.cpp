@@ -120,9 +120,10 @@ class ImageConvolution final : public ConvolutionEngine {
     masked_.reshape(dy_.shape());
     const float *dy = dy_.read(ctx), *y = rectified_->read(ctx);
     float* to = masked_.write(ctx);
-    const Index n = masked_.count();
+    const Index plane = g_.windows.out_count(), planes = g_.batch * g_.num_output;
 #pragma omp parallel for schedule(static)
-    for (Index i = 0; i < n; ++i) to[i] = y[i] > 0 ? dy[i] : 0;
+    for (Index i = 0; i < planes; ++i)
+      copy_where_positive(dy + i * plane, y + i * plane, plane, to + i * plane);
     return masked_;
   }
 
@@ -145,6 +146,14 @@ std::string why_not_image_convolution(const ConvolutionGeometry& g) {
   if (g.batch == 0 || g.windows.in_count() == 0) return "the bottom is empty";
   if (g.channels % channel_block() == 0) return "it is for bottoms that cannot be blocked";
   if (g.channels >= kFew) return "it is for few channels";
+  return {};
+}
+
+std::string why_rather_not_image_convolution(const ConvolutionGeometry& g) {
+  constexpr Index kEnough = 64;  // products to a sum
+  const Index taps = g.channels * g.windows.kernel_count();
+  if (g.precision == Precision::bfloat16 && taps >= kEnough)
+    return "oneDNN multiplies bfloat16 at twice the rate";
   return {};
 }
 

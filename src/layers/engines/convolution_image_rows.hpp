@@ -3,6 +3,7 @@
 #include <vector>
 
 #include "core/cpu.hpp"
+#include "core/full_width.hpp"
 #include "layers/engines/convolution.hpp"
 #include "layers/engines/image_kernels.hpp"
 
@@ -10,6 +11,17 @@ namespace doppio {
 
 inline const ImageKernels& image_kernels() {
   return cpu_isa() == Isa::avx512 ? kImageAvx512 : kImageAvx2;
+}
+
+/// to[i] = from[i] where gate[i] > 0, else 0. Reads all of `from`: a branch would often be
+/// mispredicted.
+inline void copy_where_positive(const float* from, const float* gate, Index size, float* to) {
+  at_full_width([=] {
+    for (Index i = 0; i < size; ++i) {
+      const float value = from[i];
+      to[i] = gate[i] > 0 ? value : 0;
+    }
+  });
 }
 
 /// One direction of a convolution over plain maps, row of windows by row: each value of a map meets
@@ -161,7 +173,7 @@ class ImageConvolutionRows {
       const float *from = dy + top, *gate = y ? y + top : nullptr;
       float* to = line + in_line;
       if (gate && apart == 1) {
-        for (Index i = 0; i < size; ++i) to[i] = gate[i] > 0 ? from[i] : 0;
+        copy_where_positive(from, gate, size, to);
       } else {
         for (Index i = 0; i < size; ++i) to[i * apart] = !gate || gate[i] > 0 ? from[i] : 0;
       }

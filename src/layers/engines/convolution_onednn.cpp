@@ -1,6 +1,7 @@
 #include <omp.h>
 
 #include <algorithm>
+#include <optional>
 #include <string_view>
 
 #include "layers/engines/convolution.hpp"
@@ -61,22 +62,30 @@ bool is_reference(const char* implementation) {
 /// The primitives that oneDNN chose: for blocked operands in our layout, for plain ones in its own.
 struct Choice {
   Choice(const ConvolutionGeometry& g, const Outside& operands, bool relu)
-      : Choice(operands, description(g, operands), relu) {}
-  Choice(const Outside& operands, const onednn::Convolution& c, bool relu)
       : outside(operands),
-        forward(onednn::forward(onednn::cpu_engine(), c, relu)),
-        backward_data(onednn::backward_data(onednn::cpu_engine(), c, forward)),
-        backward_weights(onednn::backward_weights(onednn::cpu_engine(), c, forward)) {}
+        forward(onednn::forward(onednn::cpu_engine(), description(g, operands, Result::y), relu)),
+        backward_data(onednn::backward_data(onednn::cpu_engine(),
+                                            description(g, operands, Result::x), forward)),
+        backward_weights(onednn::backward_weights(
+            onednn::cpu_engine(), description(g, operands, Result::weight), forward)) {}
 
-  static onednn::Convolution description(const ConvolutionGeometry& g, const Outside& operands) {
-    const auto inside = [](const Dims& dims, Layout layout) {
-      return layout == Layout::blocked ? onednn::blocked(dims) : onednn::any_layout(dims);
+  /// What a pass computes, in float32; the precision is that of the other two.
+  enum class Result { x, weight, y };
+
+  static onednn::Convolution description(const ConvolutionGeometry& g, const Outside& operands,
+                                         Result result) {
+    const auto type = [&](Result operand) {
+      return operand != result && g.precision == Precision::bfloat16 ? onednn::Type::bf16
+                                                                     : onednn::Type::f32;
+    };
+    const auto inside = [](const Dims& dims, Layout layout, onednn::Type of) {
+      return layout == Layout::blocked ? onednn::blocked(dims, of) : onednn::any_layout(dims, of);
     };
     onednn::Convolution c;
-    c.src = inside(operands.x, operands.x_layout);
-    c.weights = onednn::any_layout(operands.weight);
+    c.src = inside(operands.x, operands.x_layout, type(Result::x));
+    c.weights = onednn::any_layout(operands.weight, type(Result::weight));
     if (g.bias) c.bias = onednn::any_layout(operands.bias);
-    c.dst = inside(operands.y, operands.y_layout);
+    c.dst = inside(operands.y, operands.y_layout, type(Result::y));
     for (Index i = 0; i < g.windows.axes; ++i) {
       const WindowAxis& a = g.windows.axis[i];
       c.strides.push_back(a.stride);
@@ -100,17 +109,25 @@ struct Choice {
   onednn::BackwardWeights::primitive_desc backward_weights;
 };
 
+std::optional<Choice> fast_choice(const ConvolutionGeometry& g, const Outside& operands,
+                                  bool relu) try {
+  Choice choice(g, operands, relu);
+  return choice.fast() ? std::optional(std::move(choice)) : std::nullopt;
+} catch (const dnnl::error&) {  // it has no kernel at all
+  return std::nullopt;
+}
+
 /// Blocked tensors if oneDNN has fast kernels for them, else plain ones; the whole batch at once if
-/// nothing is reordered.
-Choice choose(const ConvolutionGeometry& g, bool relu) {
+/// nothing is reordered. Factors of bfloat16 only if there are fast kernels for them.
+Choice choose(ConvolutionGeometry g, bool relu) {
   const Index piece = images_at_a_time(g);
-  if (g.four_axes) try {
-      Choice choice(g, Outside(g, g.batch, true), relu);
-      if (choice.fast())
-        return choice.reorders() ? Choice(g, Outside(g, piece, true), relu) : choice;
-    } catch (const dnnl::error&) {
-      // It has no kernel at all for these layouts.
-    }
+  for (const Precision precision : {g.precision, Precision::float32}) {
+    g.precision = precision;
+    if (g.four_axes)
+      if (const auto choice = fast_choice(g, Outside(g, g.batch, true), relu))
+        return choice->reorders() ? Choice(g, Outside(g, piece, true), relu) : *choice;
+    if (const auto choice = fast_choice(g, Outside(g, piece, false), relu)) return *choice;
+  }
   return Choice(g, Outside(g, piece, false), relu);
 }
 

@@ -9,13 +9,16 @@ namespace doppio {
 
 namespace {
 
-const WinogradKernels& kernels() {
-  return cpu_isa() == Isa::avx512 ? kWinogradAvx512 : kWinogradAvx2;
+/// With factors of bfloat16 there are exact enough transforms for 3 x 3 kernels alone.
+const WinogradKernels& kernels(const ConvolutionGeometry& g) {
+  if (cpu_isa() != Isa::avx512) return kWinogradAvx2;
+  const bool bf16 = g.precision == Precision::bfloat16 && g.windows.axis[0].kernel == 3;
+  return bf16 ? kWinogradBf16Avx512 : kWinogradAvx512;
 }
 
 class WinogradEngine final : public ConvolutionEngine {
  public:
-  explicit WinogradEngine(const ConvolutionGeometry& g) : convolution_(g, kernels()) {}
+  explicit WinogradEngine(const ConvolutionGeometry& g) : convolution_(g, kernels(g)) {}
 
   void forward(Context& ctx, const Tensor& x, const Tensor& weight, const Tensor* bias,
                Tensor& y) override {
@@ -62,11 +65,11 @@ class WinogradEngine final : public ConvolutionEngine {
 
 std::string why_not_winograd_convolution(const ConvolutionGeometry& geometry) {
   if (cpu_isa() == Isa::baseline) return "it needs AVX2";
-  return why_not_winograd(geometry, kernels());
+  return why_not_winograd(geometry, kernels(geometry));
 }
 
 std::string why_rather_not_winograd_convolution(const ConvolutionGeometry& geometry) {
-  return why_rather_not_winograd(geometry, kernels());
+  return why_rather_not_winograd(geometry, kernels(geometry));
 }
 
 std::unique_ptr<ConvolutionEngine> make_winograd_convolution(const ConvolutionGeometry& geometry) {

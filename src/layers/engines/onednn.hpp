@@ -18,16 +18,17 @@ inline Desc row_major(const Dims& dims) {
   return Desc(dims, dnnl::memory::data_type::f32, strides);
 }
 
-/// A float array in whatever layout the primitive prefers.
-inline Desc any_layout(const Dims& dims) {
-  return Desc(dims, dnnl::memory::data_type::f32, dnnl::memory::format_tag::any);
+using Type = dnnl::memory::data_type;
+
+/// An array in whatever layout the primitive prefers.
+inline Desc any_layout(const Dims& dims, Type type = Type::f32) {
+  return Desc(dims, type, dnnl::memory::format_tag::any);
 }
 
 /// As Layout::blocked; of N x C x H x W.
-inline Desc blocked(const Dims& dims) {
+inline Desc blocked(const Dims& dims, Type type = Type::f32) {
   using Tag = dnnl::memory::format_tag;
-  return Desc(dims, dnnl::memory::data_type::f32,
-              channel_block() == 16 ? Tag::aBcd16b : Tag::aBcd8b);
+  return Desc(dims, type, channel_block() == 16 ? Tag::aBcd16b : Tag::aBcd8b);
 }
 
 /// oneDNN's CPU, held to the instructions that Doppio may use.

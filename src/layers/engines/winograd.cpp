@@ -34,6 +34,16 @@ Panel panel(const WinogradPass& p, Index i) {
 Index weights_plane(const WinogradPass& p) { return plane_of(p.depth * p.width); }
 Index weights_size(const WinogradPass& p) { return p.maps.group * p.points * weights_plane(p); }
 
+/// A panel's `rows` rows to words of products, which take its place in a matrix of words(rows).
+void pair_panel(const WinogradPass& pass, const WinogradKernels& kernels, const Panel& p,
+                Index rows, float* matrix) {
+  const Index width = p.blocks * pass.maps.lanes;
+  const float* from = matrix + p.first * rows;
+  float* to = matrix + p.first * kernels.words(rows);
+  for (Index r = 0; r < rows; r += 2, from += 2 * width, to += width)
+    kernels.pair_rows(from, r + 1 < rows ? from + width : nullptr, width, to);
+}
+
 /// kernel x kernel blocks of channels, dense.
 struct KernelPatch {
   explicit KernelPatch(const WinogradMaps& maps) {
@@ -70,6 +80,20 @@ void transform_weights(const WinogradPass& pass, const float* weight, bool backw
           pass.transforms->filter(block, nullptr, patch, to, plane);
         }
     }
+}
+
+/// Transformed weights to words of products: each matrix shrinks in place, panel by panel.
+void pair_weights(const WinogradPass& pass, const WinogradKernels& kernels, float* u) {
+  if (!kernels.pair_rows) return;
+  const Index plane = weights_plane(pass), matrices = pass.maps.group * pass.points;
+#pragma omp parallel for schedule(static)
+  for (Index i = 0; i < matrices; ++i) {
+    float* const matrix = u + i * plane;
+    for (Index j = 0; j < panel_count(pass); ++j) {
+      const Panel p = panel(pass, j);
+      pair_panel(pass, kernels, p, pass.depth, matrix);
+    }
+  }
 }
 
 /// Transforms the sums of products back and adds them to dweight.
@@ -115,6 +139,21 @@ void transform_gradient(const WinogradPass& pass, const WinogradTile& tile, Inde
     float* to = w + p.first * count + t * p.blocks * lanes;
     for (Index h = 0; h < p.blocks; ++h, from += map, to += lanes)
       pass.transforms->gradient(dy + from, y ? y + from : nullptr, tile.out, to, plane);
+  }
+}
+
+/// Adds the sums of dy over `count` transformed tiles, w[point, tile, channel], to those of
+/// `channels` channels.
+void add_totals(const WinogradPass& pass, const float* w, Index plane, Index count, Index channels,
+                double* sums) {
+  const Index side = pass.transforms->points();
+  const float* total = pass.transforms->total;
+  for (Index point = 0; point < side * side; ++point) {
+    const double factor = double{total[point / side]} * total[point % side];
+    if (factor == 0) continue;
+    const float* from = w + point * plane;
+    for (Index t = 0; t < count; ++t)
+      for (Index o = 0; o < channels; ++o) sums[o] += factor * *from++;
   }
 }
 
@@ -179,12 +218,14 @@ Index WinogradConvolution::backward_params_scratch() const {
 void WinogradConvolution::forward(const float* x, const float* weight, const float* bias, bool relu,
                                   float* y, float* scratch) const {
   transform_weights(forward_, weight, false, scratch);
+  pair_weights(forward_, kernels_, scratch);
   convolve(forward_, x, nullptr, scratch, bias, relu, y, scratch + weights_size(forward_));
 }
 
 void WinogradConvolution::backward_data(const float* dy, const float* y, const float* weight,
                                         float* dx, float* scratch) const {
   transform_weights(data_, weight, true, scratch);
+  pair_weights(data_, kernels_, scratch);
   convolve(data_, dy, y, scratch, nullptr, false, dx, scratch + weights_size(data_));
 }
 
@@ -205,6 +246,7 @@ void WinogradConvolution::convolve(const WinogradPass& pass, const float* x, con
                                    float* scratch) const {
   const Share share(pass);
   const Index lanes = pass.maps.lanes, K = pass.depth, map = pass.maps.out_map();
+  const Index depth = kernels_.words(K);
 #pragma omp parallel for collapse(2) schedule(dynamic)
   for (Index g = 0; g < pass.maps.group; ++g)
     for (Index block = 0; block < share.blocks; ++block) {
@@ -214,16 +256,23 @@ void WinogradConvolution::convolve(const WinogradPass& pass, const float* x, con
       const Index count = std::min(share.tiles, pass.tiling.count() - first);
       for (Index t = 0; t < count; ++t)
         transform_data(pass, pass.tiling.locate(first + t), g, x, mask, v + t * K, share.v_plane);
+      if (kernels_.pair_columns)
+        for (Index point = 0; point < pass.points; ++point)
+          for (Index t = 0; t < count; ++t) {
+            float* row = v + point * share.v_plane + t * K;
+            kernels_.pair_columns(row, K, row);
+          }
       for (Index begin = 0; begin < panel_count(pass); begin += share.panels) {
         const Index end = std::min(begin + share.panels, panel_count(pass));
         const Index origin = panel(pass, begin).first;
         for (Index point = 0; point < pass.points; ++point)
           for (Index i = begin; i < end; ++i) {
             const Panel p = panel(pass, i);
-            kernels_.multiply({v + point * share.v_plane, K, false,
-                               u + (g * pass.points + point) * weights_plane(pass) + p.first * K,
-                               m + point * share.m_plane + (p.first - origin) * count, count, K,
-                               p.blocks, false});
+            kernels_.multiply(
+                {v + point * share.v_plane, K, false,
+                 u + (g * pass.points + point) * weights_plane(pass) + p.first * depth,
+                 m + point * share.m_plane + (p.first - origin) * count, count, depth, p.blocks,
+                 false});
           }
         for (Index t = 0; t < count; ++t) {
           const WinogradTile tile = pass.tiling.locate(first + t);
@@ -254,7 +303,7 @@ void WinogradConvolution::sum_products(const float* x, const float* dy, const fl
 #pragma omp parallel
   for (Index g = 0; g < pass.maps.group; ++g)
     for (Index first = 0; first < tiles; first += n) {
-      const Index count = std::min(n, tiles - first);
+      const Index count = std::min(n, tiles - first), depth = kernels_.words(count);
 #pragma omp for schedule(static)
       for (Index t = 0; t < count; ++t) {
         const WinogradTile tile = pass.tiling.locate(first + t);
@@ -262,26 +311,29 @@ void WinogradConvolution::sum_products(const float* x, const float* dy, const fl
         transform_gradient(pass, tile, g, t, count, dy, y, w, w_plane);
       }
       if (bias_sums) {
-        // The points of a tile are values of a polynomial: at (1, 1) it is the sum of dy.
-        const float* ones = w + (pass.transforms->points() + 1) * w_plane;
 #pragma omp for schedule(static)
         for (Index i = 0; i < panel_count(pass); ++i) {
           const Panel p = panel(pass, i);
-          const float* from = ones + p.first * count;
-          double* sum = bias_sums + g * N + p.first;
-          for (Index t = 0; t < count; ++t)
-            for (Index o = 0; o < p.blocks * pass.maps.lanes; ++o) sum[o] += *from++;
+          add_totals(pass, w + p.first * count, w_plane, count, p.blocks * pass.maps.lanes,
+                     bias_sums + g * N + p.first);
         }
       }
       if (!weights_wanted) continue;
 #pragma omp for schedule(static)
-      for (Index point = 0; point < pass.points; ++point)
+      for (Index point = 0; point < pass.points; ++point) {
+        float *const left = v + point * v_plane, *const right = w + point * w_plane;
+        if (kernels_.pair_rows)
+          for (Index t = 0; t < count; t += 2)
+            kernels_.pair_rows(left + t * K, t + 1 < count ? left + (t + 1) * K : nullptr, K,
+                               left + t / 2 * K);
         for (Index i = 0; i < panel_count(pass); ++i) {
           const Panel p = panel(pass, i);
-          kernels_.multiply({v + point * v_plane, K, true, w + point * w_plane + p.first * count,
+          if (kernels_.pair_rows) pair_panel(pass, kernels_, p, count, right);
+          kernels_.multiply({left, K, true, right + p.first * depth,
                              s + (g * pass.points + point) * weights_plane(pass) + p.first * K, K,
-                             count, p.blocks, first > 0});
+                             depth, p.blocks, first > 0});
         }
+      }
     }
 }
 

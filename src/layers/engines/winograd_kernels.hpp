@@ -24,10 +24,11 @@ using WinogradCollect = void (*)(const float* v, std::int64_t plane, const float
 /// The transforms of F(outputs x outputs, kernel x kernel). All values are blocks of channels.
 struct WinogradTransforms {
   int outputs, kernel;
-  WinogradSpread data;              // of an input patch of outputs + kernel - 1 squared
-  WinogradSpread filter;            // of kernel x kernel weights
-  WinogradSpread gradient;          // of outputs x outputs gradients of y
-  WinogradCollect output;           // to outputs x outputs values of y
+  const float* total;       // the sum of y over i and j is that of total[i] total[j] point[i, j]
+  WinogradSpread data;      // of an input patch of outputs + kernel - 1 squared
+  WinogradSpread filter;    // of kernel x kernel weights
+  WinogradSpread gradient;  // of outputs x outputs gradients of y
+  WinogradCollect output;   // to outputs x outputs values of y
   WinogradCollect filter_gradient;  // to kernel x kernel gradients of the weights
 
   int points() const { return outputs + kernel - 1; }
@@ -36,6 +37,9 @@ struct WinogradTransforms {
 /// c = a b, or c += a b: rows x width = rows x depth times depth x width, where width is one or two
 /// blocks of channels and b and c are dense. Element (i, k) of a is at a[i * stride + k], or at
 /// a[k * stride + i] if `transposed`.
+///
+/// Elements of a and b are words: one float, or a pair of bfloat16 for 2 k and 2 k + 1 whose
+/// products are both added.
 struct WinogradProduct {
   const float* a;
   std::int64_t stride;
@@ -52,8 +56,16 @@ struct WinogradKernels {
   const WinogradTransforms* transforms;
   int transform_count;
   void (*multiply)(const WinogradProduct& product);
+  // Null unless words of products are pairs of bfloat16. Both round `count` floats of a row, whole
+  // registers, and may write where they read: to[i] = pair of row[2 i] and row[2 i + 1], and
+  // to[i] = pair of row[i] and next[i], or of row[i] and 0 if `next` is null.
+  void (*pair_columns)(const float* row, std::int64_t count, float* to);
+  void (*pair_rows)(const float* row, const float* next, std::int64_t count, float* to);
+
+  /// Words for `count` elements of a sum of products.
+  std::int64_t words(std::int64_t count) const { return pair_rows ? (count + 1) / 2 : count; }
 };
 
-extern const WinogradKernels kWinogradAvx2, kWinogradAvx512;
+extern const WinogradKernels kWinogradAvx2, kWinogradAvx512, kWinogradBf16Avx512;
 
 }  // namespace doppio

@@ -1,7 +1,12 @@
-// The body of winograd_avx2.cpp and winograd_avx512.cpp, which define DOPPIO_LANES first.
-// Everything lies in an anonymous namespace: see winograd_kernels.hpp.
+// The body of winograd_avx2.cpp, winograd_avx512.cpp and winograd_bf16_avx512.cpp, which define
+// DOPPIO_LANES first, and the last one DOPPIO_BF16. Everything lies in an anonymous namespace: see
+// winograd_kernels.hpp.
 #include "layers/engines/winograd_kernels.hpp"
 #include "layers/engines/winograd_matrices.hpp"
+
+#ifdef DOPPIO_BF16
+#include <immintrin.h>
+#endif
 
 #define DOPPIO_UNROLL _Pragma("GCC unroll 16")
 #define DOPPIO_INLINE inline __attribute__((always_inline))
@@ -140,11 +145,58 @@ struct Transforms {
 template <int M, int R>
 constexpr WinogradTransforms kTransforms = {M,
                                             R,
+                                            Transforms<M, R>::kMatrices.total,
                                             Transforms<M, R>::data,
                                             Transforms<M, R>::filter,
                                             Transforms<M, R>::gradient,
                                             Transforms<M, R>::output,
                                             Transforms<M, R>::filter_gradient};
+
+#ifdef DOPPIO_BF16
+
+using Word = __m512bh;
+DOPPIO_INLINE Word broadcast(const float* p) { return (__m512bh)_mm512_set1_ps(*p); }
+DOPPIO_INLINE Vec add_product(Vec sum, Word left, Vec right) {
+  return _mm512_dpbf16_ps(sum, left, (__m512bh)right);
+}
+
+/// Two registers of floats to one of bfloat16, rounded to the nearest.
+DOPPIO_INLINE Vec rounded(Vec low, Vec high) { return (Vec)_mm512_cvtne2ps_pbh(high, low); }
+
+void pair_columns(const float* row, Index count, float* to) {
+  for (Index i = 0; i < count; i += 2 * kLanes)
+    if (i + kLanes < count) {
+      store(to + i / 2, rounded(load(row + i), load(row + i + kLanes)));
+    } else {
+      const Vec last = rounded(load(row + i), Vec{});
+      __builtin_memcpy(to + i / 2, &last, sizeof(last) / 2);
+    }
+}
+
+void pair_rows(const float* row, const float* next, Index count, float* to) {
+  // The places of the low and of the high halves' values, in turns.
+  alignas(64) std::int16_t turns[2 * kLanes];
+  for (int i = 0; i < kLanes; ++i) {
+    turns[2 * i] = static_cast<std::int16_t>(i);
+    turns[2 * i + 1] = static_cast<std::int16_t>(kLanes + i);
+  }
+  const __m512i order = _mm512_load_si512(turns);
+  for (Index i = 0; i < count; i += kLanes) {
+    const Vec both = rounded(load(row + i), next ? load(next + i) : Vec{});
+    store(to + i, (Vec)_mm512_permutexvar_epi16(order, (__m512i)both));
+  }
+}
+
+#else
+
+using Word = float;
+DOPPIO_INLINE Word broadcast(const float* p) { return *p; }
+DOPPIO_INLINE Vec add_product(Vec sum, Word left, Vec right) { return sum + left * right; }
+
+constexpr void (*pair_columns)(const float*, Index, float*) = nullptr;
+constexpr void (*pair_rows)(const float*, const float*, Index, float*) = nullptr;
+
+#endif
 
 /// kRows rows of a product; the sums stay in registers. Prefetches the sums that the next rows
 /// start from, and the right factor of the next product, which usually lies behind this one.
@@ -164,8 +216,9 @@ void multiply_rows(const float* a, const float* b, float* c, const WinogradProdu
     Vec right[kBlocks];
     DOPPIO_UNROLL for (int h = 0; h < kBlocks; ++h) right[h] = load(b + h * kLanes);
     DOPPIO_UNROLL for (int i = 0; i < kRows; ++i) {
-      const float left = kTransposed ? a[i] : a[i * stride];
-      DOPPIO_UNROLL for (int h = 0; h < kBlocks; ++h) sum[i][h] += left * right[h];
+      const Word left = broadcast(kTransposed ? a + i : a + i * stride);
+      DOPPIO_UNROLL for (int h = 0; h < kBlocks; ++h) sum[i][h] =
+          add_product(sum[i][h], left, right[h]);
     }
     DOPPIO_UNROLL for (int h = 0; h < kBlocks * kLanes; h += kLine)
         __builtin_prefetch(b + ahead + h);
@@ -204,10 +257,16 @@ void multiply(const WinogradProduct& p) {
   return p.transposed ? multiply_pieces<1, true>(p) : multiply_pieces<1, false>(p);
 }
 
-constexpr WinogradTransforms kAllTransforms[] = {
-    kTransforms<2, 3>, kTransforms<4, 3>, kTransforms<6, 3>, kTransforms<2, 5>, kTransforms<4, 5>};
+constexpr WinogradTransforms kAllTransforms[] = {kTransforms<2, 3>, kTransforms<4, 3>,
+#ifndef DOPPIO_BF16  // these would multiply its rounding errors by twenty
+                                                 kTransforms<6, 3>, kTransforms<2, 5>,
+                                                 kTransforms<4, 5>
+#endif
+};
 
-constexpr WinogradKernels kKernels = {kLanes, kAllTransforms, 5, multiply};
+constexpr WinogradKernels kKernels = {
+    kLanes,   kAllTransforms, sizeof(kAllTransforms) / sizeof(kAllTransforms[0]),
+    multiply, pair_columns,   pair_rows};
 
 }  // namespace
 }  // namespace doppio
