@@ -141,6 +141,12 @@ std::string full_path(const LayerParameter& layer, const std::string& path) {
   throw Error(str("layer '", layer.name(), "' has several such fields: ", list));
 }
 
+/// True for a field that nets have and solvers have not: compute_type, force_backward.
+bool is_of_net(const std::string& path) {
+  return !find_field(*SolverParameter::descriptor(), path) &&
+         find_field(*NetParameter::descriptor(), path);
+}
+
 /// Runs `action`; its Error comes out with the --set in front.
 template <class Action>
 void blame(const std::string& text, Action action) {
@@ -187,6 +193,7 @@ void Overrides::apply(SolverParameter& solver, FieldLocations& fields) {
           find_field(*solver.GetDescriptor(), parse_step(o.path.substr(0, dot)).name);
       const bool is_message = field && field->message_type();
       if (!o.train || !o.test || (dot != o.path.npos && !is_message)) return;  // a layer's
+      if (is_of_net(o.path)) return;
       std::vector<std::string> places;
       set_path(solver, o.path, o.value, "", places);
       note(fields, places, o.text);
@@ -196,13 +203,22 @@ void Overrides::apply(SolverParameter& solver, FieldLocations& fields) {
 
 SourcedNet Overrides::apply(SourcedNet net, const NetState& state) {
   if (overrides_.empty()) return net;
+  const auto meets = [&](const Override& o) { return state.phase() == TRAIN ? o.train : o.test; };
+  for (Override& o : overrides_) {
+    if (!meets(o) || !is_of_net(o.path)) continue;
+    blame(o.text, [&] {
+      std::vector<std::string> places;
+      set_path(net.net, o.path, o.value, "", places);
+      note(net.fields, places, o.text);
+      o.used = true;
+    });
+  }
   net = filter(std::move(net), state);
   for (int i = 0; i < net.net.layer_size(); ++i) {
     LayerParameter& layer = *net.net.mutable_layer(i);
     layers_seen_.push_back(layer.name());
     for (Override& o : overrides_) {
-      const bool here = state.phase() == TRAIN ? o.train : o.test;
-      if (!here || !o.path.starts_with(layer.name() + ".")) continue;
+      if (!meets(o) || !o.path.starts_with(layer.name() + ".")) continue;
       blame(o.text, [&] {
         std::vector<std::string> places;
         const std::string path = full_path(layer, o.path.substr(layer.name().size() + 1));

@@ -8,7 +8,7 @@ namespace doppio {
 
 /// The values of --set: changes to a prototxt for one run.
 ///
-/// FIELD=VALUE changes a field of the solver. LAYER.FIELD=VALUE changes a field of every layer of
+/// FIELD=VALUE changes a field of the solver, or one that nets alone have (compute_type). LAYER.FIELD=VALUE changes a field of every layer of
 /// that name; FIELD is a path from the layer (data_param.batch_size), or one from a message
 /// *_param that the layer has (batch_size). "train:" or "test:" before it limits it to nets of that
 /// phase. Strings need no quotes; what stood in a repeated field is replaced by the values between

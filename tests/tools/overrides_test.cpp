@@ -48,6 +48,23 @@ TEST(Overrides, FindsAFieldInTheMessagesOfItsLayer) {
   EXPECT_EQ(net.net.layer(1).convolution_param().engine(), ConvolutionParameter::CAFFE);
 }
 
+TEST(Overrides, ChangesFieldsThatNetsAloneHave) {
+  Overrides overrides({"compute_type=BFLOAT16", "test:force_backward=true", "debug_info=true"});
+  SolverParameter solver;
+  FieldLocations fields;
+  overrides.apply(solver, fields);
+  EXPECT_TRUE(solver.debug_info());
+  const auto net_of = [&](Phase phase) {
+    return overrides.apply(parse_prototxt(kNet, "net.prototxt"), state_of(phase)).net;
+  };
+  const NetParameter train = net_of(TRAIN), test = net_of(TEST);
+  overrides.require_all_used();
+  EXPECT_EQ(train.layer(1).compute_type(), BFLOAT16);
+  EXPECT_FALSE(train.force_backward());
+  EXPECT_TRUE(test.force_backward());
+  EXPECT_NE(refusal("compute_type=FLOAT8").find("one of FLOAT32, BFLOAT16"), std::string::npos);
+}
+
 TEST(Overrides, TakesAFullPath) {
   const SourcedNet net = changed({"conv1.convolution_param.weight_filler.std=0.5",
                                   "relu1.relu_param.negative_slope=.1", "conv1.param.lr_mult=0",
