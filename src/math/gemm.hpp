@@ -13,7 +13,7 @@ enum class Precision { float32, bfloat16 };
 /// C = alpha * op(A) * op(B) + beta * C, all row-major and dense.
 ///
 /// op(A) is M x K (A is K x M if transposed), op(B) is K x N (B is N x K if transposed), C is M x
-/// N. oneDNN's sgemm on the CPU (our own loops for a row times B transposed), cuBLAS on the GPU.
+/// N. oneDNN on the CPU (our own loops for a row times B transposed), cuBLAS on the GPU.
 ///
 /// With Precision::bfloat16 the factors are rounded where the device is faster then. On the CPU the
 /// rounded copies take gemm_workspace() floats of Context::workspace(), where no operand may lie.

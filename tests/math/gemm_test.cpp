@@ -58,6 +58,25 @@ TEST(Gemm, RowsOfWholePages) {
     }
 }
 
+TEST(Gemm, LargeBatchTimesATransposedMatrix) {
+  constexpr Index kM = 67, kN = 161, kK = 130;
+  const auto at = [](Index i) { return static_cast<std::size_t>(i); };
+  Values A(kM * kK), At(A.size()), B(kN * kK), C(kM * kN, NAN);
+  for (Index m = 0; m < kM; ++m)
+    for (Index k = 0; k < kK; ++k)
+      A[at(m * kK + k)] = At[at(k * kM + m)] = static_cast<float>((m * 3 + k) % 7 - 3);
+  for (std::size_t i = 0; i < B.size(); ++i) B[i] = static_cast<float>(i % 9) - 4;
+  Context ctx;
+  gemm(ctx, Transpose::no, Transpose::yes, kM, kN, kK, 1, A.data(), B.data(), 0, C.data());
+  gemm(ctx, Transpose::yes, Transpose::yes, kM, kN, kK, 1, At.data(), B.data(), 0.5f, C.data());
+  for (Index m = 0; m < kM; ++m)
+    for (Index n = 0; n < kN; ++n) {
+      float sum = 0;
+      for (Index k = 0; k < kK; ++k) sum += A[at(m * kK + k)] * B[at(n * kK + k)];
+      ASSERT_EQ(C[at(m * kN + n)], 1.5f * sum) << m << ", " << n;
+    }
+}
+
 /// Odd sizes, all transposes; whole numbers up to 8 are exact in bfloat16.
 TEST(Gemm, TakesFactorsOfBfloat16) {
   constexpr Index kM = 17, kN = 35, kK = 50;
