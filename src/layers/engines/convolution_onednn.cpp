@@ -1,134 +1,31 @@
-#include <omp.h>
-
 #include <algorithm>
-#include <optional>
-#include <string_view>
 
+#include "core/full_width.hpp"
 #include "layers/engines/convolution.hpp"
-#include "layers/engines/onednn.hpp"
+#include "layers/engines/convolution_onednn_choice.hpp"
+#include "math/bf16.hpp"
 
 namespace doppio {
 
 namespace {
 
+using onednn::Choice;
+using onednn::choose;
 using onednn::Dims;
 using onednn::Operand;
+using onednn::Outside;
 
-/// Reordered images are used at once: a few of them at a time stay in the cache.
-constexpr Index kPieceBytes = Index{8} << 20;
-
-/// How many images to convolve at a time where they are reordered: a divisor of the batch, or all.
-Index images_at_a_time(const ConvolutionGeometry& g) {
-  const Index bytes = static_cast<Index>(sizeof(float)) *
-                      (g.channels * g.windows.in_count() + g.num_output * g.windows.out_count());
-  const Index most = std::max<Index>(kPieceBytes / bytes, omp_get_max_threads());
-  for (Index n = std::min(most, g.batch); n > most / 4; --n)
-    if (g.batch % n == 0) return n;
-  return g.batch;
-}
-
-/// Sizes of all operands, for `images` at a time, and how x and y lie in our tensors.
-struct Outside {
-  Outside(const ConvolutionGeometry& g, Index images, bool blocks)
-      : x{images, g.channels}, weight{g.num_output, g.channels}, y{images, g.num_output} {
-    if (g.group > 1) weight = {g.group, g.num_output / g.group, g.channels / g.group};
-    if (g.bias) bias = {g.num_output};
-    for (Index i = 0; i < g.windows.axes; ++i) {
-      const WindowAxis& a = g.windows.axis[i];
-      x.push_back(a.in);
-      weight.push_back(a.kernel);
-      y.push_back(a.out);
-    }
-    if (blocks && g.four_axes && g.channels % channel_block() == 0) x_layout = Layout::blocked;
-    if (blocks && g.four_axes && g.num_output % channel_block() == 0) y_layout = Layout::blocked;
-  }
-
-  static onednn::Desc desc(const Dims& dims, Layout layout) {
-    return layout == Layout::blocked ? onednn::blocked(dims) : onednn::row_major(dims);
-  }
-
-  onednn::Desc x_desc() const { return desc(x, x_layout); }
-  onednn::Desc y_desc() const { return desc(y, y_layout); }
-
-  Dims x, weight, bias, y;
-  Layout x_layout = Layout::plain, y_layout = Layout::plain;
-};
-
-/// oneDNN's own last resort, several times slower than ours.
-bool is_reference(const char* implementation) {
-  return std::string_view(implementation).starts_with("ref");
-}
-
-/// The primitives that oneDNN chose: for blocked operands in our layout, for plain ones in its own.
-struct Choice {
-  Choice(const ConvolutionGeometry& g, const Outside& operands, bool relu)
-      : outside(operands),
-        forward(onednn::forward(onednn::cpu_engine(), description(g, operands, Result::y), relu)),
-        backward_data(onednn::backward_data(onednn::cpu_engine(),
-                                            description(g, operands, Result::x), forward)),
-        backward_weights(onednn::backward_weights(
-            onednn::cpu_engine(), description(g, operands, Result::weight), forward)) {}
-
-  /// What a pass computes, in float32; the precision is that of the other two.
-  enum class Result { x, weight, y };
-
-  static onednn::Convolution description(const ConvolutionGeometry& g, const Outside& operands,
-                                         Result result) {
-    const auto type = [&](Result operand) {
-      return operand != result && g.precision == Precision::bfloat16 ? onednn::Type::bf16
-                                                                     : onednn::Type::f32;
-    };
-    const auto inside = [](const Dims& dims, Layout layout, onednn::Type of) {
-      return layout == Layout::blocked ? onednn::blocked(dims, of) : onednn::any_layout(dims, of);
-    };
-    onednn::Convolution c;
-    c.src = inside(operands.x, operands.x_layout, type(Result::x));
-    c.weights = onednn::any_layout(operands.weight, type(Result::weight));
-    if (g.bias) c.bias = onednn::any_layout(operands.bias);
-    c.dst = inside(operands.y, operands.y_layout, type(Result::y));
-    for (Index i = 0; i < g.windows.axes; ++i) {
-      const WindowAxis& a = g.windows.axis[i];
-      c.strides.push_back(a.stride);
-      c.dilates.push_back(a.dilation - 1);
-      c.pads.push_back(a.pad);
-    }
-    return c;
-  }
-
-  bool fast() const {
-    return !is_reference(forward.impl_info_str()) && !is_reference(backward_data.impl_info_str()) &&
-           !is_reference(backward_weights.impl_info_str());
-  }
-  bool reorders() const {
-    return forward.src_desc() != outside.x_desc() || forward.dst_desc() != outside.y_desc();
-  }
-
-  Outside outside;
-  onednn::Forward::primitive_desc forward;
-  onednn::BackwardData::primitive_desc backward_data;
-  onednn::BackwardWeights::primitive_desc backward_weights;
-};
-
-std::optional<Choice> fast_choice(const ConvolutionGeometry& g, const Outside& operands,
-                                  bool relu) try {
-  Choice choice(g, operands, relu);
-  return choice.fast() ? std::optional(std::move(choice)) : std::nullopt;
-} catch (const dnnl::error&) {  // it has no kernel at all
-  return std::nullopt;
-}
-
-/// Blocked tensors if oneDNN has fast kernels for them, else plain ones; the whole batch at once if
-/// nothing is reordered. Factors of bfloat16 only if there are fast kernels for them.
-Choice choose(ConvolutionGeometry g, bool relu) {
-  const Index piece = images_at_a_time(g);
-  for (const Precision precision : {g.precision, Precision::float32}) {
-    g.precision = precision;
-    if (g.four_axes)
-      if (const auto choice = fast_choice(g, Outside(g, g.batch, true), relu))
-        return choice->reorders() ? Choice(g, Outside(g, piece, true), relu) : *choice;
-    if (const auto choice = fast_choice(g, Outside(g, piece, false), relu)) return *choice;
-  }
-  return Choice(g, Outside(g, piece, false), relu);
+/// to[i] = from[i] in bfloat16 where gate[i] > 0, else 0.
+void round_where_positive(const float* from, const float* gate, Index n, std::uint16_t* to) {
+  constexpr Index kRun = 4096;
+#pragma omp parallel for schedule(static)
+  for (Index first = 0; first < n; first += kRun)
+    at_full_width([=, last = std::min(first + kRun, n)] {
+      for (Index i = first; i < last; ++i) {
+        const std::uint16_t value = to_bf16(from[i]);
+        to[i] = gate[i] > 0 ? value : 0;
+      }
+    });
 }
 
 class OnednnConvolution final : public ConvolutionEngine {
@@ -161,6 +58,9 @@ class OnednnConvolution final : public ConvolutionEngine {
     params_.weight = Operand(engine_, weight, choice.backward_weights.diff_weights_desc(),
                              params_.scratch, true);
     params_.y = operand(y, choice.backward_weights.diff_dst_desc(), params_);
+    rounds_dy_ = choice.outside.y_layout == Layout::blocked &&
+                 choice.backward_data.diff_dst_desc() == blocked_bf16(choice.outside.y) &&
+                 choice.backward_weights.diff_dst_desc() == blocked_bf16(choice.outside.y);
     if (g.bias)
       params_.bias = Operand(engine_, onednn::row_major(choice.outside.bias),
                              choice.backward_weights.diff_bias_desc(), params_.scratch, true);
@@ -188,12 +88,13 @@ class OnednnConvolution final : public ConvolutionEngine {
 
   void backward_data(Context& ctx, const Tensor& dy_, const Tensor& weight_, Tensor& dx_) override {
     const float* dy = dy_.read(ctx, y_layout_);
+    const float* gate = rectified(ctx);
     float* dx = dx_.write(ctx, x_layout_);
     float* scratch = ctx.workspace(data_.scratch);
     dnnl::memory weight = data_.weight.load(stream_, weight_.read(ctx), scratch);
     for (Index n = 0; n < g_.batch; n += images_, dx += x_piece_, dy += y_piece_) {
       dnnl::memory result = data_.x.result(dx, scratch);
-      data_.primitive.execute(stream_, {{DNNL_ARG_DIFF_DST, data_.y.load(stream_, dy, scratch)},
+      data_.primitive.execute(stream_, {{DNNL_ARG_DIFF_DST, load_dy(data_, dy, gate, n, scratch)},
                                         {DNNL_ARG_WEIGHTS, weight},
                                         {DNNL_ARG_DIFF_SRC, result}});
       data_.x.store(stream_, result, dx);
@@ -205,6 +106,7 @@ class OnednnConvolution final : public ConvolutionEngine {
                        Tensor* dbias_) override {
     const float* x = x_.read(ctx, x_layout_);
     const float* dy = dy_.read(ctx, y_layout_);
+    const float* gate = rectified(ctx);
     float* dweight = dweight_ ? dweight_->update(ctx) : nullptr;
     float* dbias = dbias_ ? dbias_->update(ctx) : nullptr;
     float* scratch = ctx.workspace(params_.scratch);
@@ -216,7 +118,7 @@ class OnednnConvolution final : public ConvolutionEngine {
     }
     for (Index n = 0; n < g_.batch; n += images_, x += x_piece_, dy += y_piece_) {
       arguments[DNNL_ARG_SRC] = params_.x.load(stream_, x, scratch);
-      arguments[DNNL_ARG_DIFF_DST] = params_.y.load(stream_, dy, scratch);
+      arguments[DNNL_ARG_DIFF_DST] = load_dy(params_, dy, gate, n, scratch);
       params_.primitive.execute(stream_, arguments);
       if (dweight) params_.weight.store(stream_, weight_result, dweight);
       if (dbias) params_.bias.store(stream_, bias_result, dbias);
@@ -224,10 +126,13 @@ class OnednnConvolution final : public ConvolutionEngine {
     stream_.wait();
   }
 
-  /// Forward alone: backward would need another pass over dy anyway.
-  bool fuse_relu(const Tensor&, bool backward) override {
-    if (!backward && !relu_) *this = OnednnConvolution(g_, true);
-    return !backward;
+  /// In backward only where dy is rounded anyway: else that would need another pass over it, as the
+  /// ReLU layer does.
+  bool fuse_relu(const Tensor& y, bool backward) override {
+    if (backward && !rounds_dy_) return false;
+    if (!relu_) *this = OnednnConvolution(g_, true);
+    rectified_ = backward ? &y : nullptr;
+    return true;
   }
 
   Index workspace() const override {
@@ -243,6 +148,23 @@ class OnednnConvolution final : public ConvolutionEngine {
     Index scratch = 0;
   };
 
+  static onednn::Desc blocked_bf16(const Dims& dims) {
+    return dims.size() == 4 ? onednn::blocked(dims, onednn::Type::bf16) : onednn::Desc();
+  }
+
+  const float* rectified(const Context& ctx) const {
+    return rectified_ ? rectified_->read(ctx, y_layout_) : nullptr;
+  }
+
+  /// A piece of dy that begins at image n, where y is positive if a ReLU is fused.
+  dnnl::memory load_dy(const Pass& pass, const float* dy, const float* y, Index n, float* scratch) {
+    if (!y) return pass.y.load(stream_, dy, scratch);
+    dnnl::memory inside = pass.y.result(nullptr, scratch);
+    round_where_positive(dy, y + n / images_ * y_piece_, y_piece_,
+                         static_cast<std::uint16_t*>(inside.get_data_handle()));
+    return inside;
+  }
+
   Operand operand(const onednn::Desc& outside, const onednn::Desc& inside, Pass& pass) const {
     return Operand(engine_, outside, inside, pass.scratch);
   }
@@ -253,6 +175,8 @@ class OnednnConvolution final : public ConvolutionEngine {
   Index images_, x_piece_, y_piece_;  // at a time; elements of x and y that they take
   Layout x_layout_, y_layout_;
   bool relu_ = false;
+  bool rounds_dy_ = false;             // from blocks of floats to blocks of bfloat16
+  const Tensor* rectified_ = nullptr;  // the top, where backward does a ReLU's work as well
   Pass forward_, data_, params_;
 };
 

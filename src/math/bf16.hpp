@@ -1,0 +1,15 @@
+#pragma once
+#include <bit>
+#include <cstdint>
+
+namespace doppio {
+
+/// The nearest bfloat16, the even one of two: the upper half of a float. Not a number stays so.
+inline std::uint16_t to_bf16(float value) {
+  const auto bits = std::bit_cast<std::uint32_t>(value);
+  const std::uint32_t rounded = bits + 0x7fff + (bits >> 16 & 1);
+  constexpr std::uint16_t kNan = 0x7fc0;
+  return value != value ? kNan : static_cast<std::uint16_t>(rounded >> 16);
+}
+
+}  // namespace doppio
