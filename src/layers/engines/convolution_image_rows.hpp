@@ -4,6 +4,7 @@
 
 #include "core/cpu.hpp"
 #include "core/full_width.hpp"
+#include "core/layout.hpp"
 #include "layers/engines/convolution.hpp"
 #include "layers/engines/image_kernels.hpp"
 
@@ -146,38 +147,38 @@ class ImageConvolutionRows {
     return ((n * blocks_ + 2 * pair) * rows_.out + oh) * cols_.out * B;
   }
 
-  /// f(first value in the top, first value in the line, distance of values in the line, their
-  /// number) for runs of values of a pair of blocks in some rows; without the outputs that nobody
-  /// sees.
-  template <class F>
-  void for_each_run(Index n, Index oh, Index count, Index pair, F f) const {
-    const Index pixels = count * cols_.out, plane = rows_.out * cols_.out;
-    for (Index b = 0; b < blocks(pair); ++b) {
-      if (layout_ == Layout::blocked) {
-        f(blocked(n, oh, pair) + b * plane * B, b * pixels * B, 1, pixels * B);
-        continue;
-      }
+  Index plane() const { return rows_.out * cols_.out; }
+  /// Where the first output of a block is in a plain top, from row oh on; how many it has.
+  Index plain(Index n, Index oh, Index first) const {
+    return (n * outputs_ + first) * plane() + oh * cols_.out;
+  }
+  Index outputs_from(Index first) const { return std::min(B, outputs_ - first); }
+
+  void spread(const float* line, Index n, Index oh, Index pair, float* y) const {
+    for (Index b = 0; b < blocks(pair); ++b, line += cols_.out * B) {
       const Index first = (2 * pair + b) * B;
-      for (Index lane = 0; lane < std::min(B, outputs_ - first); ++lane)
-        f((n * outputs_ + first + lane) * plane + oh * cols_.out, b * pixels * B + lane, B, pixels);
+      separate(line, outputs_from(first), cols_.out, y + plain(n, oh, first), plane());
     }
   }
-  void spread(const float* line, Index n, Index oh, Index pair, float* y) const {
-    for_each_run(n, oh, 1, pair, [=](Index top, Index in_line, Index apart, Index size) {
-      for (Index i = 0; i < size; ++i) y[top + i] = line[in_line + i * apart];
-    });
-  }
+
+  /// The line's values are dy's, where y is positive unless it is null.
   void gather(const float* dy, const float* y, Index n, Index oh, Index count, Index pair,
               float* line) const {
-    for_each_run(n, oh, count, pair, [=](Index top, Index in_line, Index apart, Index size) {
-      const float *from = dy + top, *gate = y ? y + top : nullptr;
-      float* to = line + in_line;
-      if (gate && apart == 1) {
-        copy_where_positive(from, gate, size, to);
-      } else {
-        for (Index i = 0; i < size; ++i) to[i * apart] = !gate || gate[i] > 0 ? from[i] : 0;
+    const Index pixels = count * cols_.out;
+    for (Index b = 0; b < blocks(pair); ++b, line += pixels * B) {
+      const Index first = (2 * pair + b) * B;
+      if (layout_ == Layout::blocked) {  // and a ReLU: else nothing is gathered
+        const Index from = blocked(n, oh, pair) + b * plane() * B;
+        copy_where_positive(dy + from, y + from, pixels * B, line);
+        continue;
       }
-    });
+      const Index from = plain(n, oh, first), outputs = outputs_from(first);
+      interleave(dy + from, plane(), outputs, pixels, line);
+      if (!y) continue;
+      for (Index c = 0; c < outputs; ++c)
+        for (Index s = 0; s < pixels; ++s)
+          if (!(y[from + c * plane() + s] > 0)) line[s * B + c] = 0;
+    }
   }
 
   const Index B = channel_block();

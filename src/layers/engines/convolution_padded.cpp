@@ -1,5 +1,6 @@
 #include <algorithm>
 
+#include "core/layout.hpp"
 #include "doppio/error.hpp"
 #include "layers/engines/convolution.hpp"
 
@@ -18,21 +19,6 @@ ConvolutionGeometry filled_up(const ConvolutionGeometry& g) {
   filled.channels = whole_blocks(g.channels);
   filled.num_output = whole_blocks(g.num_output);
   return filled;
-}
-
-/// f(place of a value among plain maps of `channels`, place among blocks) for all channels of both;
-/// the first place is -1 for a channel that is only there to fill a block.
-template <class F>
-void for_each_value(const Shape& plain, F f) {
-  const Index B = channel_block(), C = plain[1], S = plain[2] * plain[3];
-  const Index blocks = whole_blocks(C) / B;
-#pragma omp parallel for collapse(2) schedule(static)
-  for (Index n = 0; n < plain[0]; ++n)
-    for (Index block = 0; block < blocks; ++block)
-      for (Index lane = 0; lane < B; ++lane) {
-        const Index c = block * B + lane, to = ((n * blocks + block) * S) * B + lane;
-        for (Index s = 0; s < S; ++s) f(c < C ? (n * C + c) * S + s : -1, to + s * B);
-      }
 }
 
 /// Winograd's algorithm on copies of the maps that zeros fill up to whole blocks of channels.
@@ -94,18 +80,11 @@ class PaddedConvolution final : public ConvolutionEngine {
     return dy_;
   }
 
-  static void fill_up(const Context& ctx, const Tensor& from_, Tensor& to_) {
-    const float* from = from_.read(ctx);
-    float* to = to_.write(ctx, Layout::blocked);
-    for_each_value(from_.shape(),
-                   [=](Index plain, Index blocked) { to[blocked] = plain < 0 ? 0 : from[plain]; });
+  static void fill_up(const Context& ctx, const Tensor& from, Tensor& to) {
+    plain_to_blocked(blocks_of(from.shape()), from.read(ctx), to.write(ctx, Layout::blocked));
   }
-  static void take_out(const Context& ctx, const Tensor& from_, Tensor& to_) {
-    const float* from = from_.read(ctx, Layout::blocked);
-    float* to = to_.write(ctx);
-    for_each_value(to_.shape(), [=](Index plain, Index blocked) {
-      if (plain >= 0) to[plain] = from[blocked];
-    });
+  static void take_out(const Context& ctx, const Tensor& from, Tensor& to) {
+    blocked_to_plain(blocks_of(to.shape()), from.read(ctx, Layout::blocked), to.write(ctx));
   }
 
   void fill_up_weight(const Context& ctx, const Tensor& weight) {
