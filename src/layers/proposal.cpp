@@ -134,7 +134,7 @@ class Proposal final : public Layer {
     const float w = std::exp(offsets.xmax) * anchor.width();
     const float h = std::exp(offsets.ymax) * anchor.height();
     // The last pixel is half the size from the centre, as in the original, not one less.
-    const auto within = [](float v, float size) { return std::clamp(v, 0.0f, size - 1); };
+    const auto within = [](float v, float size) { return std::max(0.0f, std::min(v, size - 1)); };
     return {within(x - w / 2, image[1]), within(y - h / 2, image[0]),
             within(x + w / 2, image[1]) + 1, within(y + h / 2, image[0]) + 1};
   }
