@@ -80,9 +80,11 @@ MemoryPlan print_layers(std::ostream& out, const Planned& planned, int histories
   const NetState& state = planned.net.state;
   Context ctx;
   ctx.dry_run = true;
-  const Net net(ctx, planned.net.source, state);
+  Net net(ctx, planned.net.source, state);
   const bool train = state.phase() == TRAIN, shared = planned.shared;
-  MemoryPlan plan = plan_memory(net, train ? Passes::forward_and_backward : Passes::forward);
+  const Passes passes = train ? Passes::forward_and_backward : Passes::forward;
+  if (!shared) net.save_memory(passes);
+  MemoryPlan plan = plan_memory(net, passes);
   out << Phase_Name(state.phase()) << " net, " << planned.net.source.file << ", in MiB:\n";
   std::vector<std::string> head = {"layer", "type", "first top", "activations"};
   if (train) head.insert(head.end(), {"gradients"});

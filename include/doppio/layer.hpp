@@ -56,6 +56,15 @@ class Layer {
   /// before fuse_relu().
   virtual bool fuse_scale(Layer& /*scale*/, bool /*backward*/) { return false; }
 
+  /// Offers to take over the BatchNorm that follows, and the Scale that this one has taken over;
+  /// null: to do so no longer. Asked before fuse_sum() and fuse_relu(), and never to take over
+  /// where a backward pass follows.
+  virtual bool fuse_norm(Layer* /*norm*/) { return false; }
+
+  /// Offers to add `addend`, of the top's shape, to what forward writes; null: to do so no longer.
+  /// Asked as fuse_norm() is.
+  virtual bool fuse_sum(const Tensor* /*addend*/) { return false; }
+
   /// Where the layer stands in its data; layers without a position return and ignore a default
   /// Cursor.
   virtual Cursor cursor() const { return {}; }
@@ -70,6 +79,10 @@ class Layer {
 
   /// Learnable parameters, in .caffemodel order.
   std::vector<Blob> params;
+
+  /// Set by the net: no backward pass follows, so what forward computes from params alone may be
+  /// kept until their version() changes.
+  bool inference = false;
 };
 
 }  // namespace doppio

@@ -51,6 +51,8 @@ struct NetLayer {
   bool needs_backward = false;
   std::vector<float> loss_weights;  ///< one per top
   int scale_behind = -1;            ///< number of the Scale that it may take over, -1: none
+  int norm_behind = -1;             ///< number of the BatchNorm that it may take over, -1: none
+  int sum_behind = -1;              ///< number of the Eltwise that it may take over, -1: none
   int relu_behind = -1;             ///< number of the ReLU that it may take over, -1: none
   bool fused = false;               ///< its work is done by the layer before
 };
@@ -89,9 +91,9 @@ class Net {
   void reshape();
 
   /// Lets blobs and gradients of blobs take turns in memory: each is gone after the last layer that
-  /// needs it in `passes`, and reading it then is an Error. What data layers hand out, outputs()
-  /// and the blobs named in `keep` stay. Nets that never run at the same time may share an `arena`.
-  /// On an accelerator nothing changes. Throws: Error if `keep` names no blob.
+  /// needs it in `passes`, or never made if none does; reading it is an Error. What data layers
+  /// hand out, outputs() and blobs named in `keep` stay. Nets that never run at the same time may
+  /// share an `arena`. On an accelerator nothing changes. Throws: Error if `keep` names no blob.
   void save_memory(Passes passes, const std::vector<std::string>& keep = {},
                    std::shared_ptr<Arena> arena = nullptr);
   /// Gives up at once all blobs that save_memory() does not keep.
@@ -139,7 +141,13 @@ class Net {
   void make_layers(const Graph& graph);
   void set_up_parameters();
   void set_up_gradients(const Graph& graph);
-  void fuse_behind(NetLayer& layer);
+  bool runs_backward(const NetLayer& layer) const;
+  bool is_inference(const NetLayer& layer) const;
+  bool is_given_up(const Blob& blob) const;
+  Tops fuse_behind(NetLayer& layer);
+  bool fuse_norm(NetLayer& layer, NetLayer& norm, bool allowed);
+  bool fuse_sum(NetLayer& layer, NetLayer& sum, bool allowed);
+  NetLayer* number(int i);
   void begin_backward();
   void discard_after(std::size_t step);
   void load_blobs(const LayerParameter& stored, NetLayer& layer);
@@ -153,6 +161,7 @@ class Net {
   Phase phase_{};
   std::uint64_t passes_ = 0;
   bool debug_info_ = false;
+  bool shares_weights_ = false;         // with another net, which may train them
   std::unique_ptr<Liveness> liveness_;  // of a net that saves memory
   bool may_go_back_ = true;             // what backward needs is there
 };

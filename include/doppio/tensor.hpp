@@ -1,4 +1,5 @@
 #pragma once
+#include <cstdint>
 #include <memory>
 #include <string>
 
@@ -66,8 +67,16 @@ class Tensor {
   /// Gives contents and memory up; without effect unless it uses an arena. To read what was written
   /// before is an Error from now on until it is written again.
   void discard();
+  /// discard() of what nobody is going to write: to read it is an Error as well.
+  void omit();
   /// True if read() would throw because of discard().
   bool discarded() const;
+
+  /// A number that no other contents have, those of other tensors included: what was computed from
+  /// this tensor is still right as long as its number is the same. write() and update() draw a new
+  /// one, so ask them again before writing through a pointer after a pass; views have the number
+  /// of the memory that they share.
+  std::uint64_t version() const;
 
   /// Bytes that the contents take on one device once they are touched.
   Index bytes() const { return count() * static_cast<Index>(sizeof(float)); }

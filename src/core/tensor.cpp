@@ -2,6 +2,7 @@
 
 #include <sys/mman.h>
 
+#include <atomic>
 #include <cstdlib>
 #include <cstring>
 #include <utility>
@@ -20,6 +21,11 @@ constexpr std::size_t kHugePage = 2u << 20;  // fewer page faults and misses of 
 std::size_t byte_size(Index count) {
   const std::size_t bytes = static_cast<std::size_t>(count) * sizeof(float);
   return (bytes + kAlignment - 1) / kAlignment * kAlignment;
+}
+
+std::uint64_t new_version() {
+  static std::atomic<std::uint64_t> last{0};
+  return ++last;
 }
 
 void* heap_memory(std::size_t bytes) {
@@ -62,7 +68,13 @@ class Tensor::Storage {
     lost_ = discarded() || written_;
     release();
   }
+  void omit() {
+    if (!arena_) return;
+    lost_ = true;
+    release();
+  }
   bool discarded() const { return lost_; }
+  std::uint64_t version() const { return version_; }
 
   float* plain(bool keep_contents, bool exclusive) {
     if (keep_contents) require_contents();
@@ -135,6 +147,7 @@ class Tensor::Storage {
       plain_.current = blocked_.current = device_.current = false;
       written_ = true;
       lost_ = false;
+      version_ = new_version();
     }
     copy.current = true;
     if (arena_ && alone)
@@ -154,6 +167,7 @@ class Tensor::Storage {
     free(plain_);
     free(blocked_);
     written_ = false;
+    version_ = new_version();
   }
 
   Index capacity_ = 1;  // the default shape is a scalar's
@@ -164,6 +178,7 @@ class Tensor::Storage {
   std::string name_;      // for messages, with an arena
   bool written_ = false;  // since it has memory
   bool lost_ = false;     // what was written is discarded
+  std::uint64_t version_ = new_version();
 };
 
 Tensor::Tensor() : storage_(std::make_shared<Storage>()) {}
@@ -207,7 +222,10 @@ void Tensor::use_arena(std::shared_ptr<Arena> arena, const std::string& name) {
   storage_->use_arena(std::move(arena), name);
 }
 void Tensor::discard() { storage_->discard(); }
+void Tensor::omit() { storage_->omit(); }
 bool Tensor::discarded() const { return storage_->discarded(); }
+
+std::uint64_t Tensor::version() const { return storage_->version(); }
 
 bool Tensor::allocated() const { return storage_->allocated(); }
 

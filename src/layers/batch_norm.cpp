@@ -2,6 +2,7 @@
 
 #include "doppio.pb.h"
 #include "doppio/registry.hpp"
+#include "layers/channel_affine.hpp"
 #include "layers/run_layout.hpp"
 #include "math/per_channel.hpp"
 
@@ -16,7 +17,7 @@ namespace {
 /// (1), by which a reader divides. There is no learned scale; a Scale layer follows, and this one
 /// can do its work on the way, and that of the ReLU after it. Source: Ioffe and Szegedy (2015);
 /// matches Caffe.
-class BatchNorm final : public Layer {
+class BatchNorm final : public Layer, public ChannelAffine {
  public:
   explicit BatchNorm(const LayerParameter& p)
       : eps_(p.batch_norm_param().eps()),
@@ -139,6 +140,26 @@ class BatchNorm final : public Layer {
   bool fuse_relu(Tops, bool) override {
     if (scale_) least_ = 0;
     return scale_ != nullptr;
+  }
+
+  std::vector<const Tensor*> affine_sources() const override {
+    if (!use_stored_) return {};
+    std::vector<const Tensor*> sources;
+    for (const Blob& p : params) sources.push_back(&p.data);
+    if (scale_)
+      for (const Blob& p : scale_->params) sources.push_back(&p.data);
+    return sources;
+  }
+
+  void affine(const Context& ctx, float* factor, float* offset) const override {
+    const float *means = params[0].data.read(ctx), *variances = params[1].data.read(ctx);
+    const float* w = scale_ ? scale_->params[0].data.read(ctx) : nullptr;
+    const float* b = scale_ ? scale_->params[1].data.read(ctx) : nullptr;
+    const float weight = params[2].data.read(ctx)[0], share = weight == 0 ? 0 : 1 / weight;
+    for (Index c = 0; c < extent_.C; ++c) {
+      factor[c] = (w ? w[c] : 1) / std::sqrt(variances[c] * share + eps_);
+      offset[c] = (b ? b[c] : 0) - factor[c] * (means[c] * share);
+    }
   }
 
   /// mean_ and inv_std_ from the stored sums.

@@ -1,6 +1,7 @@
 #include "layers/convolution.hpp"
 
 #include "doppio/registry.hpp"
+#include "layers/channel_affine.hpp"
 #include "math/kernel.hpp"
 
 namespace doppio {
@@ -29,14 +30,35 @@ class Convolution final : public Layer {
   }
 
   void forward(Context& ctx, Bottoms bottom, Tops top) override {
+    if (inference) engine_->keep_weights();
+    const Tensor *weight = &params[0].data, *bias = p_.bias_term() ? &params[1].data : nullptr;
+    if (norm_) {
+      folded_.follow(ctx, *weight, bias, *norm_);
+      weight = &folded_.weight();
+      bias = &folded_.bias();
+    }
     for (std::size_t i = 0; i < bottom.size(); ++i)
-      engine_->forward(ctx, bottom[i]->data, params[0].data,
-                       p_.bias_term() ? &params[1].data : nullptr, top[i]->data);
+      engine_->forward(ctx, bottom[i]->data, *weight, bias, top[i]->data);
   }
 
   Scratch scratch() const override {
-    return {.workspace = engine_->workspace() * static_cast<Index>(sizeof(float))};
+    if (inference) engine_->keep_weights();
+    constexpr Index kBytes = sizeof(float);
+    const Index folded = norm_ ? params[0].data.bytes() + geometry_.num_output * kBytes : 0;
+    return {.held = engine_->kept_weights() * kBytes + folded,
+            .workspace = engine_->workspace() * kBytes};
   }
+
+  bool fuse_norm(Layer* norm) override {
+    const auto* affine = dynamic_cast<const ChannelAffine*>(norm);
+    if (affine && !can_fold(*affine)) affine = nullptr;
+    const bool changes = (affine != nullptr) != (norm_ != nullptr);
+    norm_ = affine;
+    if (changes) make_engine();
+    return norm_ != nullptr;
+  }
+
+  bool fuse_sum(const Tensor* addend) override { return engine_->fuse_sum(addend); }
 
   bool fuse_relu(Tops top, bool backward) override {
     return top.size() == 1 && engine_->fuse_relu(top[0]->data, backward);
@@ -63,8 +85,21 @@ class Convolution final : public Layer {
     for (Index i = 0; i < g.windows.axes; ++i) dims.push_back(g.windows.axis[i].out);
     top_shape_ = Shape(std::move(dims));
     make_convolution_params(ctx, p_, name_, g.weight_shape(), g.num_output, params);
-    engine_ = make_convolution_engine(name_, g, forced_engine(p_.engine()));
+    geometry_ = g;
+    make_engine();
     shape_ = shape;
+  }
+
+  /// With nothing fused but the norm, which brings a bias.
+  void make_engine() {
+    geometry_.bias = p_.bias_term() || norm_;
+    engine_ = make_convolution_engine(name_, geometry_, forced_engine(p_.engine()));
+  }
+
+  bool can_fold(const ChannelAffine& norm) const {
+    const std::vector<const Tensor*> sources = norm.affine_sources();
+    return kDevice == Device::cpu && shape_.canonical(p_.axis()) == 1 && !sources.empty() &&
+           sources[0]->count() == geometry_.num_output;
   }
 
   std::string name_;
@@ -72,7 +107,10 @@ class Convolution final : public Layer {
   Precision precision_;
   bool depthwise_;
   Shape shape_, top_shape_;  // of every bottom and top
+  ConvolutionGeometry geometry_;
   std::unique_ptr<ConvolutionEngine> engine_;
+  const ChannelAffine* norm_ = nullptr;  // whose work this layer does as well
+  FoldedWeights folded_;                 // with norm_
 };
 
 using DepthwiseConvolution = Convolution;

@@ -17,6 +17,13 @@ bool is_scale_of_channels(const LayerParameter& layer, const GraphLayer& node) {
          node.bottoms == node.tops && node.loss_weights[0] == 0;
 }
 
+bool is_plain_sum(const LayerParameter& layer, const GraphLayer& node) {
+  const EltwiseParameter& p = layer.eltwise_param();
+  return layer.type() == "Eltwise" && p.operation() == EltwiseParameter::SUM &&
+         std::all_of(p.coeff().begin(), p.coeff().end(), [](float c) { return c == 1; }) &&
+         node.bottoms.size() == 2 && node.bottoms[0] != node.bottoms[1];
+}
+
 bool touches(const GraphLayer& node, int blob) {
   const auto among = [&](const std::vector<int>& blobs) {
     return std::find(blobs.begin(), blobs.end(), blob) != blobs.end();
@@ -48,12 +55,40 @@ std::vector<int> scales_to_fuse(const SourcedNet& source, const Graph& graph) {
   return scales;
 }
 
+std::vector<int> norms_to_fuse(const SourcedNet& source, const Graph& graph) {
+  std::vector<int> norms(graph.layers.size(), -1);
+  for (std::size_t i = 0; i < graph.layers.size(); ++i) {
+    const int k = next_user(graph, i);
+    if (k >= 0 && source.net.layer(k).type() == "BatchNorm" &&
+        graph.layers[static_cast<std::size_t>(k)].loss_weights[0] == 0)
+      norms[i] = k;
+  }
+  return norms;
+}
+
+std::vector<int> sums_to_fuse(const SourcedNet& source, const Graph& graph) {
+  const std::vector<int> norms = norms_to_fuse(source, graph);
+  const std::vector<int> scales = scales_to_fuse(source, graph);
+  std::vector<int> sums(graph.layers.size(), -1);
+  for (std::size_t i = 0; i < graph.layers.size(); ++i) {
+    std::size_t last = i;  // of the layers that make the top
+    for (const std::vector<int>* behind : {&norms, &scales})
+      if ((*behind)[last] == static_cast<int>(last) + 1) ++last;
+    const int k = next_user(graph, last);
+    if (k == static_cast<int>(last) + 1 && graph.layers[last].tops == graph.layers[i].tops &&
+        is_plain_sum(source.net.layer(k), graph.layers[static_cast<std::size_t>(k)]))
+      sums[i] = k;
+  }
+  return sums;
+}
+
 std::vector<int> relus_to_fuse(const SourcedNet& source, const Graph& graph) {
   const std::vector<int> scales = scales_to_fuse(source, graph);
   std::vector<int> relus(graph.layers.size(), -1);
   for (std::size_t i = 0; i < graph.layers.size(); ++i) {
     const bool scaled = scales[i] >= 0;
-    if (graph.layers[i].bottoms == graph.layers[i].tops && !scaled) continue;
+    const bool norm = source.net.layer(static_cast<int>(i)).type() == "BatchNorm";
+    if (graph.layers[i].bottoms == graph.layers[i].tops && !norm) continue;
     const int k = next_user(graph, scaled ? static_cast<std::size_t>(scales[i]) : i);
     if (k >= 0 && is_plain_relu(source.net.layer(k), graph.layers[static_cast<std::size_t>(k)]))
       relus[i] = k;

@@ -65,6 +65,8 @@ void Net::build(SourcedNet source, const NetState& asked) {
           Phase_Name(phase_));
   const Graph graph = build_graph(*source_, ctx_.device());
   const std::vector<int> scales = scales_to_fuse(*source_, graph);
+  const std::vector<int> norms = norms_to_fuse(*source_, graph);
+  const std::vector<int> sums = sums_to_fuse(*source_, graph);
   const std::vector<int> relus = relus_to_fuse(*source_, graph);
   for (const std::string& name : graph.blobs)
     if (blobs_.emplace(name, std::make_unique<Blob>()).second) blob_names_.push_back(name);
@@ -73,6 +75,8 @@ void Net::build(SourcedNet source, const NetState& asked) {
   make_layers(graph);
   for (std::size_t i = 0; i < layers_.size(); ++i) {
     layers_[i].scale_behind = scales[i];
+    layers_[i].norm_behind = norms[i];
+    layers_[i].sum_behind = sums[i];
     layers_[i].relu_behind = relus[i];
   }
   reshape();
@@ -132,9 +136,11 @@ float Net::forward_layer(std::size_t i) {
   if (!l.fused)
     located(*source_, static_cast<int>(i), l.bottoms, [&] {
       l.layer->reshape(ctx_, l.bottoms, l.tops);
-      fuse_behind(l);
+      l.layer->inference = is_inference(l);
+      const Tops tops = fuse_behind(l);
+      if (!tops.empty() && tops[0] != l.tops[0]) l.tops[0]->data.omit();
       try {
-        l.layer->forward(ctx_, l.bottoms, l.tops);
+        l.layer->forward(ctx_, l.bottoms, tops);
       } catch (const ItemError& e) {
         throw Error(e.message() + origins(layers_, e.item()));
       }
@@ -150,19 +156,6 @@ float Net::forward_layer(std::size_t i) {
   discard_after(i);
   if (i + 1 == layers_.size()) may_go_back_ = true;
   return static_cast<float>(loss);
-}
-
-/// Lets a layer take over the Scale and the ReLU behind it, if it can and nobody watches all.
-void Net::fuse_behind(NetLayer& l) {
-  if (!ctx_.fusion || debug_info_) return;
-  if (l.scale_behind >= 0) {
-    NetLayer& scale = layers_[static_cast<std::size_t>(l.scale_behind)];
-    scale.fused = l.needs_backward == scale.needs_backward &&
-                  l.layer->fuse_scale(*scale.layer, l.needs_backward);
-  }
-  if (l.relu_behind >= 0)
-    layers_[static_cast<std::size_t>(l.relu_behind)].fused =
-        l.layer->fuse_relu(l.tops, l.needs_backward);
 }
 
 void Net::backward() {
@@ -202,6 +195,10 @@ void Net::save_memory(Passes passes, const std::vector<std::string>& keep,
   liveness_ = std::make_unique<Liveness>(find_lifetimes(*this, passes, keep));
   for (SharedTensor& shared : liveness_->shared) shared.tensor->use_arena(arena, shared.name);
   may_go_back_ = false;
+  for (NetLayer& l : layers_) {
+    l.layer->inference = is_inference(l);
+    if (!l.fused) fuse_behind(l);  // which changes what the layers hold
+  }
 }
 
 void Net::discard_blobs() {

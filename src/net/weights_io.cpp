@@ -117,6 +117,7 @@ void Net::load_blobs(const LayerParameter& stored, NetLayer& layer) {
 }
 
 void Net::share_weights(Net& other) {
+  shares_weights_ = true;
   for (NetLayer& to : layers_)
     for (NetLayer& from : other.layers_) {
       if (from.name != to.name || from.layer->params.empty()) continue;

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "core/arena.hpp"
 #include "doppio/error.hpp"
@@ -131,6 +132,36 @@ TEST_F(TensorTest, ViewsSeeEachOther) {
   EXPECT_EQ(tensor.shape(), (Shape{2, 3}));
 }
 
+TEST_F(TensorTest, TheVersionChangesWithTheContents) {
+  std::uint64_t before = tensor.version();
+  const auto changed = [&] {
+    const std::uint64_t old = std::exchange(before, tensor.version());
+    return old != before;
+  };
+  tensor.read(cpu);
+  tensor.read(gpu);
+  EXPECT_FALSE(changed()) << "copies are the same contents";
+  tensor.write(cpu);
+  EXPECT_TRUE(changed());
+  tensor.update(gpu);
+  EXPECT_TRUE(changed());
+  tensor.update_host();
+  EXPECT_TRUE(changed());
+  tensor.write_host();
+  EXPECT_TRUE(changed());
+  tensor.reshape({3, 2});
+  EXPECT_FALSE(changed());
+  tensor.reshape({3, 3});
+  EXPECT_TRUE(changed()) << "grown, it reads as zeros";
+  Tensor other;
+  other.reshape({3, 3});
+  EXPECT_NE(other.version(), tensor.version()) << "no two tensors have the same";
+  tensor.share(other);
+  EXPECT_TRUE(changed());
+  other.update(cpu);
+  EXPECT_TRUE(changed()) << "through a view";
+}
+
 TEST_F(TensorTest, AViewCannotBeLargerThanWhatItViews) {
   Tensor view;
   view.reshape({7});
@@ -222,6 +253,19 @@ TEST(Tensor, WhatWasNeverWrittenReadsAsZerosAfterADiscardToo) {
   tensor.discard();
   EXPECT_FALSE(tensor.discarded());
   expect_values(tensor, {0, 0});
+}
+
+TEST(Tensor, WhatIsOmittedIsAnErrorUntilItIsWritten) {
+  Tensor tensor;
+  tensor.reshape({4});
+  tensor.omit();
+  expect_values(tensor, {0, 0, 0, 0});
+  tensor.use_arena(std::make_shared<Arena>(1 << 20), "blob 'x'");
+  tensor.omit();
+  EXPECT_TRUE(tensor.discarded());
+  EXPECT_NE(error_of([&] { tensor.read_host(); }).find("blob 'x' was given up"), std::string::npos);
+  set_values(tensor, {1, 2, 3, 4});
+  expect_values(tensor, {1, 2, 3, 4});
 }
 
 TEST(Tensor, DiscardDoesNothingWithoutAnArena) {

@@ -168,6 +168,78 @@ TEST_P(EngineTest, EveryEngineMatchesTheDefinition) {
   }
 }
 
+TEST_P(EngineTest, KeptWeightsFollowTheirTensor) {
+  const ConvolutionGeometry& g = GetParam().geometry;
+  for (const ConvolutionEngineEntry& entry : convolution_engines()) {
+    SCOPED_TRACE(entry.name);
+    if (!entry.why_not(g).empty()) continue;
+    Context ctx;
+    const auto keeping = entry.make(g);
+    EXPECT_EQ(keeping->kept_weights(), 0);
+    const bool keeps = keeping->keep_weights();
+    EXPECT_EQ(keeps, keeping->kept_weights() > 0);
+    Operands o(g), other(g);
+    const Tensor* bias = g.bias ? &o.bias : nullptr;
+    const auto expect_right = [&](const Tensor& weight, const char* what) {
+      keeping->forward(ctx, o.x, weight, bias, o.y);
+      entry.make(g)->forward(ctx, o.x, weight, bias, other.y);
+      EXPECT_EQ(values(o.y), values(other.y)) << what;
+    };
+    expect_right(o.weight, "first");
+    expect_right(o.weight, "kept");
+    o.weight.update_host()[1] += 3;
+    expect_right(o.weight, "edited");
+    keeping->backward_data(ctx, o.dy, o.weight, o.dx);
+    keeping->backward_params(ctx, o.x, o.dy, &o.dweight, nullptr);
+    expect_right(o.weight, "after backward passes");
+    other.weight.write_host()[0] = 7;
+    expect_right(other.weight, "of another tensor");
+    expect_right(o.weight, "back again");
+    keeping->fuse_relu(o.y, false);
+    keeping->forward(ctx, o.x, o.weight, bias, o.y);
+    o.weight.update_host()[0] -= 2;
+    const std::vector<float> before = values(o.y);
+    keeping->forward(ctx, o.x, o.weight, bias, o.y);
+    EXPECT_NE(values(o.y), before) << "edited behind a ReLU";
+  }
+}
+
+TEST_P(EngineTest, ASumComesBeforeTheRelu) {
+  const ConvolutionGeometry& g = GetParam().geometry;
+  for (const ConvolutionEngineEntry& entry : convolution_engines()) {
+    SCOPED_TRACE(entry.name);
+    if (!entry.why_not(g).empty()) continue;
+    Context ctx;
+    const auto engine = entry.make(g);
+    Operands o(g), sum(g);
+    const Tensor* bias = g.bias ? &o.bias : nullptr;
+    entry.make(g)->forward(ctx, o.x, o.weight, bias, o.y);
+    std::vector<float> alone = values(o.y), expected = values(o.dy), rectified;
+    for (std::size_t i = 0; i < expected.size(); ++i) expected[i] += alone[i];
+    for (const float v : expected) rectified.push_back(std::max(v, 0.0f));
+    EXPECT_FALSE(engine->fuse_sum(nullptr));
+    if (!engine->fuse_sum(&o.dy)) continue;
+    EXPECT_TRUE(engine->fuse_relu(sum.y, false));
+    engine->forward(ctx, o.x, o.weight, bias, sum.y);
+    EXPECT_EQ(values(sum.y), rectified);
+    EXPECT_FALSE(engine->fuse_sum(nullptr));
+    engine->forward(ctx, o.x, o.weight, bias, sum.y);
+    EXPECT_EQ(values(sum.y), alone) << "the ReLU goes with the sum";
+    EXPECT_TRUE(engine->fuse_sum(&o.dy));
+    engine->forward(ctx, o.x, o.weight, bias, sum.y);
+    EXPECT_EQ(values(sum.y), expected);
+  }
+}
+
+TEST(Engines, OnednnAddsInTheGeometriesOfResidualNets) {
+  if (cpu_isa() == Isa::baseline) GTEST_SKIP() << "blocked tensors are for AVX2";
+  for (const Index outputs : {64, 256}) {
+    const ConvolutionGeometry g = geometry(2, 64, outputs, 1, {{14, 1}, {14, 1}});
+    const Operands o(g);
+    EXPECT_TRUE(make_onednn_convolution(g)->fuse_sum(&o.dy));
+  }
+}
+
 double relative_error(const Tensor& actual, const Tensor& exact) {
   const float *a = actual.read_host(), *e = exact.read_host();
   double error = 0, size = 0;

@@ -226,10 +226,52 @@ TEST(Fuse, BatchNormTakesTheScaleThatIsNextAndTheReluBehindIt) {
   const std::string biased = scale("bias_term: true");
   EXPECT_EQ(scales(conv + norm + biased + relu), (std::vector<int>{-1, -1, 3, -1, -1}));
   EXPECT_EQ(fused(conv + norm + biased + relu), (std::vector<int>{-1, -1, 4, -1, -1}));
-  EXPECT_EQ(fused(conv + norm + relu)[2], -1) << "without a Scale it works in place";
+  EXPECT_EQ(fused(conv + norm + relu)[2], 3) << "for the layer before, if that takes both";
   EXPECT_EQ(scales(conv + norm + scale(""))[2], -1) << "no bias";
   EXPECT_EQ(scales(conv + norm + scale("axis: 2 bias_term: true"))[2], -1) << "other channels";
   EXPECT_EQ(scales(conv + norm + relu + biased)[2], -1) << "not the next";
+}
+
+TEST(Fuse, AConvolutionTakesTheBatchNormThatIsNext) {
+  const auto norms = [](const std::string& text) {
+    const SourcedNet source = on_an_input(text);
+    return norms_to_fuse(source, build_graph(source, Device::cpu));
+  };
+  const std::string conv = "layer { name: 'c' type: 'Convolution' bottom: 'd' top: 'c' }";
+  const std::string norm = "layer { name: 'n' type: 'BatchNorm' bottom: 'c' top: 'c' }";
+  const std::string beside = "layer { name: 'n' type: 'BatchNorm' bottom: 'c' top: 'n' }";
+  const std::string relu = "layer { name: 'r' type: 'ReLU' bottom: 'c' top: 'c' }";
+  EXPECT_EQ(norms(conv + norm + relu), (std::vector<int>{-1, 2, -1, -1}));
+  EXPECT_EQ(norms(conv + beside), (std::vector<int>{-1, 2, -1}));
+  EXPECT_EQ(norms(conv + relu + norm)[1], -1) << "not the next";
+  EXPECT_EQ(norms(conv + beside + "layer { name: 'p' type: 'Pooling' bottom: 'c' top: 'p' }"),
+            (std::vector<int>{-1, -1, -1, -1, -1}))
+      << "c is split";
+}
+
+TEST(Fuse, AConvolutionTakesTheSumBehindIt) {
+  const auto sums = [](const std::string& text) {
+    const SourcedNet source = on_an_input(text);
+    return sums_to_fuse(source, build_graph(source, Device::cpu));
+  };
+  const auto sum = [](const std::string& param) {
+    return "layer { name: 'e' type: 'Eltwise' bottom: 'b' bottom: 'c' top: 'e' eltwise_param { " +
+           param + " } }";
+  };
+  const std::string other = "layer { name: 'b' type: 'Convolution' bottom: 'd' top: 'b' }";
+  const std::string conv = "layer { name: 'c' type: 'Convolution' bottom: 'd' top: 'c' }";
+  const std::string norm = "layer { name: 'n' type: 'BatchNorm' bottom: 'c' top: 'c' }";
+  const std::string scale =
+      "layer { name: 's' type: 'Scale' bottom: 'c' top: 'c' scale_param { bias_term: true } }";
+  const std::string relu = "layer { name: 'r' type: 'ReLU' bottom: 'c' top: 'c' }";
+  // Layer 1 splits d.
+  EXPECT_EQ(sums(other + conv + sum("")), (std::vector<int>{-1, -1, -1, 4, -1}));
+  EXPECT_EQ(sums(other + conv + norm + scale + sum("coeff: 1 coeff: 1"))[3], 6);
+  EXPECT_EQ(sums(other + conv + relu + sum(""))[3], -1) << "a ReLU between";
+  EXPECT_EQ(sums(conv + other + sum(""))[2], -1) << "the other branch comes later";
+  EXPECT_EQ(sums(conv + other + sum(""))[3], 4);
+  EXPECT_EQ(sums(other + conv + sum("coeff: 1 coeff: -1"))[3], -1);
+  EXPECT_EQ(sums(other + conv + sum("operation: MAX"))[3], -1);
 }
 
 TEST(Fuse, TakesTheInPlaceReluThatIsNext) {

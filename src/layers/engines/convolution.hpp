@@ -28,6 +28,14 @@ class ConvolutionEngine {
   /// backward passes count dy only where `y`, the tensor that forward() wrote, is positive. False:
   /// this engine cannot.
   virtual bool fuse_relu(const Tensor& /*y*/, bool /*backward*/) { return false; }
+  /// From now on forward() adds `addend`, of y's shape, before a ReLU; null: no longer. True if it
+  /// does. A ReLU that was fused before a change has to be fused again.
+  virtual bool fuse_sum(const Tensor* /*addend*/) { return false; }
+  /// From now on forward() keeps what it makes of the weights until their version() changes. False:
+  /// it makes nothing of them, or so little that it does not matter.
+  virtual bool keep_weights() { return false; }
+  /// Floats that it keeps since, for `doppio plan`.
+  virtual Index kept_weights() const { return 0; }
 };
 
 /// An engine that may be chosen: `why_not` is empty if it can compute that geometry, else the

@@ -3,6 +3,7 @@
 #include "core/full_width.hpp"
 #include "layers/engines/convolution.hpp"
 #include "layers/engines/convolution_onednn_choice.hpp"
+#include "layers/engines/kept_copy.hpp"
 #include "math/bf16.hpp"
 
 namespace doppio {
@@ -12,6 +13,7 @@ namespace {
 using onednn::Choice;
 using onednn::choose;
 using onednn::Dims;
+using onednn::Fused;
 using onednn::Operand;
 using onednn::Outside;
 
@@ -30,9 +32,9 @@ void round_where_positive(const float* from, const float* gate, Index n, std::ui
 
 class OnednnConvolution final : public ConvolutionEngine {
  public:
-  explicit OnednnConvolution(const ConvolutionGeometry& g, bool relu = false)
-      : OnednnConvolution(g, choose(g, relu)) {
-    relu_ = relu;
+  explicit OnednnConvolution(const ConvolutionGeometry& g, Fused fused = {})
+      : OnednnConvolution(g, choose(g, fused)) {
+    fused_ = fused;
   }
   OnednnConvolution(const ConvolutionGeometry& g, const Choice& choice)
       : g_(g),
@@ -71,11 +73,14 @@ class OnednnConvolution final : public ConvolutionEngine {
     const float* x = x_.read(ctx, x_layout_);
     float* y = y_.write(ctx, y_layout_);
     float* scratch = ctx.workspace(forward_.scratch);
-    dnnl::memory weight = forward_.weight.load(stream_, weight_.read(ctx), scratch);
+    dnnl::memory weight = load_weight(ctx, weight_, scratch);
     std::unordered_map<int, dnnl::memory> arguments = {{DNNL_ARG_WEIGHTS, weight}};
     if (bias_)
       arguments[DNNL_ARG_BIAS] = dnnl::memory(onednn::row_major({g_.num_output}), engine_,
                                               const_cast<float*>(bias_->read(ctx)));
+    if (addend_)
+      arguments[onednn::kAddend] =
+          forward_.y.result(const_cast<float*>(addend_->read(ctx, y_layout_)), nullptr);
     for (Index n = 0; n < g_.batch; n += images_, x += x_piece_, y += y_piece_) {
       dnnl::memory result = forward_.y.result(y, scratch);
       arguments[DNNL_ARG_SRC] = forward_.x.load(stream_, x, scratch);
@@ -126,14 +131,25 @@ class OnednnConvolution final : public ConvolutionEngine {
     stream_.wait();
   }
 
+  bool fuse_sum(const Tensor* addend) override {
+    if (addend && !fused_.sum && !cannot_sum_) cannot_sum_ = !sums_as_fast();
+    const bool sums = addend && !cannot_sum_;
+    if (sums != fused_.sum) rebuild({.sum = sums});
+    addend_ = sums ? addend : nullptr;
+    return sums;
+  }
+
   /// In backward only where dy is rounded anyway: else that would need another pass over it, as the
   /// ReLU layer does.
   bool fuse_relu(const Tensor& y, bool backward) override {
     if (backward && !rounds_dy_) return false;
-    if (!relu_) *this = OnednnConvolution(g_, true);
+    if (!fused_.relu) rebuild({.sum = fused_.sum, .relu = true});
     rectified_ = backward ? &y : nullptr;
     return true;
   }
+
+  bool keep_weights() override { return keeps_ = forward_.weight.copy_size() > 0; }
+  Index kept_weights() const override { return keeps_ ? forward_.weight.copy_size() : 0; }
 
   Index workspace() const override {
     return std::max({forward_.scratch, data_.scratch, params_.scratch});
@@ -147,6 +163,21 @@ class OnednnConvolution final : public ConvolutionEngine {
     Operand x, weight, bias, y;
     Index scratch = 0;
   };
+
+  void rebuild(Fused fused) {
+    const Tensor* addend = addend_;
+    *this = OnednnConvolution(g_, fused);
+    addend_ = addend;
+  }
+
+  /// True if a sum costs nothing but to read the addend: the whole batch at once, by the same
+  /// kernel.
+  bool sums_as_fast() const {
+    const Choice with = choose(g_, {.sum = true}), without = choose(g_, {});
+    return with.fast() && with.outside.x[0] == g_.batch &&
+           with.forward.dst_desc() == with.outside.y_desc() &&
+           std::string_view(with.forward.impl_info_str()) == without.forward.impl_info_str();
+  }
 
   static onednn::Desc blocked_bf16(const Dims& dims) {
     return dims.size() == 4 ? onednn::blocked(dims, onednn::Type::bf16) : onednn::Desc();
@@ -169,14 +200,25 @@ class OnednnConvolution final : public ConvolutionEngine {
     return Operand(engine_, outside, inside, pass.scratch);
   }
 
+  dnnl::memory load_weight(Context& ctx, const Tensor& weight, float* scratch) {
+    const Operand& operand = forward_.weight;
+    if (!keeps_) return operand.load(stream_, weight.read(ctx), scratch);
+    return operand.loaded(
+        kept_.of(ctx, weight, operand.copy_size(),
+                 [&](const float* from, float* to) { operand.copy(stream_, from, to); }));
+  }
+
   ConvolutionGeometry g_;
   dnnl::engine engine_ = onednn::cpu_engine();
   dnnl::stream stream_{engine_};
   Index images_, x_piece_, y_piece_;  // at a time; elements of x and y that they take
   Layout x_layout_, y_layout_;
-  bool relu_ = false;
+  Fused fused_;
+  const Tensor* addend_ = nullptr;  // of fused_.sum
+  bool cannot_sum_ = false, keeps_ = false;
   bool rounds_dy_ = false;             // from blocks of floats to blocks of bfloat16
   const Tensor* rectified_ = nullptr;  // the top, where backward does a ReLU's work as well
+  KeptCopy kept_;                      // reordered weights
   Pass forward_, data_, params_;
 };
 
@@ -188,7 +230,7 @@ std::string why_not_onednn_convolution(const ConvolutionGeometry& g) {
   if (g.overhangs()) return "the kernel exceeds the padded bottom";
   if (g.batch == 0 || g.windows.in_count() == 0) return "the bottom is empty";
   try {
-    if (!choose(g, false).fast()) return "oneDNN has no fast kernel for it";
+    if (!choose(g, {}).fast()) return "oneDNN has no fast kernel for it";
   } catch (const dnnl::error& e) {
     return str("oneDNN refuses: ", e.what());
   }

@@ -56,11 +56,17 @@ inline bool is_reference(const char* implementation) {
   return std::string_view(implementation).starts_with("ref");
 }
 
+/// Layers behind the convolution whose work it does in forward passes.
+struct Fused {
+  bool sum = false, relu = false;
+};
+
 /// The primitives that oneDNN chose: for blocked operands in our layout, for plain ones in its own.
 struct Choice {
-  Choice(const ConvolutionGeometry& g, const Outside& operands, bool relu)
+  Choice(const ConvolutionGeometry& g, const Outside& operands, Fused fused)
       : outside(operands),
-        forward(onednn::forward(cpu_engine(), description(g, operands, Result::y), relu)),
+        forward(onednn::forward(cpu_engine(), description(g, operands, Result::y),
+                                {fused.relu, fused.sum ? operands.y_desc() : Desc()})),
         backward_data(
             onednn::backward_data(cpu_engine(), description(g, operands, Result::x), forward)),
         backward_weights(onednn::backward_weights(
@@ -106,8 +112,8 @@ struct Choice {
 };
 
 inline std::optional<Choice> fast_choice(const ConvolutionGeometry& g, const Outside& operands,
-                                         bool relu) try {
-  Choice choice(g, operands, relu);
+                                         Fused fused) try {
+  Choice choice(g, operands, fused);
   return choice.fast() ? std::optional(std::move(choice)) : std::nullopt;
 } catch (const dnnl::error&) {  // it has no kernel at all
   return std::nullopt;
@@ -115,16 +121,16 @@ inline std::optional<Choice> fast_choice(const ConvolutionGeometry& g, const Out
 
 /// Blocked tensors if oneDNN has fast kernels for them, else plain ones; the whole batch at once if
 /// nothing is reordered. Factors of bfloat16 only if there are fast kernels for them.
-inline Choice choose(ConvolutionGeometry g, bool relu) {
+inline Choice choose(ConvolutionGeometry g, Fused fused) {
   const Index piece = images_at_a_time(g);
   for (const Precision precision : {g.precision, Precision::float32}) {
     g.precision = precision;
     if (g.four_axes)
-      if (const auto choice = fast_choice(g, Outside(g, g.batch, true), relu))
-        return choice->reorders() ? Choice(g, Outside(g, piece, true), relu) : *choice;
-    if (const auto choice = fast_choice(g, Outside(g, piece, false), relu)) return *choice;
+      if (const auto choice = fast_choice(g, Outside(g, g.batch, true), fused))
+        return choice->reorders() ? Choice(g, Outside(g, piece, true), fused) : *choice;
+    if (const auto choice = fast_choice(g, Outside(g, piece, false), fused)) return *choice;
   }
-  return Choice(g, Outside(g, piece, false), relu);
+  return Choice(g, Outside(g, piece, false), fused);
 }
 
 }  // namespace doppio::onednn

@@ -37,7 +37,7 @@ class PaddedConvolution final : public ConvolutionEngine {
   void forward(Context& ctx, const Tensor& x, const Tensor& weight, const Tensor* bias,
                Tensor& y) override {
     fill_up(ctx, x, x_);
-    fill_up_weight(ctx, weight);
+    if (!keeps_ || filled_version_ != weight.version()) fill_up_weight(ctx, weight);
     if (bias) {
       float* to = bias_.write(ctx);
       std::fill_n(to, bias_.count(), 0.0f);
@@ -59,6 +59,7 @@ class PaddedConvolution final : public ConvolutionEngine {
     fill_up(ctx, x, x_);
     fill_up(ctx, dy, dy_like());
     for (Tensor* t : {&weight_, &bias_}) std::fill_n(t->write(ctx), t->count(), 0.0f);
+    filled_version_ = 0;
     engine_->backward_params(ctx, x_, dy_, &weight_, dbias ? &bias_ : nullptr);
     if (dweight) {
       const float* from = weight_.read(ctx);
@@ -73,6 +74,9 @@ class PaddedConvolution final : public ConvolutionEngine {
   }
 
   bool fuse_relu(const Tensor&, bool backward) override { return engine_->fuse_relu(y_, backward); }
+
+  bool keep_weights() override { return keeps_ = engine_->keep_weights(); }
+  Index kept_weights() const override { return engine_->kept_weights(); }
 
  private:
   Tensor& dy_like() {
@@ -92,6 +96,7 @@ class PaddedConvolution final : public ConvolutionEngine {
     float* to = weight_.write(ctx);
     std::fill_n(to, weight_.count(), 0.0f);
     for_each_weight([&](Index at, Index filled) { to[filled] = from[at]; });
+    filled_version_ = weight.version();
   }
 
   /// f(place in our weights, place in those that are filled up).
@@ -104,6 +109,8 @@ class PaddedConvolution final : public ConvolutionEngine {
 
   ConvolutionGeometry g_;
   std::unique_ptr<ConvolutionEngine> engine_;
+  bool keeps_ = false;
+  std::uint64_t filled_version_ = 0;   // of the weights in weight_
   Tensor x_, y_, dy_, weight_, bias_;  // filled up; x_, weight_ and bias_ hold gradients as well
 };
 

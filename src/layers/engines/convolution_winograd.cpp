@@ -3,6 +3,7 @@
 #include "core/cpu.hpp"
 #include "doppio/error.hpp"
 #include "layers/engines/convolution.hpp"
+#include "layers/engines/kept_copy.hpp"
 #include "layers/engines/winograd.hpp"
 
 namespace doppio {
@@ -22,10 +23,17 @@ class WinogradEngine final : public ConvolutionEngine {
 
   void forward(Context& ctx, const Tensor& x, const Tensor& weight, const Tensor* bias,
                Tensor& y) override {
-    convolution_.forward(x.read(ctx, Layout::blocked), weight.read(ctx),
-                         bias ? bias->read(ctx) : nullptr, rectified_ != nullptr,
-                         y.write(ctx, Layout::blocked),
-                         ctx.workspace(convolution_.forward_scratch()));
+    float* scratch = ctx.workspace(convolution_.forward_scratch());
+    const float* from = x.read(ctx, Layout::blocked);
+    const float* offsets = bias ? bias->read(ctx) : nullptr;
+    float* to = y.write(ctx, Layout::blocked);
+    if (!keeps_)
+      return convolution_.forward(from, weight.read(ctx), offsets, rectified_ != nullptr, to,
+                                  scratch);
+    const float* transformed =
+        kept_.of(ctx, weight, kept_weights(),
+                 [&](const float* plain, float* copy) { convolution_.transform(plain, copy); });
+    convolution_.forward_with(transformed, from, offsets, rectified_ != nullptr, to, scratch);
   }
 
   void backward_data(Context& ctx, const Tensor& dy, const Tensor& weight, Tensor& dx) override {
@@ -52,6 +60,9 @@ class WinogradEngine final : public ConvolutionEngine {
     return true;
   }
 
+  bool keep_weights() override { return keeps_ = true; }
+  Index kept_weights() const override { return keeps_ ? convolution_.transformed_size() : 0; }
+
  private:
   const float* rectified(Context& ctx) const {
     return rectified_ ? rectified_->read(ctx, Layout::blocked) : nullptr;
@@ -59,6 +70,8 @@ class WinogradEngine final : public ConvolutionEngine {
 
   WinogradConvolution convolution_;
   const Tensor* rectified_ = nullptr;
+  bool keeps_ = false;
+  KeptCopy kept_;  // transformed weights
 };
 
 }  // namespace

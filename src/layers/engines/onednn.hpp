@@ -64,24 +64,39 @@ using BackwardWeights = dnnl::convolution_backward_weights;
 
 constexpr auto kDirect = dnnl::algorithm::convolution_direct;
 
-#if DNNL_VERSION_MAJOR >= 3
+/// What a forward convolution does to its result: adds an array that lies like `addend` (empty:
+/// none), argument kAddend, then a ReLU.
+struct After {
+  bool relu = false;
+  Desc addend = {};
+};
+constexpr int kAddend = DNNL_ARG_ATTR_MULTIPLE_POST_OP(0) | DNNL_ARG_SRC_1;
 
-inline dnnl::primitive_attr then_relu(bool relu) {
-  dnnl::post_ops after;
-  if (relu) after.append_eltwise(dnnl::algorithm::eltwise_relu, 0.0f, 0.0f);
+inline void append_relu(dnnl::post_ops& operations);
+
+inline dnnl::primitive_attr attributes_of(const After& after) {
+  dnnl::post_ops operations;
+  if (after.addend != Desc()) operations.append_binary(dnnl::algorithm::binary_add, after.addend);
+  if (after.relu) append_relu(operations);
   dnnl::primitive_attr attributes;
-  attributes.set_post_ops(after);
+  attributes.set_post_ops(operations);
   return attributes;
 }
 
+#if DNNL_VERSION_MAJOR >= 3
+
+inline void append_relu(dnnl::post_ops& operations) {
+  operations.append_eltwise(dnnl::algorithm::eltwise_relu, 0.0f, 0.0f);
+}
+
 inline Forward::primitive_desc forward(const dnnl::engine& engine, const Convolution& c,
-                                       bool relu) {
+                                       const After& after) {
   return {engine,    dnnl::prop_kind::forward_training,
           kDirect,   c.src,
           c.weights, c.bias,
           c.dst,     c.strides,
           c.dilates, c.pads,
-          c.pads,    then_relu(relu)};
+          c.pads,    attributes_of(after)};
 }
 inline BackwardData::primitive_desc backward_data(const dnnl::engine& engine, const Convolution& c,
                                                   const Forward::primitive_desc& hint) {
@@ -96,19 +111,15 @@ inline BackwardWeights::primitive_desc backward_weights(const dnnl::engine& engi
 
 #else
 
-inline dnnl::primitive_attr then_relu(bool relu) {
-  dnnl::post_ops after;
-  if (relu) after.append_eltwise(1.0f, dnnl::algorithm::eltwise_relu, 0.0f, 0.0f);
-  dnnl::primitive_attr attributes;
-  attributes.set_post_ops(after);
-  return attributes;
+inline void append_relu(dnnl::post_ops& operations) {
+  operations.append_eltwise(1.0f, dnnl::algorithm::eltwise_relu, 0.0f, 0.0f);
 }
 
 inline Forward::primitive_desc forward(const dnnl::engine& engine, const Convolution& c,
-                                       bool relu) {
+                                       const After& after) {
   return {{dnnl::prop_kind::forward_training, kDirect, c.src, c.weights, c.bias, c.dst, c.strides,
            c.dilates, c.pads, c.pads},
-          then_relu(relu),
+          attributes_of(after),
           engine};
 }
 inline BackwardData::primitive_desc backward_data(const dnnl::engine& engine, const Convolution& c,
@@ -157,6 +168,20 @@ class Operand {
     dnnl::memory inside(inside_, engine_, scratch + offset_);
     in_.execute(stream, outside, inside);
     return inside;
+  }
+
+  /// Floats of a copy as the primitive can read it, 0 if it reads the caller's array.
+  Index copy_size() const {
+    return copied_ ? static_cast<Index>((inside_.get_size() + sizeof(float) - 1) / sizeof(float))
+                   : 0;
+  }
+  /// Makes such a copy of the caller's array, and shows one that was made.
+  void copy(const dnnl::stream& stream, const float* array, float* to) const {
+    dnnl::memory outside(outside_, engine_, const_cast<float*>(array)), in(inside_, engine_, to);
+    in_.execute(stream, outside, in);
+  }
+  dnnl::memory loaded(const float* copy) const {
+    return dnnl::memory(inside_, engine_, const_cast<float*>(copy));
   }
 
   /// Where the primitive may write what store() takes to the caller's array.

@@ -217,9 +217,20 @@ Index WinogradConvolution::backward_params_scratch() const {
 
 void WinogradConvolution::forward(const float* x, const float* weight, const float* bias, bool relu,
                                   float* y, float* scratch) const {
-  transform_weights(forward_, weight, false, scratch);
-  pair_weights(forward_, kernels_, scratch);
-  convolve(forward_, x, nullptr, scratch, bias, relu, y, scratch + weights_size(forward_));
+  transform(weight, scratch);
+  forward_with(scratch, x, bias, relu, y, scratch + transformed_size());
+}
+
+Index WinogradConvolution::transformed_size() const { return weights_size(forward_); }
+
+void WinogradConvolution::transform(const float* weight, float* transformed) const {
+  transform_weights(forward_, weight, false, transformed);
+  pair_weights(forward_, kernels_, transformed);
+}
+
+void WinogradConvolution::forward_with(const float* transformed, const float* x, const float* bias,
+                                       bool relu, float* y, float* scratch) const {
+  convolve(forward_, x, nullptr, transformed, bias, relu, y, scratch);
 }
 
 void WinogradConvolution::backward_data(const float* dy, const float* y, const float* weight,

@@ -23,6 +23,12 @@ class WinogradConvolution {
   Index backward_data_scratch() const;
   Index backward_params_scratch() const;
 
+  /// What forward_with() reads instead of the weights: how many floats, aligned as scratch memory.
+  Index transformed_size() const;
+  void transform(const float* weight, float* transformed) const;
+  /// forward() with transformed weights.
+  void forward_with(const float* transformed, const float* x, const float* bias, bool relu,
+                    float* y, float* scratch) const;
   /// y = weight * x + bias, then max(0, y) if `relu`; `bias` may be null.
   void forward(const float* x, const float* weight, const float* bias, bool relu, float* y,
                float* scratch) const;
