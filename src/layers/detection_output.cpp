@@ -10,15 +10,27 @@
 namespace doppio {
 namespace {
 
+/// Regions of 5 values, in pixels of a width x height image, as a PriorBox layer would lay them:
+/// boxes in fractions of the image, then variances of 1.
+std::vector<float> as_priors(const Tensor& regions, float width, float height) {
+  const Index P = regions.count() / 5;
+  std::vector<float> priors(static_cast<std::size_t>(8 * P), 1.0f);
+  const float* region = regions.read_host();
+  float* box = priors.data();
+  for (Index i = 0; i < P; ++i, region += 5, box += 4)
+    for (int k = 0; k < 4; ++k) box[k] = region[1 + k] / (k % 2 == 0 ? width : height);
+  return priors;
+}
+
 /// The boxes that a detector found, the best of those that overlap, on the host.
 ///
 /// Bottoms: offsets N x (P * 4), or N x (P * num_classes * 4) without share_location; scores N x
-/// (P * num_classes); priors 1 x 2 x (P * 4). Top: 1 x 1 x D x 7, rows (image, label, score, xmin,
-/// ymin, xmax, ymax) by image, label and score; if nothing was found, one row per image that is -1
-/// but for the image. Per class, boxes with a score above confidence_threshold go through
-/// non-maximum suppression; of an image's, the keep_top_k best remain. No gradient.
-/// Throws: Error if the bottoms' sizes do not fit each other.
-/// Source: Liu et al. (2016); matches SSD's Caffe, but writes no files.
+/// (P * num_classes); priors 1 x 2 x (P * 4), or regions of one image if not `normalized`. Top: 1 x
+/// 1 x D x 7, rows (image, label, score, xmin, ymin, xmax, ymax) by image, label and score; if
+/// nothing was found, one row per image that is -1 but for the image. Per class, boxes with a score
+/// above confidence_threshold go through non-maximum suppression; of an image's, the keep_top_k
+/// best remain. No gradient. Throws: Error if the bottoms' sizes do not fit each other. Source: Liu
+/// et al. (2016); matches SSD's Caffe, but writes no files.
 class DetectionOutput final : public Layer {
  public:
   explicit DetectionOutput(const LayerParameter& layer)
@@ -31,14 +43,17 @@ class DetectionOutput final : public Layer {
     require_field(p_.nms_param().eta() > 0 && p_.nms_param().eta() <= 1,
                   "detection_output_param.nms_param", "eta must be above 0 and at most 1, it is ",
                   p_.nms_param().eta());
+    require_field(p_.normalized() || (p_.input_width() > 0 && p_.input_height() > 0),
+                  "detection_output_param.normalized",
+                  "normalized: false needs input_width and input_height");
     if (p_.save_output_param().has_output_directory())
       LOG(WARNING) << "layer '" << layer.name() << "': detections are not written to "
                    << p_.save_output_param().output_directory();
   }
 
   void reshape(Context&, Bottoms bottom, Tops top) override {
-    P_ = require_priors(bottom[2]->shape());
     N_ = bottom[0]->shape().dim_or_1(0);
+    P_ = p_.normalized() ? require_priors(bottom[2]->shape()) : require_regions(*bottom[2]);
     box_classes_ = p_.share_location() ? 1 : C_;
     const Shape& offsets = bottom[0]->shape();
     const Shape& scores = bottom[1]->shape();
@@ -52,7 +67,12 @@ class DetectionOutput final : public Layer {
   }
 
   void forward(Context&, Bottoms bottom, Tops top) override {
-    const Priors priors(bottom[2]->shape(), bottom[2]->data.read_host());
+    const std::vector<float> regions =
+        p_.normalized() ? std::vector<float>()
+                        : as_priors(bottom[2]->data, static_cast<float>(p_.input_width()),
+                                    static_cast<float>(p_.input_height()));
+    const Priors priors(Shape{1, 2, 4 * P_},
+                        p_.normalized() ? bottom[2]->data.read_host() : regions.data());
     const float* offsets = bottom[0]->data.read_host();
     const float* scores = bottom[1]->data.read_host();
     std::vector<Detection> found;
@@ -73,6 +93,13 @@ class DetectionOutput final : public Layer {
   }
 
  private:
+  Index require_regions(const Blob& regions) const {
+    require(regions.count() % 5 == 0 && N_ == 1,
+            "without `normalized`, bottom 2 must hold regions of 5 values of one image, it is ",
+            regions.shape().text(), " for ", N_, " images");
+    return regions.count() / 5;
+  }
+
   struct Detection {
     Index image, label;
     float score;

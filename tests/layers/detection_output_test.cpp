@@ -34,6 +34,24 @@ TEST(DetectionOutput, KeepsTheBestOfOverlappingBoxes) {
                 {0, 1, 0.9f, 0.05f, 0, 0.55f, 0.5f, 0, 1, 0.6f, 0.6f, 0.6f, 0.8f, 1});
 }
 
+TEST(DetectionOutput, TakesRegionsInPixels) {
+  const std::string param =
+      "num_classes: 2 code_type: CENTER_SIZE variance_encoded_in_target: true normalized: false ";
+  LayerHarness h(detection(param + "input_width: 100 input_height: 50"),
+                 {{1, 8}, {1, 4}, {1, 1, 10}});
+  h.bottom_data(0, {0.5f, 0, 0, 0, 0, 0, 0, std::log(2.0f)});
+  h.bottom_data(1, {0.2f, 0.8f, 0.4f, 0.6f});
+  h.bottom_data(2, {0, 10, 10, 30, 20, 0, 60, 20, 80, 30});
+  h.forward();
+  expect_values(h.top(0).data, {0, 1, 0.8f, 0.2f, 0.2f, 0.4f, 0.4f,  //
+                                0, 1, 0.6f, 0.6f, 0.3f, 0.8f, 0.7f});
+  expect_refused(detection(param), {{1, 8}, {1, 4}, {1, 1, 10}}, "needs input_width");
+  expect_refused(detection(param + "input_width: 100 input_height: 50"),
+                 {{1, 8}, {1, 4}, {1, 2, 8}}, "regions of 5 values of one image");
+  expect_refused(detection(param + "input_width: 100 input_height: 50"),
+                 {{2, 8}, {2, 4}, {1, 1, 10}}, "for 2 images");
+}
+
 TEST(DetectionOutput, DecodesOffsets) {
   const std::vector<float> offsets = {0, 0, 0, 0, 0, 0, 0, 0, 1, 2, 3, -1};
   const std::vector<float> scores = {1, 0, 1, 0, 1, 0.5f};
