@@ -25,7 +25,7 @@ class Convolution final : public Layer {
   void reshape(Context& ctx, Bottoms bottom, Tops top) override {
     const Shape& shape = bottom[0]->shape();
     require_one_shape(bottom);
-    if (!engine_ || shape != shape_) prepare(ctx, shape);
+    if (!engine_ || shape != shape_ || inference != geometry_.inference) prepare(ctx, shape);
     for (Blob* y : top) y->reshape(top_shape_);
   }
 
@@ -85,6 +85,7 @@ class Convolution final : public Layer {
     for (Index i = 0; i < g.windows.axes; ++i) dims.push_back(g.windows.axis[i].out);
     top_shape_ = Shape(std::move(dims));
     make_convolution_params(ctx, p_, name_, g.weight_shape(), g.num_output, params);
+    g.inference = inference;
     geometry_ = g;
     make_engine();
     shape_ = shape;

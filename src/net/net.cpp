@@ -135,8 +135,8 @@ float Net::forward_layer(std::size_t i) {
   NetLayer& l = layers_[i];
   if (!l.fused)
     located(*source_, static_cast<int>(i), l.bottoms, [&] {
-      l.layer->reshape(ctx_, l.bottoms, l.tops);
       l.layer->inference = is_inference(l);
+      l.layer->reshape(ctx_, l.bottoms, l.tops);
       const Tops tops = fuse_behind(l);
       if (!tops.empty() && tops[0] != l.tops[0]) l.tops[0]->data.omit();
       try {
@@ -197,7 +197,9 @@ void Net::save_memory(Passes passes, const std::vector<std::string>& keep,
   may_go_back_ = false;
   for (NetLayer& l : layers_) {
     l.layer->inference = is_inference(l);
-    if (!l.fused) fuse_behind(l);  // which changes what the layers hold
+    if (l.fused) continue;
+    l.layer->reshape(ctx_, l.bottoms, l.tops);  // this and fusion change what the layers hold
+    fuse_behind(l);
   }
 }
 

@@ -356,6 +356,18 @@ TEST(Winograd, SaysWhyNot) {
   EXPECT_EQ(reason(g), "it takes N x C x H x W bottoms");
 }
 
+TEST(Winograd, OfInferenceTheForwardPassAloneDecides) {
+  const WindowAxis small{7, 3, 1}, middle{14, 3, 1};
+  for (const bool inference : {false, true}) {
+    ConvolutionGeometry g = geometry(1, 256, 256, 1, middle, middle);
+    g.inference = inference;
+    EXPECT_EQ(why_rather_not_winograd(g, kWinogradAvx2).empty(), inference);
+    g = geometry(1, 512, 512, 1, small, small);
+    g.inference = inference;
+    EXPECT_NE(why_rather_not_winograd(g, kWinogradAvx2), "") << "reading the weights takes longer";
+  }
+}
+
 TEST(Winograd, LeavesToDirectConvolutionWhatThatDoesFaster) {
   const WindowAxis small{4, 3, 1}, conv2{27, 5, 2};
   EXPECT_EQ(why_rather_not_winograd(geometry(128, 96, 256, 2, conv2, conv2), kWinogradAvx2), "");

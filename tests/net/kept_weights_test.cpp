@@ -1,6 +1,8 @@
 // What a net keeps of its weights between passes must never outlive them.
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <cmath>
 #include <filesystem>
 
 #include "core/cpu.hpp"
@@ -53,6 +55,13 @@ std::vector<float> fresh_result(Chain& run) {
   return fresh.result();
 }
 
+float difference(const std::vector<float>& a, const std::vector<float>& b) {
+  EXPECT_EQ(a.size(), b.size());
+  float most = 0;
+  for (std::size_t i = 0; i < a.size(); ++i) most = std::max(most, std::abs(a[i] - b[i]));
+  return most;
+}
+
 TEST(KeptWeights, FollowEditsLayerByLayer) {
   Chain run(1);
   run.result();
@@ -75,11 +84,12 @@ TEST(KeptWeights, FollowFilesAndOtherNets) {
   std::filesystem::remove(file);
   EXPECT_EQ(run.result(), theirs);
   Chain third(3);
-  third.result();
+  const std::vector<float> before = third.result();
   run.net->share_weights(*third.net);
-  EXPECT_EQ(run.result(), third.result());
+  EXPECT_LT(difference(run.result(), before), 1e-3f) << "it may use other engines than its owner";
   third.net->layer("c").layer->params[0].data.update_host()[0] += 1;
-  EXPECT_EQ(run.result(), third.result()) << "what another net changed";
+  EXPECT_GT(difference(third.result(), before), 0.1f);
+  EXPECT_LT(difference(run.result(), third.result()), 1e-3f) << "what another net changed";
 }
 
 TEST(KeptWeights, AreThoseOfNetsThatNeverGoBack) {
