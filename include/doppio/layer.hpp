@@ -65,6 +65,10 @@ class Layer {
   /// Asked as fuse_norm() is.
   virtual bool fuse_sum(const Tensor* /*addend*/) { return false; }
 
+  /// Offers to take over the Pooling that follows: forward then writes that layer's top, and
+  /// backward reads the gradient of it. Null: to do so no longer.
+  virtual bool fuse_pool(Layer* /*pool*/) { return false; }
+
   /// Where the layer stands in its data; layers without a position return and ignore a default
   /// Cursor.
   virtual Cursor cursor() const { return {}; }

@@ -53,9 +53,16 @@ struct NetLayer {
   int scale_behind = -1;            ///< number of the Scale that it may take over, -1: none
   int norm_behind = -1;             ///< number of the BatchNorm that it may take over, -1: none
   int sum_behind = -1;              ///< number of the Eltwise that it may take over, -1: none
+  int pool_behind = -1;             ///< number of the Pooling that it may take over, -1: none
   int relu_behind = -1;             ///< number of the ReLU that it may take over, -1: none
+  Tops written;                     ///< by forward: `tops`, or those of the layer it takes over
   bool fused = false;               ///< its work is done by the layer before
 };
+
+/// True if forward writes the top of a layer behind instead of its own, which nobody needs.
+inline bool writes_past_its_top(const NetLayer& l) {
+  return !l.tops.empty() && l.written[0] != l.tops[0];
+}
 
 /// A directed acyclic graph of layers, run in the order of the file.
 ///
@@ -144,9 +151,10 @@ class Net {
   bool runs_backward(const NetLayer& layer) const;
   bool is_inference(const NetLayer& layer) const;
   bool is_given_up(const Blob& blob) const;
-  Tops fuse_behind(NetLayer& layer);
+  void fuse_behind(NetLayer& layer);
   bool fuse_norm(NetLayer& layer, NetLayer& norm, bool allowed);
   bool fuse_sum(NetLayer& layer, NetLayer& sum, bool allowed);
+  bool fuse_pool(NetLayer& layer, NetLayer& pool, bool allowed);
   NetLayer* number(int i);
   void begin_backward();
   void discard_after(std::size_t step);

@@ -5,6 +5,7 @@
 #include "doppio.pb.h"
 #include "doppio/registry.hpp"
 #include "layers/engines/blocked_lrn.hpp"
+#include "layers/pooling.hpp"
 #include "layers/run_layout.hpp"
 #include "math/strips.hpp"
 
@@ -104,8 +105,9 @@ void subtract_pulls(Context& ctx, const Neighbours& neighbours, float pull, cons
       std::min(C, kStrip));
 }
 
-/// Values whose ratios backward keeps at a time: few enough for a CPU's cache.
-constexpr Index kPiece = kDevice == Device::cuda ? 1 << 24 : 1 << 20;
+/// Values of the images that a thread works on at a time where results are only on their way: on a
+/// CPU one image at least, to stay in its cache.
+constexpr Index kPiece = kDevice == Device::cuda ? 1 << 24 : 1;
 
 /// Local response normalization: a value counts for less where its neighbours are large.
 ///
@@ -115,7 +117,8 @@ constexpr Index kPiece = kDevice == Device::cuda ? 1 << 24 : 1 << 20;
 /// counts as 0. Defaults: alpha 1, beta 0.75, k 1.
 ///
 /// Throws: Error if local_size is even or the bottom has not 4 axes.
-/// Source: Krizhevsky et al. (2012), whose alpha is alpha / local_size here; matches Caffe.
+/// Can do the work of a pooling layer behind it, so that what is between them never leaves the
+/// cache. Source: Krizhevsky et al. (2012), whose alpha is alpha / local_size here; matches Caffe.
 class Lrn final : public Layer {
  public:
   explicit Lrn(const LayerParameter& layer)
@@ -132,51 +135,107 @@ class Lrn final : public Layer {
     const Shape& shape = bottom[0]->shape();
     require(shape.axes() == 4, "LRN needs a bottom of 4 axes (N x C x H x W), not ", shape.text());
     top[0]->reshape(shape);
+    shape_ = shape;
+  }
+
+  Scratch scratch() const override {
+    const Index rooms = (pool_ ? 1 : 0) + (knows_blocks(shape_) ? 0 : 1);
+    return {.workspace = rooms * room_for_pieces() * static_cast<Index>(sizeof(float))};
   }
 
   void forward(Context& ctx, Bottoms bottom, Tops top) override {
-    const Shape& shape = bottom[0]->shape();
-    layout_ =
-        across_ && lrn_can_block(shape[1], size_ / 2) ? run_layout(ctx, *bottom[0]) : Layout::plain;
+    layout_ = knows_blocks(shape_) ? run_layout(ctx, *bottom[0]) : Layout::plain;
     const float* x = bottom[0]->data.read(ctx, layout_);
     float* y = top[0]->data.write(ctx, layout_);
-    if (layout_ == Layout::blocked) {
-      if constexpr (kDevice == Device::cpu)
-        lrn_blocked(ctx, blocks_of(shape), formula(shape), x, y);
-      return;
-    }
-    dispatch(shape, [&](auto neighbours, auto factors) {
-      normalize(ctx, neighbours, factors, formula(shape), x, y);
+    if (!pool_) return normalize_images(ctx, shape_, x, y);
+    float* rooms = ctx.workspace(room_for_pieces());
+    float* picks = pool_->write_picks(ctx);
+    for_each_piece([&](const Piece& piece) {
+      float* normalized = rooms + piece.room;
+      normalize_images(ctx, piece.shape, x + piece.begin, normalized);
+      pool_->pool_images(ctx, layout_, piece.first_image, piece.shape[0], normalized, y, picks);
     });
   }
 
   void backward(Context& ctx, Tops top, std::span<const bool> wanted, Bottoms bottom) override {
     if (!wanted[0]) return;
-    const Shape& shape = bottom[0]->shape();
     const float* x = bottom[0]->data.read(ctx, layout_);
     const float* dy = top[0]->grad.read(ctx, layout_);
     float* dx = bottom[0]->grad.write(ctx, layout_);
-    if (layout_ == Layout::blocked) {
-      if constexpr (kDevice == Device::cpu)
-        lrn_backward_blocked(ctx, blocks_of(shape), formula(shape), x, dy, dx);
-      return;
-    }
-    dispatch(shape, [&](auto neighbours, auto factors) {
-      const Index each = neighbours.middle * neighbours.inner, all = neighbours.outer;
-      if (each == 0) return;
-      const Index step = std::max<Index>(1, kPiece / each);
-      float* ratio = ctx.workspace(std::min(step, all) * each);
-      for (Index i = 0; i < all; i += step) {
-        neighbours.outer = std::min(step, all - i);
-        const Index first = i * each;
-        direct_gradient(ctx, neighbours, factors, formula(shape), x + first, dy + first, ratio,
-                        dx + first);
-        subtract_pulls(ctx, neighbours, formula(shape).pull(), x + first, ratio, dx + first);
+    if (layout_ == Layout::blocked && !pool_)
+      return send_back_images(ctx, shape_, x, dy, nullptr, dx);
+    float* ratios = ctx.workspace((pool_ ? 2 : 1) * room_for_pieces());
+    float* sent_back = ratios + room_for_pieces();
+    const float* picks = pool_ ? pool_->read_picks(ctx) : nullptr;
+    for_each_piece([&](const Piece& piece) {
+      const float* d = dy + piece.begin;
+      if (pool_) {
+        float* sent = sent_back + piece.room;
+        pool_->send_back_images(ctx, layout_, piece.first_image, piece.shape[0], dy, picks, sent);
+        d = sent;
       }
+      send_back_images(ctx, piece.shape, x + piece.begin, d, ratios + piece.room, dx + piece.begin);
     });
   }
 
+  bool fuse_pool(Layer* pool) override {
+    pool_ = dynamic_cast<PoolsImages*>(pool);
+    if (pool_ && !pool_->pools_images(knows_blocks(shape_) ? Layout::blocked : Layout::plain))
+      pool_ = nullptr;
+    return pool_ != nullptr;
+  }
+
  private:
+  void normalize_images(Context& ctx, const Shape& some, const float* x, float* y) const {
+    if constexpr (kDevice == Device::cpu)
+      if (layout_ == Layout::blocked) return lrn_blocked(ctx, blocks_of(some), formula(some), x, y);
+    dispatch(some, [&](auto neighbours, auto factors) {
+      normalize(ctx, neighbours, factors, formula(some), x, y);
+    });
+  }
+
+  /// `ratio`: room for as many values, unless blocked.
+  void send_back_images(Context& ctx, const Shape& some, const float* x, const float* dy,
+                        float* ratio, float* dx) const {
+    if constexpr (kDevice == Device::cpu)
+      if (layout_ == Layout::blocked)
+        return lrn_backward_blocked(ctx, blocks_of(some), formula(some), x, dy, dx);
+    dispatch(some, [&](auto neighbours, auto factors) {
+      direct_gradient(ctx, neighbours, factors, formula(some), x, dy, ratio, dx);
+      subtract_pulls(ctx, neighbours, formula(some).pull(), x, ratio, dx);
+    });
+  }
+
+  bool knows_blocks(const Shape& s) const { return across_ && lrn_can_block(s[1], size_ / 2); }
+
+  /// Some images of the bottom.
+  struct Piece {
+    Index first_image;
+    Shape shape;
+    Index begin;  ///< of their values among the bottom's
+    Index room;   ///< of the thread's own room among all of them
+  };
+
+  Index images_per_piece() const {
+    return std::max<Index>(1, kPiece / std::max<Index>(1, shape_.count_from(1)));
+  }
+  Index pieces() const { return (shape_[0] + images_per_piece() - 1) / images_per_piece(); }
+  Index values_per_piece() const { return images_per_piece() * shape_.count_from(1); }
+  Index room_for_pieces() const { return threads_for(pieces()) * values_per_piece(); }
+
+  /// work(piece) for pieces that make up the bottom.
+  template <class Work>
+  void for_each_piece(Work work) const {
+    for_each_by_a_thread(pieces(), [&](Index i, Index thread) {
+      const Index first = i * images_per_piece();
+      const Index images = std::min(images_per_piece(), shape_[0] - first);
+      work(Piece{first,
+                 {images, shape_[1], shape_[2], shape_[3]},
+                 i * values_per_piece(),
+                 thread * values_per_piece()});
+    });
+  }
+
   LrnFormula formula(const Shape& s) const {
     const Index longest = *std::max_element(s.dims().begin(), s.dims().end());
     return {std::min(size_ / 2, longest), k_, alpha_, beta_};
@@ -197,7 +256,9 @@ class Lrn final : public Layer {
   Index size_;
   bool across_;
   float beta_, k_, alpha_;
+  Shape shape_;                    // of the bottom
   Layout layout_ = Layout::plain;  // of the last forward pass
+  PoolsImages* pool_ = nullptr;    // whose work this layer does as well
 };
 
 DOPPIO_REGISTER_LAYER("LRN", Lrn, .backward_reads_top = false);

@@ -28,7 +28,7 @@ Pair read_pair(const std::string& both_field, const std::string& field, bool has
 std::string text(Index h, Index w) { return h == w ? str(h) : str(h, "x", w); }
 
 template <class Place>
-constexpr bool kTiles = kDevice == Device::cpu && sizeof(Place) == 1;
+constexpr bool kBytesOnCpu = kDevice == Device::cpu && sizeof(Place) == 1;
 
 /// Shrinks each channel's map to one number per window; the windows, kernel_h x kernel_w pixels,
 /// lie stride_h and stride_w pixels apart.
@@ -42,7 +42,7 @@ constexpr bool kTiles = kDevice == Device::cpu && sizeof(Place) == 1;
 ///
 /// Throws: Error if sizes are missing, contradict each other or do not fit the map.
 /// Source: matches Caffe, which has no STOCHASTIC on the CPU and lets windows be empty.
-class Pooling final : public Layer {
+class Pooling final : public Layer, public PoolsImages {
  public:
   explicit Pooling(const LayerParameter& layer)
       : method_(layer.pooling_param().pool()),
@@ -87,7 +87,7 @@ class Pooling final : public Layer {
             "maps of more than 2^24 pixels: their indices do not fit a float");
     require(top.size() == 1 || method_ == PoolingParameter::MAX,
             "only MAX pooling has a second top, the index of each maximum");
-    windows_.planes = in[0] * in[1];
+    channels_ = in[1];
     place_windows(in[2], in[3]);
     const Shape out{in[0], in[1], windows_.rows.windows, windows_.cols.windows};
     for (Blob* blob : top) blob->reshape(out);
@@ -104,15 +104,14 @@ class Pooling final : public Layer {
   void forward(Context& ctx, Bottoms bottom, Tops top) override {
     layout_ = knows_blocks() ? run_layout(ctx, *bottom[0]) : Layout::plain;
     const float* x = bottom[0]->data.read(ctx, layout_);
+    const Index images = bottom[0]->shape()[0];
     float* y = top[0]->data.write(ctx, layout_);
-    if (layout_ == Layout::blocked)
-      forward_blocked(ctx, x, y);
-    else
-      forward_plain(ctx, x, y);
+    pool_images(ctx, layout_, 0, images, x, y, write_picks(ctx));
     if (top.size() == 1) return;
     float* index = top[1]->data.write(ctx, layout_);
     with_places(picked_.read(ctx), [&](const auto* picked) {
-      pool_indices(ctx, windows(), layout_ == Layout::blocked ? channel_block() : 1, picked, index);
+      pool_indices(ctx, windows_in(layout_, images),
+                   layout_ == Layout::blocked ? channel_block() : 1, picked, index);
     });
   }
 
@@ -122,68 +121,94 @@ class Pooling final : public Layer {
             "STOCHASTIC pooling has a gradient in phase TRAIN only");
     const float* dy = top[0]->grad.read(ctx, layout_);
     float* dx = bottom[0]->grad.write(ctx, layout_);
-    if (layout_ == Layout::blocked)
-      backward_blocked(ctx, dy, dx);
-    else if (method_ == PoolingParameter::AVE)
-      gather(ctx, windows_, dx, SendShares{dy});
-    else
-      with_places(picked_.read(ctx),
-                  [&](const auto* picked) { backward_max(ctx, dy, picked, dx); });
+    send_back_images(ctx, layout_, 0, bottom[0]->shape()[0], dy, read_picks(ctx), dx);
   }
 
- private:
-  void forward_plain(Context& ctx, const float* x, float* y) {
+  bool pools_images(Layout layout) const override {
+    return method_ != PoolingParameter::STOCHASTIC && (layout == Layout::plain || knows_blocks());
+  }
+
+  float* write_picks(Context& ctx) override {
+    return method_ == PoolingParameter::AVE ? nullptr : picked_.write(ctx);
+  }
+  const float* read_picks(Context& ctx) override {
+    return method_ == PoolingParameter::AVE ? nullptr : picked_.read(ctx);
+  }
+
+  void pool_images(Context& ctx, Layout layout, Index first, Index n, const float* x, float* y,
+                   float* picks) const override {
+    const PoolWindows some = windows_in(layout, n);
+    y += first * values_per_image();
     if (method_ == PoolingParameter::AVE)
-      pool_average(ctx, windows_, x, y);
+      pool_average(ctx, layout, some, x, y);
     else if (method_ == PoolingParameter::STOCHASTIC && !train_)
-      pool_expected(ctx, windows_, x, y);
+      pool_expected(ctx, some, x, y);
     else
-      with_places(picked_.write(ctx), [&](auto* picked) {
+      with_places(picks, [&](auto* picked) {
+        picked += first * values_per_image();
         if (method_ == PoolingParameter::MAX)
-          forward_max(ctx, x, y, picked);
+          pool_max(ctx, layout, some, x, y, picked);
         else
-          pool_draw(ctx, windows_, {ctx.seed, stream_, ctx.pass}, x, y, picked);
+          pool_draw(ctx, some, {ctx.seed, stream_, ctx.pass}, x, y, picked);
       });
   }
 
+  void send_back_images(Context& ctx, Layout layout, Index first, Index n, const float* dy,
+                        const float* picks, float* dx) const override {
+    const PoolWindows some = windows_in(layout, n);
+    dy += first * values_per_image();
+    if (method_ == PoolingParameter::AVE)
+      send_shares(ctx, layout, some, dy, dx);
+    else
+      with_places(picks, [&](const auto* picked) {
+        send_to_picked(ctx, layout, some, dy, picked + first * values_per_image(), dx);
+      });
+  }
+
+ private:
   template <class Place>
-  void forward_max(Context& ctx, const float* x, float* y, Place* picked) {
-    if constexpr (kTiles<Place>)
-      if (tiles_map(windows_)) return pool_max_tiled(ctx, windows_, x, y, picked);
-    pool_max(ctx, windows_, x, y, picked);
+  static void pool_max(Context& ctx, Layout layout, const PoolWindows& some, const float* x,
+                       float* y, Place* picked) {
+    if constexpr (kBytesOnCpu<Place>) {
+      if (layout == Layout::blocked) return pool_max_blocked(ctx, some, x, y, picked);
+      if (tiles_map(some)) return pool_max_tiled(ctx, some, x, y, picked);
+    }
+    doppio::pool_max(ctx, some, x, y, picked);
   }
 
   template <class Place>
-  void backward_max(Context& ctx, const float* dy, const Place* picked, float* dx) {
-    if constexpr (kTiles<Place>)
-      if (tiles_map(windows_)) return send_to_picked_tiled(ctx, windows_, dy, picked, dx);
-    gather(ctx, windows_, dx, SendToPicked{dy, picked});
-  }
-
-  void forward_blocked(Context& ctx, const float* x, float* y) {
-    if constexpr (kDevice == Device::cpu) {
-      if (method_ == PoolingParameter::AVE)
-        pool_average_blocked(ctx, windows(), x, y);
-      else
-        pool_max_blocked(ctx, windows(), x, y, reinterpret_cast<std::uint8_t*>(picked_.write(ctx)));
+  static void send_to_picked(Context& ctx, Layout layout, const PoolWindows& some, const float* dy,
+                             const Place* picked, float* dx) {
+    if constexpr (kBytesOnCpu<Place>) {
+      if (layout == Layout::blocked) return send_to_picked_blocked(ctx, some, dy, picked, dx);
+      if (tiles_map(some)) return send_to_picked_tiled(ctx, some, dy, picked, dx);
     }
+    gather(ctx, some, dx, SendToPicked{dy, picked});
   }
 
-  void backward_blocked(Context& ctx, const float* dy, float* dx) {
-    if constexpr (kDevice == Device::cpu) {
-      if (method_ == PoolingParameter::AVE)
-        send_shares_blocked(ctx, windows(), dy, dx);
-      else
-        send_to_picked_blocked(ctx, windows(), dy,
-                               reinterpret_cast<const std::uint8_t*>(picked_.read(ctx)), dx);
-    }
+  static void pool_average(Context& ctx, Layout layout, const PoolWindows& some, const float* x,
+                           float* y) {
+    if constexpr (kDevice == Device::cpu)
+      if (layout == Layout::blocked) return pool_average_blocked(ctx, some, x, y);
+    doppio::pool_average(ctx, some, x, y);
   }
 
-  /// The windows as they lie in layout_.
-  PoolWindows windows() const {
-    PoolWindows windows = windows_;
-    if (layout_ == Layout::blocked) windows.planes /= channel_block();
-    return windows;
+  static void send_shares(Context& ctx, Layout layout, const PoolWindows& some, const float* dy,
+                          float* dx) {
+    if constexpr (kDevice == Device::cpu)
+      if (layout == Layout::blocked) return send_shares_blocked(ctx, some, dy, dx);
+    gather(ctx, some, dx, SendShares{dy});
+  }
+
+  Index values_per_image() const {
+    return channels_ * windows_.rows.windows * windows_.cols.windows;
+  }
+
+  /// The windows of n images as they lie in `layout`.
+  PoolWindows windows_in(Layout layout, Index n) const {
+    PoolWindows some = windows_;
+    some.planes = n * (layout == Layout::blocked ? channels_ / channel_block() : channels_);
+    return some;
   }
 
   /// True if a byte tells the places of a window apart.
@@ -237,7 +262,8 @@ class Pooling final : public Layer {
   bool global_, floor_, train_;
   std::uint32_t stream_;
   std::string kernel_field_;
-  PoolWindows windows_;
+  Index channels_ = 0;
+  PoolWindows windows_;            // of a number of images yet to be set
   Layout layout_ = Layout::plain;  // of the last forward pass
   Tensor picked_;  // bytes or 32-bit numbers: place in its window of the pixel passed on
 };

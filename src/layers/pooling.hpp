@@ -2,6 +2,7 @@
 #include <cstdint>
 
 #include "core/philox.hpp"
+#include "doppio/tensor.hpp"
 #include "math/strips.hpp"
 
 namespace doppio {
@@ -30,6 +31,24 @@ struct PoolAxis {
     return o < windows ? o : windows - 1;
   }
   HOST_DEVICE Index clip(Index i) const { return i < 0 ? 0 : i > size ? size : i; }
+};
+
+/// What a layer needs to take over the pooling behind it, some images at a time.
+class PoolsImages {
+ public:
+  virtual ~PoolsImages() = default;
+  /// True if it has one top, and no draws that depend on the number of images.
+  virtual bool pools_images(Layout layout) const = 0;
+  /// What the functions below keep or need for backward, of all images: memory that the layer owns.
+  virtual float* write_picks(Context& ctx) = 0;
+  virtual const float* read_picks(Context& ctx) = 0;
+  /// Writes the windows of the images `first` .. first+n-1 to y, the top's data; x holds those
+  /// images alone. Threads may work on different images.
+  virtual void pool_images(Context& ctx, Layout layout, Index first, Index n, const float* x,
+                           float* y, float* picks) const = 0;
+  /// Writes the gradient of those images alone to dx; dy is the top's.
+  virtual void send_back_images(Context& ctx, Layout layout, Index first, Index n, const float* dy,
+                                const float* picks, float* dx) const = 0;
 };
 
 struct PoolPixel {

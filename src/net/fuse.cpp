@@ -82,6 +82,20 @@ std::vector<int> sums_to_fuse(const SourcedNet& source, const Graph& graph) {
   return sums;
 }
 
+std::vector<int> pools_to_fuse(const SourcedNet& source, const Graph& graph) {
+  std::vector<int> pools(graph.layers.size(), -1);
+  for (std::size_t i = 0; i < graph.layers.size(); ++i) {
+    if (source.net.layer(static_cast<int>(i)).type() != "LRN") continue;
+    const int k = next_user(graph, i);
+    if (k < 0) continue;
+    const GraphLayer& node = graph.layers[static_cast<std::size_t>(k)];
+    if (source.net.layer(k).type() == "Pooling" && node.tops.size() == 1 &&
+        node.loss_weights[0] == 0)
+      pools[i] = k;
+  }
+  return pools;
+}
+
 std::vector<int> relus_to_fuse(const SourcedNet& source, const Graph& graph) {
   const std::vector<int> scales = scales_to_fuse(source, graph);
   std::vector<int> relus(graph.layers.size(), -1);

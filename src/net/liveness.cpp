@@ -74,6 +74,10 @@ class Finder {
       if (l.traits.backward_reads_top || is_changed_in_place(l, *l.tops[t]))
         use_data(*l.tops[t], l.top_names[t], step);
     }
+    if (l.pool_behind >= 0) {  // which this layer may take over
+      const NetLayer& pool = net_.layers()[static_cast<std::size_t>(l.pool_behind)];
+      use_grad(*pool.tops[0], pool.top_names[0], step);
+    }
     for (std::size_t b = 0; b < l.bottoms.size(); ++b) {
       if (l.wanted[b]) use_grad(*l.bottoms[b], l.bottom_names[b], step);
       if (l.traits.backward_reads_bottom) use_data(*l.bottoms[b], l.bottom_names[b], step);
@@ -127,12 +131,17 @@ Liveness find_lifetimes(const Net& net, Passes passes, const std::vector<std::st
   return finder.result(passes);
 }
 
-Index arena_bytes(const Liveness& live) {
+Index arena_bytes(const Net& net, const Liveness& live) {
+  const auto bytes = [&](const Tensor& tensor) {
+    const bool skipped = std::any_of(net.layers().begin(), net.layers().end(), [&](auto& l) {
+      return writes_past_its_top(l) && (&tensor == &l.tops[0]->data || &tensor == &l.tops[0]->grad);
+    });
+    return skipped ? 0 : static_cast<std::size_t>(tensor.bytes());
+  };
   Placement placement;
   std::vector<std::size_t> at(live.shared.size());
   for (const Liveness::Step& step : live.steps) {
-    for (const std::size_t s : step.begins)
-      at[s] = placement.take(static_cast<std::size_t>(live.shared[s].tensor->bytes()));
+    for (const std::size_t s : step.begins) at[s] = placement.take(bytes(*live.shared[s].tensor));
     for (const std::size_t s : step.ends) placement.give_back(at[s]);
   }
   return static_cast<Index>(placement.peak());

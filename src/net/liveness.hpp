@@ -31,7 +31,7 @@ struct Liveness {
 Liveness find_lifetimes(const Net& net, Passes passes, const std::vector<std::string>& keep);
 
 /// Bytes that the tensors need together if each has memory in its steps alone, as an Arena places
-/// them.
-Index arena_bytes(const Liveness& live);
+/// them. Tops that layers write past need none.
+Index arena_bytes(const Net& net, const Liveness& live);
 
 }  // namespace doppio

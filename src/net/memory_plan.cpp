@@ -48,7 +48,7 @@ MemoryPlan plan_memory(const Net& net, Passes passes) {
     plan.workspace = std::max(plan.workspace, scratch.workspace);
   }
   const Liveness live = find_lifetimes(net, passes, {});
-  plan.shared = arena_bytes(live);
+  plan.shared = arena_bytes(net, live);
   for (const SharedTensor& t : live.lasting) plan.lasting += t.tensor->bytes();
   return plan;
 }

@@ -67,6 +67,7 @@ void Net::build(SourcedNet source, const NetState& asked) {
   const std::vector<int> scales = scales_to_fuse(*source_, graph);
   const std::vector<int> norms = norms_to_fuse(*source_, graph);
   const std::vector<int> sums = sums_to_fuse(*source_, graph);
+  const std::vector<int> pools = pools_to_fuse(*source_, graph);
   const std::vector<int> relus = relus_to_fuse(*source_, graph);
   for (const std::string& name : graph.blobs)
     if (blobs_.emplace(name, std::make_unique<Blob>()).second) blob_names_.push_back(name);
@@ -77,6 +78,7 @@ void Net::build(SourcedNet source, const NetState& asked) {
     layers_[i].scale_behind = scales[i];
     layers_[i].norm_behind = norms[i];
     layers_[i].sum_behind = sums[i];
+    layers_[i].pool_behind = pools[i];
     layers_[i].relu_behind = relus[i];
   }
   reshape();
@@ -104,6 +106,7 @@ void Net::make_layers(const Graph& graph) {
     };
     resolve(node.bottoms, layer.bottom_names, layer.bottoms);
     resolve(node.tops, layer.top_names, layer.tops);
+    layer.written = layer.tops;
     try {
       located(*source_, i, {}, [&] {
         layer.layer = LayerRegistry::instance().find(param.type(), ctx_.device()).make(param);
@@ -137,10 +140,10 @@ float Net::forward_layer(std::size_t i) {
     located(*source_, static_cast<int>(i), l.bottoms, [&] {
       l.layer->inference = is_inference(l);
       l.layer->reshape(ctx_, l.bottoms, l.tops);
-      const Tops tops = fuse_behind(l);
-      if (!tops.empty() && tops[0] != l.tops[0]) l.tops[0]->data.omit();
+      fuse_behind(l);
+      if (writes_past_its_top(l)) l.tops[0]->data.omit();
       try {
-        l.layer->forward(ctx_, l.bottoms, tops);
+        l.layer->forward(ctx_, l.bottoms, l.written);
       } catch (const ItemError& e) {
         throw Error(e.message() + origins(layers_, e.item()));
       }
@@ -171,7 +174,7 @@ void Net::backward_layer(std::size_t i) {
       if (l.loss_weights[t] != 0)
         std::fill_n(l.tops[t]->grad.write_host(), l.tops[t]->count(), l.loss_weights[t]);
     located(*source_, static_cast<int>(i), l.bottoms, [&] {
-      l.layer->backward(ctx_, l.tops, {l.wanted.get(), l.bottoms.size()}, l.bottoms);
+      l.layer->backward(ctx_, l.written, {l.wanted.get(), l.bottoms.size()}, l.bottoms);
     });
     if (debug_info_) log_backward(l);
   }

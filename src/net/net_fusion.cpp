@@ -19,9 +19,8 @@ bool Net::is_given_up(const Blob& blob) const {
                                   [&](const SharedTensor& s) { return s.tensor == &blob.data; });
 }
 
-/// Lets a layer take over those behind it, as far as it can and nobody watches them. Returns the
-/// tops that it is to write: its own, or those of the last layer that it has taken over.
-Tops Net::fuse_behind(NetLayer& l) {
+/// Lets a layer take over those behind it, as far as it can and nobody watches them.
+void Net::fuse_behind(NetLayer& l) {
   const bool allowed = ctx_.fusion && !debug_info_, backward = runs_backward(l);
   NetLayer* last = &l;
   if (NetLayer* scale = number(l.scale_behind); scale && allowed)
@@ -35,9 +34,13 @@ Tops Net::fuse_behind(NetLayer& l) {
     sum->fused = fuse_sum(l, *sum, allowed);
     if (sum->fused) last = sum;
   }
+  if (NetLayer* pool = number(l.pool_behind)) {
+    pool->fused = fuse_pool(l, *pool, allowed);
+    if (pool->fused) last = pool;
+  }
   if (NetLayer* relu = number(last->relu_behind))
     relu->fused = allowed && l.layer->fuse_relu(last->tops, backward);
-  return last->tops;
+  l.written = last->tops;
 }
 
 /// Lets `l` take over `norm` and the Scale behind that, or makes it let go of them.
@@ -61,6 +64,13 @@ bool Net::fuse_sum(NetLayer& l, NetLayer& sum, bool allowed) {
                    !runs_backward(sum) && addend.shape() == l.tops[0]->shape();
   if (may) sum.layer->reshape(ctx_, sum.bottoms, sum.tops);
   return l.layer->fuse_sum(may ? &addend.data : nullptr);
+}
+
+/// Lets `l` take over `pool`, or makes it let go of it.
+bool Net::fuse_pool(NetLayer& l, NetLayer& pool, bool allowed) {
+  const bool may = allowed && is_given_up(*l.tops[0]) && runs_backward(l) == runs_backward(pool);
+  if (may) pool.layer->reshape(ctx_, pool.bottoms, pool.tops);
+  return l.layer->fuse_pool(may ? pool.layer.get() : nullptr);
 }
 
 NetLayer* Net::number(int i) { return i < 0 ? nullptr : &layers_[static_cast<std::size_t>(i)]; }

@@ -64,6 +64,10 @@ std::vector<int> norms_to_fuse(const SourcedNet& source, const Graph& graph);
 /// none. There is nothing else between the two.
 std::vector<int> sums_to_fuse(const SourcedNet& source, const Graph& graph);
 
+/// For each LRN layer the Pooling layer that alone uses its top, and which it may take over; -1
+/// where there is none, and for all other layers.
+std::vector<int> pools_to_fuse(const SourcedNet& source, const Graph& graph);
+
 /// For each layer the in-place ReLU that is next to use its only top (behind the Scale layer that
 /// it may take over), which the layer may take over as well; -1 where there is none.
 std::vector<int> relus_to_fuse(const SourcedNet& source, const Graph& graph);

@@ -1,5 +1,6 @@
 #include "core/cpu.hpp"
 #include "doppio/net.hpp"
+#include "net/memory_plan.hpp"
 #include "net/passes.hpp"
 #include "support/layer_harness.hpp"
 
@@ -140,6 +141,86 @@ TEST(Fusion, ScaleAndReluGiveTheSame) {
         if (p.blob->needs_grad) expect_near(p.blob->grad, q.blob->grad, str(p.layer, p.index));
       }
     }
+}
+
+/// Convolution, LRN and pooling of `images` images, saving memory but for the blobs `keep`.
+struct PooledRun {
+  PooledRun(const std::string& lrn, const std::string& pooling, bool fusion,
+            const std::vector<std::string>& keep = {}, Index images = 5)
+      : ctx(7) {
+    ctx.fusion = fusion;
+    NetState state;
+    state.set_phase(TRAIN);
+    net = std::make_unique<Net>(
+        ctx,
+        parse_prototxt(
+            str("force_backward: true layer { name: 'in' type: 'Input' top: 'x' input_param { shape"
+                " { dim: [",
+                images, ", 3, 37, 41] } } }", convolution_and_relu("a", "x", 5),
+                "layer { name: 'n' type: 'LRN' bottom: 'a' top: 'n' lrn_param { ", lrn, " } }",
+                "layer { name: 'c' type: 'Pooling' bottom: 'n' top: 'c' pooling_param { ", pooling,
+                " } }", kLoss),
+            "net.prototxt"),
+        state);
+    std::vector<std::string> all = keep;
+    for (const char* blob : {"x", "c"}) all.push_back(blob);
+    net->save_memory(Passes::forward_and_backward, all);
+    Tensor& x = net->blob("x").data;
+    for (Index i = 0; i < x.count(); ++i)
+      x.update_host()[i] = static_cast<float>(i * 37 % 101) / 50 - 1;
+    loss = net->forward();
+    net->clear_grads();
+    net->backward();
+  }
+  bool fused() { return net->layer("c").fused; }
+
+  Context ctx;
+  std::unique_ptr<Net> net;
+  float loss = 0;
+};
+
+TEST(Fusion, PoolingBehindLrnGivesTheSame) {
+  for (const char* lrn : {"local_size: 5 alpha: 2", "local_size: 3 norm_region: WITHIN_CHANNEL"})
+    for (const char* pooling : {"pool: MAX kernel_size: 3 stride: 2", "pool: AVE kernel_size: 2",
+                                "pool: MAX kernel_size: 17 stride: 9 pad: 1"}) {
+      PooledRun apart(lrn, pooling, false), together(lrn, pooling, true);
+      EXPECT_FALSE(apart.fused());
+      EXPECT_EQ(together.fused(), std::string(lrn).find("WITHIN") != std::string::npos ||
+                                      std::string(pooling).find("17") == std::string::npos);
+      EXPECT_EQ(together.loss, apart.loss);
+      EXPECT_EQ(values(together.net->blob("c").data), values(apart.net->blob("c").data));
+      EXPECT_EQ(values(together.net->blob("x").grad), values(apart.net->blob("x").grad));
+    }
+}
+
+TEST(Fusion, LrnAndPoolingWorkPieceByPiece) {
+  const char* const lrn = "local_size: 5";
+  const char* const pooling = "pool: MAX kernel_size: 3 stride: 2";
+  const Index images = 50;  // of 48,544 values, so that a million takes 21
+  PooledRun apart(lrn, pooling, false, {}, images), together(lrn, pooling, true, {}, images);
+  ASSERT_TRUE(together.fused());
+  EXPECT_EQ(values(together.net->blob("c").data), values(apart.net->blob("c").data));
+  EXPECT_EQ(values(together.net->blob("x").grad), values(apart.net->blob("x").grad));
+}
+
+TEST(Fusion, LeavesLrnAndPoolingApartWhereItMustNotFuse) {
+  const char* const lrn = "local_size: 5";
+  EXPECT_FALSE(PooledRun(lrn, "pool: STOCHASTIC kernel_size: 3", true).fused()) << "it draws";
+  PooledRun kept(lrn, "pool: MAX kernel_size: 3 stride: 2", true, {"n"});
+  EXPECT_FALSE(kept.fused()) << "'n' is to be read";
+  EXPECT_GT(values(kept.net->blob("n").data).size(), 0u);
+}
+
+TEST(Fusion, WhatLiesBetweenLrnAndPoolingTakesNoMemory) {
+  const char* const pooling = "pool: MAX kernel_size: 3 stride: 2";
+  PooledRun apart("local_size: 5", pooling, false), together("local_size: 5", pooling, true);
+  ASSERT_TRUE(together.fused());
+  const auto planned = [](PooledRun& run) {
+    return plan_memory(*run.net, Passes::forward_and_backward).shared;
+  };
+  EXPECT_LT(planned(together), planned(apart) - together.net->blob("n").data.bytes() / 2);
+  EXPECT_NE(error_of([&] { together.net->blob("n").data.read_host(); }).find("blob 'n'"),
+            std::string::npos);
 }
 
 }  // namespace

@@ -97,8 +97,8 @@ TEST(Liveness, CountsWhatAnArenaNeeds) {
   const auto net = make_net(ctx, kChain);
   // Three rows of two floats take a cache line: a and b, then the gradient of b, then that of a in
   // b's place.
-  EXPECT_EQ(arena_bytes(find_lifetimes(*net, Passes::forward, {})), 2 * 64);
-  EXPECT_EQ(arena_bytes(find_lifetimes(*net, Passes::forward_and_backward, {})), 3 * 64);
+  EXPECT_EQ(arena_bytes(*net, find_lifetimes(*net, Passes::forward, {})), 2 * 64);
+  EXPECT_EQ(arena_bytes(*net, find_lifetimes(*net, Passes::forward_and_backward, {})), 3 * 64);
 }
 
 /// Loss and gradients of two iterations, in which all that a net saves must make no difference.
@@ -169,7 +169,7 @@ TEST(SaveMemory, NetsShareAnArena) {
     EXPECT_EQ(b->forward(), alone[0]);
   }
   EXPECT_EQ(static_cast<Index>(arena->peak()),
-            arena_bytes(find_lifetimes(*a, Passes::forward_and_backward, {})));
+            arena_bytes(*a, find_lifetimes(*a, Passes::forward_and_backward, {})));
 }
 
 TEST(SaveMemory, WhatIsKeptCanBeRead) {
