@@ -32,6 +32,7 @@ class Normalize final : public Layer {
     const Index groups = p_.across_spatial() ? extent_.N : extent_.N * extent_.S;
     inv_norm_.reshape({groups});
     dot_.reshape({groups});
+    planes_.reshape({extent_.N * extent_.C});
     top[0]->reshape(shape);
   }
 
@@ -58,15 +59,21 @@ class Normalize final : public Layer {
     const float* scale = params[0].data.read(ctx);
     const Index C = extent_.C, S = extent_.S, step = scale_step();
     if (params[0].needs_grad) {
-      const Index group_step = p_.across_spatial() ? 0 : 1;
-      const auto term = [=] KERNEL(Index, Index i) {
-        const Index n = i / (C * S);
-        const Index g = group_step == 0 ? n : n * S + i % S;
-        return static_cast<double>(dy[i]) * x[i] * inv_norm[g];
-      };
-      const Channels all{1, 1, bottom[0]->count()};
-      sum_per_channel(ctx, p_.channel_shared() ? all : extent_, term, params[0].grad.update(ctx),
-                      true);
+      const Index per_item = p_.across_spatial() ? 1 : S,
+                  per_position = p_.across_spatial() ? 0 : 1;
+      float* planes =
+          planes_.write(ctx);  // one by one: a GPU spills what a sum over all would need
+      reduce_rows(
+          ctx, extent_.N * C, S, 0,
+          [=] KERNEL(Index p, Index s) {
+        const Index g = p / C * per_item + s * per_position;
+        return static_cast<double>(dy[p * S + s]) * x[p * S + s] * inv_norm[g];
+          },
+          Sum{}, planes);
+      const Channels all{1, 1, extent_.N * C}, each{extent_.N, C, 1};
+      sum_per_channel(
+          ctx, p_.channel_shared() ? all : each, [=] KERNEL(Index, Index i) { return planes[i]; },
+          params[0].grad.update(ctx), true);
     }
     if (!wanted[0]) return;
     float* dot = dot_.write(ctx);
@@ -112,6 +119,7 @@ class Normalize final : public Layer {
   NormalizeParameter p_;
   Channels extent_;
   Tensor inv_norm_, dot_;  // per group: what is normalised together
+  Tensor planes_;          // of the scale's gradient, per channel of an item
 };
 
 DOPPIO_REGISTER_LAYER("Normalize", Normalize, .backward_reads_top = false);

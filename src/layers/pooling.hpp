@@ -175,8 +175,11 @@ struct PoolTile {
   Index p, h, w;  ///< map and first pixel
   float sums[kRows * kStrip] = {};
 
-  /// Adds to row h + r, pixel w + i.
-  HOST_DEVICE void add(Index r, Index i, float value) { sums[r * kStrip + i] += value; }
+  /// Of row h + r, pixel w + i. A GPU's compiler has to see that there is but one, or it would keep
+  /// the tile in memory.
+  HOST_DEVICE float& sum(Index r, Index i) {
+    return sums[kRows * kStrip == 1 ? 0 : r * kStrip + i];
+  }
 };
 
 /// dx = what the windows send to the pixels that they hold, summed per pixel: send(g, oh, ow, tile)
@@ -198,7 +201,7 @@ void gather(Context& ctx, const PoolWindows& windows, float* dx, Send send) {
       for (Index ow = ow_first; ow <= ow_last; ++ow) send(g, oh, ow, tile);
     float* pixels = dx + (p * g.rows.size + tile.h) * g.cols.size + tile.w;
     for (Index r = 0; r < height; ++r)
-      for (Index i = 0; i < width; ++i) pixels[r * g.cols.size + i] = tile.sums[r * kStrip + i];
+      for (Index i = 0; i < width; ++i) pixels[r * g.cols.size + i] = tile.sum(r, i);
       },
       PoolTile::kRows * std::min(windows.cols.size, kStrip));
 }
@@ -213,7 +216,7 @@ struct SendToPicked {
     const Index o = g.at(tile.p, oh, ow);
     const PoolPixel pixel = g.pixel(oh, ow, picked[o]);
     const Index r = pixel.h - tile.h, i = pixel.w - tile.w;
-    if (r >= 0 && r < PoolTile::kRows && i >= 0 && i < kStrip) tile.add(r, i, dy[o]);
+    if (r >= 0 && r < PoolTile::kRows && i >= 0 && i < kStrip) tile.sum(r, i) += dy[o];
   }
 };
 
@@ -226,7 +229,8 @@ struct SendShares {
     const Index r_begin = g.rows.begin(oh) - tile.h, r_end = g.rows.end(oh) - tile.h;
     const Index i_begin = g.cols.begin(ow) - tile.w, i_end = g.cols.end(ow) - tile.w;
     for (Index r = r_begin < 0 ? 0 : r_begin; r < r_end && r < PoolTile::kRows; ++r)
-      for (Index i = i_begin < 0 ? 0 : i_begin; i < i_end && i < kStrip; ++i) tile.add(r, i, share);
+      for (Index i = i_begin < 0 ? 0 : i_begin; i < i_end && i < kStrip; ++i)
+        tile.sum(r, i) += share;
   }
 };
 
