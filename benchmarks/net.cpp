@@ -1,7 +1,12 @@
-// Times forward passes of a deploy net, or counts the multiply-adds of any net.
-//   benchmark_net count NET.prototxt TRAIN|TEST   prints those of one iteration and the batch size
-//   benchmark_net forward DEPLOY.prototxt BATCH   for every N on standard input: seconds of N
-//   passes
+// Times a net, or counts its multiply-adds.
+//
+//   benchmark_net count NET.prototxt TRAIN|TEST
+//   benchmark_net forward DEPLOY.prototxt BATCH [gpu] [TYPE]
+//   benchmark_net train TRAIN_VAL.prototxt BATCH [gpu] [TYPE]
+//
+// `count` prints the multiply-adds of one iteration and the batch size, the others the seconds of N
+// passes, or N iterations with update, for every N on standard input. The images are random and lie
+// in memory. TYPE is a compute_type; `gpu` is the first card.
 #include "doppio/net.hpp"
 
 #include <glog/logging.h>
@@ -11,8 +16,10 @@
 #include <string>
 
 #include "doppio.pb.h"
+#include "doppio/solver.hpp"
 #include "math/filler.hpp"
 #include "net/multiply_adds.hpp"
+#include "net/passes.hpp"
 
 namespace doppio {
 namespace {
@@ -28,40 +35,108 @@ int count(const std::string& file, Phase phase) {
   return 0;
 }
 
-int forward(const std::string& file, Index batch) {
-  Context ctx;
-  Net net(ctx, file, TEST);
-  Blob& data = net.blob(net.inputs().at(0));
-  data.reshape(data.shape().with(0, batch));
-  net.reshape();
-  // Weights and pixels must be like real ones: zeros would be faster or slower.
-  FillerParameter weights, pixels;
-  weights.set_type("msra");
-  pixels.set_type("uniform");
-  pixels.set_min(-100);
-  pixels.set_max(100);
-  for (Parameter& p : net.parameters())
-    if (p.blob->shape().axes() > 1)
-      fill(ctx, weights, p.layer, static_cast<int>(p.index), p.blob->data);
-  fill(ctx, pixels, "pixels", 0, data.data);
-  for (int i = 0; i < 2; ++i) net.forward();
+/// Seconds of N steps, for every N on standard input.
+template <class Step>
+void time_steps(const Context& ctx, Step step) {
+  const auto wait = [&] {
+    if (ctx.accelerator()) ctx.accelerator()->synchronize();
+  };
+  for (int i = 0; i < 2; ++i) step();
+  wait();
   std::cout << "ready" << std::endl;
-  for (int passes = 0; std::cin >> passes;) {
+  for (int steps = 0; std::cin >> steps;) {
     const auto begin = std::chrono::steady_clock::now();
-    for (int i = 0; i < passes; ++i) net.forward();
+    for (int i = 0; i < steps; ++i) step();
+    wait();
     const std::chrono::duration<double> time = std::chrono::steady_clock::now() - begin;
     std::cout << time.count() << std::endl;
   }
+}
+
+/// Zeros would be faster or slower than real pixels.
+void fill_pixels(Context& ctx, Blob& data) {
+  FillerParameter pixels;
+  pixels.set_type("uniform");
+  pixels.set_min(-100);
+  pixels.set_max(100);
+  fill(ctx, pixels, "pixels", 0, data.data);
+}
+
+int forward(Context& ctx, const NetParameter& param, Index batch) {
+  NetState state;
+  state.set_phase(TEST);
+  Net net(ctx, param, state);
+  Blob& data = net.blob(net.inputs().at(0));
+  data.reshape(data.shape().with(0, batch));
+  net.reshape();
+  FillerParameter weights;
+  weights.set_type("msra");
+  for (Parameter& p : net.parameters())
+    if (p.blob->shape().axes() > 1)
+      fill(ctx, weights, p.layer, static_cast<int>(p.index), p.blob->data);
+  fill_pixels(ctx, data);
+  time_steps(ctx, [&] { net.forward(); });
   return 0;
 }
 
-int run(const std::vector<std::string>& words) {
+/// An Input layer in the place of each that reads images for training, and none for those that do
+/// for testing.
+NetParameter with_images_in_memory(const NetParameter& param, Index batch) {
+  NetParameter net = param;
+  net.clear_layer();
+  for (const LayerParameter& layer : param.layer()) {
+    const bool tests = layer.include_size() > 0 && layer.include(0).phase() == TEST;
+    if (layer.bottom_size() > 0 || !layer.has_transform_param()) {
+      *net.add_layer() = layer;
+    } else if (!tests) {
+      LayerParameter& input = *net.add_layer();
+      input.set_name(layer.name());
+      input.set_type("Input");
+      *input.mutable_top() = layer.top();
+      const Index size = layer.transform_param().crop_size();
+      BlobShape& images = *input.mutable_input_param()->add_shape();
+      for (const Index dim : {batch, Index{3}, size, size}) images.add_dim(dim);
+      input.mutable_input_param()->add_shape()->add_dim(batch);
+    }
+  }
+  return net;
+}
+
+int train(Context& ctx, const NetParameter& param, Index batch) {
+  SolverParameter p;
+  *p.mutable_train_net_param() = with_images_in_memory(param, batch);
+  p.set_base_lr(0.0001f);
+  p.set_lr_policy("fixed");
+  p.set_momentum(0.9f);
+  p.set_weight_decay(0.0005f);
+  p.set_random_seed(1);
+  Solver solver(ctx, p);
+  solver.save_memory();
+  const NetLayer& input = solver.net().layers()[0];
+  fill_pixels(ctx, *input.tops[0]);
+  float* labels = input.tops[1]->data.write_host();
+  for (Index i = 0; i < batch; ++i) labels[i] = static_cast<float>(i % 10);
+  time_steps(ctx, [&] { solver.step(1); });
+  return 0;
+}
+
+int run(std::vector<std::string> words) {
   Phase phase = TRAIN;
   if (words.size() == 3 && words[0] == "count" && Phase_Parse(words[2], &phase))
     return count(words[1], phase);
-  if (words.size() == 3 && words[0] == "forward") return forward(words[1], std::stoi(words[2]));
+  ComputeType type = FLOAT32;
+  if (words.size() > 3 && ComputeType_Parse(words.back(), &type)) words.pop_back();
+  const bool gpu = words.size() == 4 && words.back() == "gpu";
+  if (gpu) words.pop_back();
+  if (words.size() == 3 && (words[0] == "forward" || words[0] == "train")) {
+    Context ctx(gpu ? open_accelerator(0) : nullptr);
+    NetParameter net = upgrade(read_prototxt(words[1])).net;
+    net.set_compute_type(type);
+    return (words[0] == "train" ? train : forward)(ctx, net, std::stoi(words[2]));
+  }
   std::cerr << "usage: benchmark_net count NET.prototxt TRAIN|TEST\n"
-               "       benchmark_net forward DEPLOY.prototxt BATCH\n";
+               "       benchmark_net forward DEPLOY.prototxt BATCH [gpu] [BFLOAT16|TF32]\n"
+               "       benchmark_net train TRAIN_VAL.prototxt BATCH [gpu] [BFLOAT16|TF32]\n";
   return 2;
 }
 

@@ -1,6 +1,6 @@
 """The nets of models/ in PyTorch, layer by layer the same, for comparison by run.py.
 
-    pytorch_nets.py NET train|forward BATCH [--channels_last] [--bf16]
+    pytorch_nets.py NET train|forward BATCH [--channels_last] [--compile] [--cuda] [--bf16|--tf32]
 
 builds the net and then, for every number N on standard input, prints the seconds of N steps: of
 training (forward, backward, SGD with momentum and weight decay) or of forward passes alone.
@@ -196,36 +196,49 @@ NETS = {
 
 def main():
     name, mode, batch, *flags = sys.argv[1:]
+    flags = [flag.lower() for flag in flags]
+    device = "cuda" if "--cuda" in flags else "cpu"
     torch.manual_seed(0)
     create, shape, classes = NETS[name]
-    net, x = create(), torch.randn(int(batch), *shape)
-    labels = torch.randint(classes, (int(batch),))
+    net, x = create().to(device), torch.randn(int(batch), *shape, device=device)
+    labels = torch.randint(classes, (int(batch),), device=device)
     if "--channels_last" in flags:
         net, x = (v.to(memory_format=torch.channels_last) for v in (net, x))
-    bf16 = torch.autocast("cpu", torch.bfloat16, enabled="--bf16" in flags)
+    net.train(mode == "train")
     loss_of = getattr(net, "loss", F.cross_entropy)
     solver = torch.optim.SGD(net.parameters(), lr=1e-4, momentum=0.9, weight_decay=5e-4, fused=True)
+    rounded = torch.autocast(device, torch.bfloat16,
+                             enabled="--bf16" in flags or "--bfloat16" in flags)
+    # Products and convolutions have defaults of their own.
+    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = "--tf32" in flags
+    torch.backends.cudnn.benchmark = True
+    compute = torch.compile(net) if "--compile" in flags else net
 
     def train():
-        with bf16:
-            loss = loss_of(net(x), labels)
+        with rounded:
+            loss = loss_of(compute(x), labels)
         solver.zero_grad()
         loss.backward()
         solver.step()
 
     def forward():
-        with torch.inference_mode(), bf16:
-            net(x).softmax(1)
+        with torch.inference_mode(), rounded:
+            compute(x).softmax(1)
 
-    net.train(mode == "train")
+    def wait():
+        if device == "cuda":
+            torch.cuda.synchronize()
+
     step = train if mode == "train" else forward
     for _ in range(2):
         step()
+    wait()
     print("ready", torch.__version__, flush=True)
     for line in sys.stdin:
         begin = time.perf_counter()
         for _ in range(int(line)):
             step()
+        wait()
         print(time.perf_counter() - begin, flush=True)
 
 

@@ -35,8 +35,10 @@ if(DOPPIO_TESTS)
   find_package(GTest REQUIRED)
 endif()
 
-if(DOPPIO_CUDA)
+if(DOPPIO_CUDA OR DOPPIO_EMULATED_CUDA)
   find_package(CUDAToolkit 12 REQUIRED)
+endif()
+if(DOPPIO_CUDA)
   if(NOT CMAKE_CUDA_ARCHITECTURES)
     # Turing to Blackwell: one of each generation, whose code serves the whole generation, and PTX for those to come.
     set(CMAKE_CUDA_ARCHITECTURES 75-real 80-real 90)

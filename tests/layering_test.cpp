@@ -23,7 +23,7 @@ const std::map<std::string, std::set<std::string>> kMayInclude = {
     {"layers/data", {"core", "math", "layers", "data"}},
     {"net", {"core", "math", "layers", "public:net"}},
     {"solver", {"core", "math", "layers", "net", "public:net", "public:solver"}},
-    {"cuda", {"core", "math"}},
+    {"cuda", {"core", "math", "layers"}},
     {"tools", {"core", "data", "math", "layers", "net", "solver", "public:net", "public:solver"}},
     {"public:net", {"core"}},
     {"public:solver", {"core", "public:net"}},
@@ -35,7 +35,7 @@ const std::set<std::pair<std::string, std::string>> kExceptions = {
     {"net", "data/hdf5.hpp"},
     {"solver", "data/hdf5.hpp"},
     // The CUDA half of parallel_for, seen by nvcc alone.
-    {"math", "cuda/launch.cuh"},
+    {"math", "cuda/launch.hpp"},
 };
 
 /// The part that a file belongs to, given its path below src/, or as "tools/..." or "doppio/...".

@@ -26,6 +26,17 @@ class Accelerator {
   /// Returns when the bytes have arrived.
   virtual void to_host(void* host, const void* device, std::size_t bytes) = 0;
   virtual void zero(void* device, std::size_t bytes) = 0;
+  /// Begins a copy that runs beside the kernels asked for later. It comes after all work asked for
+  /// so far. `host` may not change before finish_uploads().
+  virtual void begin_upload(void* device, const void* host, std::size_t bytes) = 0;
+  /// Lets work asked for later wait for all uploads begun so far.
+  virtual void await_uploads() = 0;
+  /// Returns when all uploads begun so far have arrived.
+  virtual void finish_uploads() = 0;
+  /// Page-locked memory of the host, from and to which copies are fastest, and which uploads need
+  /// to run beside kernels. Throws: Error if the host has not enough.
+  virtual void* allocate_host(std::size_t bytes) = 0;
+  virtual void release_host(void* memory) noexcept = 0;
   virtual void synchronize() = 0;
   /// The cudaStream_t on which kernels run.
   virtual void* stream() = 0;

@@ -56,6 +56,12 @@ class Tensor {
   float* write_host();
   float* update_host();
 
+  /// Takes page-locked host memory from now on if ctx has an accelerator; contents are lost.
+  void pin(const Context& ctx);
+  /// Begins to copy the host's contents to ctx's accelerator, beside the work there. Without effect
+  /// on the CPU, and where there is nothing to copy.
+  void prefetch(const Context& ctx) const;
+
   /// Makes this tensor a view of `other`'s memory, with its own shape. Throws: InternalError if it
   /// would be larger.
   void share(const Tensor& other);

@@ -1,12 +1,18 @@
 #pragma once
 // HOST_DEVICE marks a function that kernels may call; KERNEL marks a kernel's lambda. Under g++
-// both mean nothing.
+// both mean nothing. DOPPIO_FOR_CUDA is defined where kernels are compiled for CUDA: by nvcc, or by
+// g++ for the emulated card of the tests.
 #ifdef __CUDACC__
 #define HOST_DEVICE __host__ __device__
 #define KERNEL __device__
-#define DOPPIO_BUILD on_cuda
 #else
 #define HOST_DEVICE
 #define KERNEL
+#endif
+
+#if defined(__CUDACC__) || defined(DOPPIO_EMULATED_CUDA)
+#define DOPPIO_FOR_CUDA
+#define DOPPIO_BUILD on_cuda
+#else
 #define DOPPIO_BUILD on_cpu
 #endif

@@ -63,6 +63,18 @@ class Tensor::Storage {
     name_ = name;
   }
 
+  void pin(std::shared_ptr<Accelerator> accelerator) {
+    release();
+    pinned_by_ = std::move(accelerator);
+  }
+
+  void prefetch(const std::shared_ptr<Accelerator>& accelerator) {
+    if (!plain_.current || (device_.current && accelerator_ == accelerator)) return;
+    place_on(accelerator, false);
+    accelerator->begin_upload(device_.data, plain_.data, byte_size(capacity_));
+    uploading_ = device_.current = true;
+  }
+
   void discard() {
     if (!arena_) return;
     lost_ = discarded() || written_;
@@ -78,6 +90,7 @@ class Tensor::Storage {
 
   float* plain(bool keep_contents, bool exclusive) {
     if (keep_contents) require_contents();
+    if (exclusive || !keep_contents) finish_upload();
     if (!plain_.data) plain_.data = allocate();
     if (keep_contents && !plain_.current) {
       if (blocked_.current)
@@ -105,11 +118,8 @@ class Tensor::Storage {
   float* device(const std::shared_ptr<Accelerator>& accelerator, bool keep_contents,
                 bool exclusive) {
     if (keep_contents) require_contents();
-    if (accelerator_ != accelerator) leave_device(keep_contents);
-    if (!device_.data) {
-      accelerator_ = accelerator;
-      device_.data = static_cast<float*>(accelerator->allocate(byte_size(capacity_)));
-    }
+    place_on(accelerator, keep_contents);
+    if (uploading_) accelerator->await_uploads();
     if (keep_contents && !device_.current) {
       if (plain_.current || blocked_.current)
         accelerator->to_device(device_.data, plain(true, false), byte_size(capacity_));
@@ -131,14 +141,30 @@ class Tensor::Storage {
             "the blob in `keep` of Net::save_memory() to read it after the passes");
   }
 
+  void place_on(const std::shared_ptr<Accelerator>& accelerator, bool keep_contents) {
+    if (accelerator_ != accelerator) leave_device(keep_contents);
+    if (device_.data) return;
+    accelerator_ = accelerator;
+    device_.data = static_cast<float*>(accelerator->allocate(byte_size(capacity_)));
+  }
+
+  /// The host's memory must not change under way.
+  void finish_upload() {
+    if (std::exchange(uploading_, false)) accelerator_->finish_uploads();
+  }
+
   float* allocate() const {
     const std::size_t bytes = byte_size(capacity_);
+    if (pinned_by_) return static_cast<float*>(pinned_by_->allocate_host(bytes));
     void* memory = arena_ ? arena_->take(bytes) : nullptr;
     return static_cast<float*>(memory ? memory : heap_memory(bytes));
   }
 
   void free(Copy& copy) {
-    if (!arena_ || !arena_->give_back(copy.data)) std::free(copy.data);
+    if (pinned_by_ && copy.data)
+      pinned_by_->release_host(copy.data);
+    else if (!arena_ || !arena_->give_back(copy.data))
+      std::free(copy.data);
     copy = {};
   }
 
@@ -157,6 +183,7 @@ class Tensor::Storage {
   }
 
   void leave_device(bool keep_contents) {
+    finish_upload();
     if (keep_contents && device_.current) plain(true, false);
     if (device_.data) accelerator_->release(device_.data);
     device_ = {};
@@ -174,6 +201,8 @@ class Tensor::Storage {
   Copy plain_, blocked_, device_;
   Blocks blocks_;                             // what blocked_ holds
   std::shared_ptr<Accelerator> accelerator_;  // keeps the device memory's owner alive
+  bool uploading_ = false;                    // from plain_ to device_
+  std::shared_ptr<Accelerator> pinned_by_;
   std::shared_ptr<Arena> arena_;
   std::string name_;      // for messages, with an arena
   bool written_ = false;  // since it has memory
@@ -216,6 +245,13 @@ Layout Tensor::layout() const {
 void Tensor::share(const Tensor& other) {
   ensure(count() <= other.storage_->capacity(), "a view cannot be larger than what it views");
   storage_ = other.storage_;
+}
+
+void Tensor::pin(const Context& ctx) {
+  if (ctx.accelerator()) storage_->pin(ctx.accelerator());
+}
+void Tensor::prefetch(const Context& ctx) const {
+  if (ctx.accelerator()) storage_->prefetch(ctx.accelerator());
 }
 
 void Tensor::use_arena(std::shared_ptr<Arena> arena, const std::string& name) {

@@ -16,7 +16,7 @@ using cuda::check;
 using cuda::check_blas;
 
 /// One card: a stream, a pool of memory and a cuBLAS handle, in which everything happens in the
-/// stream's order.
+/// stream's order; and a second stream, whose copies run beside that.
 class CudaDevice final : public Accelerator {
  public:
   explicit CudaDevice(int id) : id_(id) {}
@@ -25,14 +25,22 @@ class CudaDevice final : public Accelerator {
   ~CudaDevice() override {
     cudaSetDevice(id_);
     if (blas_) cublasDestroy(blas_);
-    if (stream_) cudaStreamSynchronize(stream_);
-    if (stream_) cudaStreamDestroy(stream_);
+    for (const cudaStream_t stream : {stream_, uploads_})
+      if (stream) {
+        cudaStreamSynchronize(stream);
+        cudaStreamDestroy(stream);
+      }
+    for (const cudaEvent_t event : {reached_, uploaded_})
+      if (event) cudaEventDestroy(event);
     if (pool_) cudaMemPoolDestroy(pool_);
   }
 
   void open() {
     use();
-    check(cudaStreamCreateWithFlags(&stream_, cudaStreamNonBlocking), "creating a stream");
+    for (cudaStream_t* stream : {&stream_, &uploads_})
+      check(cudaStreamCreateWithFlags(stream, cudaStreamNonBlocking), "creating a stream");
+    for (cudaEvent_t* event : {&reached_, &uploaded_})
+      check(cudaEventCreateWithFlags(event, cudaEventDisableTiming), "creating an event");
     cudaMemPoolProps props{};
     props.allocType = cudaMemAllocationTypePinned;
     props.location = {cudaMemLocationTypeDevice, id_};
@@ -91,6 +99,44 @@ class CudaDevice final : public Accelerator {
     check(cudaMemsetAsync(device, 0, bytes, stream_), "clearing memory");
   }
 
+  void begin_upload(void* device, const void* host, std::size_t bytes) override {
+    use();
+    check(cudaEventRecord(reached_, stream_), "marking a place in a stream");
+    check(cudaStreamWaitEvent(uploads_, reached_, 0), "waiting for a stream");
+    check(cudaMemcpyAsync(device, host, bytes, cudaMemcpyHostToDevice, uploads_),
+          "copying to the device");
+    check(cudaEventRecord(uploaded_, uploads_), "marking a place in a stream");
+  }
+
+  void await_uploads() override {
+    use();
+    check(cudaStreamWaitEvent(stream_, uploaded_, 0), "waiting for a stream");
+  }
+
+  void finish_uploads() override {
+    use();
+    check(cudaEventSynchronize(uploaded_), "waiting for a copy");
+  }
+
+  void* allocate_host(std::size_t bytes) override {
+    use();
+    void* memory = nullptr;
+    const cudaError_t status = cudaMallocHost(&memory, bytes);
+    if (status == cudaErrorMemoryAllocation) {
+      cudaGetLastError();
+      throw Error(
+          str("out of memory: ", bytes,
+              " page-locked bytes wanted on the host; try a smaller batch_size or prefetch"));
+    }
+    check(status, "allocating page-locked memory");
+    return memory;
+  }
+
+  void release_host(void* memory) noexcept override {
+    cudaSetDevice(id_);
+    if (cudaFreeHost(memory) != cudaSuccess) cudaGetLastError();
+  }
+
   void synchronize() override {
     use();
     check(cudaStreamSynchronize(stream_), "waiting for the device");
@@ -111,7 +157,8 @@ class CudaDevice final : public Accelerator {
   void use() { check(cudaSetDevice(id_), "choosing the device"); }
 
   const int id_;
-  cudaStream_t stream_ = nullptr;
+  cudaStream_t stream_ = nullptr, uploads_ = nullptr;
+  cudaEvent_t reached_ = nullptr, uploaded_ = nullptr;
   cudaMemPool_t pool_ = nullptr;
   cublasHandle_t blas_ = nullptr;
 };

@@ -71,6 +71,14 @@ class Prefetcher {
     return slot.batch;
   }
 
+  /// The batch that take() would return next, if it is ready, else null.
+  const Batch* peek() {
+    const std::lock_guard lock(mutex_);
+    const Slot& slot = slots_[taken_ % slots_.size()];
+    const bool ready = taken_ < released_ + slots_.size() && slot.done == items_ && !slot.error;
+    return ready ? &slot.batch : nullptr;
+  }
+
   /// Gives all batches taken so far back to be filled again.
   void release() {
     {

@@ -10,15 +10,17 @@ inline namespace DOPPIO_BUILD {
 
 /// The precision of factors that `p` asks for and this device gains from; warns once if it cannot.
 inline Precision read_precision(const LayerParameter& p) {
-  if (p.compute_type() != BFLOAT16) return Precision::float32;
-#ifndef __CUDACC__
-  if (!cpu_has_bf16()) {
-    LOG_FIRST_N(WARNING, 1) << "compute_type BFLOAT16: this CPU has no AVX512_BF16, so layer '"
-                            << p.name() << "' and others are computed in float32";
-    return Precision::float32;
-  }
+  const ComputeType type = p.compute_type();
+  if (type == FLOAT32) return Precision::float32;
+#ifdef DOPPIO_FOR_CUDA
+  return type == TF32 ? Precision::tf32 : Precision::bfloat16;
+#else
+  if (type == BFLOAT16 && cpu_has_bf16()) return Precision::bfloat16;
+  LOG_FIRST_N(WARNING, 1) << "compute_type " << ComputeType_Name(type) << ": this CPU has no "
+                          << (type == TF32 ? "such numbers" : "AVX512_BF16") << ", so layer '"
+                          << p.name() << "' and others are computed in float32";
+  return Precision::float32;
 #endif
-  return Precision::bfloat16;
 }
 
 }  // namespace DOPPIO_BUILD

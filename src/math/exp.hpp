@@ -41,7 +41,7 @@ HOST_DEVICE inline float power_of_2(std::int32_t n) {
 
 /// e^x to within 2 units in the last place.
 HOST_DEVICE inline float fast_exp(float x) {
-#ifdef __CUDACC__
+#ifdef DOPPIO_FOR_CUDA
   return std::exp(x);
 #else
   x = x > 89 ? 89 : x < -104 ? -104 : x;  // beyond, the result is infinite or 0
@@ -53,7 +53,7 @@ HOST_DEVICE inline float fast_exp(float x) {
 
 /// e^x - 1, as precise near 0 as elsewhere.
 HOST_DEVICE inline float fast_expm1(float x) {
-#ifdef __CUDACC__
+#ifdef DOPPIO_FOR_CUDA
   return std::expm1(x);
 #else
   x = x > 88 ? 88 : x < -20 ? -20 : x;  // beyond, the result is huge or -1
@@ -64,7 +64,7 @@ HOST_DEVICE inline float fast_expm1(float x) {
 }
 
 HOST_DEVICE inline float fast_tanh(float x) {
-#ifdef __CUDACC__
+#ifdef DOPPIO_FOR_CUDA
   return std::tanh(x);
 #else
   x = x > 10 ? 10 : x < -10 ? -10 : x;  // beyond, the result is 1 or -1

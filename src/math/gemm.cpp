@@ -99,5 +99,13 @@ void gemm(Context& ctx, Transpose transpose_a, Transpose transpose_b, Index M, I
   sgemm(ta, tb, M, N, K, alpha, A, B, tb ? K : N, beta, C, N);
 }
 
+void gemm_batch(Context& ctx, Transpose transpose_a, Transpose transpose_b, Index M, Index N,
+                Index K, float alpha, const float* A, const float* B, float beta, float* C,
+                const Batch& batch, Precision precision) {
+  for (Index i = 0; i < batch.count; ++i)
+    gemm(ctx, transpose_a, transpose_b, M, N, K, alpha, A + i * batch.A, B + i * batch.B, beta,
+         C + i * batch.C, precision);
+}
+
 }  // namespace DOPPIO_BUILD
 }  // namespace doppio

@@ -9,8 +9,8 @@
 #include "doppio/context.hpp"
 #include "doppio/error.hpp"
 
-#ifdef __CUDACC__
-#include "cuda/launch.cuh"
+#ifdef DOPPIO_FOR_CUDA
+#include "cuda/launch.hpp"
 #else
 #include <omp.h>
 
@@ -30,7 +30,7 @@ struct Max {
   HOST_DEVICE double operator()(double a, double b) const { return a < b ? b : a; }
 };
 
-#ifdef __CUDACC__
+#ifdef DOPPIO_FOR_CUDA
 
 inline constexpr Device kDevice = Device::cuda;
 

@@ -15,7 +15,7 @@ struct Channels {
 /// f(c, i) for the values i of a block of B channels, c .. c + B - 1, at one pixel.
 template <Index B, class F>
 void for_each_in_block(Index c, Index i, F f) {
-#ifndef __CUDACC__  // whose host compiler runs without OpenMP
+#ifndef DOPPIO_FOR_CUDA  // which runs without OpenMP
 #pragma omp simd
 #endif
   for (Index b = 0; b < B; ++b) f(c + b, i + b);

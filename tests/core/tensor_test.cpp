@@ -184,6 +184,54 @@ TEST_F(TensorTest, MovesBetweenTwoAccelerators) {
   EXPECT_EQ(card->uploads, 0);
 }
 
+TEST_F(TensorTest, APrefetchIsOneCopyThatReadersOnTheDeviceWaitFor) {
+  set_values(tensor, {1, 2, 3, 4, 5, 6});
+  tensor.prefetch(gpu);
+  tensor.prefetch(gpu);
+  EXPECT_EQ(card->uploads, 0);
+  EXPECT_EQ(tensor.read(gpu)[5], 6.0f);
+  EXPECT_EQ(card->uploads, 1);
+  expect_values(tensor, {1, 2, 3, 4, 5, 6});  // the host's copy is still current
+  EXPECT_EQ(copies(), 1);
+  tensor.prefetch(cpu);
+  EXPECT_EQ(copies(), 1);
+}
+
+TEST_F(TensorTest, TheHostWritesOnlyAfterAPrefetchIsThrough) {
+  set_values(tensor, {1, 2, 3, 4, 5, 6});
+  tensor.prefetch(gpu);
+  tensor.read_host();
+  EXPECT_EQ(card->finished, 0);
+  tensor.update_host()[0] = 7;
+  EXPECT_EQ(card->finished, 1);
+  tensor.prefetch(gpu);
+  EXPECT_EQ(tensor.read(gpu)[0], 7.0f);
+}
+
+TEST_F(TensorTest, MemoryIsGivenBackOnlyAfterAPrefetchIsThrough) {
+  {
+    Tensor local;
+    local.reshape({4});
+    local.write_host();
+    local.prefetch(gpu);
+  }
+  EXPECT_EQ(card->finished, 1);
+  EXPECT_EQ(card->releases, 1);
+}
+
+TEST_F(TensorTest, PinnedMemoryIsTheAccelerators) {
+  {
+    Tensor local;
+    local.pin(cpu);
+    local.pin(gpu);
+    local.reshape({4});
+    set_values(local, {1, 2, 3, 4});
+    EXPECT_EQ(card->host_allocations, 1);
+    EXPECT_EQ(local.read(gpu)[3], 4.0f);
+  }
+  EXPECT_EQ(card->host_releases, 1);
+}
+
 TEST(Tensor, OutlivesTheContextThatHoldsItsMemory) {
   Tensor tensor;
   tensor.reshape({1});

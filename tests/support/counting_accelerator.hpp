@@ -1,6 +1,8 @@
 #pragma once
 #include <cstdlib>
 #include <cstring>
+#include <functional>
+#include <vector>
 
 #include "doppio/context.hpp"
 
@@ -11,6 +13,7 @@ namespace doppio {
 class CountingAccelerator final : public Accelerator {
  public:
   int allocations = 0, releases = 0, uploads = 0, downloads = 0, clears = 0;
+  int host_allocations = 0, host_releases = 0, awaited = 0, finished = 0;
 
   void* allocate(std::size_t bytes) override {
     ++allocations;
@@ -34,9 +37,37 @@ class CountingAccelerator final : public Accelerator {
     ++clears;
     std::memset(device, 0, bytes);
   }
+  void begin_upload(void* device, const void* host, std::size_t bytes) override {
+    begun_.push_back([=, this] { to_device(device, host, bytes); });
+  }
+  void await_uploads() override {
+    ++awaited;
+    do_uploads();
+  }
+  void finish_uploads() override {
+    ++finished;
+    do_uploads();
+  }
+  void* allocate_host(std::size_t bytes) override {
+    ++host_allocations;
+    return std::malloc(bytes);
+  }
+  void release_host(void* memory) noexcept override {
+    ++host_releases;
+    std::free(memory);
+  }
   void synchronize() override {}
   void* stream() override { return nullptr; }
   void* blas() override { return nullptr; }
+
+ private:
+  /// As late as possible.
+  void do_uploads() {
+    for (const auto& upload : begun_) upload();
+    begun_.clear();
+  }
+
+  std::vector<std::function<void()>> begun_;
 };
 
 }  // namespace doppio

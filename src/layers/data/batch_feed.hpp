@@ -24,6 +24,10 @@ struct DataBatch {
     data_out = data.write_host();
     labels_out = labels.write_host();
   }
+  void prefetch(const Context& ctx) const {
+    data.prefetch(ctx);
+    labels.prefetch(ctx);
+  }
 };
 
 struct FeedOptions {
@@ -69,10 +73,11 @@ class BatchFeed {
     if (top.size() > 1) top[1]->reshape({options_.batch_size});
   }
 
-  /// Shows the next batch. `start()` gives the steps when threads begin to work.
+  /// Shows the next batch, and sends the one behind it to ctx's device if it is ready. `start()`
+  /// gives the steps when threads begin to work.
   template <class Start>
-  void show_next(Tops top, Start start) {
-    if (!ahead_) begin(start());
+  void show_next(const Context& ctx, Tops top, Start start) {
+    if (!ahead_) begin(ctx, start());
     if (held_) {
       held_->open();
       held_ = nullptr;
@@ -86,6 +91,8 @@ class BatchFeed {
     top[0]->data.share(held_->data);
     if (top.size() > 1) top[1]->data.share(held_->labels);
     shown_ += static_cast<std::uint64_t>(options_.batch_size);
+    held_->prefetch(ctx);
+    if (const DataBatch* next = ahead_->peek()) next->prefetch(ctx);
   }
 
   /// The batch that the tops show; null before the first.
@@ -119,9 +126,10 @@ class BatchFeed {
     return std::clamp<Index>(kEnoughFloats / std::max<Index>(1, data_shape_.count()), 1, kMost);
   }
 
-  void begin(Steps steps) {
+  void begin(const Context& ctx, Steps steps) {
     std::vector<DataBatch> slots(static_cast<std::size_t>(batches_ahead() + 1));
     for (DataBatch& batch : slots) {
+      for (Tensor* tensor : {&batch.data, &batch.labels}) tensor->pin(ctx);
       batch.data.reshape(data_shape_);
       batch.labels.reshape({options_.batch_size});
       batch.names.resize(static_cast<std::size_t>(options_.batch_size));

@@ -72,7 +72,7 @@ std::string ImageLayer::item_name(Index item) const {
 }
 
 void ImageLayer::forward(Context& ctx, Bottoms, Tops top) {
-  feed_.show_next(top, [&] { return start(ctx); });
+  feed_.show_next(ctx, top, [&] { return start(ctx); });
 }
 
 BatchFeed<ImageLayer::Numbered>::Steps ImageLayer::start(const Context& ctx) {

@@ -66,7 +66,7 @@ class WindowData final : public Layer {
   }
 
   void forward(Context& ctx, Bottoms, Tops top) override {
-    feed_.show_next(top, [&]() -> BatchFeed<std::uint64_t>::Steps {
+    feed_.show_next(ctx, top, [&]() -> BatchFeed<std::uint64_t>::Steps {
       const Random draws{ctx.seed, stream_of(name_)};
       const auto make = [this, draws](int, const std::uint64_t& number, DataBatch& batch, Index i) {
         Random own = draws;

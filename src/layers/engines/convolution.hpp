@@ -81,6 +81,12 @@ std::unique_ptr<ConvolutionEngine> make_convolution_engine(const std::string& la
                                                            const ConvolutionGeometry& geometry,
                                                            const std::string& forced = {});
 
+/// im2col of several images and one matrix product for all of them; GPU only (src/cuda). As many
+/// images at a time as need `floats` of the workspace: enough to fill any card.
+std::string why_not_batched_gemm_convolution(const ConvolutionGeometry& geometry);
+std::unique_ptr<ConvolutionEngine> make_batched_gemm_convolution(
+    const ConvolutionGeometry& geometry, Index floats = Index{64} << 20);
+
 /// im2col and one matrix product per image and group. Source: matches Caffe.
 std::unique_ptr<ConvolutionEngine> make_gemm_convolution(const ConvolutionGeometry& geometry);
 

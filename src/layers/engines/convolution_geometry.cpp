@@ -89,7 +89,10 @@ std::string ConvolutionGeometry::text() const {
   add("stride", [](const WindowAxis& a) { return a.stride; });
   add("pad", [](const WindowAxis& a) { return a.pad; });
   add("dilation", [](const WindowAxis& a) { return a.dilation; });
-  return s + str(", group ", group, precision == Precision::bfloat16 ? ", bfloat16" : "");
+  const char* rounded = precision == Precision::bfloat16 ? ", bfloat16"
+                        : precision == Precision::tf32   ? ", tf32"
+                                                         : "";
+  return s + str(", group ", group, rounded);
 }
 
 Windows read_windows(const ConvolutionParameter& p, const Shape& bottom, Index channel_axis) {

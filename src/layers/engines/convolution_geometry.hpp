@@ -19,7 +19,7 @@ struct ConvolutionGeometry {
   bool four_axes = false;  ///< bottom and top are N x C x H x W, so that they may be blocked
   bool force_nd_im2col = false;
   bool inference = false;  ///< forward passes alone, by weights that an engine may prepare once
-  Precision precision = Precision::float32;  ///< bfloat16: factors may be rounded to it
+  Precision precision = Precision::float32;  ///< what factors may be rounded to
 
   Shape weight_shape() const;
   /// True if a window reaches beyond the padded map, which only the gemm engine takes.

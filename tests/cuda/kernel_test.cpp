@@ -53,6 +53,9 @@ void mark_row_ends(Context& ctx, Index A, Index B, Index C, float* ends) {
 }
 
 TEST_F(KernelTest, BoxesMayHaveMoreThan32Bits) {
+#ifdef DOPPIO_EMULATED_CUDA
+  GTEST_SKIP() << "13 billion points take minutes on an emulated card";
+#endif
   const Index boxes[][3] = {{3, 2, Index{1} << 29}, {2, 3, (Index{1} << 31) + 5}};
   for (const auto& [A, B, C] : boxes) {
     Tensor ends;
@@ -105,7 +108,9 @@ TEST_F(KernelTest, ReduceRowsGivesTheSameBitsEveryTime) {
   out.reshape({2});
   for (int i = 0; i < 20; ++i) {
     harmonic(*ctx, 10000019, out.update(*ctx) + i % 2);
-    if (i > 0) ASSERT_EQ(values(out)[0], values(out)[1]);
+    if (i > 0) {
+      ASSERT_EQ(values(out)[0], values(out)[1]);
+    }
   }
   EXPECT_NEAR(values(out)[0], 16.6953136, 1e-5);
 }

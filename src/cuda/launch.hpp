@@ -1,10 +1,15 @@
 #pragma once
 // What parallel_for and reduce_rows of math/kernel.hpp are on CUDA devices.
 #include <algorithm>
+#include <type_traits>
 
 #include "cuda/check.hpp"
 #include "cuda/divider.hpp"
 #include "doppio/context.hpp"
+
+#ifndef __CUDACC__
+#include "cuda/emulated/launch.hpp"
+#endif
 
 namespace doppio::cuda {
 
@@ -19,6 +24,24 @@ inline cudaStream_t stream_of(const Context& ctx) {
   return static_cast<cudaStream_t>(ctx.accelerator()->stream());
 }
 
+/// Threads of a launch, and whether they wait for each other in __syncthreads().
+struct Grid {
+  dim3 blocks, threads = kThreads;
+  bool barriers = false;
+};
+
+/// Starts `kernel` on ctx's stream.
+template <class... Parameters>
+void start(Context& ctx, const Grid& grid, void (*kernel)(Parameters...),
+           const std::type_identity_t<Parameters>&... arguments) {
+#ifdef __CUDACC__
+  kernel<<<grid.blocks, grid.threads, 0, stream_of(ctx)>>>(arguments...);
+  check(cudaGetLastError(), "launching a kernel");
+#else
+  emulated::start(stream_of(ctx), grid.blocks, grid.threads, grid.barriers, kernel, arguments...);
+#endif
+}
+
 template <class F>
 __global__ void __launch_bounds__(kThreads) flat_kernel(Index n, F f) {
   const Index step = Index{gridDim.x} * kThreads;
@@ -29,8 +52,7 @@ __global__ void __launch_bounds__(kThreads) flat_kernel(Index n, F f) {
 template <class F>
 void launch(Context& ctx, Index n, F f) {
   if (n == 0) return;
-  flat_kernel<<<blocks_for(n), kThreads, 0, stream_of(ctx)>>>(n, f);
-  check(cudaGetLastError(), "launching a kernel");
+  start(ctx, {blocks_for(n)}, flat_kernel<F>, n, f);
 }
 
 /// A part of a box that 31-bit arithmetic can count through.
@@ -66,9 +88,8 @@ void launch(Context& ctx, Index A, Index B, Index C, F f) {
         const std::uint32_t an = extent(a_step, A - a), bn = extent(b_step, B - b),
                             cn = extent(c_step, C - c);
         const Piece piece{a, b, c, an * bn * cn, Divider(bn), Divider(cn)};
-        box_kernel<<<blocks_for(piece.count), kThreads, 0, stream_of(ctx)>>>(piece, f);
+        start(ctx, {blocks_for(piece.count)}, box_kernel<F>, piece, f);
       }
-  check(cudaGetLastError(), "launching a kernel");
 }
 
 /// Each threadIdx.y reduces one of `pieces` pieces of a row, with blockDim.x threads (a power of
@@ -106,8 +127,8 @@ void launch_rows(Context& ctx, Index rows, Index cols, Index pieces, double init
   while (lanes < kThreads && lanes * 8 < cols / pieces) lanes *= 2;
   const unsigned per_block = kThreads / lanes;
   const auto blocks = static_cast<unsigned>((rows * pieces + per_block - 1) / per_block);
-  rows_kernel<<<blocks, dim3(lanes, per_block), 0, stream_of(ctx)>>>(rows, cols, pieces, init, f,
-                                                                     combine, partial, out);
+  start(ctx, {.blocks = blocks, .threads = {lanes, per_block}, .barriers = lanes > 1},
+        rows_kernel<F, Combine>, rows, cols, pieces, init, f, combine, partial, out);
 }
 
 /// The second stage's columns: what the first made of each piece.
@@ -137,7 +158,6 @@ void reduce_rows(Context& ctx, Index rows, Index cols, double init, F f, Combine
     launch_rows(ctx, rows, pieces, 1, init, Partials{partial, pieces}, combine, nullptr, out);
     device.release(partial);  // in the stream's order: after the kernels
   }
-  check(cudaGetLastError(), "launching a reduction");
 }
 
 }  // namespace doppio::cuda

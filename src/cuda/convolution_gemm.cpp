@@ -1,0 +1,256 @@
+#include <algorithm>
+
+#include "cuda/divider.hpp"
+#include "layers/engines/convolution.hpp"
+#include "math/gemm.hpp"
+#include "math/kernel.hpp"
+
+namespace doppio {
+inline namespace DOPPIO_BUILD {
+
+namespace {
+
+using cuda::Divider;
+
+/// 2-D windows as kernels want them. Sizes of one map and one kernel fit into 31 bits.
+struct Windows2d {
+  WindowAxis h, w;
+  Divider kernels, kernel_w, out_w, stride_h, stride_w, in_w;
+
+  explicit Windows2d(const Windows& windows)
+      : h(windows.axis[0]),
+        w(windows.axis[1]),
+        kernels(divider(h.kernel * w.kernel)),
+        kernel_w(divider(w.kernel)),
+        out_w(divider(w.out)),
+        stride_h(divider(h.stride)),
+        stride_w(divider(w.stride)),
+        in_w(divider(w.in)) {}
+
+  static Divider divider(Index n) { return Divider(static_cast<std::uint32_t>(n)); }
+};
+
+struct Pair {
+  Index first, second;
+};
+
+/// n / divider and what is left.
+HOST_DEVICE inline Pair divide(const Divider& divider, Index n) {
+  const auto small = static_cast<std::uint32_t>(n);
+  const std::uint32_t quotient = divider.quotient(small);
+  return {quotient, small - quotient * divider.divisor()};
+}
+
+/// column[c, kh, kw, n, o] = the element of window o of image n at (c, kh, kw), zero in the
+/// padding.
+void copy_windows(Context& ctx, Index images, Index channels, const Windows2d& windows,
+                  const float* x, float* column) {
+  const Index outs = windows.h.out * windows.w.out;
+  parallel_for(ctx, {channels * windows.kernels.divisor(), images, outs},
+               [=, v = windows] KERNEL(Index row, Index n, Index o) {
+    const Pair place = divide(v.kernels, row), kernel = divide(v.kernel_w, place.second),
+               out = divide(v.out_w, o);
+    const Index ih = out.first * v.h.stride - v.h.pad + kernel.first * v.h.dilation;
+    const Index iw = out.second * v.w.stride - v.w.pad + kernel.second * v.w.dilation;
+    const bool inside = ih >= 0 && ih < v.h.in && iw >= 0 && iw < v.w.in;
+    column[(row * images + n) * outs + o] =
+        inside ? x[((n * channels + place.first) * v.h.in + ih) * v.w.in + iw] : 0.0f;
+  });
+}
+
+/// The adjoint of copy_windows: dx[n, c, i] = the sum of all elements that it copied from there.
+void gather_windows(Context& ctx, Index images, Index channels, const Windows2d& windows,
+                    const float* column, float* dx) {
+  const Index outs = windows.h.out * windows.w.out, ins = windows.h.in * windows.w.in;
+  parallel_for(ctx, {images, channels, ins}, [=, v = windows] KERNEL(Index n, Index c, Index i) {
+    const Pair at = divide(v.in_w, i);
+    float sum = 0;
+    for (Index kh = 0; kh < v.h.kernel; ++kh) {
+      const Index from_h = at.first + v.h.pad - kh * v.h.dilation;
+      if (from_h < 0) break;
+      const Pair oh = divide(v.stride_h, from_h);
+      if (oh.second != 0 || oh.first >= v.h.out) continue;
+      for (Index kw = 0; kw < v.w.kernel; ++kw) {
+        const Index from_w = at.second + v.w.pad - kw * v.w.dilation;
+        if (from_w < 0) break;
+        const Pair ow = divide(v.stride_w, from_w);
+        if (ow.second != 0 || ow.first >= v.w.out) continue;
+        const Index row = (c * v.h.kernel + kh) * v.w.kernel + kw;
+        sum += column[(row * images + n) * outs + oh.first * v.w.out + ow.first];
+      }
+    }
+    dx[(n * channels + c) * ins + i] = sum;
+  });
+}
+
+/// y[n, o, s] = product[o, n, s] + bias[o], or 0 if that is negative and `relu`.
+void put_in_place(Context& ctx, Index images, Index outputs, Index outs, const float* product,
+                  const float* bias, bool relu, float* y) {
+  parallel_for(ctx, {images, outputs, outs}, [=] KERNEL(Index n, Index o, Index s) {
+    const float sum = product[(o * images + n) * outs + s] + (bias ? bias[o] : 0.0f);
+    y[(n * outputs + o) * outs + s] = relu && sum < 0 ? 0.0f : sum;
+  });
+}
+
+/// turned[o, n, s] = dy[n, o, s], or 0 where y is given and not positive.
+void turn(Context& ctx, Index images, Index outputs, Index outs, const float* dy, const float* y,
+          float* turned) {
+  parallel_for(ctx, {outputs, images, outs}, [=] KERNEL(Index o, Index n, Index s) {
+    const Index i = (n * outputs + o) * outs + s;
+    turned[(o * images + n) * outs + s] = y && !(y[i] > 0) ? 0.0f : dy[i];
+  });
+}
+
+void add_bias(Context& ctx, Index images, Index outputs, Index outs, const float* bias, float* y) {
+  parallel_for(ctx, {images, outputs, outs}, [=] KERNEL(Index n, Index o, Index s) {
+    y[(n * outputs + o) * outs + s] += bias[o];
+  });
+}
+
+/// dbias[o] += sum over i of turned[o, i]; `sums` holds as many floats as dbias.
+void add_bias_gradient(Context& ctx, Index outputs, Index positions, const float* turned,
+                       float* sums, float* dbias) {
+  reduce_rows(
+      ctx, outputs, positions, 0.0,
+      [=] KERNEL(Index o, Index i) { return turned[o * positions + i]; }, Sum{}, sums);
+  parallel_for(ctx, outputs, [=] KERNEL(Index o) { dbias[o] += sums[o]; });
+}
+
+/// The windows of several images make one matrix, channels first, so that one product per group,
+/// all groups in one call, fills the card even where maps are small. Bias and ReLU are applied
+/// while the result is put in its place.
+///
+/// 1x1 convolutions need no windows: there an image is a matrix as it lies, and the images are the
+/// batch.
+class BatchedGemmConvolution final : public ConvolutionEngine {
+ public:
+  BatchedGemmConvolution(const ConvolutionGeometry& g, Index floats)
+      : g_(g),
+        windows_(g.windows),
+        direct_(g.windows.is_identity() && g.group == 1),
+        M_(g.num_output / g.group),
+        K_(g.channels / g.group * g.windows.kernel_count()),
+        outs_(g.windows.out_count()),
+        x_image_(g.channels * g.windows.in_count()),
+        y_image_(g.num_output * outs_),
+        column_image_(g.group * K_ * outs_) {
+    const Index most = std::clamp<Index>(floats / (column_image_ + y_image_), 1, g.batch);
+    const Index chunks = (g.batch + most - 1) / most;
+    chunk_ = (g.batch + chunks - 1) / chunks;
+  }
+
+  void forward(Context& ctx, const Tensor& x_, const Tensor& weight_, const Tensor* bias_,
+               Tensor& y_) override {
+    const float* x = x_.read(ctx);
+    const float* weight = weight_.read(ctx);
+    const float* bias = bias_ ? bias_->read(ctx) : nullptr;
+    float* y = y_.write(ctx);
+    if (direct_) {
+      gemm_batch(ctx, Transpose::no, Transpose::no, M_, outs_, K_, 1, weight, x, 0, y,
+                 {g_.batch, 0, x_image_, y_image_}, g_.precision);
+      if (bias) add_bias(ctx, g_.batch, g_.num_output, outs_, bias, y);
+      return;
+    }
+    for_each_chunk(ctx, [&](Index first, const Chunk& c) {
+      copy_windows(ctx, c.images, g_.channels, windows_, x + first * x_image_, c.column);
+      gemm_batch(ctx, Transpose::no, Transpose::no, M_, c.positions, K_, 1, weight, c.column, 0,
+                 c.turned, groups(M_ * K_, K_ * c.positions, M_ * c.positions), g_.precision);
+      put_in_place(ctx, c.images, g_.num_output, outs_, c.turned, bias, relu_,
+                   y + first * y_image_);
+    });
+  }
+
+  void backward_data(Context& ctx, const Tensor& dy_, const Tensor& weight_, Tensor& dx_) override {
+    const float* dy = dy_.read(ctx);
+    const float* weight = weight_.read(ctx);
+    float* dx = dx_.write(ctx);
+    if (direct_) {
+      gemm_batch(ctx, Transpose::yes, Transpose::no, K_, outs_, M_, 1, weight, dy, 0, dx,
+                 {g_.batch, 0, y_image_, x_image_}, g_.precision);
+      return;
+    }
+    for_each_chunk(ctx, [&](Index first, const Chunk& c) {
+      turn_gradient(ctx, dy, first, c);
+      gemm_batch(ctx, Transpose::yes, Transpose::no, K_, c.positions, M_, 1, weight, c.turned, 0,
+                 c.column, groups(M_ * K_, M_ * c.positions, K_ * c.positions), g_.precision);
+      gather_windows(ctx, c.images, g_.channels, windows_, c.column, dx + first * x_image_);
+    });
+  }
+
+  void backward_params(Context& ctx, const Tensor& x_, const Tensor& dy_, Tensor* dweight_,
+                       Tensor* dbias_) override {
+    const float* x = x_.read(ctx);
+    const float* dy = dy_.read(ctx);
+    float* dweight = dweight_ ? dweight_->update(ctx) : nullptr;
+    float* dbias = dbias_ ? dbias_->update(ctx) : nullptr;
+    for_each_chunk(ctx, [&](Index first, const Chunk& c) {
+      turn_gradient(ctx, dy, first, c);
+      if (dbias) add_bias_gradient(ctx, g_.num_output, c.positions, c.turned, c.sums, dbias);
+      if (!dweight) return;
+      copy_windows(ctx, c.images, g_.channels, windows_, x + first * x_image_, c.column);
+      gemm_batch(ctx, Transpose::no, Transpose::yes, M_, K_, c.positions, 1, c.turned, c.column, 1,
+                 dweight, groups(M_ * c.positions, K_ * c.positions, M_ * K_), g_.precision);
+    });
+  }
+
+  bool fuse_relu(const Tensor& y, bool backward) override {
+    if (direct_) return false;
+    relu_ = true;
+    masked_by_ = backward ? &y : nullptr;
+    return true;
+  }
+
+  Index workspace() const override { return chunk_ * (column_image_ + y_image_) + g_.num_output; }
+
+ private:
+  /// Images that are computed together.
+  struct Chunk {
+    Index images, positions;  ///< and windows of all of them
+    float *column, *turned, *sums;
+  };
+
+  /// use(number of the first image, chunk) for all images.
+  template <class Use>
+  void for_each_chunk(Context& ctx, Use use) {
+    float* column = ctx.workspace(workspace());
+    float* turned = column + chunk_ * column_image_;
+    float* sums = turned + chunk_ * y_image_;
+    for (Index first = 0; first < g_.batch; first += chunk_) {
+      const Index images = std::min(chunk_, g_.batch - first);
+      use(first, Chunk{images, images * outs_, column, turned, sums});
+    }
+  }
+
+  void turn_gradient(Context& ctx, const float* dy, Index first, const Chunk& c) {
+    const float* y = masked_by_ ? masked_by_->read(ctx) + first * y_image_ : nullptr;
+    turn(ctx, c.images, g_.num_output, outs_, dy + first * y_image_, y, c.turned);
+  }
+
+  Batch groups(Index A, Index B, Index C) const { return {g_.group, A, B, C}; }
+
+  const ConvolutionGeometry g_;
+  const Windows2d windows_;
+  const bool direct_;
+  const Index M_, K_;  // of one group
+  const Index outs_, x_image_, y_image_, column_image_;
+  Index chunk_;  // images at a time
+  bool relu_ = false;
+  const Tensor* masked_by_ = nullptr;  // a ReLU's result
+};
+
+}  // namespace
+
+std::string why_not_batched_gemm_convolution(const ConvolutionGeometry& g) {
+  if (g.windows.axes != 2) return "it is for two spatial axes";
+  if (g.force_nd_im2col) return "force_nd_im2col asks for the general one";
+  if (g.batch == 0) return "there are no images";
+  return {};
+}
+
+std::unique_ptr<ConvolutionEngine> make_batched_gemm_convolution(
+    const ConvolutionGeometry& geometry, Index floats) {
+  return std::make_unique<BatchedGemmConvolution>(geometry, floats);
+}
+
+}  // namespace DOPPIO_BUILD
+}  // namespace doppio

@@ -1,0 +1,91 @@
+#pragma once
+// What nvcc brings along, for g++: kernels run thread by thread on the CPU. For tests alone.
+#include <cuda_runtime_api.h>
+
+#include <cstdint>
+#include <cstring>
+#include <functional>
+#include <map>
+#include <string>
+#include <type_traits>
+#include <typeinfo>
+
+#undef __global__
+#undef __shared__
+#undef __launch_bounds__
+#define __global__
+#define __shared__ static
+#define __launch_bounds__(threads)
+
+namespace doppio::cuda {
+
+// Where the running thread is. Work of all streams is done by one thread at a time.
+inline dim3 gridDim, blockDim;
+inline uint3 blockIdx, threadIdx;
+
+/// Ends the thread's turn until all threads of its block have come as far.
+void __syncthreads();
+
+namespace emulated {
+
+/// What the card was asked for since the program began, by name: kernels are called after the
+/// functions whose lambdas they run; "cuBLAS", "upload", "download" and "wait" count calls of CUDA.
+std::map<std::string, int>& journal();
+
+/// "copy_windows" of the lambda's type in its function copy_windows().
+std::string kernel_name(const std::type_info& lambda);
+
+/// Adds `work` to the end of what `stream` has to do. It is done as late as CUDA allows: when
+/// somebody waits for it.
+void enqueue(cudaStream_t stream, std::function<void()> work);
+
+/// Runs `body` for every thread of the block blockIdx, in turns that end at barriers.
+void run_with_barriers(const std::function<void()>& body);
+
+/// Throws: InternalError if one of `count` words looks like a pointer to the host's memory.
+void refuse_host_pointers(const std::uint64_t* words, std::size_t count);
+
+template <class Argument>
+void refuse_host_pointers(Argument argument) {
+  static_assert(std::is_trivially_copyable_v<Argument>, "a kernel's arguments are copied as bytes");
+  __builtin_clear_padding(&argument);  // old pointers may lie there
+  std::uint64_t words[(sizeof argument + 7) / 8] = {};
+  std::memcpy(words, &argument, sizeof argument);
+  refuse_host_pointers(words, std::size(words));
+}
+
+/// The journal's name of a kernel with these parameters, one of which is the lambda that it runs.
+template <class... Parameters>
+std::string name_of_kernel() {
+  std::string name;
+  ((name = std::is_class_v<Parameters> && name.empty() ? kernel_name(typeid(Parameters)) : name),
+   ...);
+  return name;
+}
+
+/// The last blocks and threads first: kernels must not rely on any order.
+template <class... Parameters>
+void start(cudaStream_t stream, dim3 blocks, dim3 threads, bool barriers,
+           void (*kernel)(Parameters...), const Parameters&... arguments) {
+  (refuse_host_pointers(arguments), ...);
+  ++journal()[name_of_kernel<Parameters...>()];
+  enqueue(stream, [=] {
+    gridDim = blocks;
+    blockDim = threads;
+    for (unsigned block = blocks.x; block-- > 0;) {
+      blockIdx = {block, 0, 0};
+      if (barriers) {
+        run_with_barriers([&] { kernel(arguments...); });
+        continue;
+      }
+      for (unsigned y = threads.y; y-- > 0;)
+        for (unsigned x = threads.x; x-- > 0;) {
+          threadIdx = {x, y, 0};
+          kernel(arguments...);
+        }
+    }
+  });
+}
+
+}  // namespace emulated
+}  // namespace doppio::cuda

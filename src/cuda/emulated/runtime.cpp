@@ -1,0 +1,363 @@
+// An emulated card: the part of CUDA's runtime that src/cuda uses, so that all of it, the host code
+// as well as the kernels, can be tested without a card. It is stricter than a real one:
+//  * Work is done as late as possible, when somebody waits for it: who forgets to wait reads junk.
+//  * The card's memory can be touched by its own work alone; other code crashes.
+//  * Fresh and released memory holds signalling garbage (NaN), never old values.
+//  * Kernels may not be given pointers to the host's memory.
+#include <cuda_runtime_api.h>
+#include <cxxabi.h>
+#include <sys/mman.h>
+#include <ucontext.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <csetjmp>
+#include <csignal>
+#include <cstdlib>
+#include <cstring>
+#include <deque>
+#include <functional>
+#include <iostream>
+#include <map>
+#include <mutex>
+#include <vector>
+
+#include "core/arena.hpp"
+#include "cuda/emulated/launch.hpp"
+#include "cuda/probe.hpp"
+#include "doppio/error.hpp"
+
+struct CUstream_st {
+  std::deque<std::function<void()>> work;
+  std::uint64_t done = 0;  ///< pieces of work so far
+};
+
+struct CUevent_st {
+  cudaStream_t stream = nullptr;
+  std::uint64_t after = 0;  ///< pieces of work of `stream` that come before
+};
+
+namespace doppio::cuda {
+
+namespace {
+
+std::recursive_mutex mutex;
+
+/// The card's memory: addresses of its own, open only while the card works.
+class Card {
+ public:
+  static constexpr std::size_t kBytes = std::size_t{8} << 30;
+
+  Card() {
+    void* range =
+        mmap(nullptr, kBytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    ensure(range != MAP_FAILED, "no addresses are left for the emulated card");
+    madvise(range, kBytes, MADV_HUGEPAGE);  // opening and closing takes time per page
+    begin_ = static_cast<std::byte*>(range);
+    begin = begin_;
+    struct sigaction action {};
+    action.sa_sigaction = explain_crash;
+    action.sa_flags = SA_SIGINFO | SA_RESETHAND;
+    sigaction(SIGSEGV, &action, nullptr);
+  }
+
+  void* take(std::size_t bytes) {
+    const std::size_t offset = placement_.take(bytes);
+    if (offset == Placement::kNowhere) return nullptr;
+    used_ += sizes_[begin_ + offset] = bytes;
+    return begin_ + offset;
+  }
+  std::size_t size_of(void* block) const { return sizes_.at(static_cast<std::byte*>(block)); }
+  bool is_block(void* block) const { return sizes_.count(static_cast<std::byte*>(block)) > 0; }
+  void give_back(void* block) {
+    used_ -= size_of(block);
+    sizes_.erase(static_cast<std::byte*>(block));
+    placement_.give_back(static_cast<std::size_t>(static_cast<std::byte*>(block) - begin_));
+  }
+  std::size_t used() const { return used_; }
+
+  /// True if these bytes lie in the card's memory.
+  bool holds(const void* memory, std::size_t bytes) const {
+    const auto at = static_cast<const std::byte*>(memory);
+    return at >= begin_ && at + bytes <= begin_ + kBytes;
+  }
+
+  void open() {
+    if (depth_++ == 0) protect(PROT_READ | PROT_WRITE);
+  }
+  void close() {
+    if (--depth_ == 0) protect(PROT_NONE);
+  }
+
+ private:
+  void protect(int access) {
+    if (placement_.peak() > 0) mprotect(begin_, placement_.peak(), access);
+  }
+
+  static void explain_crash(int, siginfo_t* info, void*) {
+    const auto at = static_cast<const std::byte*>(info->si_addr);
+    constexpr char kText[] = "host code touched the memory of the (emulated) card\n";
+    if (at >= begin && at < begin + kBytes) [[maybe_unused]]
+      const ssize_t written = write(STDERR_FILENO, kText, sizeof kText - 1);
+  }
+
+  static inline const std::byte* begin = nullptr;
+  std::byte* begin_;
+  Placement placement_{kBytes};
+  std::map<std::byte*, std::size_t> sizes_;
+  std::size_t used_ = 0;
+  int depth_ = 0;
+};
+
+Card& card() {
+  static Card instance;
+  return instance;
+}
+
+void drain(cudaStream_t stream, std::uint64_t until) {
+  const std::lock_guard lock(mutex);
+  card().open();
+  while (stream->done < until && !stream->work.empty()) {
+    const std::function<void()> work = std::move(stream->work.front());
+    stream->work.pop_front();
+    ++stream->done;
+    work();
+  }
+  card().close();
+}
+
+void drain(cudaStream_t stream) { drain(stream, UINT64_MAX); }
+
+/// A block whose threads take turns: a stack and a point to go on at for each.
+struct Turns {
+  static constexpr std::size_t kStack = 64 << 10;
+  const std::function<void()>* body;
+  std::vector<ucontext_t> beginnings;
+  std::vector<std::byte> stacks;
+  struct Thread {
+    std::jmp_buf point;
+    bool started = false, ended = false;
+  };
+  std::vector<Thread> threads;
+  std::jmp_buf scheduler;
+  std::size_t current;
+};
+Turns turns;
+
+void begin_thread() {
+  (*turns.body)();
+  turns.threads[turns.current].ended = true;
+  _longjmp(turns.scheduler, 1);
+}
+
+/// Runs a thread up to its next barrier or its end.
+void take_turn(std::size_t thread) {
+  turns.current = thread;
+  if (_setjmp(turns.scheduler) != 0) return;
+  if (turns.threads[thread].started) _longjmp(turns.threads[thread].point, 1);
+  turns.threads[thread].started = true;
+  setcontext(&turns.beginnings[thread]);
+}
+
+}  // namespace
+
+void __syncthreads() {
+  if (_setjmp(turns.threads[turns.current].point) == 0) _longjmp(turns.scheduler, 1);
+}
+
+namespace emulated {
+
+std::map<std::string, int>& journal() {
+  /// Prints itself when the program ends if $DOPPIO_JOURNAL is set.
+  struct Journal : std::map<std::string, int> {
+    ~Journal() {
+      if (std::getenv("DOPPIO_JOURNAL"))
+        for (const auto& [what, count] : *this) std::cerr << count << ' ' << what << '\n';
+    }
+  };
+  static Journal instance;
+  return instance;
+}
+
+std::string kernel_name(const std::type_info& lambda) {
+  int status = 0;
+  char* demangled = abi::__cxa_demangle(lambda.name(), nullptr, nullptr, &status);
+  std::string name = demangled ? demangled : "";
+  std::free(demangled);
+  // namespaces::function(parameters)::{lambda(parameters)#1}; templates end in <arguments>.
+  const std::size_t end = name.rfind("::{lambda");
+  if (end == std::string::npos) return {};
+  name.resize(end);
+  name.resize(std::min(name.find("(doppio::"), name.size()));
+  name.resize(std::min(name.find("<doppio::"), name.size()));
+  return name.substr(name.rfind(':') + 1);
+}
+
+void enqueue(cudaStream_t stream, std::function<void()> work) {
+  const std::lock_guard lock(mutex);
+  stream->work.push_back(std::move(work));
+}
+
+void run_with_barriers(const std::function<void()>& body) {
+  const std::size_t count = std::size_t{blockDim.x} * blockDim.y;
+  turns.body = &body;
+  turns.threads.assign(count, {});
+  turns.beginnings.resize(std::max(count, turns.beginnings.size()));
+  turns.stacks.resize(std::max(count * Turns::kStack, turns.stacks.size()));
+  for (std::size_t i = 0; i < count; ++i) {
+    ucontext_t& thread = turns.beginnings[i];
+    getcontext(&thread);
+    thread.uc_stack = {turns.stacks.data() + i * Turns::kStack, 0, Turns::kStack};
+    makecontext(&thread, begin_thread, 0);
+  }
+  for (std::size_t ended = 0; ended < count;) {
+    ended = 0;
+    for (std::size_t i = count; i-- > 0;) {
+      threadIdx = {static_cast<unsigned>(i) % blockDim.x, static_cast<unsigned>(i) / blockDim.x, 0};
+      if (!turns.threads[i].ended) take_turn(i);
+      ended += turns.threads[i].ended;
+    }
+  }
+}
+
+void refuse_host_pointers(const std::uint64_t* words, std::size_t count) {
+  // Programs, heaps, libraries and stacks of Linux lie there; sizes and floats are not as large or
+  // larger.
+  constexpr std::uint64_t kFirst = 0x5500'0000'0000, kLast = 0x7fff'ffff'ffff;
+  for (std::size_t i = 0; i < count; ++i)
+    ensure(words[i] < kFirst || words[i] > kLast ||
+               card().holds(reinterpret_cast<const void*>(words[i]), 0),
+           "a kernel is given a pointer to the host's memory");
+}
+
+}  // namespace emulated
+
+cudaError_t probe() { return cudaSuccess; }
+
+}  // namespace doppio::cuda
+
+namespace {
+
+using doppio::cuda::card;
+using doppio::cuda::drain;
+using doppio::cuda::emulated::enqueue;
+using doppio::cuda::emulated::journal;
+
+/// Values that no kernel should see: NaN, as floats and as doubles.
+void spoil(void* memory, std::size_t bytes) { std::memset(memory, 0xFF, bytes); }
+
+}  // namespace
+
+extern "C" {
+
+cudaError_t cudaGetDeviceCount(int* count) {
+  *count = 1;
+  return cudaSuccess;
+}
+cudaError_t cudaDriverGetVersion(int* version) { return cudaRuntimeGetVersion(version); }
+cudaError_t cudaSetDevice(int id) { return id == 0 ? cudaSuccess : cudaErrorInvalidDevice; }
+cudaError_t cudaGetLastError() { return cudaSuccess; }
+
+cudaError_t cudaGetDeviceProperties(cudaDeviceProp* properties, int) {
+  *properties = {};
+  std::strcpy(properties->name, "emulated card");
+  properties->totalGlobalMem = doppio::cuda::Card::kBytes;
+  properties->major = 9;
+  return cudaSuccess;
+}
+
+cudaError_t cudaStreamCreateWithFlags(cudaStream_t* stream, unsigned) {
+  *stream = new CUstream_st;
+  return cudaSuccess;
+}
+cudaError_t cudaStreamDestroy(cudaStream_t stream) {
+  drain(stream);
+  delete stream;
+  return cudaSuccess;
+}
+cudaError_t cudaStreamSynchronize(cudaStream_t stream) {
+  ++journal()["wait"];
+  drain(stream);
+  return cudaSuccess;
+}
+
+cudaError_t cudaEventCreateWithFlags(cudaEvent_t* event, unsigned) {
+  *event = new CUevent_st;
+  return cudaSuccess;
+}
+cudaError_t cudaEventDestroy(cudaEvent_t event) {
+  delete event;
+  return cudaSuccess;
+}
+cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream) {
+  *event = {stream, stream->done + stream->work.size()};
+  return cudaSuccess;
+}
+cudaError_t cudaEventSynchronize(cudaEvent_t event) {
+  if (event->stream) drain(event->stream, event->after);
+  return cudaSuccess;
+}
+cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned) {
+  enqueue(stream, [recorded = *event] {
+    if (recorded.stream) drain(recorded.stream, recorded.after);
+  });
+  return cudaSuccess;
+}
+
+cudaError_t cudaMemGetInfo(std::size_t* free, std::size_t* total) {
+  *total = doppio::cuda::Card::kBytes;
+  *free = *total - card().used();
+  return cudaSuccess;
+}
+cudaError_t cudaMemPoolCreate(cudaMemPool_t* pool, const cudaMemPoolProps*) {
+  *pool = nullptr;
+  return cudaSuccess;
+}
+cudaError_t cudaMemPoolDestroy(cudaMemPool_t) { return cudaSuccess; }
+cudaError_t cudaMemPoolSetAttribute(cudaMemPool_t, cudaMemPoolAttr, void*) { return cudaSuccess; }
+cudaError_t cudaMemPoolTrimTo(cudaMemPool_t, std::size_t) { return cudaSuccess; }
+
+cudaError_t cudaMallocFromPoolAsync(void** memory, std::size_t bytes, cudaMemPool_t,
+                                    cudaStream_t stream) {
+  const std::lock_guard lock(doppio::cuda::mutex);
+  *memory = card().take(bytes);
+  if (!*memory) return cudaErrorMemoryAllocation;
+  enqueue(stream, [memory = *memory, bytes] { spoil(memory, bytes); });
+  return cudaSuccess;
+}
+cudaError_t cudaFreeAsync(void* memory, cudaStream_t stream) {
+  if (!card().is_block(memory)) return cudaErrorInvalidValue;
+  enqueue(stream, [memory] {
+    spoil(memory, card().size_of(memory));
+    card().give_back(memory);
+  });
+  return cudaSuccess;
+}
+
+cudaError_t cudaMallocHost(void** memory, std::size_t bytes) {
+  *memory = std::aligned_alloc(4096, (bytes + 4095) / 4096 * 4096);
+  return *memory ? cudaSuccess : cudaErrorMemoryAllocation;
+}
+cudaError_t cudaFreeHost(void* memory) {
+  std::free(memory);
+  return cudaSuccess;
+}
+
+cudaError_t cudaMemcpyAsync(void* to, const void* from, std::size_t bytes, cudaMemcpyKind kind,
+                            cudaStream_t stream) {
+  const bool to_card = kind == cudaMemcpyHostToDevice || kind == cudaMemcpyDeviceToDevice;
+  const bool from_card = kind == cudaMemcpyDeviceToHost || kind == cudaMemcpyDeviceToDevice;
+  if (card().holds(to, bytes) != to_card || card().holds(from, bytes) != from_card)
+    return cudaErrorInvalidValue;
+  if (!from_card) ++journal()["upload"];
+  if (!to_card) ++journal()["download"];
+  enqueue(stream, [=] { std::memcpy(to, from, bytes); });
+  return cudaSuccess;
+}
+cudaError_t cudaMemsetAsync(void* memory, int value, std::size_t bytes, cudaStream_t stream) {
+  if (!card().holds(memory, bytes)) return cudaErrorInvalidValue;
+  enqueue(stream, [=] { std::memset(memory, value, bytes); });
+  return cudaSuccess;
+}
+
+}  // extern "C"
