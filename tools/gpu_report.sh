@@ -114,7 +114,7 @@ report() {
     done
   done
   echo
-  [[ $torch ]] && echo "PyTorch $torch."
+  echo "PyTorch: ${torch:-none here}."
 }
 
 pack_to=

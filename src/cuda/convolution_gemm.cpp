@@ -243,7 +243,7 @@ class BatchedGemmConvolution final : public ConvolutionEngine {
 std::string why_not_batched_gemm_convolution(const ConvolutionGeometry& g) {
   if (g.windows.axes != 2) return "it is for two spatial axes";
   if (g.force_nd_im2col) return "force_nd_im2col asks for the general one";
-  if (g.batch == 0) return "there are no images";
+  if (g.batch * g.channels * g.windows.in_count() == 0) return "the bottom is empty";
   return {};
 }
 

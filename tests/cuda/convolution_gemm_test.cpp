@@ -104,6 +104,9 @@ TEST_F(BatchedGemm, IsWhatCaffesEngineMeans) {
   nd.force_nd_im2col = true;
   EXPECT_NE(why_not_batched_gemm_convolution(nd), "");
   EXPECT_NE(make_convolution_engine("conv1", nd, "gemm"), nullptr);
+  ConvolutionGeometry empty = kGeometries[1];
+  empty.windows.axis[0].in = 0;
+  EXPECT_NE(make_convolution_engine("conv1", empty), nullptr);
 }
 
 }  // namespace doppio
