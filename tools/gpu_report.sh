@@ -141,5 +141,10 @@ trap 'rm -rf "$work"' EXIT
 if cuda=$(cuda_libraries); then
   export LD_LIBRARY_PATH=${LD_LIBRARY_PATH:-}:$cuda
 fi
+if ! "$build/bin/doppio" devices | grep '^ *GPU 0: '; then
+  "$build/bin/doppio" devices >&2
+  echo "no card can be used here, so there is nothing to report" >&2
+  exit 1
+fi
 torch=$(python3 -c 'import torch; print(torch.__version__)' 2>/dev/null || true)
 report | tee report.md
