@@ -7,6 +7,7 @@
 // `count` prints the multiply-adds of one iteration and the batch size, the others the seconds of N
 // passes, or N iterations with update, for every N on standard input. The images are random and lie
 // in memory. TYPE is a compute_type; `gpu` is the first card.
+#include "core/accelerator.hpp"
 #include "doppio/net.hpp"
 
 #include <glog/logging.h>

@@ -5,6 +5,7 @@
 #include <chrono>
 #include <iomanip>
 
+#include "core/accelerator.hpp"
 #include "net/multiply_adds.hpp"
 #include "tools/command.hpp"
 #include "tools/flags.hpp"

@@ -14,35 +14,7 @@ enum class Device { cpu, cuda, any };
 
 const char* device_name(Device device);
 
-/// Memory and queue of one accelerator. src/cuda implements it; tests use a double that counts the
-/// copies.
-class Accelerator {
- public:
-  virtual ~Accelerator() = default;
-  /// Throws: Error with the bytes asked for and the bytes free if the device has not enough.
-  virtual void* allocate(std::size_t bytes) = 0;
-  virtual void release(void* memory) noexcept = 0;
-  virtual void to_device(void* device, const void* host, std::size_t bytes) = 0;
-  /// Returns when the bytes have arrived.
-  virtual void to_host(void* host, const void* device, std::size_t bytes) = 0;
-  virtual void zero(void* device, std::size_t bytes) = 0;
-  /// Begins a copy that runs beside the kernels asked for later. It comes after all work asked for
-  /// so far. `host` may not change before finish_uploads().
-  virtual void begin_upload(void* device, const void* host, std::size_t bytes) = 0;
-  /// Lets work asked for later wait for all uploads begun so far.
-  virtual void await_uploads() = 0;
-  /// Returns when all uploads begun so far have arrived.
-  virtual void finish_uploads() = 0;
-  /// Page-locked memory of the host, from and to which copies are fastest, and which uploads need
-  /// to run beside kernels. Throws: Error if the host has not enough.
-  virtual void* allocate_host(std::size_t bytes) = 0;
-  virtual void release_host(void* memory) noexcept = 0;
-  virtual void synchronize() = 0;
-  /// The cudaStream_t on which kernels run.
-  virtual void* stream() = 0;
-  /// The cublasHandle_t bound to stream().
-  virtual void* blas() = 0;
-};
+class Accelerator;  // memory and queue of a device (core/accelerator.hpp)
 
 /// Opens accelerator number `id`. Throws: Error if there is no such card or this build has no CUDA.
 std::shared_ptr<Accelerator> open_accelerator(int id);
@@ -84,15 +56,23 @@ class Context {
   /// Number of the forward pass under way: the other half of the key, so that every pass draws
   /// anew. Set by the net.
   std::uint64_t pass = 0;
+  /// Where kernels that are being recorded find that number; null for all others.
+  const std::uint64_t* pass_at = nullptr;
   /// Shapes only: fillers leave parameters unwritten and data layers may guess a missing database's
   /// shape.
   bool dry_run = false;
   /// Layers may do their successors' work on the way.
   bool fusion = true;
+  /// On an accelerator, passes that repeat themselves may be recorded and started by one call.
+  bool recording = true;
 
+  /// The cudaStream_t on which kernels run.
+  void* stream() const;
   /// Scratch memory of at least `count` floats on this device; contents undefined, valid until the
   /// next call.
   float* workspace(Index count);
+  /// The same for sums on their way, apart from the workspace.
+  double* partial_sums(Index count);
   /// Bytes that the workspace holds.
   Index workspace_bytes() const;
 

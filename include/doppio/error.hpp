@@ -1,4 +1,5 @@
 #pragma once
+#include <cstddef>
 #include <source_location>
 #include <sstream>
 #include <stdexcept>
@@ -38,6 +39,18 @@ class Error : public std::runtime_error {
   std::string message_;
   Location where_;
   std::string field_;
+};
+
+/// An accelerator that has not enough memory. The net adds what it had planned and what would fit.
+class OutOfMemory : public Error {
+ public:
+  /// `available`: the bytes free, and those that this process holds already.
+  OutOfMemory(const std::string& message, std::size_t available)
+      : Error(message), available_(available) {}
+  std::size_t available() const noexcept { return available_; }
+
+ private:
+  std::size_t available_;
 };
 
 /// A command line that cannot be understood (exit code 2).

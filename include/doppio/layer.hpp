@@ -42,6 +42,11 @@ class Layer {
   /// Computes top data from bottom data.
   virtual void forward(Context& ctx, Bottoms bottom, Tops top) = 0;
 
+  /// Throws what was wrong with the bottoms of the last forward pass, where that would have had to
+  /// wait for the device to find out. Called after every pass on the CPU; on an accelerator where a
+  /// loss is not finite, so layers make it so.
+  virtual void verify(Context& /*ctx*/, Bottoms /*bottom*/) {}
+
   /// Computes bottom grad (overwritten, only where `wanted`) from top grad, and adds to the grad of
   /// params that need it.
   virtual void backward(Context& ctx, Tops top, std::span<const bool> wanted, Bottoms bottom);

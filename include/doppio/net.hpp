@@ -2,6 +2,7 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "doppio/layer.hpp"
@@ -50,13 +51,15 @@ struct NetLayer {
   std::unique_ptr<bool[]> wanted;  ///< for each bottom: does backward compute its gradient?
   bool needs_backward = false;
   std::vector<float> loss_weights;  ///< one per top
-  int scale_behind = -1;            ///< number of the Scale that it may take over, -1: none
-  int norm_behind = -1;             ///< number of the BatchNorm that it may take over, -1: none
-  int sum_behind = -1;              ///< number of the Eltwise that it may take over, -1: none
-  int pool_behind = -1;             ///< number of the Pooling that it may take over, -1: none
-  int relu_behind = -1;             ///< number of the ReLU that it may take over, -1: none
-  Tops written;                     ///< by forward: `tops`, or those of the layer it takes over
-  bool fused = false;               ///< its work is done by the layer before
+  std::vector<std::pair<std::uint64_t, Index>>
+      filled;  ///< of each top's gradient that was set to its loss weight: version, count
+  int scale_behind = -1;  ///< number of the Scale that it may take over, -1: none
+  int norm_behind = -1;   ///< number of the BatchNorm that it may take over, -1: none
+  int sum_behind = -1;    ///< number of the Eltwise that it may take over, -1: none
+  int pool_behind = -1;   ///< number of the Pooling that it may take over, -1: none
+  int relu_behind = -1;   ///< number of the ReLU that it may take over, -1: none
+  Tops written;           ///< by forward: `tops`, or those of the layer it takes over
+  bool fused = false;     ///< its work is done by the layer before
 };
 
 /// True if forward writes the top of a layer behind instead of its own, which nobody needs.
@@ -89,6 +92,12 @@ class Net {
   float forward();
   /// Computes the gradients of what forward() computed. Parameter gradients are added to.
   void backward();
+  /// Both, and the loss. On an accelerator it is waited for at the end alone, and passes that
+  /// repeat themselves are recorded and started by one call (Context::recording).
+  float forward_backward();
+  /// Waits until forward_backward() has computed all gradients of `parameters()[i]`, and lets work
+  /// until Accelerator::end_side() run beside the rest of it.
+  void begin_side(std::size_t i);
   /// One step of these passes: layer `i` alone. forward_layer() returns its part of the loss.
   float forward_layer(std::size_t i);
   void backward_layer(std::size_t i);
@@ -100,7 +109,7 @@ class Net {
   /// Lets blobs and gradients of blobs take turns in memory: each is gone after the last layer that
   /// needs it in `passes`, or never made if none does; reading it is an Error. What data layers
   /// hand out, outputs() and blobs named in `keep` stay. Nets that never run at the same time may
-  /// share an `arena`. On an accelerator nothing changes. Throws: Error if `keep` names no blob.
+  /// share an `arena`. Accelerators only skip what none needs. Throws: Error for an unknown `keep`.
   void save_memory(Passes passes, const std::vector<std::string>& keep = {},
                    std::shared_ptr<Arena> arena = nullptr);
   /// Gives up at once all blobs that save_memory() does not keep.
@@ -118,6 +127,8 @@ class Net {
   const std::vector<std::string>& inputs() const { return inputs_; }
   /// Blobs that nothing consumes, in alphabetical order, as Caffe lists them.
   const std::vector<std::string>& outputs() const { return outputs_; }
+  /// How often forward_backward() started recorded passes, for tests.
+  std::uint64_t repeated_passes() const { return repeated_; }
   /// Weight of blob `name` in the loss; 0 if it is not a loss.
   float loss_weight(const std::string& name) const;
   /// Every parameter once, in layer order, those with lr_mult 0 included: the order of a solver's
@@ -144,6 +155,16 @@ class Net {
   void set_debug_info(bool on) { debug_info_ = on; }
 
  private:
+  struct Recorded;
+  void run_layer(std::size_t i);
+  float loss_of(std::size_t i);
+  float loss();
+  void begin_pass();
+  bool repeat_pass(const std::vector<Index>& sources);
+  bool record_pass(const std::vector<Index>& sources);
+  std::vector<Index> run_sources();
+  void run_rest();
+  void find_marks();
   void build(SourcedNet source, const NetState& state);
   void make_layers(const Graph& graph);
   void set_up_parameters();
@@ -172,6 +193,13 @@ class Net {
   bool shares_weights_ = false;         // with another net, which may train them
   std::unique_ptr<Liveness> liveness_;  // of a net that saves memory
   bool may_go_back_ = true;             // what backward needs is there
+  // Of each parameter, the mark behind its gradient; of each layer, the mark behind its backward
+  // pass, or kNoMark.
+  static constexpr std::size_t kNoMark = SIZE_MAX;
+  std::vector<std::size_t> marks_, marks_behind_;
+  std::vector<std::shared_ptr<Recorded>> recorded_;
+  std::uint64_t repeated_ = 0;
+  int unrecorded_ = 0;  // passes since something changed; -1: they cannot be recorded
 };
 
 /// Throws: Error that lists the mismatched layers of `copied` with both shapes and the remedy; does

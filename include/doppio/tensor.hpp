@@ -10,18 +10,23 @@ namespace doppio {
 
 class Arena;  // host memory that tensors take turns to use (core/arena.hpp)
 
-/// How the values of an N x C x H x W tensor lie in host memory.
+/// How the values of an N x C x H x W tensor lie in memory.
 enum class Layout {
-  plain,   ///< row-major: what everybody can read
-  blocked  ///< N x C/B x H x W x B with B = channel_block(): what vector units like best
+  plain,    ///< row-major: what everybody can read
+  blocked,  ///< N x C/B x H x W x B with B = channel_block(): what CPUs' vector units like best
+  channels_last,  ///< N x H x W x C: what tensor cores like best; on accelerators alone
+  bf16            ///< the same of bfloat16, half as large; read() rounds to it
 };
+
+/// Bytes of a value.
+constexpr Index value_size(Layout layout) { return layout == Layout::bf16 ? 2 : 4; }
 
 /// Channels that lie side by side in Layout::blocked: the floats of one vector register of this
 /// CPU, 16 with AVX-512, else 8.
 Index channel_block();
 
-/// A dense float32 array that lives on the host in one or both layouts, on an accelerator, or in
-/// several of these places, and brings itself up to date.
+/// A dense float32 array that lives on the host, on an accelerator or on both, in one or more of
+/// their layouts, and brings itself up to date.
 ///
 /// Memory is allocated at the first access, so shapes can be inferred and planned for nothing. A
 /// tensor that was never written reads as zeros. Pointers stay valid until the tensor is reshaped
@@ -38,7 +43,8 @@ class Tensor {
   Index count() const { return shape_.count(); }
 
   /// Current contents, on ctx's device. Layout::blocked is for the CPU, and tensors that
-  /// can_block().
+  /// can_block(); channels_last and bf16 (whose pointers are to Bf16, see core/bf16.hpp) are for
+  /// accelerators, and tensors of four axes.
   const float* read(const Context& ctx, Layout layout = Layout::plain) const;
   /// Contents undefined: nothing is copied, and this place becomes the only owner.
   float* write(const Context& ctx, Layout layout = Layout::plain);
@@ -48,7 +54,7 @@ class Tensor {
   /// True for 4 axes and channels that are a multiple of channel_block(): such a tensor takes
   /// count() floats in either layout.
   bool can_block() const;
-  /// The layout in which reading on the host costs no conversion; blocked if both are current.
+  /// The layout in which reading costs no conversion; where plain is current too, the other one.
   Layout layout() const;
 
   /// The same three on the host.
@@ -61,13 +67,16 @@ class Tensor {
   /// Begins to copy the host's contents to ctx's accelerator, beside the work there. Without effect
   /// on the CPU, and where there is nothing to copy.
   void prefetch(const Context& ctx) const;
+  /// Begins to copy the contents from ctx's accelerator to the host, where read_host() waits for
+  /// them. Without effect unless the host's memory is page-locked (pin()).
+  void fetch(const Context& ctx) const;
 
   /// Makes this tensor a view of `other`'s memory, with its own shape. Throws: InternalError if it
   /// would be larger.
   void share(const Tensor& other);
   bool shares_memory_with(const Tensor& other) const { return storage_ == other.storage_; }
 
-  /// Takes host memory from `arena` from now on, so that discard() makes room for other tensors;
+  /// Takes host memory from `arena` (null: as before), so that discard() makes room for others;
   /// contents are lost. `name` ("blob 'conv1'") is what the Error for reading too late calls it.
   void use_arena(std::shared_ptr<Arena> arena, const std::string& name);
   /// Gives contents and memory up; without effect unless it uses an arena. To read what was written
@@ -90,6 +99,7 @@ class Tensor {
   bool allocated() const;
 
  private:
+  friend class Recording;
   class Storage;
   float* access(const Context& ctx, Layout layout, bool keep_contents, bool exclusive) const;
 

@@ -1,11 +1,17 @@
 #include "doppio/context.hpp"
 
+#include "core/accelerator.hpp"
 #include "doppio/tensor.hpp"
 
 namespace doppio {
 
 struct Context::Workspace {
-  Tensor memory;
+  Tensor memory, partial_sums;
+
+  static float* take(const Context& ctx, Tensor& memory, Index count) {
+    if (count > memory.count()) memory.reshape({count});
+    return memory.write(ctx);
+  }
 };
 
 const char* device_name(Device device) {
@@ -29,10 +35,12 @@ Context::Context(std::shared_ptr<Accelerator> accelerator, std::uint64_t seed_)
 
 Context::~Context() = default;
 
-float* Context::workspace(Index count) {
-  Tensor& memory = workspace_->memory;
-  if (count > memory.count()) memory.reshape({count});
-  return memory.write(*this);
+void* Context::stream() const { return accelerator_->stream(); }
+
+float* Context::workspace(Index count) { return Workspace::take(*this, workspace_->memory, count); }
+
+double* Context::partial_sums(Index count) {
+  return reinterpret_cast<double*>(Workspace::take(*this, workspace_->partial_sums, 2 * count));
 }
 
 Index Context::workspace_bytes() const {

@@ -13,9 +13,17 @@ namespace doppio {
 ///
 /// Source: Salmon et al., "Parallel random numbers: as easy as 1, 2, 3" (2011), Philox4x32-10.
 struct Random {
-  std::uint64_t seed = 0;    ///< key of the run
-  std::uint32_t stream = 0;  ///< who draws: stream_of(layer name)
-  std::uint64_t pass = 0;    ///< when: number of the forward pass; 48 bits are used
+  std::uint64_t seed = 0;                  ///< key of the run
+  std::uint32_t stream = 0;                ///< who draws: stream_of(layer name)
+  std::uint64_t pass = 0;                  ///< when: number of the forward pass; 48 bits are used
+  const std::uint64_t* pass_at = nullptr;  ///< where a recorded kernel finds that number
+
+  /// What a kernel draws from.
+  HOST_DEVICE Random now() const {
+    Random random = *this;
+    if (pass_at) random.pass = *pass_at;
+    return random;
+  }
 
   /// 32 random bits.
   HOST_DEVICE std::uint32_t bits(Index i) const {

@@ -5,10 +5,14 @@
 #include <atomic>
 #include <cstdlib>
 #include <cstring>
+#include <map>
+#include <memory>
 #include <utility>
 
+#include "core/accelerator.hpp"
 #include "core/arena.hpp"
 #include "core/layout.hpp"
+#include "core/recording.hpp"
 #include "doppio/error.hpp"
 
 namespace doppio {
@@ -40,16 +44,55 @@ void* heap_memory(std::size_t bytes) {
 }  // namespace
 
 /// The memory behind one or more tensors, and which of its copies is current.
-class Tensor::Storage {
+class Tensor::Storage : public std::enable_shared_from_this<Storage> {
  public:
+  /// Where the contents are.
+  struct State {
+    const float *plain, *device, *last;
+    bool plain_current, device_current, last_current, downloading;
+    Layout layout;
+    Blocks sizes;
+    std::uint64_t version;
+  };
+  State state() const {
+    return {plain_.data,   device_.data, last_.data,   plain_.current, device_.current,
+            last_.current, downloading_, last_layout_, sizes_,         version_};
+  }
+  /// Work that came from `before` to `after` has been done again.
+  void repeat(const State& before, const State& after) {
+    place(after);
+    if (before.version == after.version) return;
+    blocked_.current = false;
+    written_ = true;
+    lost_ = false;
+    version_ = new_version();
+  }
+  /// Work that began at `before` has been asked for and was not done. What has left the device
+  /// meanwhile, for another one, is where it went.
+  void undo(const State& before) {
+    if (device_.data == before.device && last_.data == before.last) place(before);
+  }
+  void place(const State& after) {
+    plain_.current = after.plain_current;
+    device_.current = after.device_current;
+    last_.current = after.last_current;
+    downloading_ = after.downloading;
+    last_layout_ = after.layout;
+    sizes_ = after.sizes;
+  }
+
   Storage() = default;
   Storage(const Storage&) = delete;
   Storage& operator=(const Storage&) = delete;
   ~Storage() { release(); }
 
   Index capacity() const { return capacity_; }
-  bool allocated() const { return plain_.data || blocked_.data || device_.data; }
+  bool allocated() const { return plain_.data || blocked_.data || device_.data || last_.data; }
   bool holds(const Blocks& blocks) const { return blocked_.current && blocks == blocks_; }
+  /// The layout of accelerators that is current for a tensor of these sizes, else plain.
+  Layout layout_of(const Blocks& sizes) const {
+    return last_.current && sizes == sizes_ ? last_layout_ : Layout::plain;
+  }
 
   void grow(Index count) {
     if (count <= capacity_) return;
@@ -68,11 +111,19 @@ class Tensor::Storage {
     pinned_by_ = std::move(accelerator);
   }
 
+  void fetch(const std::shared_ptr<Accelerator>& accelerator) {
+    if (!pinned_by_ || plain_.current || accelerator_ != accelerator) return;
+    const float* from = device(accelerator, true, false);
+    if (!plain_.data) plain_.data = allocate();
+    accelerator->begin_download(plain_.data, from, byte_size(capacity_));
+    plain_.current = downloading_ = true;
+  }
+
   void prefetch(const std::shared_ptr<Accelerator>& accelerator) {
     if (!plain_.current || (device_.current && accelerator_ == accelerator)) return;
     place_on(accelerator, false);
-    accelerator->begin_upload(device_.data, plain_.data, byte_size(capacity_));
-    uploading_ = device_.current = true;
+    upload_ = accelerator->begin_upload(device_.data, plain_.data, byte_size(capacity_));
+    device_.current = true;
   }
 
   void discard() {
@@ -81,22 +132,24 @@ class Tensor::Storage {
     release();
   }
   void omit() {
-    if (!arena_) return;
+    if (name_.empty()) return;
+    if (arena_) release();
     lost_ = true;
-    release();
   }
   bool discarded() const { return lost_; }
   std::uint64_t version() const { return version_; }
 
   float* plain(bool keep_contents, bool exclusive) {
+    follow(keep_contents);
     if (keep_contents) require_contents();
     if (exclusive || !keep_contents) finish_upload();
+    if (std::exchange(downloading_, false)) accelerator_->finish_downloads();
     if (!plain_.data) plain_.data = allocate();
     if (keep_contents && !plain_.current) {
       if (blocked_.current)
         blocked_to_plain(blocks_, blocked_.data, plain_.data);
-      else if (device_.current)
-        accelerator_->to_host(plain_.data, device_.data, byte_size(capacity_));
+      else if (device_.current || last_.current)
+        accelerator_->to_host(plain_.data, device(accelerator_, true, false), byte_size(capacity_));
       else
         std::memset(plain_.data, 0, byte_size(capacity_));
     }
@@ -117,16 +170,40 @@ class Tensor::Storage {
 
   float* device(const std::shared_ptr<Accelerator>& accelerator, bool keep_contents,
                 bool exclusive) {
+    follow(false);
     if (keep_contents) require_contents();
     place_on(accelerator, keep_contents);
-    if (uploading_) accelerator->await_uploads();
+    if (upload_) accelerator->await_upload(upload_);
     if (keep_contents && !device_.current) {
-      if (plain_.current || blocked_.current)
+      if (last_.current)
+        accelerator->to_plain(sizes_, last_layout_, last_.data, device_.data);
+      else if (plain_.current || blocked_.current)
         accelerator->to_device(device_.data, plain(true, false), byte_size(capacity_));
       else
         accelerator->zero(device_.data, byte_size(capacity_));
     }
     return own(device_, exclusive || !keep_contents);
+  }
+
+  float* channels_last(const std::shared_ptr<Accelerator>& accelerator, const Blocks& sizes,
+                       Layout layout, bool keep_contents, bool exclusive) {
+    follow(false);
+    const bool held =
+        accelerator_ == accelerator && last_.current && sizes == sizes_ && layout == last_layout_;
+    const float* from = keep_contents && !held ? device(accelerator, true, false) : nullptr;
+    if (accelerator_ != accelerator) leave_device(false);
+    accelerator_ = accelerator;
+    const std::size_t bytes = static_cast<std::size_t>(sizes.count() * value_size(layout));
+    if (bytes > last_bytes_) {
+      if (last_.data) accelerator->release(last_.data);
+      last_.data = nullptr;
+      last_.data = static_cast<float*>(accelerator->allocate(bytes));
+      last_bytes_ = bytes;
+    }
+    if (from) accelerator->from_plain(sizes, from, layout, last_.data);
+    sizes_ = sizes;
+    last_layout_ = layout;
+    return own(last_, exclusive || !keep_contents);
   }
 
  private:
@@ -135,6 +212,9 @@ class Tensor::Storage {
     float* data = nullptr;
     bool current = false;
   };
+
+  /// Tells the recording under way.
+  void follow(bool read_on_host);
 
   void require_contents() const {
     require(!lost_, name_, " was given up after its last use, because the net saves memory; name ",
@@ -150,7 +230,7 @@ class Tensor::Storage {
 
   /// The host's memory must not change under way.
   void finish_upload() {
-    if (std::exchange(uploading_, false)) accelerator_->finish_uploads();
+    if (upload_) accelerator_->finish_upload(std::exchange(upload_, 0));
   }
 
   float* allocate() const {
@@ -170,7 +250,7 @@ class Tensor::Storage {
 
   float* own(Copy& copy, bool alone) {
     if (alone) {
-      plain_.current = blocked_.current = device_.current = false;
+      plain_.current = blocked_.current = device_.current = last_.current = false;
       written_ = true;
       lost_ = false;
       version_ = new_version();
@@ -184,9 +264,13 @@ class Tensor::Storage {
 
   void leave_device(bool keep_contents) {
     finish_upload();
-    if (keep_contents && device_.current) plain(true, false);
-    if (device_.data) accelerator_->release(device_.data);
-    device_ = {};
+    if (std::exchange(downloading_, false)) accelerator_->finish_downloads();
+    if (keep_contents && (device_.current || last_.current)) plain(true, false);
+    for (Copy* copy : {&device_, &last_}) {
+      if (copy->data) accelerator_->release(copy->data);
+      *copy = {};
+    }
+    last_bytes_ = 0;
   }
 
   void release() {
@@ -199,9 +283,14 @@ class Tensor::Storage {
 
   Index capacity_ = 1;  // the default shape is a scalar's
   Copy plain_, blocked_, device_;
-  Blocks blocks_;                             // what blocked_ holds
+  Blocks blocks_;               // what blocked_ holds
+  Copy last_;                   // on the accelerator, channels last
+  std::size_t last_bytes_ = 0;  // of its memory
+  Blocks sizes_;                // what it holds
+  Layout last_layout_ = Layout::plain;
   std::shared_ptr<Accelerator> accelerator_;  // keeps the device memory's owner alive
-  bool uploading_ = false;                    // from plain_ to device_
+  std::uint64_t upload_ = 0;                  // under way from plain_ to device_: its number
+  bool downloading_ = false;                  // from device_ to plain_
   std::shared_ptr<Accelerator> pinned_by_;
   std::shared_ptr<Arena> arena_;
   std::string name_;      // for messages, with an arena
@@ -209,6 +298,68 @@ class Tensor::Storage {
   bool lost_ = false;     // what was written is discarded
   std::uint64_t version_ = new_version();
 };
+
+struct Recording::Followed {
+  using Storage = Tensor::Storage;
+  struct Tracked {
+    std::weak_ptr<Storage> storage;
+    Storage::State before, after;
+    bool read_on_host = false;
+  };
+  std::map<Storage*, Tracked> all;
+
+  static thread_local Followed* current;
+};
+thread_local Recording::Followed* Recording::Followed::current = nullptr;
+
+void Tensor::Storage::follow(bool read_on_host) {
+  if (!Recording::Followed::current) return;
+  const State now = state();
+  Recording::Followed::Tracked& mine =
+      Recording::Followed::current->all.try_emplace(this, weak_from_this(), now, now).first->second;
+  mine.read_on_host |= read_on_host;
+}
+
+Recording::Recording() : followed_(std::make_unique<Followed>()) {
+  Followed::current = followed_.get();
+}
+Recording::~Recording() {
+  if (Followed::current == followed_.get()) Followed::current = nullptr;
+}
+
+void Recording::stop() {
+  Followed::current = nullptr;
+  for (auto& [key, tracked] : followed_->all)
+    if (const auto storage = tracked.storage.lock()) tracked.after = storage->state();
+}
+
+bool Recording::fits() const {
+  for (const auto& [key, tracked] : followed_->all) {
+    const auto storage = tracked.storage.lock();
+    if (!storage) return false;
+    const auto now = storage->state(), &before = tracked.before, &after = tracked.after;
+    const bool same_place = (!after.downloading || now.plain == after.plain) &&
+                            now.device == after.device && now.last == after.last &&
+                            after.device == before.device && after.last == before.last;
+    const bool same_state =
+        now.device_current == before.device_current && now.last_current == before.last_current &&
+        (!now.last_current || (now.layout == before.layout && now.sizes == before.sizes));
+    const bool same_on_host = !tracked.read_on_host || now.version == before.version;
+    if (!same_place || !same_state || !same_on_host) return false;
+  }
+  return true;
+}
+
+void Recording::repeated() {
+  for (auto& [key, tracked] : followed_->all)
+    if (const auto storage = tracked.storage.lock()) storage->repeat(tracked.before, tracked.after);
+}
+
+void Recording::undo() {
+  stop();
+  for (auto& [key, tracked] : followed_->all)
+    if (const auto storage = tracked.storage.lock()) storage->undo(tracked.before);
+}
 
 Tensor::Tensor() : storage_(std::make_shared<Storage>()) {}
 
@@ -221,6 +372,11 @@ float* Tensor::access(const Context& ctx, Layout layout, bool keep_contents, boo
   if (layout == Layout::blocked) {
     ensure(!ctx.accelerator() && can_block(), "this tensor cannot be blocked");
     return storage_->blocked(blocks_of(shape_), keep_contents, exclusive);
+  }
+  if (layout != Layout::plain) {
+    ensure(ctx.accelerator() && shape_.axes() == 4, "channels come last on accelerators alone");
+    return storage_->channels_last(ctx.accelerator(), blocks_of(shape_), layout, keep_contents,
+                                   exclusive);
   }
   return ctx.accelerator() ? storage_->device(ctx.accelerator(), keep_contents, exclusive)
                            : storage_->plain(keep_contents, exclusive);
@@ -239,7 +395,9 @@ float* Tensor::update_host() { return storage_->plain(true, true); }
 bool Tensor::can_block() const { return shape_.axes() == 4 && shape_[1] % channel_block() == 0; }
 
 Layout Tensor::layout() const {
-  return can_block() && storage_->holds(blocks_of(shape_)) ? Layout::blocked : Layout::plain;
+  if (shape_.axes() != 4) return Layout::plain;
+  const Blocks sizes = blocks_of(shape_);
+  return can_block() && storage_->holds(sizes) ? Layout::blocked : storage_->layout_of(sizes);
 }
 
 void Tensor::share(const Tensor& other) {
@@ -252,6 +410,9 @@ void Tensor::pin(const Context& ctx) {
 }
 void Tensor::prefetch(const Context& ctx) const {
   if (ctx.accelerator()) storage_->prefetch(ctx.accelerator());
+}
+void Tensor::fetch(const Context& ctx) const {
+  if (ctx.accelerator()) storage_->fetch(ctx.accelerator());
 }
 
 void Tensor::use_arena(std::shared_ptr<Arena> arena, const std::string& name) {

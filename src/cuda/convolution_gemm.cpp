@@ -92,18 +92,27 @@ void put_in_place(Context& ctx, Index images, Index outputs, Index outs, const f
   });
 }
 
-/// turned[o, n, s] = dy[n, o, s], or 0 where y is given and not positive.
-void turn(Context& ctx, Index images, Index outputs, Index outs, const float* dy, const float* y,
-          float* turned) {
-  parallel_for(ctx, {outputs, images, outs}, [=] KERNEL(Index o, Index n, Index s) {
+/// The same where the product is in its place.
+void add_bias(Context& ctx, Index images, Index outputs, Index outs, const float* bias, bool relu,
+              float* y) {
+  parallel_for(ctx, {images, outputs, outs}, [=] KERNEL(Index n, Index o, Index s) {
     const Index i = (n * outputs + o) * outs + s;
-    turned[(o * images + n) * outs + s] = y && !(y[i] > 0) ? 0.0f : dy[i];
+    const float sum = y[i] + (bias ? bias[o] : 0.0f);
+    y[i] = relu && sum < 0 ? 0.0f : sum;
   });
 }
 
-void add_bias(Context& ctx, Index images, Index outputs, Index outs, const float* bias, float* y) {
-  parallel_for(ctx, {images, outputs, outs}, [=] KERNEL(Index n, Index o, Index s) {
-    y[(n * outputs + o) * outs + s] += bias[o];
+/// turned[o, n, s] = dy[n, o, s].
+void turn(Context& ctx, Index images, Index outputs, Index outs, const float* dy, float* turned) {
+  parallel_for(ctx, {outputs, images, outs}, [=] KERNEL(Index o, Index n, Index s) {
+    turned[(o * images + n) * outs + s] = dy[(n * outputs + o) * outs + s];
+  });
+}
+
+/// dy = 0 where y is not positive.
+void mask_gradient(Context& ctx, Index n, const float* y, float* dy) {
+  parallel_for(ctx, n, [=] KERNEL(Index i) {
+    if (!(y[i] > 0)) dy[i] = 0;
   });
 }
 
@@ -148,7 +157,7 @@ class BatchedGemmConvolution final : public ConvolutionEngine {
     if (direct_) {
       gemm_batch(ctx, Transpose::no, Transpose::no, M_, outs_, K_, 1, weight, x, 0, y,
                  {g_.batch, 0, x_image_, y_image_}, g_.precision);
-      if (bias) add_bias(ctx, g_.batch, g_.num_output, outs_, bias, y);
+      if (bias || relu_) add_bias(ctx, g_.batch, g_.num_output, outs_, bias, relu_, y);
       return;
     }
     for_each_chunk(ctx, [&](Index first, const Chunk& c) {
@@ -158,6 +167,10 @@ class BatchedGemmConvolution final : public ConvolutionEngine {
       put_in_place(ctx, c.images, g_.num_output, outs_, c.turned, bias, relu_,
                    y + first * y_image_);
     });
+  }
+
+  void begin_backward(Context& ctx, Tensor& dy) override {
+    if (masked_by_) mask_gradient(ctx, g_.batch * y_image_, masked_by_->read(ctx), dy.update(ctx));
   }
 
   void backward_data(Context& ctx, const Tensor& dy_, const Tensor& weight_, Tensor& dx_) override {
@@ -170,7 +183,7 @@ class BatchedGemmConvolution final : public ConvolutionEngine {
       return;
     }
     for_each_chunk(ctx, [&](Index first, const Chunk& c) {
-      turn_gradient(ctx, dy, first, c);
+      turn(ctx, c.images, g_.num_output, outs_, dy + first * y_image_, c.turned);
       gemm_batch(ctx, Transpose::yes, Transpose::no, K_, c.positions, M_, 1, weight, c.turned, 0,
                  c.column, groups(M_ * K_, M_ * c.positions, K_ * c.positions), g_.precision);
       gather_windows(ctx, c.images, g_.channels, windows_, c.column, dx + first * x_image_);
@@ -184,7 +197,7 @@ class BatchedGemmConvolution final : public ConvolutionEngine {
     float* dweight = dweight_ ? dweight_->update(ctx) : nullptr;
     float* dbias = dbias_ ? dbias_->update(ctx) : nullptr;
     for_each_chunk(ctx, [&](Index first, const Chunk& c) {
-      turn_gradient(ctx, dy, first, c);
+      turn(ctx, c.images, g_.num_output, outs_, dy + first * y_image_, c.turned);
       if (dbias) add_bias_gradient(ctx, g_.num_output, c.positions, c.turned, c.sums, dbias);
       if (!dweight) return;
       copy_windows(ctx, c.images, g_.channels, windows_, x + first * x_image_, c.column);
@@ -194,7 +207,6 @@ class BatchedGemmConvolution final : public ConvolutionEngine {
   }
 
   bool fuse_relu(const Tensor& y, bool backward) override {
-    if (direct_) return false;
     relu_ = true;
     masked_by_ = backward ? &y : nullptr;
     return true;
@@ -219,11 +231,6 @@ class BatchedGemmConvolution final : public ConvolutionEngine {
       const Index images = std::min(chunk_, g_.batch - first);
       use(first, Chunk{images, images * outs_, column, turned, sums});
     }
-  }
-
-  void turn_gradient(Context& ctx, const float* dy, Index first, const Chunk& c) {
-    const float* y = masked_by_ ? masked_by_->read(ctx) + first * y_image_ : nullptr;
-    turn(ctx, c.images, g_.num_output, outs_, dy + first * y_image_, y, c.turned);
   }
 
   Batch groups(Index A, Index B, Index C) const { return {g_.group, A, B, C}; }

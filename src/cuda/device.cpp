@@ -1,8 +1,17 @@
 #include <cublas_v2.h>
 
 #include <algorithm>
+#include <memory>
+#include <utility>
+#include <vector>
 
+#include "core/accelerator.hpp"
+#include "core/pixel_batch.hpp"
 #include "cuda/check.hpp"
+#ifdef DOPPIO_CUDNN
+#include "cuda/cudnn.hpp"
+#endif
+#include "cuda/kernels.hpp"
 #include "cuda/probe.hpp"
 #include "cuda/usable.hpp"
 #include "doppio/context.hpp"
@@ -15,8 +24,43 @@ namespace {
 using cuda::check;
 using cuda::check_blas;
 
+/// Recorded work: graphs, and events that are recorded between them, because who waits for an event
+/// waits for what was asked for before, not for what a graph will do.
+class RecordedWork {
+ public:
+  RecordedWork() = default;
+  RecordedWork(const RecordedWork&) = delete;
+  RecordedWork& operator=(const RecordedWork&) = delete;
+  ~RecordedWork() {
+    for (const Part& part : parts_)
+      if (part.graph) cudaGraphExecDestroy(part.graph);
+  }
+
+  /// `event` may be null.
+  void add(cudaGraph_t graph, cudaEvent_t event) {
+    std::size_t nodes = 0;
+    check(cudaGraphGetNodes(graph, nullptr, &nodes), "counting a graph's nodes");
+    Part& part = parts_.emplace_back(Part{nullptr, event});
+    if (nodes > 0) check(cudaGraphInstantiate(&part.graph, graph, 0), "making a graph");
+  }
+
+  void start(cudaStream_t stream) const {
+    for (const Part& part : parts_) {
+      if (part.graph) check(cudaGraphLaunch(part.graph, stream), "starting a graph");
+      if (part.event) check(cudaEventRecord(part.event, stream), "marking a place in a stream");
+    }
+  }
+
+ private:
+  struct Part {
+    cudaGraphExec_t graph;
+    cudaEvent_t event;
+  };
+  std::vector<Part> parts_;
+};
+
 /// One card: a stream, a pool of memory and a cuBLAS handle, in which everything happens in the
-/// stream's order; and a second stream, whose copies run beside that.
+/// stream's order; a second stream, whose copies run beside that; and a third one for other work.
 class CudaDevice final : public Accelerator {
  public:
   explicit CudaDevice(int id) : id_(id) {}
@@ -25,22 +69,30 @@ class CudaDevice final : public Accelerator {
   ~CudaDevice() override {
     cudaSetDevice(id_);
     if (blas_) cublasDestroy(blas_);
-    for (const cudaStream_t stream : {stream_, uploads_})
+#ifdef DOPPIO_CUDNN
+    if (dnn_) cuda::cudnn().Destroy(dnn_);
+#endif
+    if (counter_) cudaFreeAsync(counter_, stream_);
+    if (blas_memory_) cudaFreeAsync(blas_memory_, stream_);
+    for (const cudaStream_t stream : {stream_, uploads_, side_})
       if (stream) {
         cudaStreamSynchronize(stream);
         cudaStreamDestroy(stream);
       }
-    for (const cudaEvent_t event : {reached_, uploaded_})
+    marks_.insert(marks_.end(), {reached_, downloaded_, side_done_});
+    marks_.insert(marks_.end(), std::begin(uploaded_), std::end(uploaded_));
+    for (const cudaEvent_t event : marks_)
       if (event) cudaEventDestroy(event);
     if (pool_) cudaMemPoolDestroy(pool_);
   }
 
   void open() {
     use();
-    for (cudaStream_t* stream : {&stream_, &uploads_})
+    for (cudaStream_t* stream : {&stream_, &uploads_, &side_})
       check(cudaStreamCreateWithFlags(stream, cudaStreamNonBlocking), "creating a stream");
-    for (cudaEvent_t* event : {&reached_, &uploaded_})
-      check(cudaEventCreateWithFlags(event, cudaEventDisableTiming), "creating an event");
+    current_ = stream_;
+    for (cudaEvent_t* event : {&reached_, &downloaded_, &side_done_}) *event = new_event();
+    for (cudaEvent_t& event : uploaded_) event = new_event();
     cudaMemPoolProps props{};
     props.allocType = cudaMemAllocationTypePinned;
     props.location = {cudaMemLocationTypeDevice, id_};
@@ -54,19 +106,23 @@ class CudaDevice final : public Accelerator {
 
   void* allocate(std::size_t bytes) override {
     use();
+    not_in_recordings("taking memory");
     void* memory = nullptr;
-    cudaError_t status = cudaMallocFromPoolAsync(&memory, bytes, pool_, stream_);
+    cudaError_t status = cudaMallocFromPoolAsync(&memory, bytes, pool_, current_);
     if (status == cudaErrorMemoryAllocation) {  // perhaps the pool holds enough, but in pieces
       cudaGetLastError();
       synchronize();
       check(cudaMemPoolTrimTo(pool_, 0), "giving unused memory back");
-      status = cudaMallocFromPoolAsync(&memory, bytes, pool_, stream_);
+      status = cudaMallocFromPoolAsync(&memory, bytes, pool_, current_);
     }
     if (status == cudaErrorMemoryAllocation) {
       cudaGetLastError();
       std::size_t free = 0, total = 0;
       check(cudaMemGetInfo(&free, &total), "asking for the free memory");
-      throw Error(cuda::out_of_memory(bytes, free, total));
+      std::uint64_t ours = 0;
+      check(cudaMemPoolGetAttribute(pool_, cudaMemPoolAttrUsedMemCurrent, &ours),
+            "asking for the memory in use");
+      throw OutOfMemory(cuda::out_of_memory(bytes, free, total), free + ours);
     }
     check(status, "allocating memory");
     return memory;
@@ -74,48 +130,122 @@ class CudaDevice final : public Accelerator {
 
   void release(void* memory) noexcept override {
     cudaSetDevice(id_);
+    spoiled_ = true;  // a recording under way might use it again
     // An error here must not be taken for one of the next launch.
-    if (cudaFreeAsync(memory, stream_) != cudaSuccess) cudaGetLastError();
+    if (cudaFreeAsync(memory, current_) != cudaSuccess) cudaGetLastError();
   }
 
   // The caller may overwrite `host` at once, and CUDA does not promise that it has been read before
   // the stream is through.
   void to_device(void* device, const void* host, std::size_t bytes) override {
     use();
-    check(cudaMemcpyAsync(device, host, bytes, cudaMemcpyHostToDevice, stream_),
+    not_in_recordings("copying to the device");
+    check(cudaMemcpyAsync(device, host, bytes, cudaMemcpyHostToDevice, current_),
           "copying to the device");
-    synchronize();
+    check(cudaStreamSynchronize(current_), "waiting for the device");
   }
 
   void to_host(void* host, const void* device, std::size_t bytes) override {
     use();
-    check(cudaMemcpyAsync(host, device, bytes, cudaMemcpyDeviceToHost, stream_),
+    not_in_recordings("copying to the host");
+    check(cudaMemcpyAsync(host, device, bytes, cudaMemcpyDeviceToHost, current_),
           "copying to the host");
-    synchronize();
+    check(cudaStreamSynchronize(current_), "waiting for the device");
   }
 
   void zero(void* device, std::size_t bytes) override {
     use();
-    check(cudaMemsetAsync(device, 0, bytes, stream_), "clearing memory");
+    check(cudaMemsetAsync(device, 0, bytes, current_), "clearing memory");
   }
 
-  void begin_upload(void* device, const void* host, std::size_t bytes) override {
+  std::uint64_t begin_upload(void* device, const void* host, std::size_t bytes) override {
     use();
+    not_in_recordings("copying to the device");
     check(cudaEventRecord(reached_, stream_), "marking a place in a stream");
     check(cudaStreamWaitEvent(uploads_, reached_, 0), "waiting for a stream");
     check(cudaMemcpyAsync(device, host, bytes, cudaMemcpyHostToDevice, uploads_),
           "copying to the device");
-    check(cudaEventRecord(uploaded_, uploads_), "marking a place in a stream");
+    check(cudaEventRecord(uploaded(++upload_count_), uploads_), "marking a place in a stream");
+    return upload_count_;
   }
 
-  void await_uploads() override {
+  void await_upload(std::uint64_t number) override {
     use();
-    check(cudaStreamWaitEvent(stream_, uploaded_, 0), "waiting for a stream");
+    if (recording_) return;  // it begins behind them
+    check(cudaStreamWaitEvent(current_, uploaded(number), 0), "waiting for a stream");
   }
 
-  void finish_uploads() override {
+  void finish_upload(std::uint64_t number) override {
     use();
-    check(cudaEventSynchronize(uploaded_), "waiting for a copy");
+    not_in_recordings("waiting for a copy");
+    check(cudaEventSynchronize(uploaded(number)), "waiting for a copy");
+  }
+
+  void begin_download(void* host, const void* device, std::size_t bytes) override {
+    use();
+    check(cudaMemcpyAsync(host, device, bytes, cudaMemcpyDeviceToHost, current_),
+          "copying to the host");
+    record(downloaded_);
+  }
+
+  void finish_downloads() override {
+    use();
+    not_in_recordings("waiting for a copy");
+    check(cudaEventSynchronize(downloaded_), "waiting for a copy");
+  }
+
+  void mark(std::size_t number) override {
+    use();
+    while (marks_.size() <= number) marks_.push_back(new_event());
+    record(marks_[number]);
+  }
+
+  void begin_side(std::size_t mark) override {
+    use();
+    check(cudaStreamWaitEvent(side_, marks_.at(mark), 0), "waiting for a stream");
+    current_ = side_;
+  }
+
+  void end_side() override {
+    use();
+    if (std::exchange(current_, stream_) != side_) return;
+    check(cudaEventRecord(side_done_, side_), "marking a place in a stream");
+    check(cudaStreamWaitEvent(stream_, side_done_, 0), "waiting for a stream");
+  }
+
+  void begin_recording() override {
+    use();
+    if (!blas_memory_) {  // of its own, cuBLAS would take some for each recording
+      blas_memory_ = allocate(kBlasMemory);
+      check_blas(cublasSetWorkspace(blas_, blas_memory_, kBlasMemory), "giving it memory");
+    }
+    counter();
+    begin_part();
+    recording_ = std::make_shared<RecordedWork>();
+    spoiled_ = false;
+  }
+
+  std::shared_ptr<void> end_recording() override {
+    use();
+    const std::shared_ptr<RecordedWork> work = recording_;
+    end_part(nullptr);
+    recording_.reset();
+    return spoiled_ ? nullptr : work;
+  }
+
+  void repeat(const std::shared_ptr<void>& work) override {
+    use();
+    static_cast<const RecordedWork*>(work.get())->start(stream_);
+  }
+
+  const std::uint64_t* counter() override {
+    if (!counter_) counter_ = static_cast<std::uint64_t*>(allocate(sizeof *counter_));
+    return counter_;
+  }
+
+  void set_counter(std::uint64_t value) override {
+    counter();
+    cuda::store(stream_, value, counter_);
   }
 
   void* allocate_host(std::size_t bytes) override {
@@ -139,12 +269,28 @@ class CudaDevice final : public Accelerator {
 
   void synchronize() override {
     use();
+    not_in_recordings("waiting for the device");
     check(cudaStreamSynchronize(stream_), "waiting for the device");
+  }
+
+  void from_plain(const Blocks& sizes, const float* plain, Layout layout, void* to) override {
+    use();
+    cuda::from_plain(current_, sizes, plain, layout, to);
+  }
+
+  void to_plain(const Blocks& sizes, Layout layout, const void* from, float* plain) override {
+    use();
+    cuda::to_plain(current_, sizes, layout, from, plain);
+  }
+
+  void transform(const PixelBatch& batch) override {
+    use();
+    cuda::transform(current_, batch);
   }
 
   void* stream() override {
     use();
-    return stream_;
+    return current_;
   }
 
   void* blas() override {
@@ -152,15 +298,78 @@ class CudaDevice final : public Accelerator {
     return blas_;
   }
 
+  void* dnn() override {
+#ifdef DOPPIO_CUDNN
+    use();
+    if (!dnn_) {  // takes half a second
+      cuda::check_dnn(cuda::cudnn().Create(&dnn_), "creating a handle");
+      cuda::check_dnn(cuda::cudnn().SetStream(dnn_, stream_), "setting the stream");
+    }
+    return dnn_;
+#else
+    throw InternalError("this build has no cuDNN");
+#endif
+  }
+
  private:
   /// The current device belongs to the calling thread, and other contexts may have changed it.
   void use() { check(cudaSetDevice(id_), "choosing the device"); }
 
+  static cudaEvent_t new_event() {
+    cudaEvent_t event = nullptr;
+    check(cudaEventCreateWithFlags(&event, cudaEventDisableTiming), "creating an event");
+    return event;
+  }
+
+  /// The event behind an upload, or behind a later one.
+  cudaEvent_t uploaded(std::uint64_t number) const {
+    return uploaded_[number % std::size(uploaded_)];
+  }
+
+  void not_in_recordings(const char* what) const {
+    if (recording_) throw NotRepeatable(what);
+  }
+
+  /// In a recording, the event comes between two parts of it.
+  void record(cudaEvent_t event) {
+    if (!recording_) return check(cudaEventRecord(event, current_), "marking a place in a stream");
+    end_part(event);
+    begin_part();
+  }
+
+  void begin_part() {
+    check(cudaStreamBeginCapture(stream_, cudaStreamCaptureModeThreadLocal), "recording");
+  }
+
+  void end_part(cudaEvent_t event) {
+    cudaGraph_t graph = nullptr;
+    if (cudaStreamEndCapture(stream_, &graph) != cudaSuccess || !graph) {
+      cudaGetLastError();
+      spoiled_ = true;
+      return;
+    }
+    const std::unique_ptr<CUgraph_st, decltype(&cudaGraphDestroy)> owner(graph, cudaGraphDestroy);
+    if (!spoiled_) recording_->add(graph, event);
+  }
+
+  static constexpr std::size_t kBlasMemory = std::size_t{32} << 20;  // what it likes on Hopper
+
   const int id_;
-  cudaStream_t stream_ = nullptr, uploads_ = nullptr;
-  cudaEvent_t reached_ = nullptr, uploaded_ = nullptr;
+  cudaStream_t stream_ = nullptr, uploads_ = nullptr, side_ = nullptr;
+  cudaStream_t current_ = nullptr;  // where work goes: stream_ or side_
+  cudaEvent_t reached_ = nullptr, downloaded_ = nullptr, side_done_ = nullptr;
+  cudaEvent_t uploaded_[64] = {};  // of the latest uploads
+  std::uint64_t upload_count_ = 0;
+  std::vector<cudaEvent_t> marks_;
   cudaMemPool_t pool_ = nullptr;
   cublasHandle_t blas_ = nullptr;
+  void* blas_memory_ = nullptr;
+  std::uint64_t* counter_ = nullptr;
+  std::shared_ptr<RecordedWork> recording_;
+  bool spoiled_ = false;
+#ifdef DOPPIO_CUDNN
+  cudnnHandle_t dnn_ = nullptr;
+#endif
 };
 
 AcceleratorInfo describe(int id) {

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "core/accelerator.hpp"
 #include "cuda/check.hpp"
 
 namespace doppio {

@@ -21,7 +21,7 @@ inline unsigned blocks_for(Index threads) {
 }
 
 inline cudaStream_t stream_of(const Context& ctx) {
-  return static_cast<cudaStream_t>(ctx.accelerator()->stream());
+  return static_cast<cudaStream_t>(ctx.stream());
 }
 
 /// Threads of a launch, and whether they wait for each other in __syncthreads().
@@ -30,15 +30,14 @@ struct Grid {
   bool barriers = false;
 };
 
-/// Starts `kernel` on ctx's stream.
 template <class... Parameters>
-void start(Context& ctx, const Grid& grid, void (*kernel)(Parameters...),
+void start(cudaStream_t stream, const Grid& grid, void (*kernel)(Parameters...),
            const std::type_identity_t<Parameters>&... arguments) {
 #ifdef __CUDACC__
-  kernel<<<grid.blocks, grid.threads, 0, stream_of(ctx)>>>(arguments...);
+  kernel<<<grid.blocks, grid.threads, 0, stream>>>(arguments...);
   check(cudaGetLastError(), "launching a kernel");
 #else
-  emulated::start(stream_of(ctx), grid.blocks, grid.threads, grid.barriers, kernel, arguments...);
+  emulated::start(stream, grid.blocks, grid.threads, grid.barriers, kernel, arguments...);
 #endif
 }
 
@@ -50,9 +49,9 @@ __global__ void __launch_bounds__(kThreads) flat_kernel(Index n, F f) {
 
 /// f(i) for every i in 0 .. n-1.
 template <class F>
-void launch(Context& ctx, Index n, F f) {
+void launch(cudaStream_t stream, Index n, F f) {
   if (n == 0) return;
-  start(ctx, {blocks_for(n)}, flat_kernel<F>, n, f);
+  start(stream, {blocks_for(n)}, flat_kernel<F>, n, f);
 }
 
 /// A part of a box that 31-bit arithmetic can count through.
@@ -74,7 +73,7 @@ __global__ void __launch_bounds__(kThreads) box_kernel(Piece piece, F f) {
 
 /// f(a, b, c) for every point of an A x B x C box; neighbouring threads differ in c.
 template <class F>
-void launch(Context& ctx, Index A, Index B, Index C, F f) {
+void launch(cudaStream_t stream, Index A, Index B, Index C, F f) {
   if (A == 0 || B == 0 || C == 0) return;
   constexpr Index kMaxCount = 1 << 30;  // nearly every box is one piece
   const Index c_step = std::min(C, kMaxCount), b_step = std::min(B, kMaxCount / c_step),
@@ -88,7 +87,7 @@ void launch(Context& ctx, Index A, Index B, Index C, F f) {
         const std::uint32_t an = extent(a_step, A - a), bn = extent(b_step, B - b),
                             cn = extent(c_step, C - c);
         const Piece piece{a, b, c, an * bn * cn, Divider(bn), Divider(cn)};
-        start(ctx, {blocks_for(piece.count)}, box_kernel<F>, piece, f);
+        start(stream, {blocks_for(piece.count)}, box_kernel<F>, piece, f);
       }
 }
 
@@ -127,7 +126,7 @@ void launch_rows(Context& ctx, Index rows, Index cols, Index pieces, double init
   while (lanes < kThreads && lanes * 8 < cols / pieces) lanes *= 2;
   const unsigned per_block = kThreads / lanes;
   const auto blocks = static_cast<unsigned>((rows * pieces + per_block - 1) / per_block);
-  start(ctx, {.blocks = blocks, .threads = {lanes, per_block}, .barriers = lanes > 1},
+  start(stream_of(ctx), {.blocks = blocks, .threads = {lanes, per_block}, .barriers = lanes > 1},
         rows_kernel<F, Combine>, rows, cols, pieces, init, f, combine, partial, out);
 }
 
@@ -151,12 +150,9 @@ void reduce_rows(Context& ctx, Index rows, Index cols, double init, F f, Combine
   if (pieces == 1) {
     launch_rows(ctx, rows, cols, 1, init, f, combine, nullptr, out);
   } else {
-    Accelerator& device = *ctx.accelerator();
-    const auto bytes = static_cast<std::size_t>(rows * pieces) * sizeof(double);
-    auto* partial = static_cast<double*>(device.allocate(bytes));
+    double* partial = ctx.partial_sums(rows * pieces);
     launch_rows(ctx, rows, cols, pieces, init, f, combine, partial, nullptr);
     launch_rows(ctx, rows, pieces, 1, init, Partials{partial, pieces}, combine, nullptr, out);
-    device.release(partial);  // in the stream's order: after the kernels
   }
 }
 

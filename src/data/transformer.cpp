@@ -58,6 +58,26 @@ void take_apart(const Pixel* __restrict in, Index n, Pixel* __restrict out) {
   }
 }
 
+/// out(c, h, w) = image(c, h0 + h, w0 + w), with w running backwards if mirrored.
+void copy_crop(const Image& image, const Transformer::View& view, std::uint8_t* out) {
+  const Index OH = view.height, OW = view.width;
+  const bool interleaved = image.pixel_step == 3 && image.channel_step == 1;
+  std::vector<std::uint8_t> planes(static_cast<std::size_t>(interleaved ? 3 * OW : 0));
+  for (Index h = 0; h < OH; ++h) {
+    const std::uint8_t* from =
+        image.bytes + (view.h0 + h) * image.row_step + view.w0 * image.pixel_step;
+    if (interleaved) take_apart(from, OW, planes.data());
+    for (Index c = 0; c < image.channels; ++c) {
+      const std::uint8_t* row =
+          interleaved ? planes.data() + c * OW : from + c * image.channel_step;
+      const Index step = interleaved ? 1 : image.pixel_step;
+      std::uint8_t* to = out + (c * OH + h) * OW;
+      for (Index w = 0; w < OW; ++w) to[w] = row[w * step];
+      if (view.mirror) std::reverse(to, to + OW);
+    }
+  }
+}
+
 }  // namespace
 
 Transformer::Transformer(const TransformationParameter& param, bool train)
@@ -149,7 +169,7 @@ Transformer::View Transformer::apply(const Image& image, const Random& draws, fl
   check(image.shape());
   View view{};
   for (Index v = 0; v < views_; ++v, out += image.channels * view.height * view.width) {
-    view = views_ == 1 ? drawn_view(image, draws) : fixed_view(image, v);
+    view = view_number(v, image, draws);
     at_full_width([=, this, &image, &view] {
       if (image.bytes)
         transform(image.bytes, image, view, out);
@@ -158,6 +178,45 @@ Transformer::View Transformer::apply(const Image& image, const Random& draws, fl
     });
   }
   return view;
+}
+
+Transformer::View Transformer::cut(const Image& image, const Random& draws, std::uint8_t* out,
+                                   PixelView* views) const {
+  check(image.shape());
+  require(image.bytes != nullptr,
+          "the image is of floats and the first one of bytes; make the database of one kind");
+  View view{};
+  for (Index v = 0; v < views_; ++v, out += image.channels * view.height * view.width) {
+    view = view_number(v, image, draws);
+    views[v] = {static_cast<float>(view.h0),
+                static_cast<float>(view.w0),
+                view.mirror ? 1.0f : 0.0f,
+                {view.shift[0], view.shift[1], view.shift[2]}};
+    at_full_width([=, &image, &view] { copy_crop(image, view, out); });
+  }
+  return view;
+}
+
+PixelBatch Transformer::rest(Index images, const std::uint8_t* pixels, const PixelView* views,
+                             const float* means, float* out) const {
+  const Index H = prepared_[1], W = prepared_[2];
+  return {images,
+          prepared_[0],
+          crop_h_ > 0 ? crop_h_ : H,
+          crop_w_ > 0 ? crop_w_ : W,
+          pixels,
+          views,
+          mean_.values.empty() ? nullptr : means,
+          mean_per_pixel_ ? H : 0,
+          mean_per_pixel_ ? W : 0,
+          shifts_.has_value(),
+          scale_,
+          out};
+}
+
+Transformer::View Transformer::view_number(Index number, const Image& image,
+                                           const Random& draws) const {
+  return views_ == 1 ? drawn_view(image, draws) : fixed_view(image, number);
 }
 
 Transformer::View Transformer::drawn_view(const Image& image, const Random& draws) const {

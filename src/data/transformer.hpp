@@ -4,6 +4,7 @@
 #include <string>
 
 #include "core/philox.hpp"
+#include "core/pixel_batch.hpp"
 #include "data/color_components.hpp"
 #include "data/datum.hpp"
 #include "data/mean_file.hpp"
@@ -64,7 +65,20 @@ class Transformer {
   /// is a crop. Returns the last view. Throws: Error with both sizes if they may not.
   View apply(const Image& image, const Random& draws, float* out) const;
 
+  /// The part of apply() that is left to the host where an accelerator does the rest: copies the
+  /// crops of an image of bytes, mirrored where they are, and says in `views` what else is to be
+  /// done. Returns the last view. Throws: Error as apply(), or if the image is of floats.
+  View cut(const Image& image, const Random& draws, std::uint8_t* out, PixelView* views) const;
+
+  /// The rest, for so many results of the prepared size: `pixels` and `views` are what cut() wrote,
+  /// `means` a copy of means(), all in the accelerator's memory.
+  PixelBatch rest(Index images, const std::uint8_t* pixels, const PixelView* views,
+                  const float* means, float* out) const;
+  /// What is subtracted, of each channel or pixel; empty: nothing.
+  const std::vector<float>& means() const { return mean_.values; }
+
  private:
+  View view_number(Index number, const Image& image, const Random& draws) const;
   View drawn_view(const Image& image, const Random& draws) const;
   View fixed_view(const Image& image, Index number) const;
   std::array<float, 3> drawn_shift(const Random& draws) const;

@@ -15,9 +15,10 @@ void keep_or_drop(Context& ctx, Index n, Random random, std::uint32_t threshold,
   parallel_for(
       ctx, (n + 4 * kBlocks - 1) / (4 * kBlocks),
       [=] KERNEL(Index item) {
+    const Random now = random.now();
     std::uint32_t draws[kBlocks][4];
     for (Index b = 0; b < kBlocks; ++b)
-      random.block(static_cast<std::uint64_t>(item * kBlocks + b), draws[b]);
+      now.block(static_cast<std::uint64_t>(item * kBlocks + b), draws[b]);
     const std::uint32_t* draw = draws[0];
     const Index begin = item * 4 * kBlocks, rest = n - begin;
     const Index count = rest < 4 * kBlocks ? rest : 4 * kBlocks;
@@ -67,6 +68,7 @@ class Dropout final : public Layer {
   void forward(Context& ctx, Bottoms bottom, Tops top) override {
     random_.seed = ctx.seed;
     random_.pass = ctx.pass;
+    random_.pass_at = ctx.pass_at;
     apply(ctx, bottom[0]->data, top[0]->data);
   }
 

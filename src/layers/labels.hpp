@@ -45,8 +45,8 @@ inline void require_label_count(const ClassAxis& axis, const Shape& predictions,
 }
 
 /// What the sum of all items' losses is divided by, at least 1; `counted` items are not ignored.
-inline float loss_divisor(LossParameter::NormalizationMode mode, const ClassAxis& axis,
-                          float counted) {
+HOST_DEVICE inline float loss_divisor(LossParameter::NormalizationMode mode, const ClassAxis& axis,
+                                      float counted) {
   switch (mode) {
     case LossParameter::FULL:
       return std::max(1.0f, static_cast<float>(axis.items()));

@@ -5,6 +5,7 @@
 #include "doppio.pb.h"
 #include "doppio/registry.hpp"
 #include "layers/engines/blocked_lrn.hpp"
+#include "layers/engines/device_maps.hpp"
 #include "layers/pooling.hpp"
 #include "layers/run_layout.hpp"
 #include "math/strips.hpp"
@@ -144,9 +145,15 @@ class Lrn final : public Layer {
   }
 
   void forward(Context& ctx, Bottoms bottom, Tops top) override {
-    layout_ = knows_blocks(shape_) ? run_layout(ctx, *bottom[0]) : Layout::plain;
+    layout_ = choose_layout(ctx, *bottom[0]);
     const float* x = bottom[0]->data.read(ctx, layout_);
     float* y = top[0]->data.write(ctx, layout_);
+    if constexpr (kDevice == Device::cuda) {
+      if (pool_)
+        return lrn_pool_on_device(ctx, device_maps(), formula(shape_), pool_->device_pool(), x, y,
+                                  reinterpret_cast<std::uint8_t*>(pool_->write_picks(ctx)));
+      if (layout_ != Layout::plain) return lrn_on_device(ctx, device_maps(), formula(shape_), x, y);
+    }
     if (!pool_) return normalize_images(ctx, shape_, x, y);
     float* rooms = ctx.workspace(room_for_pieces());
     float* picks = pool_->write_picks(ctx);
@@ -162,6 +169,14 @@ class Lrn final : public Layer {
     const float* x = bottom[0]->data.read(ctx, layout_);
     const float* dy = top[0]->grad.read(ctx, layout_);
     float* dx = bottom[0]->grad.write(ctx, layout_);
+    if constexpr (kDevice == Device::cuda) {
+      if (pool_)
+        return lrn_pool_backward_on_device(
+            ctx, device_maps(), formula(shape_), pool_->device_pool(), x, dy,
+            reinterpret_cast<const std::uint8_t*>(pool_->read_picks(ctx)), dx);
+      if (layout_ != Layout::plain)
+        return lrn_backward_on_device(ctx, device_maps(), formula(shape_), x, dy, dx);
+    }
     if (layout_ == Layout::blocked && !pool_)
       return send_back_images(ctx, shape_, x, dy, nullptr, dx);
     float* ratios = ctx.workspace((pool_ ? 2 : 1) * room_for_pieces());
@@ -179,7 +194,7 @@ class Lrn final : public Layer {
   }
 
   bool fuse_pool(Layer* pool) override {
-    pool_ = dynamic_cast<PoolsImages*>(pool);
+    pool_ = dynamic_cast<PoolsImages*>(kDevice == Device::cuda && !across_ ? nullptr : pool);
     if (pool_ && !pool_->pools_images(knows_blocks(shape_) ? Layout::blocked : Layout::plain))
       pool_ = nullptr;
     return pool_ != nullptr;
@@ -205,6 +220,13 @@ class Lrn final : public Layer {
       subtract_pulls(ctx, neighbours, formula(some).pull(), x, ratio, dx);
     });
   }
+
+  Layout choose_layout(const Context& ctx, const Blob& bottom) const {
+    if (kDevice == Device::cuda) return across_ ? bottom.data.layout() : Layout::plain;
+    return knows_blocks(shape_) ? run_layout(ctx, bottom) : Layout::plain;
+  }
+
+  DeviceMaps device_maps() const { return {shape_[0], shape_[1], shape_[2], shape_[3], layout_}; }
 
   bool knows_blocks(const Shape& s) const { return across_ && lrn_can_block(s[1], size_ / 2); }
 

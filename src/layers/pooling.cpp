@@ -5,6 +5,7 @@
 #include "doppio.pb.h"
 #include "doppio/registry.hpp"
 #include "layers/engines/blocked_pooling.hpp"
+#include "layers/engines/device_maps.hpp"
 #include "layers/engines/tiled_pooling.hpp"
 #include "layers/run_layout.hpp"
 
@@ -102,10 +103,14 @@ class Pooling final : public Layer, public PoolsImages {
   }
 
   void forward(Context& ctx, Bottoms bottom, Tops top) override {
-    layout_ = knows_blocks() ? run_layout(ctx, *bottom[0]) : Layout::plain;
+    layout_ = choose_layout(ctx, *bottom[0], top.size());
     const float* x = bottom[0]->data.read(ctx, layout_);
     const Index images = bottom[0]->shape()[0];
     float* y = top[0]->data.write(ctx, layout_);
+    if constexpr (kDevice == Device::cuda)
+      if (layout_ != Layout::plain)
+        return pool_on_device(ctx, device_maps(images), device_pool(), x, y,
+                              reinterpret_cast<std::uint8_t*>(write_picks(ctx)));
     pool_images(ctx, layout_, 0, images, x, y, write_picks(ctx));
     if (top.size() == 1) return;
     float* index = top[1]->data.write(ctx, layout_);
@@ -121,11 +126,21 @@ class Pooling final : public Layer, public PoolsImages {
             "STOCHASTIC pooling has a gradient in phase TRAIN only");
     const float* dy = top[0]->grad.read(ctx, layout_);
     float* dx = bottom[0]->grad.write(ctx, layout_);
-    send_back_images(ctx, layout_, 0, bottom[0]->shape()[0], dy, read_picks(ctx), dx);
+    const Index images = bottom[0]->shape()[0];
+    if constexpr (kDevice == Device::cuda)
+      if (layout_ != Layout::plain)
+        return pool_backward_on_device(ctx, device_maps(images), device_pool(), dy,
+                                       reinterpret_cast<const std::uint8_t*>(read_picks(ctx)), dx);
+    send_back_images(ctx, layout_, 0, images, dy, read_picks(ctx), dx);
   }
 
   bool pools_images(Layout layout) const override {
-    return method_ != PoolingParameter::STOCHASTIC && (layout == Layout::plain || knows_blocks());
+    const bool any_method = kDevice == Device::cpu && layout == Layout::plain;
+    return method_ != PoolingParameter::STOCHASTIC && (any_method || knows_blocks());
+  }
+
+  DevicePool device_pool() const override {
+    return {windows_.rows, windows_.cols, method_ == PoolingParameter::MAX};
   }
 
   float* write_picks(Context& ctx) override {
@@ -149,7 +164,7 @@ class Pooling final : public Layer, public PoolsImages {
         if (method_ == PoolingParameter::MAX)
           pool_max(ctx, layout, some, x, y, picked);
         else
-          pool_draw(ctx, some, {ctx.seed, stream_, ctx.pass}, x, y, picked);
+          pool_draw(ctx, some, {ctx.seed, stream_, ctx.pass, ctx.pass_at}, x, y, picked);
       });
   }
 
@@ -166,6 +181,16 @@ class Pooling final : public Layer, public PoolsImages {
   }
 
  private:
+  Layout choose_layout(const Context& ctx, const Blob& bottom, std::size_t tops) const {
+    if (!knows_blocks()) return Layout::plain;
+    if (kDevice == Device::cpu) return run_layout(ctx, bottom);
+    return tops == 1 ? bottom.data.layout() : Layout::plain;
+  }
+
+  DeviceMaps device_maps(Index images) const {
+    return {images, channels_, windows_.rows.size, windows_.cols.size, layout_};
+  }
+
   template <class Place>
   static void pool_max(Context& ctx, Layout layout, const PoolWindows& some, const float* x,
                        float* y, Place* picked) {

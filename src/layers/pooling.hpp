@@ -33,12 +33,20 @@ struct PoolAxis {
   HOST_DEVICE Index clip(Index i) const { return i < 0 ? 0 : i > size ? size : i; }
 };
 
-/// What a layer needs to take over the pooling behind it, some images at a time.
+/// How windows lie in maps, and whether each gives its largest value or its mean.
+struct DevicePool {
+  PoolAxis rows, cols;
+  bool max;
+};
+
+/// What a layer needs to take over the pooling behind it: on the CPU some images at a time, on an
+/// accelerator (device_maps.hpp) all at once.
 class PoolsImages {
  public:
   virtual ~PoolsImages() = default;
   /// True if it has one top, and no draws that depend on the number of images.
   virtual bool pools_images(Layout layout) const = 0;
+  virtual DevicePool device_pool() const = 0;
   /// What the functions below keep or need for backward, of all images: memory that the layer owns.
   virtual float* write_picks(Context& ctx) = 0;
   virtual const float* read_picks(Context& ctx) = 0;
@@ -140,7 +148,7 @@ void pool_draw(Context& ctx, const PoolWindows& windows, Random random, const fl
     float sum = 0;
     for_each_pixel(g, map, oh, ow, [&](Index, float value) { sum += value; });
     const Index o = g.at(p, oh, ow);
-    const float mark = random.uniform(o) * sum;
+    const float mark = random.now().uniform(o) * sum;
     auto pick = static_cast<std::uint32_t>(g.first_place(oh, ow));
     float below = 0;  // sum of the pixels before this one
     for_each_pixel(g, map, oh, ow, [&](Index place, float value) {

@@ -24,6 +24,22 @@ void count(Context& ctx, const ClassAxis& axis, const Labels& labels, const floa
       Sum{}, out);
 }
 
+/// y = the sum over all items / what it is divided by; not a number if a label was bad.
+void divide(Context& ctx, const ClassAxis& axis, LossParameter::NormalizationMode mode,
+            const float* counts, float* y) {
+  parallel_for(ctx, 1, [=, a = axis] KERNEL(Index) {
+    y[0] = counts[kBad] > 0 ? NAN : counts[kLoss] / loss_divisor(mode, a, counts[kCounted]);
+  });
+}
+
+/// What a probability's difference is multiplied by.
+void weigh(Context& ctx, const ClassAxis& axis, LossParameter::NormalizationMode mode,
+           const float* counts, const float* dloss, float* weight) {
+  parallel_for(ctx, 1, [=, a = axis] KERNEL(Index) {
+    weight[0] = dloss[0] / loss_divisor(mode, a, counts[kCounted]);
+  });
+}
+
 /// Softmax, and the mean of -log(the label's probability): how surprised the net is by the labels.
 ///
 /// Bottoms: scores (any shape, classes along softmax_param.axis, default 1) and labels, one per
@@ -32,8 +48,8 @@ void count(Context& ctx, const ClassAxis& axis, const Labels& labels, const floa
 /// loss_param.ignore_label (normalization VALID, the default), of all items (FULL), by the batch
 /// size (BATCH_SIZE) or by 1 (NONE), and at least by 1.
 ///
-/// Throws: Error if there is not one label per item; in each forward pass, if a label is out of
-/// range. Source: matches Caffe, which does not check labels.
+/// Throws: Error if there is not one label per item; from each pass, if a label is out of range.
+/// Source: matches Caffe, which does not check labels.
 class SoftmaxWithLoss final : public Layer {
  public:
   explicit SoftmaxWithLoss(const LayerParameter& layer)
@@ -59,23 +75,27 @@ class SoftmaxWithLoss final : public Layer {
     softmax(ctx, axis_, bottom[0]->data.read(ctx), p.write(ctx), scratch_);
     counts_.reshape({kCounts});
     count(ctx, axis_, labels(bottom[1]->data.read(ctx)), p.read(ctx), counts_.write(ctx));
-    const float* counts = counts_.read_host();
-    if (counts[kBad] > 0) report_label_out_of_range(axis_, labels(bottom[1]->data.read_host()));
-    normalizer_ = loss_divisor(normalization_, axis_, counts[kCounted]);
-    *top[0]->data.write_host() = counts[kLoss] / normalizer_;
+    divide(ctx, axis_, normalization_, counts_.read(ctx), top[0]->data.write(ctx));
+  }
+
+  void verify(Context&, Bottoms bottom) override {
+    if (counts_.read_host()[kBad] > 0)
+      report_label_out_of_range(axis_, labels(bottom[1]->data.read_host()));
   }
 
   /// dx = (p - 1 at the label) * dloss / normalizer; 0 for an ignored item.
   void backward(Context& ctx, Tops top, std::span<const bool> wanted, Bottoms bottom) override {
     if (!wanted[0]) return;
-    const float weight = *top[0]->grad.read_host() / normalizer_;
+    weigh(ctx, axis_, normalization_, counts_.read(ctx), top[0]->grad.read(ctx),
+          weight_.write(ctx));
+    const float* weight = weight_.read(ctx);
     const float* p = (top.size() > 1 ? top[1]->data : probabilities_).read(ctx);
     float* dx = bottom[0]->grad.write(ctx);
     parallel_for(
         ctx, {axis_.outer, axis_.classes, axis_.inner},
         [=, a = axis_, l = labels(bottom[1]->data.read(ctx))] KERNEL(Index o, Index c, Index i) {
       const Index at = (o * a.classes + c) * a.inner + i, label = l[o * a.inner + i];
-      dx[at] = label < 0 ? 0 : (p[at] - (c == label ? 1 : 0)) * weight;
+      dx[at] = label < 0 ? 0 : (p[at] - (c == label ? 1 : 0)) * weight[0];
         });
   }
 
@@ -89,8 +109,7 @@ class SoftmaxWithLoss final : public Layer {
   float ignored_;
   LossParameter::NormalizationMode normalization_;
   ClassAxis axis_;
-  float normalizer_ = 1;  // of the last forward pass
-  Tensor probabilities_, scratch_, counts_;
+  Tensor probabilities_, scratch_, counts_, weight_;
 };
 
 DOPPIO_REGISTER_LAYER("SoftmaxWithLoss", SoftmaxWithLoss, .bottoms = exactly(2), .tops = {1, 2},

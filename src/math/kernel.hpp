@@ -37,13 +37,13 @@ inline constexpr Device kDevice = Device::cuda;
 /// f(i) for every i in 0 .. n-1, in any order, on ctx's stream. `work` only matters on the CPU.
 template <class F>
 void parallel_for(Context& ctx, Index n, F f, Index /*work*/ = 1) {
-  cuda::launch(ctx, n, f);
+  cuda::launch(cuda::stream_of(ctx), n, f);
 }
 
 /// f(a, b, c) for every point of the box `extent`; c is innermost.
 template <class F>
 void parallel_for(Context& ctx, const Index (&extent)[3], F f, Index /*work*/ = 1) {
-  cuda::launch(ctx, extent[0], extent[1], extent[2], f);
+  cuda::launch(cuda::stream_of(ctx), extent[0], extent[1], extent[2], f);
 }
 
 /// f(i, 0) for every i in 0 .. n-1, one after another.

@@ -6,12 +6,14 @@
 #include <cmath>
 #include <utility>
 
+#include "core/accelerator.hpp"
 #include "core/arena.hpp"
 #include "core/item_error.hpp"
 #include "net/blob_io.hpp"
 #include "net/debug_info.hpp"
 #include "net/liveness.hpp"
 #include "net/located.hpp"
+#include "net/memory_advice.hpp"
 #include "net/passes.hpp"
 
 namespace doppio {
@@ -37,6 +39,26 @@ std::string origins(const std::vector<NetLayer>& layers, Index item) {
     if (const std::string name = l.layer->item_name(item); !name.empty())
       text += str("\n    item ", item, " of '", l.name, "': ", name);
   return text;
+}
+
+/// Runs `action`; an Error about an item of the batch comes out with where that is from, one about
+/// memory with what would fit.
+template <class Action>
+void explained(const Net& net, Action action) {
+  try {
+    action();
+  } catch (const ItemError& e) {
+    throw Error(e.message() + origins(net.layers(), e.item()));
+  } catch (const OutOfMemory& e) {
+    throw Error(e.message() + memory_advice(net, e.available()));
+  }
+}
+
+/// Sets all of `tensor` to `value`, unless it was and nobody has written to it since.
+void fill_once(Tensor& tensor, float value, std::pair<std::uint64_t, Index>& filled) {
+  if (filled == std::pair(tensor.version(), tensor.count())) return;
+  std::fill_n(tensor.write_host(), tensor.count(), value);
+  filled = {tensor.version(), tensor.count()};
 }
 
 }  // namespace
@@ -84,6 +106,9 @@ void Net::build(SourcedNet source, const NetState& asked) {
   reshape();
   set_up_parameters();
   set_up_gradients(graph);
+  for (NetLayer& l : layers_)
+    for (std::size_t t = 0; t < l.tops.size(); ++t)
+      if (l.loss_weights[t] != 0) l.tops[t]->data.pin(ctx_);
   debug_info_ = source_->net.debug_info();
 }
 
@@ -107,6 +132,7 @@ void Net::make_layers(const Graph& graph) {
     resolve(node.bottoms, layer.bottom_names, layer.bottoms);
     resolve(node.tops, layer.top_names, layer.tops);
     layer.written = layer.tops;
+    layer.filled.resize(layer.tops.size());
     try {
       located(*source_, i, {}, [&] {
         layer.layer = LayerRegistry::instance().find(param.type(), ctx_.device()).make(param);
@@ -119,6 +145,7 @@ void Net::make_layers(const Graph& graph) {
 }
 
 void Net::reshape() {
+  recorded_.clear();
   for (std::size_t i = 0; i < layers_.size(); ++i) {
     NetLayer& l = layers_[i];
     located(*source_, static_cast<int>(i), l.bottoms,
@@ -127,14 +154,30 @@ void Net::reshape() {
 }
 
 float Net::forward() {
+  begin_pass();
+  double loss = 0;
+  if (!ctx_.accelerator()) {
+    for (std::size_t i = 0; i < layers_.size(); ++i) loss += static_cast<double>(forward_layer(i));
+    return static_cast<float>(loss);
+  }
+  for (std::size_t i = 0; i < layers_.size(); ++i) run_layer(i);
+  return this->loss();
+}
+
+void Net::begin_pass() {
   ctx_.pass = passes_++;
   discard_blobs();
-  double loss = 0;
-  for (std::size_t i = 0; i < layers_.size(); ++i) loss += static_cast<double>(forward_layer(i));
-  return static_cast<float>(loss);
 }
 
 float Net::forward_layer(std::size_t i) {
+  run_layer(i);
+  const float loss = loss_of(i);
+  discard_after(i);
+  return loss;
+}
+
+/// Forward, without waiting for a device.
+void Net::run_layer(std::size_t i) {
   NetLayer& l = layers_[i];
   if (!l.fused)
     located(*source_, static_cast<int>(i), l.bottoms, [&] {
@@ -142,12 +185,20 @@ float Net::forward_layer(std::size_t i) {
       l.layer->reshape(ctx_, l.bottoms, l.tops);
       fuse_behind(l);
       if (writes_past_its_top(l)) l.tops[0]->data.omit();
-      try {
+      explained(*this, [&] {
         l.layer->forward(ctx_, l.bottoms, l.written);
-      } catch (const ItemError& e) {
-        throw Error(e.message() + origins(layers_, e.item()));
-      }
+        if (!ctx_.accelerator()) l.layer->verify(ctx_, l.bottoms);
+      });
     });
+  for (std::size_t t = 0; t < l.tops.size(); ++t)
+    if (l.loss_weights[t] != 0) l.tops[t]->data.fetch(ctx_);
+  if (debug_info_) log_forward(l);
+  if (i + 1 == layers_.size()) may_go_back_ = true;
+}
+
+/// A layer's part of the loss. Throws: Error if it is not finite, and the layer knows why.
+float Net::loss_of(std::size_t i) {
+  NetLayer& l = layers_[i];
   double loss = 0;
   for (std::size_t t = 0; t < l.tops.size(); ++t) {
     if (l.loss_weights[t] == 0) continue;
@@ -155,9 +206,15 @@ float Net::forward_layer(std::size_t i) {
     for (Index k = 0; k < l.tops[t]->count(); ++k)
       loss += static_cast<double>(l.loss_weights[t]) * value[k];
   }
-  if (debug_info_) log_forward(l);
-  discard_after(i);
-  if (i + 1 == layers_.size()) may_go_back_ = true;
+  if (!std::isfinite(loss))
+    located(*source_, static_cast<int>(i), l.bottoms,
+            [&] { explained(*this, [&] { l.layer->verify(ctx_, l.bottoms); }); });
+  return static_cast<float>(loss);
+}
+
+float Net::loss() {
+  double loss = 0;
+  for (std::size_t i = 0; i < layers_.size(); ++i) loss += static_cast<double>(loss_of(i));
   return static_cast<float>(loss);
 }
 
@@ -171,10 +228,11 @@ void Net::backward_layer(std::size_t i) {
   if (liveness_ && i + 1 == layers_.size()) begin_backward();
   if (l.needs_backward && !l.fused) {
     for (std::size_t t = 0; t < l.tops.size(); ++t)
-      if (l.loss_weights[t] != 0)
-        std::fill_n(l.tops[t]->grad.write_host(), l.tops[t]->count(), l.loss_weights[t]);
+      if (l.loss_weights[t] != 0) fill_once(l.tops[t]->grad, l.loss_weights[t], l.filled[t]);
     located(*source_, static_cast<int>(i), l.bottoms, [&] {
-      l.layer->backward(ctx_, l.written, {l.wanted.get(), l.bottoms.size()}, l.bottoms);
+      explained(*this, [&] {
+        l.layer->backward(ctx_, l.written, {l.wanted.get(), l.bottoms.size()}, l.bottoms);
+      });
     });
     if (debug_info_) log_backward(l);
   }
@@ -193,8 +251,11 @@ void Net::begin_backward() {
 void Net::save_memory(Passes passes, const std::vector<std::string>& keep,
                       std::shared_ptr<Arena> arena) {
   for (const std::string& blob : keep) this->blob(blob);
-  if (ctx_.accelerator()) return;
-  if (!arena) arena = std::make_shared<Arena>();
+  if (ctx_.accelerator())
+    arena = nullptr;  // its memory is not shared, but layers may write past blobs
+  else if (!arena)
+    arena = std::make_shared<Arena>();
+  recorded_.clear();
   liveness_ = std::make_unique<Liveness>(find_lifetimes(*this, passes, keep));
   for (SharedTensor& shared : liveness_->shared) shared.tensor->use_arena(arena, shared.name);
   may_go_back_ = false;

@@ -6,6 +6,7 @@
 #include <numeric>
 #include <random>
 
+#include "core/accelerator.hpp"
 #include "core/arena.hpp"
 #include "core/atomic_file.hpp"
 #include "doppio.pb.h"
@@ -157,10 +158,9 @@ void Solver::step(int iterations) {
 float Solver::forward_backward() {
   float loss = 0;
   for (int i = 0; i < param().iter_size(); ++i) {
-    const float pass = net_->forward();
+    const float pass = net_->forward_backward();
     if (!std::isfinite(pass))
       throw_diverged(str("the loss is ", std::isnan(pass) ? "nan" : "infinite"));
-    net_->backward();
     loss += pass;
   }
   return loss / static_cast<float>(param().iter_size());
@@ -183,13 +183,16 @@ void Solver::apply_update(float learning_rate) {
   step.iteration = iteration_;
   step.clip = clip_factor();
   step.normalise = 1.0f / static_cast<float>(p.iter_size());
-  for (std::size_t i = 0; i < parameters.size(); ++i) {
+  // From the last to the first, as the backward pass gets to them; on an accelerator beside it.
+  for (std::size_t i = parameters.size(); i-- > 0;) {
+    if (ctx_.accelerator()) net_->begin_side(i);
     const float decay = p.weight_decay() * parameters[i].decay_mult;
     step.rate = learning_rate * parameters[i].lr_mult;
     (regularizer == Regularizer::l1 ? step.l1 : step.l2) = decay;
     const std::size_t last_set = history_.size() - parameters.size();
     rule_->update(ctx_, step, *parameters[i].blob, history_[i], history_[last_set + i]);
   }
+  if (ctx_.accelerator()) ctx_.accelerator()->end_side();
 }
 
 /// 1, or less if the joint norm of the gradients, summed over iter_size, is above clip_gradients.

@@ -6,6 +6,8 @@
 #include <utility>
 
 #include "core/arena.hpp"
+#include "core/bf16.hpp"
+#include "core/recording.hpp"
 #include "doppio/error.hpp"
 #include "support/counting_accelerator.hpp"
 #include "support/layer_harness.hpp"
@@ -217,6 +219,112 @@ TEST_F(TensorTest, MemoryIsGivenBackOnlyAfterAPrefetchIsThrough) {
   }
   EXPECT_EQ(card->finished, 1);
   EXPECT_EQ(card->releases, 1);
+}
+
+TEST_F(TensorTest, ChannelsComeLastOnAskingOnce) {
+  tensor.reshape({2, 3, 1, 2});
+  set_values(tensor, {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12});
+  const float* last = tensor.read(gpu, Layout::channels_last);
+  EXPECT_EQ(std::vector<float>(last, last + 6), (std::vector<float>{1, 3, 5, 2, 4, 6}));
+  EXPECT_EQ(tensor.layout(), Layout::channels_last);
+  EXPECT_EQ(tensor.read(gpu, Layout::channels_last), last);
+  EXPECT_EQ(tensor.read(gpu)[11], 12);
+  EXPECT_EQ(card->conversions, 1);
+}
+
+TEST_F(TensorTest, WhatIsWrittenChannelsLastIsReadAnywhere) {
+  tensor.reshape({1, 2, 1, 2});
+  const float values[] = {1, 2, 3, 4};
+  std::copy(values, values + 4, tensor.write(gpu, Layout::channels_last));
+  expect_values(tensor, {1, 3, 2, 4});
+  tensor.update(gpu)[0] = 5;
+  EXPECT_EQ(tensor.layout(), Layout::plain);
+  EXPECT_EQ(tensor.read(gpu, Layout::channels_last)[0], 5);
+  tensor.update(cpu)[1] = 6;
+  EXPECT_EQ(tensor.read(gpu, Layout::channels_last)[2], 6);
+}
+
+TEST_F(TensorTest, Bf16RoundsAndGoesBack) {
+  tensor.reshape({1, 1, 1, 2});
+  set_values(tensor, {1.0f, 1.001f});
+  const auto* rounded = reinterpret_cast<const Bf16*>(tensor.read(gpu, Layout::bf16));
+  EXPECT_EQ(float{rounded[0]}, 1.0f);
+  EXPECT_EQ(float{rounded[1]}, 1.0f);
+  expect_values(tensor, {1.0f, 1.001f}, 0);  // reading changes nothing
+  reinterpret_cast<Bf16*>(tensor.update(gpu, Layout::bf16))[0] = Bf16(2.0f);
+  expect_values(tensor, {2, 1}, 0);
+  Tensor view;  // of another shape: channels are others
+  view.reshape({1, 2, 1, 1});
+  view.share(tensor);
+  EXPECT_EQ(view.layout(), Layout::plain);
+  EXPECT_EQ(view.read(gpu, Layout::channels_last)[1], 1);
+}
+
+TEST_F(TensorTest, FetchingIsWaitedForWhereItIsRead) {
+  tensor.pin(gpu);
+  tensor.reshape({2});
+  std::fill_n(tensor.write(gpu), 2, 3.0f);
+  tensor.fetch(gpu);
+  EXPECT_EQ(card->downloads, 0);
+  expect_values(tensor, {3, 3});
+  EXPECT_EQ(card->downloads, 1);
+  Tensor pageable;
+  pageable.reshape({2});
+  pageable.write(gpu);
+  pageable.fetch(gpu);  // would wait: left to the reader
+  pageable.read_host();
+  EXPECT_EQ(card->downloads, 2);
+}
+
+TEST_F(TensorTest, RecordingsFitWhileNothingMoves) {
+  Tensor in, out;
+  for (Tensor* t : {&in, &out}) t->reshape({2});
+  in.write(gpu);
+  out.write(gpu);
+  Recording recording;
+  in.read(gpu);
+  out.write(gpu);
+  recording.stop();
+  EXPECT_TRUE(recording.fits());
+  out.read_host();
+  in.update(gpu);
+  EXPECT_TRUE(recording.fits());
+  const std::uint64_t before = out.version();
+  recording.repeated();
+  EXPECT_NE(out.version(), before);
+  out.read_host();
+  EXPECT_EQ(card->downloads, 2) << "what was read before is out of date";
+  in.update_host();
+  EXPECT_FALSE(recording.fits()) << "the device's copy is out of date";
+  in.read(gpu);
+  EXPECT_TRUE(recording.fits());
+  in.reshape({4});
+  in.write(gpu);
+  EXPECT_FALSE(recording.fits()) << "it has moved";
+}
+
+TEST_F(TensorTest, RecordingsFitWhileTheHostReadsTheSame) {
+  set_values(tensor, {1, 2, 3, 4, 5, 6});
+  Recording recording;
+  tensor.read_host();
+  recording.stop();
+  EXPECT_TRUE(recording.fits());
+  set_values(tensor, {6, 5, 4, 3, 2, 1});
+  EXPECT_FALSE(recording.fits());
+}
+
+TEST_F(TensorTest, WhatWasNotDoneAfterAllIsUndone) {
+  tensor.reshape({1, 2, 1, 1});
+  tensor.write(gpu);
+  tensor.read(gpu, Layout::channels_last);
+  tensor.update(gpu);
+  Recording recording;
+  tensor.read(gpu, Layout::channels_last);
+  recording.undo();
+  EXPECT_EQ(tensor.layout(), Layout::plain);
+  EXPECT_EQ(card->conversions, 2);
+  tensor.read(gpu, Layout::channels_last);
+  EXPECT_EQ(card->conversions, 3);
 }
 
 TEST_F(TensorTest, PinnedMemoryIsTheAccelerators) {

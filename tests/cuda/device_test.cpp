@@ -1,6 +1,10 @@
 #include <numeric>
 
+#include "core/accelerator.hpp"
 #include "cuda/gpu_test.hpp"
+#include "doppio.pb.h"
+#include "doppio/net.hpp"
+#include "net/passes.hpp"
 
 namespace doppio {
 namespace {
@@ -41,6 +45,25 @@ TEST_F(DeviceTest, RunningOutOfMemoryIsAnErrorAndTheDeviceLivesOn) {
   void* memory = ctx->accelerator()->allocate(1024);
   EXPECT_NE(memory, nullptr);
   ctx->accelerator()->release(memory);
+}
+
+TEST_F(DeviceTest, ANetThatDoesNotFitSaysWhatWould) {
+  const Index side = 1 << 16;  // 192 MiB for each layer and image
+  NetParameter param = parse_prototxt(str(R"(
+    name: "wide"
+    layer { name: "data" type: "Input" top: "data" input_param { shape { dim: 1000 dim: 6 dim: )",
+                                          side, " dim: ", side / 512, R"( } } }
+    layer { name: "sum" type: "Power" bottom: "data" top: "sum" power_param { shift: 1 } })"),
+                                      "wide.prototxt")
+                           .net;
+  Net net(*ctx, param, NetState());
+  const std::string error = error_of([&] { net.forward(); });
+  EXPECT_NE(error.find("layer 'sum' (Power): GPU out of memory"), std::string::npos) << error;
+  EXPECT_NE(error.find("net 'wide' needs 0 MiB for parameters, their gradients and momentum, "
+                       "384000 MiB for blobs"),
+            std::string::npos)
+      << error;
+  EXPECT_NE(error.find("instead of 1000 should fit"), std::string::npos) << error;
 }
 
 TEST_F(DeviceTest, CardsAreListed) {

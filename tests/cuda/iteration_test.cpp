@@ -12,8 +12,8 @@ namespace {
 
 using Journal = std::map<std::string, int>;
 
-/// The journal of iteration 3 of AlexNet's layers on small images.
-Journal journal_of_an_iteration(Context& ctx) {
+/// AlexNet's layers on small images, with convolutions by `engine`.
+SolverParameter small_alexnet(const std::string& engine) {
   SolverParameter p;
   *p.mutable_train_net_param() = parse_prototxt(R"(
     layer { name: "data" type: "Input" top: "data" top: "label"
@@ -36,12 +36,22 @@ Journal journal_of_an_iteration(Context& ctx) {
     layer { name: "loss" type: "SoftmaxWithLoss" bottom: "fc8" bottom: "label" top: "loss" })",
                                                 "net")
                                      .net;
+  for (LayerParameter& layer : *p.mutable_train_net_param()->mutable_layer())
+    if (layer.type() == "Convolution")
+      layer.mutable_convolution_param()->set_engine(
+          engine == "CAFFE" ? ConvolutionParameter::CAFFE : ConvolutionParameter::DEFAULT);
   p.set_base_lr(0.01f);
   p.set_lr_policy("fixed");
   p.set_momentum(0.9f);
-  Solver solver(ctx, p);
+  p.set_random_seed(1);
+  return p;
+}
+
+/// The journal of iteration number `iteration`, from 1.
+Journal journal_of_an_iteration(Context& ctx, int iteration, const std::string& engine) {
+  Solver solver(ctx, small_alexnet(engine));
   solver.save_memory();
-  solver.step(2);
+  solver.step(iteration - 1);
   const Journal before = cuda::emulated::journal();
   solver.step(1);
   Journal during = cuda::emulated::journal();
@@ -50,20 +60,124 @@ Journal journal_of_an_iteration(Context& ctx) {
   return during;
 }
 
+/// All weights after so many iterations on images that change.
+std::vector<std::vector<float>> weights_after(Context& ctx, const SolverParameter& param,
+                                              int iterations) {
+  Solver solver(ctx, param);
+  for (int i = 0; i < iterations; ++i) {
+    Tensor& data = solver.net().blob("data").data;
+    float* v = data.write_host();
+    for (Index k = 0; k < data.count(); ++k) v[k] = static_cast<float>((k + 31 * i) % 17) / 17;
+    solver.step(1);
+  }
+  std::vector<std::vector<float>> all;
+  for (const Parameter& p : solver.net().parameters()) all.push_back(values(p.blob->data));
+  return all;
+}
+
 class IterationTest : public GpuTest {};
 
 TEST_F(IterationTest, OnlyTheLossComesBack) {
-  const Journal journal = journal_of_an_iteration(*ctx);
+  const Journal journal = journal_of_an_iteration(*ctx, 3, "CAFFE");
   EXPECT_EQ(journal.count("upload"), 0u) << "the images were on the card already";
-  EXPECT_EQ(journal.at("download"), 1) << "the loss and how many labels were bad";
+  EXPECT_EQ(journal.at("download"), 1);
+  EXPECT_EQ(journal.count("wait"), 0u) << "but for the loss";
 }
 
 TEST_F(IterationTest, EachConvolutionIsThreeProductsWhateverItsBatchAndGroups) {
-  const Journal journal = journal_of_an_iteration(*ctx);
+  const Journal journal = journal_of_an_iteration(*ctx, 3, "CAFFE");
   // conv1 needs no gradient of the images; fc6 and fc8 add their biases by products.
   EXPECT_EQ(journal.at("copy_windows"), 4);
   EXPECT_EQ(journal.at("gather_windows"), 1);
   EXPECT_LE(journal.at("cuBLAS"), 5 + 6 + 4);
+}
+
+TEST_F(IterationTest, PassesAreStartedByOneCall) {
+  const Journal journal = journal_of_an_iteration(*ctx, 4, "CAFFE");
+  EXPECT_EQ(journal.at("graph"), 2) << "one up to the loss, one behind it";
+  EXPECT_EQ(journal.count("cuBLAS"), 0u);
+  EXPECT_EQ(journal.at("Fused"), 8) << "updates need the learning rate";
+  EXPECT_EQ(journal.count("wait"), 0u);
+}
+
+TEST_F(IterationTest, RecordedPassesTrainAsOthersDo) {
+  for (const char* engine : {"CAFFE", "DEFAULT"})
+    for (const int iter_size : {1, 2}) {
+      SolverParameter param = small_alexnet(engine);
+      param.set_iter_size(iter_size);
+      Context stepwise(open_accelerator(0)), repeating(open_accelerator(0));
+      stepwise.recording = false;
+      EXPECT_EQ(weights_after(repeating, param, 7), weights_after(stepwise, param, 7));
+    }
+}
+
+TEST_F(IterationTest, RecordedPassesComeToTheSameAsTheCpus) {
+  Context cpu;
+  const auto expected = weights_after(cpu, small_alexnet("CAFFE"), 6);
+  const auto actual = weights_after(*ctx, small_alexnet("DEFAULT"), 6);
+  ASSERT_EQ(actual.size(), expected.size());
+  for (std::size_t p = 0; p < expected.size(); ++p)
+    for (std::size_t i = 0; i < expected[p].size(); ++i)
+      ASSERT_NEAR(actual[p][i], expected[p][i], 1e-5f) << "parameter " << p << " at " << i;
+}
+
+/// Weights that the host changes between two iterations are the ones that count.
+TEST_F(IterationTest, WhatTheHostChangesIsSeen) {
+  std::vector<float> losses[2];
+  for (const bool recording : {false, true}) {
+    Context own(open_accelerator(0));
+    own.recording = recording;
+    Solver solver(own, small_alexnet("CAFFE"));
+    Net& net = solver.net();
+    for (int i = 0; i < 8; ++i) {
+      if (i == 5) net.parameters()[0].blob->data.update_host()[0] += 1;
+      if (i == 6) net.forward();  // also counts as a pass
+      losses[recording].push_back(net.forward_backward());
+    }
+    EXPECT_EQ(net.repeated_passes() > 0, recording);
+  }
+  EXPECT_EQ(losses[1], losses[0]);
+}
+
+/// Tensors that two cards share go to and fro, so that there is nothing to be recorded.
+TEST_F(IterationTest, NetsOnTwoCardsMayShareWeights) {
+  Context other(open_accelerator(0)), alone(open_accelerator(0));
+  Solver first(*ctx, small_alexnet("CAFFE")), second(other, small_alexnet("CAFFE")),
+      third(alone, small_alexnet("CAFFE"));
+  second.net().share_weights(first.net());
+  for (int i = 0; i < 5; ++i) {
+    const float loss = third.net().forward_backward();
+    EXPECT_EQ(first.net().forward_backward(), loss);
+    EXPECT_EQ(second.net().forward_backward(), loss);
+  }
+}
+
+TEST_F(IterationTest, BadLabelsAreFoundInRecordedPasses) {
+  Solver solver(*ctx, small_alexnet("CAFFE"));
+  Net& net = solver.net();
+  for (int i = 0; i < 4; ++i) net.forward_backward();
+  EXPECT_GT(net.repeated_passes(), 0u);
+  net.blob("label").data.write_host()[0] = 12;
+  net.blob("label").data.write_host()[1] = 1;
+  const std::string error = error_of([&] { net.forward_backward(); });
+  EXPECT_NE(error.find("label 12 at item 0 is out of range for 10 classes"), std::string::npos)
+      << error;
+}
+
+/// A net with as many weights as are worth it: they are updated while the convolution still works.
+TEST_F(IterationTest, LargeUpdatesRunBesideTheBackwardPass) {
+  SolverParameter param = small_alexnet("CAFFE");
+  for (LayerParameter& layer : *param.mutable_train_net_param()->mutable_layer())
+    if (layer.name() == "fc6") layer.mutable_inner_product_param()->set_num_output(9000);
+  Context stepwise(open_accelerator(0)), repeating(open_accelerator(0));
+  stepwise.recording = false;
+  EXPECT_EQ(weights_after(repeating, param, 4), weights_after(stepwise, param, 4));
+  const Journal before = cuda::emulated::journal();
+  Solver solver(*ctx, param);
+  solver.step(4);
+  const int graphs =
+      cuda::emulated::journal().at("graph") - (before.count("graph") ? before.at("graph") : 0);
+  EXPECT_EQ(graphs, 2 * 3) << "up to the loss, up to fc6's gradient, the rest: iterations 3 and 4";
 }
 
 }  // namespace

@@ -1,8 +1,9 @@
+#include "math/kernel.hpp"
+
 #include <limits>
 
 #include "cuda/gpu_test.hpp"
 #include "math/gemm.hpp"
-#include "math/kernel.hpp"
 
 namespace doppio {
 

@@ -170,9 +170,11 @@ void SpecRun::load(const Inputs& in) {
     harness_->param_data(static_cast<int>(i), in.params[i]);
 }
 
-/// Makes blocks the only form in which `tensor` is current, if it can be blocked.
+/// Makes the arrangement's layout the only form in which `tensor` is current, if it can be.
 void SpecRun::block(Tensor& tensor) {
-  if (tensor.can_block()) tensor.update(harness_->ctx(), Layout::blocked);
+  const bool can =
+      arrangement_.layout == Layout::blocked ? tensor.can_block() : tensor.shape().axes() == 4;
+  if (can && tensor.count() > 0) tensor.update(harness_->ctx(), arrangement_.layout);
 }
 
 double SpecRun::objective(const Inputs& in) {

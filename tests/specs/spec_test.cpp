@@ -1,5 +1,6 @@
 // Runs every spec of this folder through the same checks on every device and engine; README.md
 // lists them. A check that does not apply to a spec passes.
+#include <algorithm>
 #include <cmath>
 
 #include "core/arena.hpp"
@@ -231,6 +232,22 @@ TEST_P(SpecTest, BlockedMatchesPlain) {
   }
 }
 
+/// The same of an accelerator's layouts; bfloat16 rounds what the layer writes as well.
+TEST_P(SpecTest, ChannelsLastMatchesPlain) {
+  if (GetParam().device == Device::cpu) return;
+  SpecRun plain(spec(), arrangement());
+  const Inputs in = plain.draw();
+  const Outputs expected = plain.run(in);
+  for (const auto& [data, grads] : {std::pair{true, true}, {true, false}, {false, true}}) {
+    Arrangement last = arrangement();
+    last.layout = Layout::channels_last;
+    last.blocked_data = data;
+    last.blocked_grads = grads;
+    SpecRun run(spec(), last);
+    expect_close(run.run(in), expected, spec().tolerance());
+  }
+}
+
 TEST_P(SpecTest, BlocksAreKept) {
   if (GetParam().device != Device::cpu || !spec().keeps_blocks()) return;
   Arrangement blocked = arrangement();
@@ -297,6 +314,50 @@ TEST_P(SpecTest, ParamsSurviveANetsMessage) {
   for (std::size_t p = 0; p < in.params.size(); ++p)
     EXPECT_EQ(values(params[p].data), in.params[p]);
   expect_close(forward(copy, in, spec().tops()), forward(written, in, spec().tops()), 0, "top");
+}
+
+/// On a device, a pass that was recorded and is started again computes what the layer's code does
+/// with other inputs, step by step.
+TEST_P(SpecTest, RepeatedPassesAreTheSame) {
+  if (GetParam().device == Device::cpu || !spec().backward() || spec().bottom_size() == 0) return;
+  SpecRun run(spec(), arrangement());
+  NetParameter param = net_of(spec());
+  param.set_force_backward(true);
+  LayerParameter& layer = *param.mutable_layer(1);
+  for (int t = layer.loss_weight_size(); t < spec().tops(); ++t)
+    layer.add_loss_weight(0.5f + static_cast<float>(t));
+  NetState state;
+  state.set_phase(spec().layer().has_phase() ? spec().layer().phase() : TRAIN);
+  Context stepwise(open_accelerator(0), 1), repeating(open_accelerator(0), 1);
+  stepwise.recording = false;
+  std::vector<std::unique_ptr<Net>> nets;
+  for (Context* ctx : {&stepwise, &repeating})
+    nets.push_back(std::make_unique<Net>(*ctx, param, state));
+  Inputs in = run.draw();
+  for (const auto& net : nets)
+    for (std::size_t p = 0; p < in.params.size(); ++p)
+      set_values(net->layer("layer").layer->params[p].data, in.params[p]);
+  for (int pass = 0; pass < 5; ++pass) {
+    SCOPED_TRACE(str("pass ", pass, ", repeated so far: ", nets[1]->repeated_passes()));
+    Outputs out[2];
+    for (std::size_t n = 0; n < 2; ++n) {
+      Net& net = *nets[n];
+      for (std::size_t b = 0; b < in.bottoms.size(); ++b)
+        set_values(net.blob(str("b", b)).data, in.bottoms[b]);
+      net.clear_grads();
+      net.forward_backward();
+      for (int t = 0; t < spec().tops(); ++t)
+        out[n].tops.push_back(values(net.blob(str("t", t)).data));
+      for (std::size_t b = 0; b < in.bottoms.size(); ++b)
+        if (net.layer("layer").wanted[b])
+          out[n].bottom_grads.push_back(values(net.blob(str("b", b)).grad));
+      for (const Blob& blob : net.layer("layer").layer->params)
+        out[n].param_grads.push_back(values(blob.grad));
+    }
+    expect_close(out[1], out[0], 0);
+    std::rotate(in.bottoms[0].begin(), in.bottoms[0].begin() + 1, in.bottoms[0].end());
+  }
+  RecordProperty("repeated", static_cast<int>(nets[1]->repeated_passes()));
 }
 
 TEST_P(SpecTest, TwoRunsAreIdentical) {

@@ -4,7 +4,11 @@
 #include <functional>
 #include <vector>
 
-#include "doppio/context.hpp"
+#include "core/accelerator.hpp"
+#include "core/bf16.hpp"
+#include "core/layout.hpp"
+#include "core/pixel_batch.hpp"
+#include "doppio/tensor.hpp"
 
 namespace doppio {
 
@@ -13,7 +17,7 @@ namespace doppio {
 class CountingAccelerator final : public Accelerator {
  public:
   int allocations = 0, releases = 0, uploads = 0, downloads = 0, clears = 0;
-  int host_allocations = 0, host_releases = 0, awaited = 0, finished = 0;
+  int host_allocations = 0, host_releases = 0, awaited = 0, finished = 0, conversions = 0;
 
   void* allocate(std::size_t bytes) override {
     ++allocations;
@@ -37,17 +41,38 @@ class CountingAccelerator final : public Accelerator {
     ++clears;
     std::memset(device, 0, bytes);
   }
-  void begin_upload(void* device, const void* host, std::size_t bytes) override {
+  std::uint64_t begin_upload(void* device, const void* host, std::size_t bytes) override {
     begun_.push_back([=, this] { to_device(device, host, bytes); });
+    return ++upload_count_;
   }
-  void await_uploads() override {
+  void await_upload(std::uint64_t number) override {
     ++awaited;
-    do_uploads();
+    do_uploads(number);
   }
-  void finish_uploads() override {
+  void finish_upload(std::uint64_t number) override {
     ++finished;
-    do_uploads();
+    do_uploads(number);
   }
+  void transform(const PixelBatch& batch) override {
+    for (Index n = 0; n < batch.images; ++n)
+      for (Index c = 0; c < batch.channels; ++c)
+        for (Index s = 0; s < batch.height * batch.width; ++s) batch.transform(n, c, s);
+  }
+  void begin_download(void* host, const void* device, std::size_t bytes) override {
+    begun_downloads_.push_back([=, this] { to_host(host, device, bytes); });
+  }
+  void finish_downloads() override {
+    for (const auto& download : begun_downloads_) download();
+    begun_downloads_.clear();
+  }
+  void mark(std::size_t) override {}
+  void begin_side(std::size_t) override {}
+  void end_side() override {}
+  void begin_recording() override {}
+  std::shared_ptr<void> end_recording() override { return nullptr; }
+  void repeat(const std::shared_ptr<void>&) override {}
+  const std::uint64_t* counter() override { return nullptr; }
+  void set_counter(std::uint64_t) override {}
   void* allocate_host(std::size_t bytes) override {
     ++host_allocations;
     return std::malloc(bytes);
@@ -57,17 +82,47 @@ class CountingAccelerator final : public Accelerator {
     std::free(memory);
   }
   void synchronize() override {}
+  void from_plain(const Blocks& sizes, const float* plain, Layout layout, void* to) override {
+    ++conversions;
+    for_each_value(sizes, [&](Index plain_at, Index last_at) {
+      if (layout == Layout::bf16)
+        static_cast<Bf16*>(to)[last_at] = Bf16(plain[plain_at]);
+      else
+        static_cast<float*>(to)[last_at] = plain[plain_at];
+    });
+  }
+  void to_plain(const Blocks& sizes, Layout layout, const void* from, float* plain) override {
+    ++conversions;
+    for_each_value(sizes, [&](Index plain_at, Index last_at) {
+      plain[plain_at] = layout == Layout::bf16 ? float{static_cast<const Bf16*>(from)[last_at]}
+                                               : static_cast<const float*>(from)[last_at];
+    });
+  }
   void* stream() override { return nullptr; }
   void* blas() override { return nullptr; }
+  void* dnn() override { return nullptr; }
 
  private:
-  /// As late as possible.
-  void do_uploads() {
-    for (const auto& upload : begun_) upload();
-    begun_.clear();
+  /// f(place in a plain tensor, place where channels are last).
+  template <class F>
+  static void for_each_value(const Blocks& sizes, F f) {
+    for (Index n = 0; n < sizes.images; ++n)
+      for (Index c = 0; c < sizes.channels; ++c)
+        for (Index s = 0; s < sizes.pixels; ++s)
+          f((n * sizes.channels + c) * sizes.pixels + s,
+            (n * sizes.pixels + s) * sizes.channels + c);
   }
 
-  std::vector<std::function<void()>> begun_;
+  /// As late as possible.
+  void do_uploads(std::uint64_t last) {
+    for (; done_ < last && !begun_.empty(); ++done_) {
+      begun_.front()();
+      begun_.erase(begun_.begin());
+    }
+  }
+
+  std::vector<std::function<void()>> begun_, begun_downloads_;
+  std::uint64_t upload_count_ = 0, done_ = 0;
 };
 
 }  // namespace doppio

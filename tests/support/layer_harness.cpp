@@ -55,7 +55,10 @@ void LayerHarness::top_grad(int i, const std::vector<float>& v) { set_values(top
 void LayerHarness::param_data(int i, const std::vector<float>& v) { set_values(param(i).data, v); }
 
 void LayerHarness::reshape() { layer_->reshape(*ctx_, bottoms_, tops_); }
-void LayerHarness::forward() { layer_->forward(*ctx_, bottoms_, tops_); }
+void LayerHarness::forward() {
+  layer_->forward(*ctx_, bottoms_, tops_);
+  layer_->verify(*ctx_, bottoms_);
+}
 
 void LayerHarness::backward(const std::vector<bool>& wanted) {
   const auto flags = std::make_unique<bool[]>(bottoms_.size());

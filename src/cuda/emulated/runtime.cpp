@@ -27,9 +27,16 @@
 #include "cuda/probe.hpp"
 #include "doppio/error.hpp"
 
+struct CUgraph_st {
+  std::vector<std::function<void()>> work;
+};
+struct CUgraphExec_st : CUgraph_st {};
+
 struct CUstream_st {
   std::deque<std::function<void()>> work;
-  std::uint64_t done = 0;  ///< pieces of work so far
+  std::uint64_t done = 0;          ///< pieces of work so far
+  cudaGraph_t captured = nullptr;  ///< where work goes instead
+  bool spoiled = false;            ///< the capture: somebody waited for the stream
 };
 
 struct CUevent_st {
@@ -195,7 +202,10 @@ std::string kernel_name(const std::type_info& lambda) {
 
 void enqueue(cudaStream_t stream, std::function<void()> work) {
   const std::lock_guard lock(mutex);
-  stream->work.push_back(std::move(work));
+  if (stream->captured)
+    stream->captured->work.push_back(std::move(work));
+  else
+    stream->work.push_back(std::move(work));
 }
 
 void run_with_barriers(const std::function<void()>& body) {
@@ -255,6 +265,10 @@ cudaError_t cudaGetDeviceCount(int* count) {
   return cudaSuccess;
 }
 cudaError_t cudaDriverGetVersion(int* version) { return cudaRuntimeGetVersion(version); }
+cudaError_t cudaGetDevice(int* id) {
+  *id = 0;
+  return cudaSuccess;
+}
 cudaError_t cudaSetDevice(int id) { return id == 0 ? cudaSuccess : cudaErrorInvalidDevice; }
 cudaError_t cudaGetLastError() { return cudaSuccess; }
 
@@ -277,7 +291,46 @@ cudaError_t cudaStreamDestroy(cudaStream_t stream) {
 }
 cudaError_t cudaStreamSynchronize(cudaStream_t stream) {
   ++journal()["wait"];
+  if (stream->captured) {
+    stream->spoiled = true;
+    return cudaErrorStreamCaptureUnsupported;
+  }
   drain(stream);
+  return cudaSuccess;
+}
+
+cudaError_t cudaStreamBeginCapture(cudaStream_t stream, cudaStreamCaptureMode) {
+  if (stream->captured) return cudaErrorIllegalState;
+  stream->captured = new CUgraph_st;
+  stream->spoiled = false;
+  return cudaSuccess;
+}
+cudaError_t cudaStreamEndCapture(cudaStream_t stream, cudaGraph_t* graph) {
+  if (!stream->captured) return cudaErrorIllegalState;
+  *graph = std::exchange(stream->captured, nullptr);
+  if (!stream->spoiled) return cudaSuccess;
+  delete std::exchange(*graph, nullptr);
+  return cudaErrorStreamCaptureInvalidated;
+}
+cudaError_t cudaGraphGetNodes(cudaGraph_t graph, cudaGraphNode_t*, std::size_t* count) {
+  *count = graph->work.size();
+  return cudaSuccess;
+}
+cudaError_t cudaGraphInstantiate(cudaGraphExec_t* made, cudaGraph_t graph, unsigned long long) {
+  *made = new CUgraphExec_st{*graph};
+  return cudaSuccess;
+}
+cudaError_t cudaGraphLaunch(cudaGraphExec_t graph, cudaStream_t stream) {
+  ++journal()["graph"];
+  for (const std::function<void()>& work : graph->work) enqueue(stream, work);
+  return cudaSuccess;
+}
+cudaError_t cudaGraphExecDestroy(cudaGraphExec_t graph) {
+  delete graph;
+  return cudaSuccess;
+}
+cudaError_t cudaGraphDestroy(cudaGraph_t graph) {
+  delete graph;
   return cudaSuccess;
 }
 
@@ -290,6 +343,7 @@ cudaError_t cudaEventDestroy(cudaEvent_t event) {
   return cudaSuccess;
 }
 cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream) {
+  if (stream->captured) return cudaErrorStreamCaptureUnsupported;  // of no use to us
   *event = {stream, stream->done + stream->work.size()};
   return cudaSuccess;
 }
@@ -315,6 +369,10 @@ cudaError_t cudaMemPoolCreate(cudaMemPool_t* pool, const cudaMemPoolProps*) {
 }
 cudaError_t cudaMemPoolDestroy(cudaMemPool_t) { return cudaSuccess; }
 cudaError_t cudaMemPoolSetAttribute(cudaMemPool_t, cudaMemPoolAttr, void*) { return cudaSuccess; }
+cudaError_t cudaMemPoolGetAttribute(cudaMemPool_t, cudaMemPoolAttr, void* value) {
+  *static_cast<std::uint64_t*>(value) = card().used();
+  return cudaSuccess;
+}
 cudaError_t cudaMemPoolTrimTo(cudaMemPool_t, std::size_t) { return cudaSuccess; }
 
 cudaError_t cudaMallocFromPoolAsync(void** memory, std::size_t bytes, cudaMemPool_t,

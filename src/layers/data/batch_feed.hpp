@@ -7,6 +7,7 @@
 #include <utility>
 #include <vector>
 
+#include "core/pixel_batch.hpp"
 #include "data/prefetch.hpp"
 #include "doppio/layer.hpp"
 
@@ -15,18 +16,28 @@ namespace doppio {
 /// A batch being made; the pointers let threads write while nobody else may look at the tensors.
 struct DataBatch {
   Tensor data, labels;
+  Tensor pixels, views;  // on an accelerator instead of data, if it is to transform bytes: these,
+                         // and a PixelView of each image
+  bool of_bytes = false;
   std::vector<std::vector<float>> rows;  // of each item, where items have any number of labels
   std::vector<std::string> names;        // what the items are called in messages, or their keys
   float* data_out = nullptr;
   float* labels_out = nullptr;
+  std::uint8_t* pixels_out = nullptr;
+  PixelView* views_out = nullptr;
 
   void open() {
-    data_out = data.write_host();
     labels_out = labels.write_host();
+    if (of_bytes) {
+      pixels_out = reinterpret_cast<std::uint8_t*>(pixels.write_host());
+      views_out = reinterpret_cast<PixelView*>(views.write_host());
+    } else {
+      data_out = data.write_host();
+    }
   }
   void prefetch(const Context& ctx) const {
-    data.prefetch(ctx);
-    labels.prefetch(ctx);
+    for (const Tensor* tensor : {&labels, &data, &pixels, &views})
+      if (tensor->allocated()) tensor->prefetch(ctx);
   }
 };
 
@@ -61,9 +72,11 @@ class BatchFeed {
 
   int workers() const { return worker_count(static_cast<int>(options_.threads)); }
 
-  /// The data of one item: `rows` x C x H x W.
-  void set_item(const Shape& shape, Index rows) {
+  /// The data of one item: `rows` x C x H x W. `of_bytes`: items are made as bytes and views, and
+  /// the layer has the data made of them.
+  void set_item(const Shape& shape, Index rows, bool of_bytes = false) {
     data_shape_ = {options_.batch_size * rows, shape[0], shape[1], shape[2]};
+    of_bytes_ = of_bytes;
   }
   bool has_item() const { return data_shape_.axes() > 0; }
 
@@ -84,11 +97,11 @@ class BatchFeed {
       ahead_->release();
     }
     held_ = &ahead_->take();
-    if (top[0]->shape() != held_->data.shape()) {
+    if (!of_bytes_ && top[0]->shape() != held_->data.shape()) {
       top[0]->data = Tensor();
       top[0]->reshape(held_->data.shape());
     }
-    top[0]->data.share(held_->data);
+    if (!of_bytes_) top[0]->data.share(held_->data);
     if (top.size() > 1) top[1]->data.share(held_->labels);
     shown_ += static_cast<std::uint64_t>(options_.batch_size);
     held_->prefetch(ctx);
@@ -129,8 +142,16 @@ class BatchFeed {
   void begin(const Context& ctx, Steps steps) {
     std::vector<DataBatch> slots(static_cast<std::size_t>(batches_ahead() + 1));
     for (DataBatch& batch : slots) {
-      for (Tensor* tensor : {&batch.data, &batch.labels}) tensor->pin(ctx);
-      batch.data.reshape(data_shape_);
+      for (Tensor* tensor : {&batch.data, &batch.labels, &batch.pixels, &batch.views})
+        tensor->pin(ctx);
+      batch.of_bytes = of_bytes_;
+      if (of_bytes_) {
+        constexpr Index kFloats = sizeof(PixelView) / sizeof(float);
+        batch.pixels.reshape({(data_shape_.count() + 3) / 4});
+        batch.views.reshape({data_shape_[0], kFloats});
+      } else {
+        batch.data.reshape(data_shape_);
+      }
       batch.labels.reshape({options_.batch_size});
       batch.names.resize(static_cast<std::size_t>(options_.batch_size));
       batch.rows.resize(static_cast<std::size_t>(options_.batch_size));
@@ -145,6 +166,7 @@ class BatchFeed {
 
   const FeedOptions options_;
   Shape data_shape_;
+  bool of_bytes_ = false;
   std::uint64_t shown_ = 0;  // items
   double waited_before_ = 0;
   DataBatch* held_ = nullptr;     // what the tops show

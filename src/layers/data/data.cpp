@@ -13,6 +13,7 @@ class Data final : public DatabaseLayer {
   explicit Data(const LayerParameter& p) : DatabaseLayer(p) {}
 
  private:
+  bool keeps_kind() const override { return true; }
   std::unique_ptr<ImageReader> make_reader() const override {
     return make_record_reader(decode_options());
   }

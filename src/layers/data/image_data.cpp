@@ -25,6 +25,7 @@ class ImageData final : public ImageLayer {
   }
 
  private:
+  bool keeps_kind() const override { return true; }
   std::unique_ptr<ImageSource> open_source() const override {
     return open_list_source(param_.source(), param_.root_folder(),
                             {.color = param_.is_color() ? Color::color : Color::gray,

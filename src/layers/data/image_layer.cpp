@@ -2,8 +2,10 @@
 
 #include <glog/logging.h>
 
+#include <algorithm>
 #include <cmath>
 
+#include "core/accelerator.hpp"
 #include "core/philox.hpp"
 #include "data/shuffle.hpp"
 
@@ -52,14 +54,20 @@ void ImageLayer::open(const Context& ctx) {
   try {
     SourceItem good;
     use_good({source_->in_order(0), 0}, [&](const Numbered& first) {
-      first_ = reader->read(first.item, {ctx.seed, stream_of(name_)}).shape();
+      const Image image = reader->read(first.item, {ctx.seed, stream_of(name_)});
+      first_ = image.shape();
+      of_bytes_ = ctx.accelerator() && image.bytes && keeps_kind() && !any_size_;
       good = first.item;
     });
     // Outside: a mean file that is missing does not make the image a damaged one.
     naming([&] { return source_->name(good); },
            [&] { first_result_ = transformer_.prepare(first_); });
     item_count_ = transformer_.views() * first_result_.count();
-    feed_.set_item(first_result_, transformer_.views());
+    feed_.set_item(first_result_, transformer_.views(), of_bytes_);
+    if (const std::vector<float>& means = transformer_.means(); of_bytes_ && !means.empty()) {
+      means_.reshape({static_cast<Index>(means.size())});
+      std::copy(means.begin(), means.end(), means_.write_host());
+    }
   } catch (const Error&) {
     source_.reset();
     throw;
@@ -73,6 +81,12 @@ std::string ImageLayer::item_name(Index item) const {
 
 void ImageLayer::forward(Context& ctx, Bottoms, Tops top) {
   feed_.show_next(ctx, top, [&] { return start(ctx); });
+  if (!of_bytes_) return;
+  const DataBatch& batch = *feed_.shown();
+  ctx.accelerator()->transform(transformer_.rest(
+      top[0]->shape()[0], reinterpret_cast<const std::uint8_t*>(batch.pixels.read(ctx)),
+      reinterpret_cast<const PixelView*>(batch.views.read(ctx)), means_.read(ctx),
+      top[0]->data.write(ctx)));
 }
 
 BatchFeed<ImageLayer::Numbered>::Steps ImageLayer::start(const Context& ctx) {
@@ -120,7 +134,9 @@ void ImageLayer::make(Worker& worker, const Numbered& image, DataBatch& batch, I
     const Image pixels = worker.reader->read(good.item, draws);
     if (any_size_) resize_for(worker, pixels.shape(), batch);
     const Transformer::View view =
-        worker.transformer.apply(pixels, draws, batch.data_out + i * item_count_);
+        of_bytes_ ? worker.transformer.cut(pixels, draws, batch.pixels_out + i * item_count_,
+                                           batch.views_out + i * worker.transformer.views())
+                  : worker.transformer.apply(pixels, draws, batch.data_out + i * item_count_);
     write_label(pixels, view, batch, i);
     batch.names[static_cast<std::size_t>(i)] = good.item.record.key;
   });

@@ -68,6 +68,10 @@ class ImageLayer : public Layer {
   virtual void write_label(const Image& image, const Transformer::View& view, DataBatch& batch,
                            Index i) const;
 
+  /// True if images whose first one is of bytes are all of bytes, as a rule, so that an accelerator
+  /// may transform them.
+  virtual bool keeps_kind() const { return false; }
+
   /// Throws: Error that names `what` if a float cannot hold the number.
   static float exact_float(int number, const char* what);
 
@@ -106,6 +110,8 @@ class ImageLayer : public Layer {
   const bool any_size_;            // images may differ in size
   Shape first_, first_result_;     // shape of the first image, and of what becomes of it
   Index item_count_ = 0;           // values that the transformer makes of an image
+  bool of_bytes_ = false;          // an accelerator makes the values
+  Tensor means_;                   // for it
   Random draws_;
   std::mutex mutex_;  // guards what follows
   std::unique_ptr<ImageSource> source_;

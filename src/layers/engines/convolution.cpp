@@ -18,6 +18,9 @@ std::span<const ConvolutionEngineEntry> convolution_engines() {
        why_rather_not_winograd_convolution},
       {"onednn", why_not_onednn_convolution, make_onednn_convolution},
 #else
+#ifdef DOPPIO_CUDNN
+      {"cudnn", why_not_cudnn_convolution, make_cudnn_convolution},
+#endif
       {"gemm", why_not_batched_gemm_convolution,
        [](const ConvolutionGeometry& g) { return make_batched_gemm_convolution(g); }},
 #endif

@@ -17,6 +17,9 @@ class ConvolutionEngine {
   /// y = weight * x + bias.
   virtual void forward(Context& ctx, const Tensor& x, const Tensor& weight, const Tensor* bias,
                        Tensor& y) = 0;
+  /// Comes before the other two backward passes and applies a fused ReLU to dy, as Caffe's does in
+  /// place, unless they do so themselves.
+  virtual void begin_backward(Context& /*ctx*/, Tensor& /*dy*/) {}
   /// Overwrites dx with the gradient of x.
   virtual void backward_data(Context& ctx, const Tensor& dy, const Tensor& weight, Tensor& dx) = 0;
   /// Adds to the gradients of weight and bias.
@@ -86,6 +89,11 @@ std::unique_ptr<ConvolutionEngine> make_convolution_engine(const std::string& la
 std::string why_not_batched_gemm_convolution(const ConvolutionGeometry& geometry);
 std::unique_ptr<ConvolutionEngine> make_batched_gemm_convolution(
     const ConvolutionGeometry& geometry, Index floats = Index{64} << 20);
+
+/// cuDNN's convolutions, channels last and of bfloat16 where factors may be rounded; GPU only, in
+/// builds with cuDNN (src/cuda).
+std::string why_not_cudnn_convolution(const ConvolutionGeometry& geometry);
+std::unique_ptr<ConvolutionEngine> make_cudnn_convolution(const ConvolutionGeometry& geometry);
 
 /// im2col and one matrix product per image and group. Source: matches Caffe.
 std::unique_ptr<ConvolutionEngine> make_gemm_convolution(const ConvolutionGeometry& geometry);

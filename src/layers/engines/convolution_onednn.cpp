@@ -4,7 +4,7 @@
 #include "layers/engines/convolution.hpp"
 #include "layers/engines/convolution_onednn_choice.hpp"
 #include "layers/engines/kept_copy.hpp"
-#include "math/bf16.hpp"
+#include "core/bf16.hpp"
 
 namespace doppio {
 

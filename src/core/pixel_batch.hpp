@@ -1,0 +1,44 @@
+#pragma once
+#include <cstdint>
+
+#include "core/host_device.hpp"
+#include "doppio/shape.hpp"
+
+namespace doppio {
+
+/// What the table of a PixelBatch says of an image: where its crop lies in it, whether it was
+/// mirrored, and what is added to its channels.
+struct PixelView {
+  float h0, w0, mirrored, shift[3];
+};
+
+/// Crops of images, as bytes in an accelerator's memory, and what is to become of them:
+///   out(n, c, h, w) = (pixel(n, c, h, w) - mean + shift(n, c)) * scale.
+/// Crops were mirrored when they were cut out; their means were not.
+struct PixelBatch {
+  Index images, channels, height, width;
+  const std::uint8_t* pixels;     ///< images x channels x height x width
+  const PixelView* views;         ///< one per image
+  const float* means;             ///< of each channel or of each pixel, null: 0
+  Index mean_height, mean_width;  ///< of the images, with a mean per pixel, else 0
+  bool shifts;
+  float scale;
+  float* out;
+
+  HOST_DEVICE void transform(Index n, Index c, Index s) const {
+    const Index i = (n * channels + c) * height * width + s, h = s / width, w = s - h * width;
+    const PixelView& view = views[n];
+    float mean = 0;
+    if (mean_height > 0) {
+      const Index across = view.mirrored != 0 ? width - 1 - w : w;
+      mean = means[(c * mean_height + static_cast<Index>(view.h0) + h) * mean_width +
+                   static_cast<Index>(view.w0) + across];
+    } else if (means) {
+      mean = means[c];
+    }
+    const float shift = shifts ? view.shift[c] : 0.0f;
+    out[i] = (static_cast<float>(pixels[i]) - mean + shift) * scale;
+  }
+};
+
+}  // namespace doppio

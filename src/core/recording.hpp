@@ -1,0 +1,31 @@
+#pragma once
+#include <memory>
+
+namespace doppio {
+
+/// Follows the tensors that a piece of work reads and writes, so that the work can be repeated on a
+/// device without the code that asked for it. One at a time in each thread.
+class Recording {
+ public:
+  /// Begins to follow.
+  Recording();
+  ~Recording();
+  Recording(const Recording&) = delete;
+  Recording& operator=(const Recording&) = delete;
+
+  void stop();
+  /// True if all tensors are where the work found them, in memory and state, and what it read on
+  /// the host has not changed.
+  bool fits() const;
+  /// Notes that the device has done the work again.
+  void repeated();
+  /// Notes that it has not done the work after all.
+  void undo();
+
+ private:
+  friend class Tensor;
+  struct Followed;
+  std::unique_ptr<Followed> followed_;
+};
+
+}  // namespace doppio

@@ -1,0 +1,484 @@
+#include <glog/logging.h>
+
+#include <algorithm>
+#include <limits>
+#include <memory>
+#include <span>
+#include <type_traits>
+#include <utility>
+
+#include "core/accelerator.hpp"
+#include "core/bf16.hpp"
+#include "cuda/cudnn.hpp"
+#include "layers/engines/convolution.hpp"
+#include "math/kernel.hpp"
+
+namespace doppio {
+inline namespace DOPPIO_BUILD {
+
+namespace {
+
+using cuda::check_dnn;
+using cuda::ConvolutionAlgorithm;
+using cuda::cudnn;
+
+// What stands around the products, for values of either type, channels last.
+
+/// y[i, o] = y[i, o] + bias[o], or 0 if that is negative and `relu`.
+template <class T>
+void add_bias(Context& ctx, Index positions, Index outputs, const float* bias, bool relu, T* y) {
+  parallel_for(ctx, {1, positions, outputs}, [=] KERNEL(Index, Index i, Index o) {
+    const float sum = y[i * outputs + o] + (bias ? bias[o] : 0.0f);
+    y[i * outputs + o] = T(relu && sum < 0 ? 0.0f : sum);
+  });
+}
+
+/// dy = 0 where y is not positive.
+template <class T>
+void mask_gradient(Context& ctx, Index n, const T* y, T* dy) {
+  parallel_for(ctx, n, [=] KERNEL(Index i) {
+    if (!(y[i] > 0)) dy[i] = T(0);
+  });
+}
+
+/// Rows of dy that one thread adds up, for each channel.
+constexpr Index kRows = 256;
+Index pieces_of(Index positions) { return (positions + kRows - 1) / kRows; }
+
+/// dbias[o] += sum over i of dy[i, o]; `sums` holds pieces_of(positions) x outputs floats.
+template <class T>
+void add_bias_gradient(Context& ctx, Index positions, Index outputs, const T* dy, float* sums,
+                       float* dbias) {
+  const Index pieces = pieces_of(positions);
+  parallel_for(ctx, {1, pieces, outputs}, [=] KERNEL(Index, Index piece, Index o) {
+    const Index begin = piece * kRows, rest = positions - begin, n = rest < kRows ? rest : kRows;
+    float sum = 0;
+    for (Index i = begin; i < begin + n; ++i) sum += dy[i * outputs + o];
+    sums[piece * outputs + o] = sum;
+  });
+  reduce_rows(
+      ctx, outputs, pieces, 0.0,
+      [=] KERNEL(Index o, Index piece) { return sums[piece * outputs + o]; }, Sum{},
+      sums + pieces * outputs);
+  parallel_for(ctx, outputs, [=] KERNEL(Index o) { dbias[o] += sums[pieces * outputs + o]; });
+}
+
+/// dweight[o, c, k] += last[o, k, c].
+template <class T>
+void add_weight_gradient(Context& ctx, Index outputs, Index channels, Index pixels, const T* last,
+                         float* dweight) {
+  parallel_for(ctx, {outputs, channels, pixels}, [=] KERNEL(Index o, Index c, Index k) {
+    dweight[(o * channels + c) * pixels + k] += last[(o * pixels + k) * channels + c];
+  });
+}
+
+/// The same sums of a plain dy.
+void add_plain_bias_gradient(Context& ctx, Index images, Index outputs, Index outs, const float* dy,
+                             float* sums, float* dbias) {
+  reduce_rows(
+      ctx, images * outputs, outs, 0.0,
+      [=] KERNEL(Index row, Index s) { return dy[row * outs + s]; }, Sum{}, sums);
+  parallel_for(ctx, outputs, [=] KERNEL(Index o) {
+    double sum = 0;
+    for (Index n = 0; n < images; ++n) sum += sums[n * outputs + o];
+    dbias[o] += static_cast<float>(sum);
+  });
+}
+
+void add_plain_bias(Context& ctx, Index images, Index outputs, Index outs, const float* bias,
+                    bool relu, float* y) {
+  parallel_for(ctx, {images, outputs, outs}, [=] KERNEL(Index n, Index o, Index s) {
+    const Index i = (n * outputs + o) * outs + s;
+    const float sum = y[i] + (bias ? bias[o] : 0.0f);
+    y[i] = relu && sum < 0 ? 0.0f : sum;
+  });
+}
+
+void round_to_bf16(Context& ctx, Index n, const float* from, Bf16* to) {
+  parallel_for(ctx, n, [=] KERNEL(Index i) { to[i] = Bf16(from[i]); });
+}
+
+/// A descriptor and what makes and destroys it.
+template <class Pointer>
+class Descriptor {
+ public:
+  using Create = cudnnStatus_t (*)(Pointer*);
+  using Destroy = cudnnStatus_t (*)(Pointer);
+  Descriptor(Create create, Destroy destroy) : descriptor_(nullptr, destroy) {
+    Pointer made = nullptr;
+    check_dnn(create(&made), "creating a descriptor");
+    descriptor_.reset(made);
+  }
+  operator Pointer() const { return descriptor_.get(); }
+
+ private:
+  std::unique_ptr<std::remove_pointer_t<Pointer>, Destroy> descriptor_;
+};
+
+/// How values lie for products of this precision. Tensor cores want channels last; sums of
+/// unrounded products are made by kernels that are best at plain maps.
+Layout layout_for(Precision precision) {
+  switch (precision) {
+    case Precision::bfloat16:
+      return Layout::bf16;
+    case Precision::tf32:
+      return Layout::channels_last;
+    case Precision::float32:
+      break;
+  }
+  return Layout::plain;
+}
+
+/// Most bytes of workspace that an algorithm may take.
+constexpr std::size_t kMostWorkspace = std::size_t{512} << 20;
+
+/// One of the three passes: its algorithm, once that is known.
+struct Pass {
+  const char* name;
+  Descriptor<cudnnConvolutionDescriptor_t> convolution;
+  bool known = false, usable = false;
+  ConvolutionAlgorithm algorithm{};
+  std::size_t workspace = 0;  ///< bytes
+
+  explicit Pass(const char* n)
+      : name(n),
+        convolution(cudnn().CreateConvolutionDescriptor, cudnn().DestroyConvolutionDescriptor) {}
+};
+
+/// Algorithms are chosen by measurement the first time that a card meets a geometry, among those
+/// whose results are the same every time; a pass for which there is none is left to the gemm
+/// engine.
+///
+/// We call cuDNN's older interface, a call per pass: it covers all that we need in a tenth of what
+/// its graphs take.
+class CudnnConvolution final : public ConvolutionEngine {
+ public:
+  explicit CudnnConvolution(const ConvolutionGeometry& g)
+      : g_(g),
+        layout_(layout_for(g.precision)),
+        outs_(g.windows.out_count()),
+        positions_(g.batch * outs_),
+        x_desc_(cudnn().CreateTensorDescriptor, cudnn().DestroyTensorDescriptor),
+        y_desc_(cudnn().CreateTensorDescriptor, cudnn().DestroyTensorDescriptor),
+        bias_desc_(cudnn().CreateTensorDescriptor, cudnn().DestroyTensorDescriptor),
+        weight_desc_(cudnn().CreateFilterDescriptor, cudnn().DestroyFilterDescriptor),
+        relu_desc_(cudnn().CreateActivationDescriptor, cudnn().DestroyActivationDescriptor) {
+    const WindowAxis &h = g.windows.axis[0], &w = g.windows.axis[1];
+    describe(x_desc_, g.batch, g.channels, h.in, w.in);
+    describe(y_desc_, g.batch, g.num_output, h.out, w.out);
+    describe(bias_desc_, 1, g.num_output, 1, 1);
+    check_dnn(cudnn().SetFilter4dDescriptor(weight_desc_, type(), format(), small(g.num_output),
+                                            small(g.channels / g.group), small(h.kernel),
+                                            small(w.kernel)),
+              "describing weights");
+    check_dnn(
+        cudnn().SetActivationDescriptor(relu_desc_, CUDNN_ACTIVATION_RELU, CUDNN_PROPAGATE_NAN, 0),
+        "describing a ReLU");
+    for (Pass* pass : {&forward_, &data_, &params_}) {
+      check_dnn(cudnn().SetConvolution2dDescriptor(pass->convolution, small(h.pad), small(w.pad),
+                                                   small(h.stride), small(w.stride),
+                                                   small(h.dilation), small(w.dilation),
+                                                   CUDNN_CROSS_CORRELATION, CUDNN_DATA_FLOAT),
+                "describing a convolution");
+      check_dnn(cudnn().SetConvolutionGroupCount(pass->convolution, small(g.group)),
+                "describing groups");
+      set_math(*pass, math());
+    }
+  }
+
+  void forward(Context& ctx, const Tensor& x_, const Tensor& weight_, const Tensor* bias_,
+               Tensor& y_) override {
+    const void* x = x_.read(ctx, layout_);
+    const void* weight = weight_.read(ctx, layout_);
+    const float* bias = bias_ ? bias_->read(ctx) : nullptr;
+    void* y = y_.write(ctx, layout_);
+    if (!choose_forward(ctx, x, weight, y)) return fallback().forward(ctx, x_, weight_, bias_, y_);
+    if (relu_ && bias && fused_forward(ctx, x, weight, bias, y)) return;
+    check_dnn(cudnn().ConvolutionForward(
+                  dnn(ctx), &kOne, x_desc_, x, weight_desc_, weight, forward_.convolution,
+                  static_cast<cudnnConvolutionFwdAlgo_t>(forward_.algorithm.number),
+                  workspace(ctx, forward_), forward_.workspace, &kZero, y_desc_, y),
+              forward_.name);
+    if (!bias && !relu_) return;
+    if (layout_ == Layout::plain)
+      add_plain_bias(ctx, g_.batch, g_.num_output, outs_, bias, relu_ != nullptr,
+                     static_cast<float*>(y));
+    else if (layout_ == Layout::channels_last)
+      add_bias(ctx, positions_, g_.num_output, bias, relu_ != nullptr, static_cast<float*>(y));
+    else
+      add_bias(ctx, positions_, g_.num_output, bias, relu_ != nullptr, static_cast<Bf16*>(y));
+  }
+
+  void begin_backward(Context& ctx, Tensor& dy) override {
+    if (!masks_) return;
+    const Index n = positions_ * g_.num_output;
+    const void* y = relu_->read(ctx, layout_);
+    if (layout_ == Layout::bf16)
+      mask_gradient(ctx, n, static_cast<const Bf16*>(y),
+                    reinterpret_cast<Bf16*>(dy.update(ctx, layout_)));
+    else
+      mask_gradient(ctx, n, static_cast<const float*>(y), dy.update(ctx, layout_));
+  }
+
+  void backward_data(Context& ctx, const Tensor& dy_, const Tensor& weight_, Tensor& dx_) override {
+    const void* dy = dy_.read(ctx, layout_);
+    const void* weight = weight_.read(ctx, layout_);
+    void* dx = dx_.write(ctx, layout_);
+    if (!choose_data(ctx, weight, dy, dx)) return fallback().backward_data(ctx, dy_, weight_, dx_);
+    check_dnn(cudnn().ConvolutionBackwardData(
+                  dnn(ctx), &kOne, weight_desc_, weight, y_desc_, dy, data_.convolution,
+                  static_cast<cudnnConvolutionBwdDataAlgo_t>(data_.algorithm.number),
+                  workspace(ctx, data_), data_.workspace, &kZero, x_desc_, dx),
+              data_.name);
+  }
+
+  void backward_params(Context& ctx, const Tensor& x_, const Tensor& dy_, Tensor* dweight,
+                       Tensor* dbias) override {
+    const void* dy = dy_.read(ctx, layout_);
+    if (dbias) sum_bias_gradient(ctx, dy, dbias->update(ctx));
+    if (!dweight) return;
+    const void* x = x_.read(ctx, layout_);
+    if (!choose_params(ctx, x, dy))
+      return fallback().backward_params(ctx, x_, dy_, dweight, nullptr);
+    // Plain gradients are added to where they are, others wait behind cuDNN's workspace.
+    float* total = dweight->update(ctx);
+    const bool in_place = layout_ == Layout::plain;
+    float* memory = workspace(ctx, params_, in_place ? 0 : weights());
+    void* result = in_place ? total : memory + floats(params_.workspace);
+    check_dnn(cudnn().ConvolutionBackwardFilter(
+                  dnn(ctx), &kOne, x_desc_, x, y_desc_, dy, params_.convolution,
+                  static_cast<cudnnConvolutionBwdFilterAlgo_t>(params_.algorithm.number), memory,
+                  params_.workspace, in_place ? &kOne : &kZero, weight_desc_, result),
+              params_.name);
+    const Index channels = g_.channels / g_.group, pixels = g_.windows.kernel_count();
+    if (layout_ == Layout::channels_last)
+      add_weight_gradient(ctx, g_.num_output, channels, pixels, static_cast<float*>(result), total);
+    else if (layout_ == Layout::bf16)
+      add_weight_gradient(ctx, g_.num_output, channels, pixels, static_cast<Bf16*>(result), total);
+  }
+
+  bool fuse_relu(const Tensor& y, bool backward) override {
+    relu_ = &y;
+    masks_ = backward;
+    return true;
+  }
+
+ private:
+  static constexpr float kOne = 1, kZero = 0;
+  static constexpr int kMostAlgorithms = 16;
+
+  static int small(Index n) { return static_cast<int>(n); }
+  static Index floats(std::size_t bytes) { return static_cast<Index>((bytes + 255) / 256 * 64); }
+  static cudnnHandle_t dnn(Context& ctx) {
+    return static_cast<cudnnHandle_t>(ctx.accelerator()->dnn());
+  }
+
+  cudnnDataType_t type() const {
+    return layout_ == Layout::bf16 ? CUDNN_DATA_BFLOAT16 : CUDNN_DATA_FLOAT;
+  }
+  cudnnTensorFormat_t format() const {
+    return layout_ == Layout::plain ? CUDNN_TENSOR_NCHW : CUDNN_TENSOR_NHWC;
+  }
+  /// Without permission, products of floats are not rounded to TF32.
+  cudnnMathType_t math() const {
+    return layout_ == Layout::plain ? CUDNN_FMA_MATH : CUDNN_TENSOR_OP_MATH;
+  }
+  Index weights() const {
+    return g_.num_output * (g_.channels / g_.group) * g_.windows.kernel_count();
+  }
+
+  void describe(cudnnTensorDescriptor_t tensor, Index n, Index c, Index h, Index w) const {
+    check_dnn(cudnn().SetTensor4dDescriptor(tensor, format(), type(), small(n), small(c), small(h),
+                                            small(w)),
+              "describing a tensor");
+  }
+
+  static void set_math(const Pass& pass, cudnnMathType_t math) {
+    check_dnn(cudnn().SetConvolutionMathType(pass.convolution, math), "describing products");
+  }
+
+  /// A pass's workspace and so many floats behind it.
+  static float* workspace(Context& ctx, const Pass& pass, Index behind = 0) {
+    return ctx.workspace(floats(pass.workspace) + behind);
+  }
+
+  /// Forward with bias and ReLU in one go. False: this algorithm cannot.
+  bool fused_forward(Context& ctx, const void* x, const void* weight, const float* bias, void* y) {
+    if (!fuses_) return false;
+    float* memory = workspace(ctx, forward_, g_.num_output);
+    const void* rounded = bias;
+    if (layout_ == Layout::bf16) {
+      auto* to = reinterpret_cast<Bf16*>(memory + floats(forward_.workspace));
+      round_to_bf16(ctx, g_.num_output, bias, to);
+      rounded = to;
+    }
+    const cudnnStatus_t status = cudnn().ConvolutionBiasActivationForward(
+        dnn(ctx), &kOne, x_desc_, x, weight_desc_, weight, forward_.convolution,
+        static_cast<cudnnConvolutionFwdAlgo_t>(forward_.algorithm.number), memory,
+        forward_.workspace, &kZero, y_desc_, y, bias_desc_, rounded, relu_desc_, y_desc_, y);
+    if (status == CUDNN_STATUS_SUCCESS) return true;
+    VLOG(1) << "cuDNN does not fuse bias and ReLU with " << g_.text() << ": "
+            << cudnn().GetErrorString(status);
+    fuses_ = false;
+    return false;
+  }
+
+  void sum_bias_gradient(Context& ctx, const void* dy, float* dbias) {
+    if (layout_ == Layout::plain) {
+      float* sums = ctx.workspace(g_.batch * g_.num_output);
+      return add_plain_bias_gradient(ctx, g_.batch, g_.num_output, outs_,
+                                     static_cast<const float*>(dy), sums, dbias);
+    }
+    float* sums = ctx.workspace((pieces_of(positions_) + 1) * g_.num_output);
+    if (layout_ == Layout::bf16)
+      add_bias_gradient(ctx, positions_, g_.num_output, static_cast<const Bf16*>(dy), sums, dbias);
+    else
+      add_bias_gradient(ctx, positions_, g_.num_output, static_cast<const float*>(dy), sums, dbias);
+  }
+
+  bool choose_forward(Context& ctx, const void* x, const void* weight, void* y) {
+    return choose<cudnnConvolutionFwdAlgoPerf_t>(
+        ctx, forward_, 0,
+        [&](void* memory, std::size_t bytes, int* count, cudnnConvolutionFwdAlgoPerf_t* found) {
+      return cudnn().FindConvolutionForwardAlgorithmEx(
+          dnn(ctx), x_desc_, x, weight_desc_, weight, forward_.convolution, y_desc_, y,
+          kMostAlgorithms, count, found, memory, bytes);
+        },
+        [&](int number, std::size_t* bytes) {
+      return cudnn().GetConvolutionForwardWorkspaceSize(
+          dnn(ctx), x_desc_, weight_desc_, forward_.convolution, y_desc_,
+          static_cast<cudnnConvolutionFwdAlgo_t>(number), bytes);
+    });
+  }
+
+  bool choose_data(Context& ctx, const void* weight, const void* dy, void* dx) {
+    return choose<cudnnConvolutionBwdDataAlgoPerf_t>(
+        ctx, data_, 0,
+        [&](void* memory, std::size_t bytes, int* count, cudnnConvolutionBwdDataAlgoPerf_t* found) {
+      return cudnn().FindConvolutionBackwardDataAlgorithmEx(
+          dnn(ctx), weight_desc_, weight, y_desc_, dy, data_.convolution, x_desc_, dx,
+          kMostAlgorithms, count, found, memory, bytes);
+        },
+        [&](int number, std::size_t* bytes) {
+      return cudnn().GetConvolutionBackwardDataWorkspaceSize(
+          dnn(ctx), weight_desc_, y_desc_, data_.convolution, x_desc_,
+          static_cast<cudnnConvolutionBwdDataAlgo_t>(number), bytes);
+    });
+  }
+
+  bool choose_params(Context& ctx, const void* x, const void* dy) {
+    return choose<cudnnConvolutionBwdFilterAlgoPerf_t>(
+        ctx, params_, weights(),
+        [&](float* memory, std::size_t bytes, int* count,
+            cudnnConvolutionBwdFilterAlgoPerf_t* found) {
+      return cudnn().FindConvolutionBackwardFilterAlgorithmEx(
+          dnn(ctx), x_desc_, x, y_desc_, dy, params_.convolution, weight_desc_,
+          memory + floats(bytes), kMostAlgorithms, count, found, memory, bytes);
+        },
+        [&](int number, std::size_t* bytes) {
+      return cudnn().GetConvolutionBackwardFilterWorkspaceSize(
+          dnn(ctx), x_desc_, y_desc_, params_.convolution, weight_desc_,
+          static_cast<cudnnConvolutionBwdFilterAlgo_t>(number), bytes);
+    });
+  }
+
+  /// True if cuDNN has an algorithm for this pass, which is chosen at the first call. `find` may
+  /// use so many bytes of workspace and `behind` floats after them.
+  template <class Found, class Find, class SizeOf>
+  bool choose(Context& ctx, Pass& pass, Index behind, Find find, SizeOf size_of) {
+    if (std::exchange(pass.known, true)) return pass.usable;
+    const auto usable = [&](const ConvolutionAlgorithm& a) {
+      if (a.number == kNone) return true;
+      set_math(pass, a.math);
+      return size_of(a.number, &pass.workspace) == CUDNN_STATUS_SUCCESS &&
+             pass.workspace <= most_workspace();
+    };
+    const auto search = [&]() -> ConvolutionAlgorithm {
+      set_math(pass, math());
+      Found found[kMostAlgorithms];
+      int count = 0;
+      const Memory memory(ctx, most_workspace(), behind);
+      const cudnnStatus_t status = find(memory.floats, memory.bytes, &count, found);
+      if (status == CUDNN_STATUS_SUCCESS)
+        for (const Found& f : std::span(found, static_cast<std::size_t>(count)))
+          if (const ConvolutionAlgorithm a{f.algo, f.mathType};
+              f.status == CUDNN_STATUS_SUCCESS && f.determinism == CUDNN_DETERMINISTIC && usable(a))
+            return a;
+      return {kNone, math()};
+    };
+    pass.algorithm = cuda::remembered_algorithm(str(pass.name, " of ", g_.text()), usable, search);
+    pass.usable = pass.algorithm.number != kNone;
+    VLOG(1) << "cuDNN's algorithm for " << pass.name << " of " << g_.text() << ": "
+            << (pass.usable ? str(pass.algorithm.number, ", ", pass.workspace >> 10, " KiB")
+                            : "none");
+    return pass.usable;
+  }
+
+  static constexpr int kNone = -1;
+
+  /// Enough for all windows at once, in bytes.
+  std::size_t most_workspace() const {
+    const Index windows = g_.channels * g_.windows.kernel_count() * positions_;
+    return std::min(kMostWorkspace,
+                    (static_cast<std::size_t>(windows) * sizeof(float) + (1 << 20)) / 1024 * 1024);
+  }
+
+  /// What a search may write to: as much workspace as may be used later, or half of it, ...
+  struct Memory {
+    Accelerator& device;
+    std::size_t bytes;
+    float* floats = nullptr;
+
+    Memory(Context& ctx, std::size_t most, Index behind) : device(*ctx.accelerator()), bytes(most) {
+      while (!floats) try {
+          floats = static_cast<float*>(
+              device.allocate(bytes + static_cast<std::size_t>(behind) * sizeof(float)));
+        } catch (const Error&) {
+          if (bytes < 4096) throw;
+          bytes = bytes / 2048 * 1024;
+        }
+    }
+    ~Memory() { device.release(floats); }
+    Memory(const Memory&) = delete;
+    Memory& operator=(const Memory&) = delete;
+  };
+
+  /// For passes that cuDNN has no algorithm for.
+  ConvolutionEngine& fallback() {
+    if (!fallback_) fallback_ = make_batched_gemm_convolution(g_);
+    if (relu_) fallback_->fuse_relu(*relu_, false);  // begin_backward() is ours
+    return *fallback_;
+  }
+
+  const ConvolutionGeometry g_;
+  const Layout layout_;
+  const Index outs_, positions_;
+  const Descriptor<cudnnTensorDescriptor_t> x_desc_, y_desc_, bias_desc_;
+  const Descriptor<cudnnFilterDescriptor_t> weight_desc_;
+  const Descriptor<cudnnActivationDescriptor_t> relu_desc_;
+  Pass forward_{"forward"}, data_{"backward to the data"}, params_{"backward to the weights"};
+  std::unique_ptr<ConvolutionEngine> fallback_;
+  const Tensor* relu_ = nullptr;  // the result of a fused one
+  bool masks_ = false, fuses_ = true;
+};
+
+}  // namespace
+
+std::string why_not_cudnn_convolution(const ConvolutionGeometry& g) {
+  if (g.windows.axes != 2) return "it is for two spatial axes";
+  if (g.force_nd_im2col) return "force_nd_im2col asks for im2col";
+  if (g.overhangs()) return "a window reaches beyond the padded map";
+  if (g.precision != Precision::float32 && !g.four_axes) return "channels are not the second axis";
+  const Index x = g.batch * g.channels * g.windows.in_count();
+  const Index y = g.batch * g.num_output * g.windows.out_count();
+  if (x == 0) return "the bottom is empty";
+  if (std::max(x, y) > std::numeric_limits<int>::max()) return "it counts to 2^31 only";
+  return cudnn().why_not;
+}
+
+std::unique_ptr<ConvolutionEngine> make_cudnn_convolution(const ConvolutionGeometry& geometry) {
+  return std::make_unique<CudnnConvolution>(geometry);
+}
+
+}  // namespace DOPPIO_BUILD
+}  // namespace doppio

@@ -1,0 +1,138 @@
+#include "cuda/cudnn.hpp"
+
+#include <dlfcn.h>
+#include <glog/logging.h>
+
+#include <cctype>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <map>
+#include <mutex>
+#include <utility>
+
+#include "core/atomic_file.hpp"
+#include "cuda/check.hpp"
+#include "doppio/error.hpp"
+
+namespace doppio::cuda {
+
+namespace {
+
+Cudnn load() {
+  Cudnn api;
+#ifdef DOPPIO_EMULATED_CUDA
+#define DOPPIO_CUDNN_FIND(name) api.name = cudnn##name;
+#else
+  void* library = dlopen("libcudnn.so.9", RTLD_NOW | RTLD_LOCAL);
+  if (!library) {
+    api.why_not = "cuDNN 9 was not found (libcudnn.so.9); LD_LIBRARY_PATH says where to look";
+    return api;
+  }
+#define DOPPIO_CUDNN_FIND(name)                                                   \
+  api.name = reinterpret_cast<decltype(api.name)>(dlsym(library, "cudnn" #name)); \
+  if (!api.name) api.why_not = "this cuDNN has no function cudnn" #name;
+#endif
+  DOPPIO_CUDNN_FUNCTIONS(DOPPIO_CUDNN_FIND)
+#undef DOPPIO_CUDNN_FIND
+  return api;
+}
+
+/// Empty if there is no folder for such files.
+std::filesystem::path cache_folder() {
+  if (const char* cache = std::getenv("XDG_CACHE_HOME"); cache && *cache)
+    return std::filesystem::path(cache) / "doppio";
+  if (const char* home = std::getenv("HOME"); home && *home)
+    return std::filesystem::path(home) / ".cache" / "doppio";
+  return {};
+}
+
+/// The file for one kind of card; empty if there is no folder for it.
+std::filesystem::path cache_file(const std::string& card) {
+  const std::filesystem::path folder = cache_folder();
+  if (folder.empty()) return {};
+  std::string name = str("cudnn-", cudnn().GetVersion(), "-", card);
+  for (char& c : name)
+    if (!std::isalnum(static_cast<unsigned char>(c))) c = '-';
+  return folder / (name + ".txt");
+}
+
+/// The algorithms for one kind of card.
+class AlgorithmFile {
+ public:
+  explicit AlgorithmFile(std::filesystem::path path) : path_(std::move(path)) {
+    std::ifstream file(path_);
+    // A line: number, kind of arithmetic, what for. Others are not ours, and are dropped.
+    for (std::string line; std::getline(file, line);) {
+      int number = 0, math = 0, length = 0;
+      if (std::sscanf(line.c_str(), "%d %d %n", &number, &math, &length) == 2 && length > 0)
+        found_[line.substr(static_cast<std::size_t>(length))] = {
+            number, static_cast<cudnnMathType_t>(math)};
+    }
+  }
+
+  const ConvolutionAlgorithm* find(const std::string& what) const {
+    const auto at = found_.find(what);
+    return at == found_.end() ? nullptr : &at->second;
+  }
+
+  void add(const std::string& what, const ConvolutionAlgorithm& algorithm) {
+    found_[what] = algorithm;
+    if (path_.empty()) return;
+    try {
+      std::filesystem::create_directories(path_.parent_path());
+      write_file_atomically(path_, [&](std::ostream& file) {
+        for (const auto& [key, a] : found_)
+          file << a.number << ' ' << static_cast<int>(a.math) << ' ' << key << '\n';
+      });
+    } catch (const std::exception& e) {
+      LOG(WARNING) << "cuDNN's algorithms cannot be remembered, so a training that goes on later "
+                   << "may round differently: " << e.what();
+      path_.clear();
+    }
+  }
+
+ private:
+  std::filesystem::path path_;
+  std::map<std::string, ConvolutionAlgorithm> found_;
+};
+
+std::string name_of_card() {
+  int id = 0;
+  check(cudaGetDevice(&id), "asking for the device");
+  cudaDeviceProp properties;
+  check(cudaGetDeviceProperties(&properties, id), "asking for the device's properties");
+  return properties.name;
+}
+
+}  // namespace
+
+const Cudnn& cudnn() {
+  static const Cudnn api = load();
+  return api;
+}
+
+void check_dnn(cudnnStatus_t status, const char* doing) {
+  if (status == CUDNN_STATUS_SUCCESS) return;
+  require(status != CUDNN_STATUS_ALLOC_FAILED, "GPU out of memory, cuDNN ", doing,
+          "; try a smaller batch_size");
+  throw InternalError(str("cuDNN, ", doing, ": ", cudnn().GetErrorString(status),
+                          "; convolution_param { engine: CAFFE } does without cuDNN"));
+}
+
+ConvolutionAlgorithm remembered_algorithm(
+    const std::string& what, const std::function<bool(const ConvolutionAlgorithm&)>& usable,
+    const std::function<ConvolutionAlgorithm()>& search) {
+  static std::mutex mutex;
+  static std::map<std::filesystem::path, AlgorithmFile> files;
+  const std::lock_guard lock(mutex);
+  const std::filesystem::path path = cache_file(name_of_card());
+  AlgorithmFile& file = files.try_emplace(path, path).first->second;
+  const ConvolutionAlgorithm* known = file.find(what);
+  if (known && usable(*known)) return *known;
+  const ConvolutionAlgorithm found = search();
+  file.add(what, found);
+  return found;
+}
+
+}  // namespace doppio::cuda

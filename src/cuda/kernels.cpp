@@ -1,0 +1,88 @@
+#include "cuda/kernels.hpp"
+
+#include "core/bf16.hpp"
+#include "cuda/launch.hpp"
+
+namespace doppio::cuda {
+
+namespace {
+
+constexpr unsigned kSide = 32, kRows = kThreads / kSide;
+
+/// The matrices of a batch in squares of kSide x kSide values; a block turns one of them, through
+/// shared memory, so that neighbouring threads read neighbours and write neighbours.
+struct Squares {
+  Index rows, columns;
+  unsigned across, down;  ///< squares of a matrix
+
+  Squares(Index rows_, Index columns_)
+      : rows(rows_),
+        columns(columns_),
+        across(static_cast<unsigned>((columns + kSide - 1) / kSide)),
+        down(static_cast<unsigned>((rows + kSide - 1) / kSide)) {}
+};
+
+/// to[n, column, row] = from[n, row, column].
+template <class From, class To>
+__global__ void __launch_bounds__(kThreads)
+    transpose_kernel(Squares squares, const From* from, To* to) {
+  __shared__ float square[kSide][kSide + 1];  // a column more, so that columns lie in all banks
+  const unsigned in_matrix = squares.across * squares.down, matrix = blockIdx.x / in_matrix,
+                 place = blockIdx.x % in_matrix, down = place / squares.across;
+  const Index first = matrix * squares.rows * squares.columns;
+  const Index top = down * kSide, left = (place - down * squares.across) * kSide;
+  for (unsigned k = threadIdx.y; k < kSide; k += kRows) {
+    const Index row = top + k, column = left + threadIdx.x;
+    if (row < squares.rows && column < squares.columns)
+      square[k][threadIdx.x] = from[first + row * squares.columns + column];
+  }
+  __syncthreads();
+  for (unsigned k = threadIdx.y; k < kSide; k += kRows) {
+    const Index row = top + threadIdx.x, column = left + k;
+    if (row < squares.rows && column < squares.columns)
+      to[first + column * squares.rows + row] = static_cast<To>(square[threadIdx.x][k]);
+  }
+}
+
+__global__ void store_kernel(std::uint64_t value, std::uint64_t* to) { *to = value; }
+
+template <class From, class To>
+void transpose(cudaStream_t stream, Index count, Index rows, Index columns, const From* from,
+               To* to) {
+  if (count * rows * columns == 0) return;
+  const Squares squares(rows, columns);
+  const auto blocks = static_cast<unsigned>(count * squares.across * squares.down);
+  start(stream, {.blocks = blocks, .threads = {kSide, kRows}, .barriers = true},
+        transpose_kernel<From, To>, squares, from, to);
+}
+
+}  // namespace
+
+void from_plain(cudaStream_t stream, const Blocks& sizes, const float* plain, Layout layout,
+                void* to) {
+  if (layout == Layout::bf16)
+    transpose(stream, sizes.images, sizes.channels, sizes.pixels, plain, static_cast<Bf16*>(to));
+  else
+    transpose(stream, sizes.images, sizes.channels, sizes.pixels, plain, static_cast<float*>(to));
+}
+
+void transform(cudaStream_t stream, const PixelBatch& batch) {
+  launch(stream, batch.images, batch.channels, batch.height * batch.width,
+         [batch] KERNEL(Index n, Index c, Index s) { batch.transform(n, c, s); });
+}
+
+void store(cudaStream_t stream, std::uint64_t value, std::uint64_t* to) {
+  start(stream, {.blocks = 1, .threads = 1}, store_kernel, value, to);
+}
+
+void to_plain(cudaStream_t stream, const Blocks& sizes, Layout layout, const void* from,
+              float* plain) {
+  if (layout == Layout::bf16)
+    transpose(stream, sizes.images, sizes.pixels, sizes.channels, static_cast<const Bf16*>(from),
+              plain);
+  else
+    transpose(stream, sizes.images, sizes.pixels, sizes.channels, static_cast<const float*>(from),
+              plain);
+}
+
+}  // namespace doppio::cuda

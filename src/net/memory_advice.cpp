@@ -1,0 +1,41 @@
+#include "net/memory_advice.hpp"
+
+#include <algorithm>
+
+#include "net/memory_plan.hpp"
+
+namespace doppio {
+
+namespace {
+
+std::string mib(Index bytes) { return str((bytes + (1 << 19)) >> 20, " MiB"); }
+
+/// Images that the data layers or inputs hand out at a time; 0 if there are none.
+Index batch_size(const Net& net) {
+  for (const NetLayer& l : net.layers())
+    if (l.bottoms.empty() && !l.tops.empty() && l.tops[0]->shape().axes() > 1)
+      return l.tops[0]->shape()[0];
+  return 0;
+}
+
+}  // namespace
+
+std::string memory_advice(const Net& net, std::size_t available) {
+  const MemoryPlan plan = plan_memory(net, Passes::forward_and_backward);
+  // With what an update remembers, as most rules do, of each parameter that learns.
+  const Index parameters = plan.total.parameters + 2 * plan.total.parameter_gradients;
+  const Index blobs = plan.total.activations + plan.total.gradients;
+  const Index batch = batch_size(net);
+  std::string text =
+      str("\n    net '", net.name(), "' needs ", mib(parameters),
+          " for parameters, their gradients and momentum, ", mib(blobs), " for blobs and ",
+          mib(plan.workspace), " of workspace; ", mib(static_cast<Index>(available)), " are there");
+  if (batch < 2 || blobs == 0) return text;
+  // A tenth is lost between blocks. The plan cannot be all, or there would be no need for advice.
+  const Index room = static_cast<Index>(available) / 10 * 9 - parameters - plan.workspace;
+  const Index fits = std::min(room / (blobs / batch + 1), batch - batch / 4);
+  return text + (fits < 1 ? str("; not even one image fits")
+                          : str("; batch_size ", fits, " instead of ", batch, " should fit"));
+}
+
+}  // namespace doppio

@@ -1,0 +1,148 @@
+// How a net records its passes on an accelerator, and repeats them.
+#include <glog/logging.h>
+
+#include <algorithm>
+#include <bit>
+
+#include "core/accelerator.hpp"
+#include "core/recording.hpp"
+#include "doppio/net.hpp"
+
+namespace doppio {
+
+/// A forward and a backward pass.
+struct Net::Recorded {
+  std::vector<Index> sources;  ///< what they started from, see run_sources()
+  Recording tensors;
+  std::shared_ptr<void> work;
+};
+
+float Net::forward_backward() {
+  if (!ctx_.accelerator()) {
+    const float loss = forward();
+    backward();
+    return loss;
+  }
+  begin_pass();
+  const std::vector<Index> sources = run_sources();
+  if (marks_.empty()) find_marks();
+  if (!repeat_pass(sources) && !record_pass(sources)) {
+    run_rest();
+    if (unrecorded_ >= 0) ++unrecorded_;
+  }
+  return loss();
+}
+
+/// Runs the layers without bottoms, which work on the host as a rule, and returns what recorded
+/// passes depend on: where their tops lie on the device, and their shapes.
+std::vector<Index> Net::run_sources() {
+  std::vector<Index> sources;
+  for (std::size_t i = 0; i < layers_.size(); ++i) {
+    if (!layers_[i].bottoms.empty()) continue;
+    run_layer(i);
+    for (const Blob* top : layers_[i].tops) {
+      sources.push_back(std::bit_cast<Index>(top->data.read(ctx_)));
+      sources.insert(sources.end(), top->shape().dims().begin(), top->shape().dims().end());
+    }
+  }
+  return sources;
+}
+
+void Net::run_rest() {
+  for (std::size_t i = 0; i < layers_.size(); ++i)
+    if (!layers_[i].bottoms.empty()) run_layer(i);
+  for (std::size_t i = layers_.size(); i-- > 0;) {
+    backward_layer(i);
+    if (marks_behind_[i] != kNoMark) ctx_.accelerator()->mark(marks_behind_[i]);
+  }
+}
+
+/// True if a recorded pass was right for this one.
+bool Net::repeat_pass(const std::vector<Index>& sources) {
+  if (!ctx_.recording || debug_info_) return false;
+  const auto found = std::find_if(recorded_.begin(), recorded_.end(),
+                                  [&](const auto& r) { return r->sources == sources; });
+  if (found == recorded_.end()) return false;
+  Recorded& recorded = **found;
+  if (!recorded.tensors.fits()) {
+    recorded_.erase(found);
+    unrecorded_ = 0;
+    return false;
+  }
+  ctx_.accelerator()->set_counter(ctx_.pass);
+  ctx_.accelerator()->repeat(recorded.work);
+  recorded.tensors.repeated();
+  ++repeated_;
+  return true;
+}
+
+/// Records a pass and starts it. False if it cannot be recorded, or not yet: the first passes take
+/// memory and make choices.
+bool Net::record_pass(const std::vector<Index>& sources) {
+  constexpr int kFirstPasses = 2;
+  constexpr std::size_t kMost = 8;  // a data layer shows its batches in turn in a few places
+  if (!ctx_.recording || debug_info_ || unrecorded_ < kFirstPasses) return false;
+  Accelerator& device = *ctx_.accelerator();
+  auto recorded = std::make_shared<Recorded>();
+  recorded->sources = sources;
+  device.begin_recording();
+  ctx_.pass_at = device.counter();
+  std::string reason = "the device refused";
+  try {
+    run_rest();
+  } catch (const NotRepeatable& e) {
+    reason = e.what();
+    unrecorded_ = -1;
+  } catch (...) {
+    ctx_.pass_at = nullptr;
+    device.end_recording();
+    recorded->tensors.undo();
+    throw;
+  }
+  ctx_.pass_at = nullptr;
+  recorded->tensors.stop();
+  recorded->work = device.end_recording();
+  if (unrecorded_ < 0 || !recorded->work) {
+    recorded->tensors.undo();
+    VLOG(1) << "Passes of net '" << name() << "' are not repeated: " << reason;
+    unrecorded_ = -1;
+    return false;
+  }
+  if (recorded_.size() == kMost) recorded_.erase(recorded_.begin());
+  recorded_.push_back(std::move(recorded));
+  device.set_counter(ctx_.pass);
+  device.repeat(recorded_.back()->work);
+  return true;
+}
+
+/// Sets marks behind the layers with so many parameters that it pays to update them beside the rest
+/// of the backward pass; the others wait for its end.
+void Net::find_marks() {
+  constexpr Index kMany = Index{1} << 18;
+  const std::size_t end = layers_.size();  // as a layer's number: the pass's end is layer 0's
+  std::vector<std::size_t> last_layer;     // of each parameter: whose backward pass completes it
+  marks_behind_.assign(end, kNoMark);
+  for (const Parameter& p : parameters_) {
+    std::size_t last = end;
+    for (std::size_t i = end; i-- > 0;)
+      for (const Blob& blob : layers_[i].layer->params)
+        if (blob.grad.shares_memory_with(p.blob->grad)) last = i;
+    // A layer that does others' work comes before them.
+    for (std::size_t i = 0; i < last && last < end; ++i) {
+      const NetLayer& l = layers_[i];
+      for (const int behind : {l.scale_behind, l.norm_behind, l.sum_behind, l.pool_behind})
+        if (behind == static_cast<int>(last)) last = i;
+    }
+    last_layer.push_back(p.blob->count() >= kMany && last < end ? last : 0);
+    marks_behind_[last_layer.back()] = 0;
+  }
+  marks_behind_[0] = 0;
+  std::size_t number = 0;
+  for (std::size_t& mark : marks_behind_)
+    if (mark != kNoMark) mark = number++;
+  for (const std::size_t last : last_layer) marks_.push_back(marks_behind_[last]);
+}
+
+void Net::begin_side(std::size_t i) { ctx_.accelerator()->begin_side(marks_.at(i)); }
+
+}  // namespace doppio

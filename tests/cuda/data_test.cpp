@@ -1,0 +1,105 @@
+// Images that the card transforms come out as the CPU would have made them.
+#include "cuda/gpu_test.hpp"
+#include "data/color_components.hpp"
+#include "data/lmdb.hpp"
+#include "data/mean_file.hpp"
+#include "doppio.pb.h"
+#include "support/scratch_folder.hpp"
+
+namespace doppio {
+namespace {
+
+constexpr int kSide = 9, kImages = 7;
+
+class CardData : public GpuTest {
+ protected:
+  /// Records of 3 x 9 x 9 bytes, or of floats from number `floats_from` on.
+  std::string make_database(int floats_from = kImages) const {
+    const std::string path = folder / str("db", floats_from);
+    LmdbWriter writer(path);
+    for (int n = 0; n < kImages; ++n) {
+      Datum datum;
+      datum.set_channels(3);
+      datum.set_height(kSide);
+      datum.set_width(kSide);
+      datum.set_label(n);
+      for (int i = 0; i < 3 * kSide * kSide; ++i) {
+        const int value = (37 * n + 11 * i) % 256;
+        if (n < floats_from)
+          datum.mutable_data()->push_back(static_cast<char>(value));
+        else
+          datum.add_float_data(static_cast<float>(value));
+      }
+      writer.put(str("key", n), datum.SerializeAsString());
+    }
+    writer.finish();
+    return path;
+  }
+
+  std::string mean_file() const {
+    BlobProto mean;
+    mean.set_num(1);
+    mean.set_channels(3);
+    mean.set_height(kSide);
+    mean.set_width(kSide);
+    for (int i = 0; i < 3 * kSide * kSide; ++i) mean.add_data(static_cast<float>(i % 50) + 0.25f);
+    return folder.write("mean", mean.SerializeAsString());
+  }
+
+  std::string pca_file() const {
+    write_color_components(folder / "pca", {{900, 300, 80}, {{{1, 0, 0}, {0, 1, 0}, {0, 0, 1}}}});
+    return folder / "pca";
+  }
+
+  std::string layer(const std::string& source, const std::string& transform,
+                    const char* phase = "TRAIN") const {
+    return str("type: 'Data' phase: ", phase, " data_param { backend: LMDB source: '", source,
+               "' batch_size: 4 } transform_param { ", transform, " }");
+  }
+
+  ScratchFolder folder;
+};
+
+TEST_F(CardData, TransformedBatchesAreTheCpus) {
+  const std::string db = make_database();
+  const std::string crop = "crop_size: 5 mirror: true ";
+  const std::pair<std::string, const char*> cases[] = {
+      {"", "TRAIN"},
+      {crop + "scale: 0.017", "TRAIN"},
+      {crop + "mean_value: 104 mean_value: 117 mean_value: 123 scale: 0.5", "TRAIN"},
+      {crop + "mean_file: '" + mean_file() + "' pca_file: '" + pca_file() + "'", "TRAIN"},
+      {"mirror: true mean_file: '" + mean_file() + "'", "TRAIN"},
+      {"crop_size: 5 views: 10 mean_file: '" + mean_file() + "'", "TEST"}};
+  for (const auto& [transform, phase] : cases) {
+    SCOPED_TRACE(transform);
+    LayerHarness cpu(layer(db, transform, phase), {}, 2);
+    LayerHarness card(layer(db, transform, phase), {}, 2, false, Device::cuda);
+    for (int batch = 0; batch < 6; ++batch) {
+      cpu.forward();
+      card.forward();
+      EXPECT_EQ(card.top(0).shape(), cpu.top(0).shape());
+      EXPECT_EQ(values(card.top(0).data), values(cpu.top(0).data)) << "batch " << batch;
+      EXPECT_EQ(values(card.top(1).data), values(cpu.top(1).data)) << "batch " << batch;
+    }
+  }
+}
+
+TEST_F(CardData, RecordsOfFloatsAreTransformedOnTheHost) {
+  const std::string db = make_database(0);
+  LayerHarness cpu(layer(db, "crop_size: 5 mirror: true"), {}, 1);
+  LayerHarness card(layer(db, "crop_size: 5 mirror: true"), {}, 1, false, Device::cuda);
+  for (int batch = 0; batch < 3; ++batch) {
+    cpu.forward();
+    card.forward();
+    EXPECT_EQ(values(card.top(0).data), values(cpu.top(0).data));
+  }
+}
+
+TEST_F(CardData, BothKindsInOneDatabaseAreAnError) {
+  LayerHarness card(layer(make_database(2), ""), {}, 1, false, Device::cuda);
+  EXPECT_NE(error_of([&] { card.forward(); }).find("the image is of floats and the first one of"),
+            std::string::npos);
+}
+
+}  // namespace
+}  // namespace doppio

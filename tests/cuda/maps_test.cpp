@@ -1,0 +1,105 @@
+// Convolutions, LRN and pooling hand each other maps in the card's layouts.
+#include <cmath>
+
+#include "cuda/gpu_test.hpp"
+#include "doppio.pb.h"
+#include "doppio/net.hpp"
+#include "net/passes.hpp"
+
+namespace doppio {
+namespace {
+
+constexpr char kNet[] = R"(
+  force_backward: true
+  layer { name: "data" type: "Input" top: "data" input_param { shape { dim: 2 dim: 5 dim: 11 dim: 13 } } }
+  layer { name: "conv1" type: "Convolution" bottom: "data" top: "conv1"
+          convolution_param { num_output: 8 kernel_size: 3 weight_filler { type: "xavier" }
+                              bias_filler { type: "constant" value: 0.1 } } }
+  layer { name: "relu1" type: "ReLU" bottom: "conv1" top: "conv1" }
+  layer { name: "norm1" type: "LRN" bottom: "conv1" top: "norm1" lrn_param { alpha: 0.5 } }
+  layer { name: "pool1" type: "Pooling" bottom: "norm1" top: "pool1"
+          pooling_param { pool: %POOL% kernel_size: 3 stride: 2 } }
+  layer { name: "conv2" type: "Convolution" bottom: "pool1" top: "conv2"
+          convolution_param { num_output: 6 kernel_size: 3 pad: 1 group: 2 weight_filler { type: "xavier" } } }
+  layer { name: "norm2" type: "LRN" bottom: "conv2" top: "norm2" lrn_param { alpha: 0.5 beta: 0.5 } }
+  layer { name: "pool2" type: "Pooling" bottom: "conv2" top: "pool2"
+          pooling_param { pool: %POOL% kernel_size: 2 stride: 2 pad: 1 } }
+  layer { name: "loss" type: "Reduction" bottom: "norm2" top: "loss" loss_weight: 1
+          reduction_param { operation: SUMSQ } }
+  layer { name: "loss2" type: "Reduction" bottom: "pool2" top: "loss2" loss_weight: 1
+          reduction_param { operation: SUMSQ } })";
+
+/// The last blobs, the gradient of the data and of the parameters, after three passes.
+std::vector<std::vector<float>> run(Context& ctx, const std::string& pool, ComputeType type,
+                                    bool save_memory) {
+  std::string text = kNet;
+  for (std::size_t at; (at = text.find("%POOL%")) != std::string::npos;) text.replace(at, 6, pool);
+  NetParameter param = parse_prototxt(text, "net").net;
+  param.set_compute_type(type);
+  ctx.seed = 7;
+  Net net(ctx, param, NetState());
+  if (save_memory) net.save_memory(Passes::forward_and_backward, {"data", "norm2"});
+  for (int pass = 0; pass < 4; ++pass) {
+    Tensor& data = net.blob("data").data;
+    float* v = data.write_host();
+    for (Index i = 0; i < data.count(); ++i)
+      v[i] = static_cast<float>((i * 29 + pass * 7) % 23) / 11 - 1;
+    net.clear_grads();
+    net.forward_backward();
+  }
+  std::vector<std::vector<float>> all = {values(net.blob("norm2").data),
+                                         values(net.blob("data").grad)};
+  for (const Parameter& p : net.parameters()) all.push_back(values(p.blob->grad));
+  return all;
+}
+
+void expect_close(const std::vector<std::vector<float>>& actual,
+                  const std::vector<std::vector<float>>& expected, float tolerance) {
+  ASSERT_EQ(actual.size(), expected.size());
+  for (std::size_t r = 0; r < expected.size(); ++r) {
+    ASSERT_EQ(actual[r].size(), expected[r].size());
+    double difference = 0, size = 0;
+    for (std::size_t i = 0; i < expected[r].size(); ++i) {
+      difference += std::pow(actual[r][i] - expected[r][i], 2);
+      size += std::pow(expected[r][i], 2);
+    }
+    EXPECT_LE(std::sqrt(difference), tolerance * std::sqrt(size)) << "result " << r;
+  }
+}
+
+class CardMaps : public GpuTest {};
+
+TEST_F(CardMaps, NetsOfAnyPrecisionAgreeWithTheCpu) {
+  for (const char* pool : {"MAX", "AVE"})
+    for (const bool save_memory : {false, true}) {
+      Context cpu;
+      const auto expected = run(cpu, pool, FLOAT32, save_memory);
+      for (const auto& [type, tolerance] :
+           {std::pair{FLOAT32, 1e-5f}, {TF32, 2e-3f}, {BFLOAT16, 0.06f}}) {
+        SCOPED_TRACE(str(pool, save_memory ? ", fused, " : ", ", ComputeType_Name(type)));
+        Context card(open_accelerator(0));
+        expect_close(run(card, pool, type, save_memory), expected, tolerance);
+      }
+    }
+}
+
+TEST_F(CardMaps, WhatIsWrittenPastCannotBeRead) {
+  std::string text = kNet;
+  for (std::size_t at; (at = text.find("%POOL%")) != std::string::npos;) text.replace(at, 6, "MAX");
+  Net net(*ctx, parse_prototxt(text, "net").net, NetState());
+  net.save_memory(Passes::forward_and_backward);
+  net.forward_backward();
+  EXPECT_NE(error_of([&] { net.blob("norm1").data.read_host(); }).find("blob 'norm1' was given up"),
+            std::string::npos);
+  EXPECT_NO_THROW(net.blob("conv1").data.read_host());
+  EXPECT_NO_THROW(net.blob("pool1").data.read_host());
+}
+
+TEST_F(CardMaps, NoFusionMeansNone) {
+  ctx->fusion = false;
+  Context fused(open_accelerator(0));
+  expect_close(run(*ctx, "MAX", FLOAT32, true), run(fused, "MAX", FLOAT32, true), 1e-6f);
+}
+
+}  // namespace
+}  // namespace doppio
