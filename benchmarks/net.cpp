@@ -7,7 +7,6 @@
 // `count` prints the multiply-adds of one iteration and the batch size, the others the seconds of N
 // passes, or N iterations with update, for every N on standard input. The images are random and lie
 // in memory. TYPE is a compute_type; `gpu` is the first card.
-#include "core/accelerator.hpp"
 #include "doppio/net.hpp"
 
 #include <glog/logging.h>
@@ -16,6 +15,7 @@
 #include <iostream>
 #include <string>
 
+#include "core/accelerator.hpp"
 #include "doppio.pb.h"
 #include "doppio/solver.hpp"
 #include "math/filler.hpp"
@@ -70,6 +70,7 @@ int forward(Context& ctx, const NetParameter& param, Index batch) {
   Blob& data = net.blob(net.inputs().at(0));
   data.reshape(data.shape().with(0, batch));
   net.reshape();
+  net.save_memory(Passes::forward);
   FillerParameter weights;
   weights.set_type("msra");
   for (Parameter& p : net.parameters())

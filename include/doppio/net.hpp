@@ -93,7 +93,8 @@ class Net {
   /// Computes the gradients of what forward() computed. Parameter gradients are added to.
   void backward();
   /// Both, and the loss. On an accelerator it is waited for at the end alone, and passes that
-  /// repeat themselves are recorded and started by one call (Context::recording).
+  /// repeat themselves are recorded and started by one call (Context::recording), as those of
+  /// forward() are where no backward pass may follow.
   float forward_backward();
   /// Waits until forward_backward() has computed all gradients of `parameters()[i]`, and lets work
   /// until Accelerator::end_side() run beside the rest of it.
@@ -161,9 +162,11 @@ class Net {
   float loss();
   void begin_pass();
   bool repeat_pass(const std::vector<Index>& sources);
-  bool record_pass(const std::vector<Index>& sources);
+  bool record_pass(const std::vector<Index>& sources, bool backward);
+  float forward_on_device();
+  float run_on_device(bool backward);
   std::vector<Index> run_sources();
-  void run_rest();
+  void run_rest(bool backward);
   void find_marks();
   void build(SourcedNet source, const NetState& state);
   void make_layers(const Graph& graph);
@@ -200,6 +203,7 @@ class Net {
   std::vector<std::shared_ptr<Recorded>> recorded_;
   std::uint64_t repeated_ = 0;
   int unrecorded_ = 0;  // passes since something changed; -1: they cannot be recorded
+  bool just_repeated_ = false;
 };
 
 /// Throws: Error that lists the mismatched layers of `copied` with both shapes and the remedy; does

@@ -4,6 +4,8 @@
 #include <memory>
 #include <stdexcept>
 
+#include "doppio/shape.hpp"
+
 namespace doppio {
 
 enum class Layout;  // how the values of a tensor lie in memory (tensor.hpp)
@@ -42,6 +44,9 @@ class Accelerator {
   /// accelerators; and back.
   virtual void from_plain(const Blocks& sizes, const float* plain, Layout layout, void* to) = 0;
   virtual void to_plain(const Blocks& sizes, Layout layout, const void* from, float* plain) = 0;
+  /// Rounds so many floats to bfloat16, or the other way round.
+  virtual void round(Index count, const float* from, void* to) = 0;
+  virtual void widen(Index count, const void* from, float* to) = 0;
   /// Makes what a net sees of images that are bytes.
   virtual void transform(const PixelBatch& batch) = 0;
 

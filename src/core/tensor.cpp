@@ -46,17 +46,34 @@ void* heap_memory(std::size_t bytes) {
 /// The memory behind one or more tensors, and which of its copies is current.
 class Tensor::Storage : public std::enable_shared_from_this<Storage> {
  public:
+  Storage() = default;
+  Storage(const Storage&) = delete;
+  Storage& operator=(const Storage&) = delete;
+  ~Storage() { release(); }
+
   /// Where the contents are.
   struct State {
-    const float *plain, *device, *last;
-    bool plain_current, device_current, last_current, downloading;
-    Layout layout;
-    Blocks sizes;
+    const float *plain, *device, *last, *bf16;
+    bool plain_current, device_current, last_current, bf16_current, downloading;
+    Blocks last_sizes, bf16_sizes;
     std::uint64_t version;
+
+    /// True if the device's copies lie where they do in `other`.
+    bool in_places_of(const State& other) const {
+      return device == other.device && last == other.last && bf16 == other.bf16;
+    }
+    /// True if the same of them are current.
+    bool as_current_as(const State& other) const {
+      return device_current == other.device_current && last_current == other.last_current &&
+             bf16_current == other.bf16_current &&
+             (!last_current || last_sizes == other.last_sizes) &&
+             (!bf16_current || bf16_sizes == other.bf16_sizes);
+    }
   };
   State state() const {
-    return {plain_.data,   device_.data, last_.data,   plain_.current, device_.current,
-            last_.current, downloading_, last_layout_, sizes_,         version_};
+    return {plain_.data,    device_.data,    last_.data,    bf16_.data,
+            plain_.current, device_.current, last_.current, bf16_.current,
+            downloading_,   last_.sizes,     bf16_.sizes,   version_};
   }
   /// Work that came from `before` to `after` has been done again.
   void repeat(const State& before, const State& after) {
@@ -70,28 +87,18 @@ class Tensor::Storage : public std::enable_shared_from_this<Storage> {
   /// Work that began at `before` has been asked for and was not done. What has left the device
   /// meanwhile, for another one, is where it went.
   void undo(const State& before) {
-    if (device_.data == before.device && last_.data == before.last) place(before);
+    if (state().in_places_of(before)) place(before);
   }
-  void place(const State& after) {
-    plain_.current = after.plain_current;
-    device_.current = after.device_current;
-    last_.current = after.last_current;
-    downloading_ = after.downloading;
-    last_layout_ = after.layout;
-    sizes_ = after.sizes;
-  }
-
-  Storage() = default;
-  Storage(const Storage&) = delete;
-  Storage& operator=(const Storage&) = delete;
-  ~Storage() { release(); }
 
   Index capacity() const { return capacity_; }
-  bool allocated() const { return plain_.data || blocked_.data || device_.data || last_.data; }
+  bool allocated() const {
+    return plain_.data || blocked_.data || device_.data || last_.data || bf16_.data;
+  }
   bool holds(const Blocks& blocks) const { return blocked_.current && blocks == blocks_; }
   /// The layout of accelerators that is current for a tensor of these sizes, else plain.
   Layout layout_of(const Blocks& sizes) const {
-    return last_.current && sizes == sizes_ ? last_layout_ : Layout::plain;
+    if (bf16_.holds(sizes)) return Layout::bf16;
+    return last_.holds(sizes) ? Layout::channels_last : Layout::plain;
   }
 
   void grow(Index count) {
@@ -148,7 +155,7 @@ class Tensor::Storage : public std::enable_shared_from_this<Storage> {
     if (keep_contents && !plain_.current) {
       if (blocked_.current)
         blocked_to_plain(blocks_, blocked_.data, plain_.data);
-      else if (device_.current || last_.current)
+      else if (on_device())
         accelerator_->to_host(plain_.data, device(accelerator_, true, false), byte_size(capacity_));
       else
         std::memset(plain_.data, 0, byte_size(capacity_));
@@ -176,7 +183,9 @@ class Tensor::Storage : public std::enable_shared_from_this<Storage> {
     if (upload_) accelerator->await_upload(upload_);
     if (keep_contents && !device_.current) {
       if (last_.current)
-        accelerator->to_plain(sizes_, last_layout_, last_.data, device_.data);
+        accelerator->to_plain(last_.sizes, Layout::channels_last, last_.data, device_.data);
+      else if (bf16_.current)
+        accelerator->to_plain(bf16_.sizes, Layout::bf16, bf16_.data, device_.data);
       else if (plain_.current || blocked_.current)
         accelerator->to_device(device_.data, plain(true, false), byte_size(capacity_));
       else
@@ -185,25 +194,33 @@ class Tensor::Storage : public std::enable_shared_from_this<Storage> {
     return own(device_, exclusive || !keep_contents);
   }
 
+  /// `layout` is one of those that accelerators alone have.
   float* channels_last(const std::shared_ptr<Accelerator>& accelerator, const Blocks& sizes,
                        Layout layout, bool keep_contents, bool exclusive) {
     follow(false);
-    const bool held =
-        accelerator_ == accelerator && last_.current && sizes == sizes_ && layout == last_layout_;
-    const float* from = keep_contents && !held ? device(accelerator, true, false) : nullptr;
-    if (accelerator_ != accelerator) leave_device(false);
+    if (accelerator_ != accelerator) leave_device(keep_contents);
     accelerator_ = accelerator;
+    const bool round = layout == Layout::bf16;
+    LastCopy &copy = round ? bf16_ : last_, &other = round ? last_ : bf16_;
+    const bool convert = keep_contents && !copy.holds(sizes);
+    // Floats are exact, and channels that lie right need only a cast.
+    const bool cast = convert && other.holds(sizes) && (round || !device_.current);
+    const float* from = convert && !cast ? device(accelerator, true, false) : nullptr;
     const std::size_t bytes = static_cast<std::size_t>(sizes.count() * value_size(layout));
-    if (bytes > last_bytes_) {
-      if (last_.data) accelerator->release(last_.data);
-      last_.data = nullptr;
-      last_.data = static_cast<float*>(accelerator->allocate(bytes));
-      last_bytes_ = bytes;
+    if (bytes > copy.bytes) {
+      if (copy.data) accelerator->release(copy.data);
+      copy.data = nullptr;
+      copy.data = static_cast<float*>(accelerator->allocate(bytes));
+      copy.bytes = bytes;
     }
-    if (from) accelerator->from_plain(sizes, from, layout, last_.data);
-    sizes_ = sizes;
-    last_layout_ = layout;
-    return own(last_, exclusive || !keep_contents);
+    if (cast && round)
+      accelerator->round(sizes.count(), other.data, copy.data);
+    else if (cast)
+      accelerator->widen(sizes.count(), other.data, copy.data);
+    else if (from)
+      accelerator->from_plain(sizes, from, layout, copy.data);
+    copy.sizes = sizes;
+    return own(copy, exclusive || !keep_contents);
   }
 
  private:
@@ -212,6 +229,26 @@ class Tensor::Storage : public std::enable_shared_from_this<Storage> {
     float* data = nullptr;
     bool current = false;
   };
+
+  /// One with channels last.
+  struct LastCopy : Copy {
+    std::size_t bytes = 0;  ///< of its memory
+    Blocks sizes;
+
+    bool holds(const Blocks& wanted) const { return current && wanted == sizes; }
+  };
+
+  bool on_device() const { return device_.current || last_.current || bf16_.current; }
+
+  void place(const State& there) {
+    plain_.current = there.plain_current;
+    device_.current = there.device_current;
+    last_.current = there.last_current;
+    bf16_.current = there.bf16_current;
+    last_.sizes = there.last_sizes;
+    bf16_.sizes = there.bf16_sizes;
+    downloading_ = there.downloading;
+  }
 
   /// Tells the recording under way.
   void follow(bool read_on_host);
@@ -250,7 +287,9 @@ class Tensor::Storage : public std::enable_shared_from_this<Storage> {
 
   float* own(Copy& copy, bool alone) {
     if (alone) {
-      plain_.current = blocked_.current = device_.current = last_.current = false;
+      for (Copy* other :
+           {&plain_, &blocked_, &device_, static_cast<Copy*>(&last_), static_cast<Copy*>(&bf16_)})
+        other->current = false;
       written_ = true;
       lost_ = false;
       version_ = new_version();
@@ -265,12 +304,11 @@ class Tensor::Storage : public std::enable_shared_from_this<Storage> {
   void leave_device(bool keep_contents) {
     finish_upload();
     if (std::exchange(downloading_, false)) accelerator_->finish_downloads();
-    if (keep_contents && (device_.current || last_.current)) plain(true, false);
-    for (Copy* copy : {&device_, &last_}) {
+    if (keep_contents && on_device()) plain(true, false);
+    for (const Copy* copy : {&device_, static_cast<Copy*>(&last_), static_cast<Copy*>(&bf16_)})
       if (copy->data) accelerator_->release(copy->data);
-      *copy = {};
-    }
-    last_bytes_ = 0;
+    device_ = {};
+    last_ = bf16_ = {};
   }
 
   void release() {
@@ -283,11 +321,8 @@ class Tensor::Storage : public std::enable_shared_from_this<Storage> {
 
   Index capacity_ = 1;  // the default shape is a scalar's
   Copy plain_, blocked_, device_;
-  Blocks blocks_;               // what blocked_ holds
-  Copy last_;                   // on the accelerator, channels last
-  std::size_t last_bytes_ = 0;  // of its memory
-  Blocks sizes_;                // what it holds
-  Layout last_layout_ = Layout::plain;
+  Blocks blocks_;                             // what blocked_ holds
+  LastCopy last_, bf16_;                      // on the accelerator, channels last
   std::shared_ptr<Accelerator> accelerator_;  // keeps the device memory's owner alive
   std::uint64_t upload_ = 0;                  // under way from plain_ to device_: its number
   bool downloading_ = false;                  // from device_ to plain_
@@ -339,11 +374,8 @@ bool Recording::fits() const {
     if (!storage) return false;
     const auto now = storage->state(), &before = tracked.before, &after = tracked.after;
     const bool same_place = (!after.downloading || now.plain == after.plain) &&
-                            now.device == after.device && now.last == after.last &&
-                            after.device == before.device && after.last == before.last;
-    const bool same_state =
-        now.device_current == before.device_current && now.last_current == before.last_current &&
-        (!now.last_current || (now.layout == before.layout && now.sizes == before.sizes));
+                            now.in_places_of(after) && after.in_places_of(before);
+    const bool same_state = now.as_current_as(before);
     const bool same_on_host = !tracked.read_on_host || now.version == before.version;
     if (!same_place || !same_state || !same_on_host) return false;
   }

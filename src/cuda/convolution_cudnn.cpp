@@ -197,7 +197,7 @@ class CudnnConvolution final : public ConvolutionEngine {
     check_dnn(cudnn().ConvolutionForward(
                   dnn(ctx), &kOne, x_desc_, x, weight_desc_, weight, forward_.convolution,
                   static_cast<cudnnConvolutionFwdAlgo_t>(forward_.algorithm.number),
-                  workspace(ctx, forward_), forward_.workspace, &kZero, y_desc_, y),
+                  memory_for(ctx, forward_), forward_.workspace, &kZero, y_desc_, y),
               forward_.name);
     if (!bias && !relu_) return;
     if (layout_ == Layout::plain)
@@ -228,7 +228,7 @@ class CudnnConvolution final : public ConvolutionEngine {
     check_dnn(cudnn().ConvolutionBackwardData(
                   dnn(ctx), &kOne, weight_desc_, weight, y_desc_, dy, data_.convolution,
                   static_cast<cudnnConvolutionBwdDataAlgo_t>(data_.algorithm.number),
-                  workspace(ctx, data_), data_.workspace, &kZero, x_desc_, dx),
+                  memory_for(ctx, data_), data_.workspace, &kZero, x_desc_, dx),
               data_.name);
   }
 
@@ -243,7 +243,7 @@ class CudnnConvolution final : public ConvolutionEngine {
     // Plain gradients are added to where they are, others wait behind cuDNN's workspace.
     float* total = dweight->update(ctx);
     const bool in_place = layout_ == Layout::plain;
-    float* memory = workspace(ctx, params_, in_place ? 0 : weights());
+    float* memory = memory_for(ctx, params_, in_place ? 0 : weights());
     void* result = in_place ? total : memory + floats(params_.workspace);
     check_dnn(cudnn().ConvolutionBackwardFilter(
                   dnn(ctx), &kOne, x_desc_, x, y_desc_, dy, params_.convolution,
@@ -298,14 +298,14 @@ class CudnnConvolution final : public ConvolutionEngine {
   }
 
   /// A pass's workspace and so many floats behind it.
-  static float* workspace(Context& ctx, const Pass& pass, Index behind = 0) {
+  static float* memory_for(Context& ctx, const Pass& pass, Index behind = 0) {
     return ctx.workspace(floats(pass.workspace) + behind);
   }
 
   /// Forward with bias and ReLU in one go. False: this algorithm cannot.
   bool fused_forward(Context& ctx, const void* x, const void* weight, const float* bias, void* y) {
     if (!fuses_) return false;
-    float* memory = workspace(ctx, forward_, g_.num_output);
+    float* memory = memory_for(ctx, forward_, g_.num_output);
     const void* rounded = bias;
     if (layout_ == Layout::bf16) {
       auto* to = reinterpret_cast<Bf16*>(memory + floats(forward_.workspace));

@@ -9,26 +9,27 @@ namespace doppio::cuda {
 /// The functions of cuDNN 9 that we call, without the prefix. The library is loaded when they are
 /// first asked for, so that a program runs without it as well.
 struct Cudnn {
-#define DOPPIO_CUDNN_FUNCTIONS(DO)                                                               \
-  DO(GetVersion)                                                                                 \
-  DO(GetErrorString)                                                                             \
-  DO(Create)                                                                                     \
-  DO(Destroy)                                                                                    \
-  DO(SetStream) DO(CreateTensorDescriptor) DO(DestroyTensorDescriptor) DO(SetTensor4dDescriptor) \
-      DO(CreateFilterDescriptor) DO(DestroyFilterDescriptor) DO(SetFilter4dDescriptor)           \
-          DO(CreateConvolutionDescriptor) DO(DestroyConvolutionDescriptor)                       \
-              DO(SetConvolution2dDescriptor) DO(SetConvolutionGroupCount)                        \
-                  DO(SetConvolutionMathType) DO(CreateActivationDescriptor)                      \
-                      DO(DestroyActivationDescriptor) DO(SetActivationDescriptor)                \
-                          DO(FindConvolutionForwardAlgorithmEx)                                  \
-                              DO(GetConvolutionForwardWorkspaceSize)                             \
-                                  DO(FindConvolutionBackwardDataAlgorithmEx)                     \
-                                      DO(GetConvolutionBackwardDataWorkspaceSize)                \
-                                          DO(FindConvolutionBackwardFilterAlgorithmEx)           \
-                                              DO(GetConvolutionBackwardFilterWorkspaceSize)      \
-                                                  DO(ConvolutionForward)                         \
-                                                      DO(ConvolutionBiasActivationForward)       \
-                                                          DO(ConvolutionBackwardData)            \
+#define DOPPIO_CUDNN_FUNCTIONS(DO)                                                          \
+  DO(GetVersion)                                                                            \
+  DO(GetErrorString)                                                                        \
+  DO(Create)                                                                                \
+  DO(Destroy)                                                                               \
+  DO(SetStream)                                                                             \
+  DO(CreateTensorDescriptor) DO(DestroyTensorDescriptor) DO(SetTensor4dDescriptor)          \
+      DO(CreateFilterDescriptor) DO(DestroyFilterDescriptor) DO(SetFilter4dDescriptor)      \
+          DO(CreateConvolutionDescriptor) DO(DestroyConvolutionDescriptor)                  \
+              DO(SetConvolution2dDescriptor) DO(SetConvolutionGroupCount)                   \
+                  DO(SetConvolutionMathType) DO(CreateActivationDescriptor)                 \
+                      DO(DestroyActivationDescriptor) DO(SetActivationDescriptor)           \
+                          DO(FindConvolutionForwardAlgorithmEx)                             \
+                              DO(GetConvolutionForwardWorkspaceSize)                        \
+                                  DO(FindConvolutionBackwardDataAlgorithmEx)                \
+                                      DO(GetConvolutionBackwardDataWorkspaceSize)           \
+                                          DO(FindConvolutionBackwardFilterAlgorithmEx)      \
+                                              DO(GetConvolutionBackwardFilterWorkspaceSize) \
+                                                  DO(ConvolutionForward)                    \
+                                                      DO(ConvolutionBiasActivationForward)  \
+                                                          DO(ConvolutionBackwardData)       \
                                                               DO(ConvolutionBackwardFilter)
 #define DOPPIO_CUDNN_DECLARE(name) decltype(&cudnn##name) name = nullptr;
   DOPPIO_CUDNN_FUNCTIONS(DOPPIO_CUDNN_DECLARE)

@@ -283,6 +283,16 @@ class CudaDevice final : public Accelerator {
     cuda::to_plain(current_, sizes, layout, from, plain);
   }
 
+  void round(Index count, const float* from, void* to) override {
+    use();
+    cuda::round(current_, count, from, to);
+  }
+
+  void widen(Index count, const void* from, float* to) override {
+    use();
+    cuda::widen(current_, count, from, to);
+  }
+
   void transform(const PixelBatch& batch) override {
     use();
     cuda::transform(current_, batch);

@@ -66,6 +66,16 @@ void from_plain(cudaStream_t stream, const Blocks& sizes, const float* plain, La
     transpose(stream, sizes.images, sizes.channels, sizes.pixels, plain, static_cast<float*>(to));
 }
 
+void round(cudaStream_t stream, Index count, const float* from, void* to) {
+  launch(stream, count,
+         [from, out = static_cast<Bf16*>(to)] KERNEL(Index i) { out[i] = Bf16(from[i]); });
+}
+
+void widen(cudaStream_t stream, Index count, const void* from, float* to) {
+  launch(stream, count,
+         [in = static_cast<const Bf16*>(from), to] KERNEL(Index i) { to[i] = in[i]; });
+}
+
 void transform(cudaStream_t stream, const PixelBatch& batch) {
   launch(stream, batch.images, batch.channels, batch.height * batch.width,
          [batch] KERNEL(Index n, Index c, Index s) { batch.transform(n, c, s); });

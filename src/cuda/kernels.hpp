@@ -15,7 +15,9 @@ void from_plain(cudaStream_t stream, const Blocks& sizes, const float* plain, La
 void to_plain(cudaStream_t stream, const Blocks& sizes, Layout layout, const void* from,
               float* plain);
 
-/// Accelerator::transform(), on a stream.
+/// Accelerator::round(), widen() and transform(), likewise.
+void round(cudaStream_t stream, Index count, const float* from, void* to);
+void widen(cudaStream_t stream, Index count, const void* from, float* to);
 void transform(cudaStream_t stream, const PixelBatch& batch);
 /// *to = value, in the stream's order.
 void store(cudaStream_t stream, std::uint64_t value, std::uint64_t* to);

@@ -22,6 +22,7 @@ class Concat final : public Layer {
   void reshape(Context&, Bottoms bottom, Tops top) override {
     const Shape& first = bottom[0]->shape();
     const Index axis = first.canonical(axis_);
+    by_channels_ = axis == 1;
     keeps_blocks_ = axis <= 1;
     Index size = first[axis];
     for (std::size_t i = 1; i < bottom.size(); ++i) {
@@ -41,7 +42,7 @@ class Concat final : public Layer {
     const Index width = row_length(*top[0]);
     for (Blob* b : bottom) {
       const Index cols = row_length(*b);
-      copy_rows(ctx, rows_, cols, b->data.read(ctx, layout_), cols, y, width);
+      copy_rows(ctx, rows(*bottom[0]), cols, b->data.read(ctx, layout_), cols, y, width);
       y += cols;
     }
   }
@@ -52,16 +53,23 @@ class Concat final : public Layer {
     for (std::size_t i = 0; i < bottom.size(); ++i) {
       const Index cols = row_length(*bottom[i]);
       if (wanted[i])
-        copy_rows(ctx, rows_, cols, dy, width, bottom[i]->grad.write(ctx, layout_), cols);
+        copy_rows(ctx, rows(*bottom[0]), cols, dy, width, bottom[i]->grad.write(ctx, layout_),
+                  cols);
       dy += cols;
     }
   }
 
  private:
-  Index row_length(const Blob& blob) const { return rows_ == 0 ? 0 : blob.count() / rows_; }
+  /// Rows of which each blob has a part: with channels last, those of channels are pixels.
+  Index rows(const Blob& blob) const {
+    const bool pixels = layout_ == Layout::channels_last && by_channels_;
+    return pixels ? rows_ * blob.shape().count_from(2) : rows_;
+  }
+  Index row_length(const Blob& blob) const { return rows_ == 0 ? 0 : blob.count() / rows(blob); }
 
   Index axis_ = 1;
   Index rows_ = 0;
+  bool by_channels_ = false;  // axis 1
   bool keeps_blocks_ = false;
   Layout layout_ = Layout::plain;  // of the last forward pass
 };

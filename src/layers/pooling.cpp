@@ -107,16 +107,15 @@ class Pooling final : public Layer, public PoolsImages {
     const float* x = bottom[0]->data.read(ctx, layout_);
     const Index images = bottom[0]->shape()[0];
     float* y = top[0]->data.write(ctx, layout_);
-    if constexpr (kDevice == Device::cuda)
-      if (layout_ != Layout::plain)
-        return pool_on_device(ctx, device_maps(images), device_pool(), x, y,
-                              reinterpret_cast<std::uint8_t*>(write_picks(ctx)));
-    pool_images(ctx, layout_, 0, images, x, y, write_picks(ctx));
+    float* picks = write_picks(ctx);
+    if (kDevice == Device::cuda && layout_ != Layout::plain)
+      pool_on_device(ctx, images, x, y, picks);
+    else
+      pool_images(ctx, layout_, 0, images, x, y, picks);
     if (top.size() == 1) return;
     float* index = top[1]->data.write(ctx, layout_);
     with_places(picked_.read(ctx), [&](const auto* picked) {
-      pool_indices(ctx, windows_in(layout_, images),
-                   layout_ == Layout::blocked ? channel_block() : 1, picked, index);
+      pool_indices(ctx, windows_in(layout_, images), lanes_in(layout_), picked, index);
     });
   }
 
@@ -127,11 +126,12 @@ class Pooling final : public Layer, public PoolsImages {
     const float* dy = top[0]->grad.read(ctx, layout_);
     float* dx = bottom[0]->grad.write(ctx, layout_);
     const Index images = bottom[0]->shape()[0];
+    const float* picks = read_picks(ctx);
     if constexpr (kDevice == Device::cuda)
       if (layout_ != Layout::plain)
         return pool_backward_on_device(ctx, device_maps(images), device_pool(), dy,
-                                       reinterpret_cast<const std::uint8_t*>(read_picks(ctx)), dx);
-    send_back_images(ctx, layout_, 0, images, dy, read_picks(ctx), dx);
+                                       reinterpret_cast<const std::uint8_t*>(picks), dx);
+    send_back_images(ctx, layout_, 0, images, dy, picks, dx);
   }
 
   bool pools_images(Layout layout) const override {
@@ -183,8 +183,14 @@ class Pooling final : public Layer, public PoolsImages {
  private:
   Layout choose_layout(const Context& ctx, const Blob& bottom, std::size_t tops) const {
     if (!knows_blocks()) return Layout::plain;
-    if (kDevice == Device::cpu) return run_layout(ctx, bottom);
-    return tops == 1 ? bottom.data.layout() : Layout::plain;
+    // The second top's indices are no numbers to be rounded.
+    return kDevice == Device::cpu || tops > 1 ? run_layout(ctx, bottom) : bottom.data.layout();
+  }
+
+  void pool_on_device(Context& ctx, Index images, const float* x, float* y, float* picks) const {
+    if constexpr (kDevice == Device::cuda)
+      doppio::pool_on_device(ctx, device_maps(images), device_pool(), x, y,
+                             reinterpret_cast<std::uint8_t*>(picks));
   }
 
   DeviceMaps device_maps(Index images) const {
@@ -232,8 +238,12 @@ class Pooling final : public Layer, public PoolsImages {
   /// The windows of n images as they lie in `layout`.
   PoolWindows windows_in(Layout layout, Index n) const {
     PoolWindows some = windows_;
-    some.planes = n * (layout == Layout::blocked ? channels_ / channel_block() : channels_);
+    some.planes = channels_ == 0 ? 0 : n * channels_ / lanes_in(layout);
     return some;
+  }
+  /// Channels that lie side by side.
+  Index lanes_in(Layout layout) const {
+    return layout == Layout::plain ? 1 : layout == Layout::blocked ? channel_block() : channels_;
   }
 
   /// True if a byte tells the places of a window apart.

@@ -6,19 +6,25 @@
 
 namespace doppio {
 
-/// The layout for a layer to run in: blocked if the data of one of these blobs is current in it and
-/// that of all can take it, else plain. So a chain of layers passes blocks on without converting.
+/// The layout for a layer of floats to run in: blocked, or on an accelerator channels last, if the
+/// data of one of these blobs is current in it (or in bfloat16) and that of all can take it, else
+/// plain. So a chain of layers passes blocks on without converting.
 ///
 /// Backward runs in the layout of its forward: the layers around want the gradients there as well.
 inline Layout run_layout(const Context& ctx, std::span<Blob* const> blobs) {
-  const auto blocked = [](const Blob* b) { return b->data.layout() == Layout::blocked; };
-  const auto can_block = [](const Blob* b) { return b->data.can_block(); };
-  const bool all = !ctx.accelerator() && std::all_of(blobs.begin(), blobs.end(), can_block);
-  return all && std::any_of(blobs.begin(), blobs.end(), blocked) ? Layout::blocked : Layout::plain;
+  const bool card = ctx.accelerator() != nullptr;
+  const auto turned = [](const Blob* b) { return b->data.layout() != Layout::plain; };
+  const auto can_turn = [=](const Blob* b) {
+    return card ? b->shape().axes() == 4 && b->count() > 0 : b->data.can_block();
+  };
+  const bool all = std::all_of(blobs.begin(), blobs.end(), can_turn);
+  const bool any = std::any_of(blobs.begin(), blobs.end(), turned);
+  return !all || !any ? Layout::plain : card ? Layout::channels_last : Layout::blocked;
 }
 
 inline Layout run_layout(const Context& ctx, const Blob& blob) {
-  return ctx.accelerator() ? Layout::plain : blob.data.layout();
+  Blob* const one[] = {const_cast<Blob*>(&blob)};
+  return run_layout(ctx, one);
 }
 
 }  // namespace doppio

@@ -30,6 +30,7 @@ class Slice final : public Layer {
     for (std::size_t i = 0; i < top.size(); ++i)
       top[i]->reshape(shape.with(axis, starts[i + 1] - starts[i]));
     rows_ = shape.count_before(axis);
+    by_channels_ = axis == 1;
     keeps_blocks_ = axis <= 1 && std::all_of(top.begin(), top.end(),
                                              [](const Blob* t) { return t->data.can_block(); });
   }
@@ -40,7 +41,7 @@ class Slice final : public Layer {
     const Index width = row_length(*bottom[0]);
     for (Blob* t : top) {
       const Index cols = row_length(*t);
-      copy_rows(ctx, rows_, cols, x, width, t->data.write(ctx, layout_), cols);
+      copy_rows(ctx, rows(*bottom[0]), cols, x, width, t->data.write(ctx, layout_), cols);
       x += cols;
     }
   }
@@ -51,13 +52,18 @@ class Slice final : public Layer {
     const Index width = row_length(*bottom[0]);
     for (Blob* t : top) {
       const Index cols = row_length(*t);
-      copy_rows(ctx, rows_, cols, t->grad.read(ctx, layout_), cols, dx, width);
+      copy_rows(ctx, rows(*bottom[0]), cols, t->grad.read(ctx, layout_), cols, dx, width);
       dx += cols;
     }
   }
 
  private:
-  Index row_length(const Blob& blob) const { return rows_ == 0 ? 0 : blob.count() / rows_; }
+  /// Rows of which each blob has a part: with channels last, those of channels are pixels.
+  Index rows(const Blob& blob) const {
+    const bool pixels = layout_ == Layout::channels_last && by_channels_;
+    return pixels ? rows_ * blob.shape().count_from(2) : rows_;
+  }
+  Index row_length(const Blob& blob) const { return rows_ == 0 ? 0 : blob.count() / rows(blob); }
 
   /// Where each top begins along an axis of `size`, and `size` itself at the end.
   std::vector<Index> starts_of_tops(Index size, Index tops) const {
@@ -86,6 +92,7 @@ class Slice final : public Layer {
   std::vector<Index> points_;
   Index axis_ = 1;
   Index rows_ = 0;
+  bool by_channels_ = false;  // axis 1
   bool keeps_blocks_ = false;
   Layout layout_ = Layout::plain;  // of the last forward pass
 };

@@ -6,7 +6,7 @@ inline namespace DOPPIO_BUILD {
 
 /// A blob seen as N x C x S: C is what has a parameter each, S what lies within a channel.
 ///
-/// `layout` tells how its values lie; blocked is for the CPU.
+/// `layout` tells how its values lie; blocked is for the CPU, channels last for accelerators.
 struct Channels {
   Index N = 1, C = 1, S = 1;
   Layout layout = Layout::plain;
@@ -64,8 +64,8 @@ void for_each_in_channels(Context& ctx, const Channels& extent, F f) {
       return channel_block() == 16 ? for_each_in_blocks<16>(ctx, extent, f)
                                    : for_each_in_blocks<8>(ctx, extent, f);
   const Index N = extent.N, C = extent.C, S = extent.S;
-  if (S == 1)
-    parallel_for(ctx, {1, N, C}, [=] KERNEL(Index, Index n, Index c) { f(c, n * C + c); });
+  if (S == 1 || extent.layout == Layout::channels_last)
+    parallel_for(ctx, {1, N * S, C}, [=] KERNEL(Index, Index n, Index c) { f(c, n * C + c); });
   else
     parallel_for(ctx, {N, C, S},
                  [=] KERNEL(Index n, Index c, Index s) { f(c, (n * C + c) * S + s); });
@@ -84,13 +84,38 @@ void sum_planes(Context& ctx, const Channels& extent, F f, float* planes) {
       planes);
 }
 
+/// Pixels that one thread adds up, of each channel.
+constexpr Index kPixels = 256;
+inline Index pieces_of(const Channels& extent) {
+  return (extent.N * extent.S + kPixels - 1) / kPixels;
+}
+
+/// sums[piece * C + c] = sum of f(c, i) over some of the elements i of channel c, where channels
+/// lie last: neighbouring threads take neighbouring channels.
+template <class F>
+void sum_pieces(Context& ctx, const Channels& extent, F f, float* sums) {
+  const Index C = extent.C, pixels = extent.N * extent.S;
+  parallel_for(
+      ctx, {1, pieces_of(extent), C},
+      [=] KERNEL(Index, Index piece, Index c) {
+    const Index begin = piece * kPixels, rest = pixels - begin;
+    const Index end = begin + (rest < kPixels ? rest : kPixels);
+    double sum = 0;
+    for (Index s = begin; s < end; ++s) sum += f(c, s * C + c);
+    sums[piece * C + c] = static_cast<float>(sum);
+      },
+      kPixels);
+}
+
 /// out[c] = sum of f(c, i) over the elements i of channel c, or that added to out[c].
 ///
 /// Uses ctx's workspace.
 template <class F>
 void sum_per_channel(Context& ctx, const Channels& extent, F f, float* out, bool add = false) {
   const Index N = extent.N, C = extent.C, S = extent.S;
-  float* sums = ctx.workspace(N * C + C);
+  const bool last = extent.layout == Layout::channels_last;
+  const Index parts = last ? pieces_of(extent) : N;
+  float* sums = ctx.workspace(parts * C + C);
   float* planes = sums + C;
   float* result = add ? sums : out;
   if (extent.layout == Layout::plain && (N == 1 || S == 1)) {
@@ -99,9 +124,13 @@ void sum_per_channel(Context& ctx, const Channels& extent, F f, float* out, bool
         ctx, C, N * S, 0, [=] KERNEL(Index c, Index k) { return f(c, c * row_step + k * step); },
         Sum{}, result);
   } else {
-    sum_planes(ctx, extent, f, planes);
+    if (last)
+      sum_pieces(ctx, extent, f, planes);
+    else
+      sum_planes(ctx, extent, f, planes);
     reduce_rows(
-        ctx, C, N, 0, [=] KERNEL(Index c, Index n) { return planes[n * C + c]; }, Sum{}, result);
+        ctx, C, parts, 0, [=] KERNEL(Index c, Index n) { return planes[n * C + c]; }, Sum{},
+        result);
   }
   if (add) parallel_for(ctx, C, [=] KERNEL(Index c) { out[c] += sums[c]; });
 }

@@ -8,12 +8,11 @@
 
 #include "core/accelerator.hpp"
 #include "core/arena.hpp"
-#include "core/item_error.hpp"
 #include "net/blob_io.hpp"
 #include "net/debug_info.hpp"
+#include "net/explained.hpp"
 #include "net/liveness.hpp"
 #include "net/located.hpp"
-#include "net/memory_advice.hpp"
 #include "net/passes.hpp"
 
 namespace doppio {
@@ -30,28 +29,6 @@ SourcedNet in_memory(const NetParameter& param) {
   SourcedNet source;
   source.net = param;
   return upgrade(std::move(source));
-}
-
-/// Where the data layers have item `item` of their batches from, a line each.
-std::string origins(const std::vector<NetLayer>& layers, Index item) {
-  std::string text;
-  for (const NetLayer& l : layers)
-    if (const std::string name = l.layer->item_name(item); !name.empty())
-      text += str("\n    item ", item, " of '", l.name, "': ", name);
-  return text;
-}
-
-/// Runs `action`; an Error about an item of the batch comes out with where that is from, one about
-/// memory with what would fit.
-template <class Action>
-void explained(const Net& net, Action action) {
-  try {
-    action();
-  } catch (const ItemError& e) {
-    throw Error(e.message() + origins(net.layers(), e.item()));
-  } catch (const OutOfMemory& e) {
-    throw Error(e.message() + memory_advice(net, e.available()));
-  }
 }
 
 /// Sets all of `tensor` to `value`, unless it was and nobody has written to it since.
@@ -154,18 +131,16 @@ void Net::reshape() {
 }
 
 float Net::forward() {
+  if (ctx_.accelerator()) return forward_on_device();
   begin_pass();
   double loss = 0;
-  if (!ctx_.accelerator()) {
-    for (std::size_t i = 0; i < layers_.size(); ++i) loss += static_cast<double>(forward_layer(i));
-    return static_cast<float>(loss);
-  }
-  for (std::size_t i = 0; i < layers_.size(); ++i) run_layer(i);
-  return this->loss();
+  for (std::size_t i = 0; i < layers_.size(); ++i) loss += static_cast<double>(forward_layer(i));
+  return static_cast<float>(loss);
 }
 
 void Net::begin_pass() {
   ctx_.pass = passes_++;
+  just_repeated_ = false;
   discard_blobs();
 }
 
@@ -219,6 +194,7 @@ float Net::loss() {
 }
 
 void Net::backward() {
+  ensure(!just_repeated_, "a backward pass needs a forward() of its own before it");
   for (std::size_t i = layers_.size(); i-- > 0;) backward_layer(i);
   if (debug_info_) log_totals(parameters_);
 }

@@ -7,10 +7,13 @@
 #include "core/accelerator.hpp"
 #include "core/recording.hpp"
 #include "doppio/net.hpp"
+#include "net/explained.hpp"
+#include "net/liveness.hpp"
+#include "net/located.hpp"
 
 namespace doppio {
 
-/// A forward and a backward pass.
+/// A forward pass, and a backward pass if there is one.
 struct Net::Recorded {
   std::vector<Index> sources;  ///< what they started from, see run_sources()
   Recording tensors;
@@ -23,11 +26,29 @@ float Net::forward_backward() {
     backward();
     return loss;
   }
-  begin_pass();
-  const std::vector<Index> sources = run_sources();
   if (marks_.empty()) find_marks();
-  if (!repeat_pass(sources) && !record_pass(sources)) {
-    run_rest();
+  return run_on_device(true);
+}
+
+/// A forward pass, which is recorded only if no backward pass may follow: what layers remember on
+/// the host of one pass for the other would be missing.
+float Net::forward_on_device() {
+  const bool alone = liveness_ && liveness_->passes == Passes::forward;
+  const bool inference = std::none_of(layers_.begin(), layers_.end(),
+                                      [](const NetLayer& l) { return l.needs_backward; });
+  if (alone || inference) return run_on_device(false);
+  begin_pass();
+  for (std::size_t i = 0; i < layers_.size(); ++i) run_layer(i);
+  return loss();
+}
+
+float Net::run_on_device(bool backward) {
+  begin_pass();
+  std::vector<Index> sources = run_sources();
+  sources.push_back(backward);
+  just_repeated_ = repeat_pass(sources) || record_pass(sources, backward);
+  if (!just_repeated_) {
+    run_rest(backward);
     if (unrecorded_ >= 0) ++unrecorded_;
   }
   return loss();
@@ -40,17 +61,22 @@ std::vector<Index> Net::run_sources() {
   for (std::size_t i = 0; i < layers_.size(); ++i) {
     if (!layers_[i].bottoms.empty()) continue;
     run_layer(i);
-    for (const Blob* top : layers_[i].tops) {
-      sources.push_back(std::bit_cast<Index>(top->data.read(ctx_)));
-      sources.insert(sources.end(), top->shape().dims().begin(), top->shape().dims().end());
-    }
+    located(*source_, static_cast<int>(i), {}, [&] {
+      explained(*this, [&] {
+        for (const Blob* top : layers_[i].tops) {
+          sources.push_back(std::bit_cast<Index>(top->data.read(ctx_)));
+          sources.insert(sources.end(), top->shape().dims().begin(), top->shape().dims().end());
+        }
+      });
+    });
   }
   return sources;
 }
 
-void Net::run_rest() {
+void Net::run_rest(bool backward) {
   for (std::size_t i = 0; i < layers_.size(); ++i)
     if (!layers_[i].bottoms.empty()) run_layer(i);
+  if (!backward) return;
   for (std::size_t i = layers_.size(); i-- > 0;) {
     backward_layer(i);
     if (marks_behind_[i] != kNoMark) ctx_.accelerator()->mark(marks_behind_[i]);
@@ -78,7 +104,7 @@ bool Net::repeat_pass(const std::vector<Index>& sources) {
 
 /// Records a pass and starts it. False if it cannot be recorded, or not yet: the first passes take
 /// memory and make choices.
-bool Net::record_pass(const std::vector<Index>& sources) {
+bool Net::record_pass(const std::vector<Index>& sources, bool backward) {
   constexpr int kFirstPasses = 2;
   constexpr std::size_t kMost = 8;  // a data layer shows its batches in turn in a few places
   if (!ctx_.recording || debug_info_ || unrecorded_ < kFirstPasses) return false;
@@ -89,7 +115,7 @@ bool Net::record_pass(const std::vector<Index>& sources) {
   ctx_.pass_at = device.counter();
   std::string reason = "the device refused";
   try {
-    run_rest();
+    run_rest(backward);
   } catch (const NotRepeatable& e) {
     reason = e.what();
     unrecorded_ = -1;

@@ -164,6 +164,37 @@ TEST_F(IterationTest, BadLabelsAreFoundInRecordedPasses) {
       << error;
 }
 
+TEST_F(IterationTest, InferenceIsStartedByOneCallToo) {
+  Context stepwise(open_accelerator(0)), cpu;
+  stepwise.recording = false;
+  NetParameter param = small_alexnet("DEFAULT").train_net_param();
+  param.mutable_layer()->RemoveLast();  // the loss
+  NetState state;
+  state.set_phase(TEST);
+  Net net(*ctx, param, state), other(stepwise, param, state);
+  for (Net* n : {&net, &other}) n->save_memory(Passes::forward);
+  for (int pass = 0; pass < 6; ++pass) {
+    for (Net* n : {&net, &other}) {
+      if (pass == 4) n->parameters()[0].blob->data.update_host()[0] += 1;
+      float* v = n->blob("data").data.write_host();
+      for (Index k = 0; k < n->blob("data").count(); ++k)
+        v[k] = static_cast<float>((k + 5 * pass) % 13) / 13;
+      n->forward();
+    }
+    EXPECT_EQ(values(net.blob("fc8").data), values(other.blob("fc8").data)) << "pass " << pass;
+  }
+  EXPECT_EQ(net.repeated_passes(), 1u)
+      << "the fourth; the third was recorded, the fifth was not it";
+}
+
+TEST_F(IterationTest, BackwardNeedsAForwardPassThatWasNotRepeated) {
+  Solver solver(*ctx, small_alexnet("CAFFE"));
+  for (int i = 0; i < 5; ++i) solver.net().forward_backward();
+  EXPECT_THROW(solver.net().backward(), InternalError);
+  solver.net().forward();
+  EXPECT_NO_THROW(solver.net().backward());
+}
+
 /// A net with as many weights as are worth it: they are updated while the convolution still works.
 TEST_F(IterationTest, LargeUpdatesRunBesideTheBackwardPass) {
   SolverParameter param = small_alexnet("CAFFE");

@@ -29,10 +29,27 @@ constexpr char kNet[] = R"(
   layer { name: "loss2" type: "Reduction" bottom: "pool2" top: "loss2" loss_weight: 1
           reduction_param { operation: SUMSQ } })";
 
+constexpr char kResidual[] = R"(
+  force_backward: true
+  layer { name: "data" type: "Input" top: "data" input_param { shape { dim: 3 dim: 4 dim: 9 dim: 7 } } }
+  layer { name: "conv1" type: "Convolution" bottom: "data" top: "conv1"
+          convolution_param { num_output: 8 kernel_size: 3 bias_term: false weight_filler { type: "xavier" } } }
+  layer { name: "bn1" type: "BatchNorm" bottom: "conv1" top: "conv1" }
+  layer { name: "scale1" type: "Scale" bottom: "conv1" top: "conv1" scale_param { bias_term: true } }
+  layer { name: "relu1" type: "ReLU" bottom: "conv1" top: "conv1" }
+  layer { name: "conv2" type: "Convolution" bottom: "conv1" top: "conv2"
+          convolution_param { num_output: 8 kernel_size: 3 pad: 1 weight_filler { type: "xavier" } } }
+  layer { name: "prelu" type: "PReLU" bottom: "conv2" top: "conv2" }
+  layer { name: "sum" type: "Eltwise" bottom: "conv1" bottom: "conv2" top: "sum" }
+  layer { name: "both" type: "Concat" bottom: "sum" bottom: "conv2" top: "both" }
+  layer { name: "pool" type: "Pooling" bottom: "both" top: "norm2"
+          pooling_param { pool: %POOL% global_pooling: true } }
+  layer { name: "loss" type: "Reduction" bottom: "norm2" top: "loss" loss_weight: 1
+          reduction_param { operation: SUMSQ } })";
+
 /// The last blobs, the gradient of the data and of the parameters, after three passes.
 std::vector<std::vector<float>> run(Context& ctx, const std::string& pool, ComputeType type,
-                                    bool save_memory) {
-  std::string text = kNet;
+                                    bool save_memory, std::string text = kNet) {
   for (std::size_t at; (at = text.find("%POOL%")) != std::string::npos;) text.replace(at, 6, pool);
   NetParameter param = parse_prototxt(text, "net").net;
   param.set_compute_type(type);
@@ -81,6 +98,32 @@ TEST_F(CardMaps, NetsOfAnyPrecisionAgreeWithTheCpu) {
         expect_close(run(card, pool, type, save_memory), expected, tolerance);
       }
     }
+}
+
+TEST_F(CardMaps, NetsWithBatchNormAndBranchesDoAsWell) {
+  for (const char* pool : {"MAX", "AVE"}) {
+    Context cpu;
+    const auto expected = run(cpu, pool, FLOAT32, true, kResidual);
+    for (const auto& [type, tolerance] :
+         {std::pair{FLOAT32, 1e-5f}, {TF32, 2e-3f}, {BFLOAT16, 0.06f}}) {
+      SCOPED_TRACE(str(pool, ", ", ComputeType_Name(type)));
+      Context card(open_accelerator(0));
+      expect_close(run(card, pool, type, true, kResidual), expected, tolerance);
+    }
+  }
+}
+
+TEST_F(CardMaps, ChainsOfLayersDoNotConvert) {
+  std::string text = kResidual;
+  text.replace(text.find("%POOL%"), 6, "MAX");
+  NetParameter param = parse_prototxt(text, "net").net;
+  param.set_compute_type(TF32);
+  Net net(*ctx, param, NetState());
+  net.forward_backward();
+  for (const char* blob : {"conv1", "conv2", "sum", "both", "norm2"})
+    EXPECT_EQ(net.blob(blob).data.layout(), Layout::channels_last) << blob;
+  for (const char* blob : {"conv1", "conv2", "sum", "both", "data"})
+    EXPECT_EQ(net.blob(blob).grad.layout(), Layout::channels_last) << blob;
 }
 
 TEST_F(CardMaps, WhatIsWrittenPastCannotBeRead) {

@@ -17,7 +17,8 @@ namespace doppio {
 class CountingAccelerator final : public Accelerator {
  public:
   int allocations = 0, releases = 0, uploads = 0, downloads = 0, clears = 0;
-  int host_allocations = 0, host_releases = 0, awaited = 0, finished = 0, conversions = 0;
+  int host_allocations = 0, host_releases = 0, awaited = 0, finished = 0, conversions = 0,
+      casts = 0;
 
   void* allocate(std::size_t bytes) override {
     ++allocations;
@@ -52,6 +53,14 @@ class CountingAccelerator final : public Accelerator {
   void finish_upload(std::uint64_t number) override {
     ++finished;
     do_uploads(number);
+  }
+  void round(Index count, const float* from, void* to) override {
+    ++casts;
+    for (Index i = 0; i < count; ++i) static_cast<Bf16*>(to)[i] = Bf16(from[i]);
+  }
+  void widen(Index count, const void* from, float* to) override {
+    ++casts;
+    for (Index i = 0; i < count; ++i) to[i] = static_cast<const Bf16*>(from)[i];
   }
   void transform(const PixelBatch& batch) override {
     for (Index n = 0; n < batch.images; ++n)
