@@ -1,12 +1,12 @@
 // Times a net, or counts its multiply-adds.
 //
 //   benchmark_net count NET.prototxt TRAIN|TEST
-//   benchmark_net forward DEPLOY.prototxt BATCH [gpu] [TYPE]
-//   benchmark_net train TRAIN_VAL.prototxt BATCH [gpu] [TYPE]
+//   benchmark_net forward DEPLOY.prototxt BATCH [gpu|cublas] [TYPE]
+//   benchmark_net train TRAIN_VAL.prototxt BATCH [gpu|cublas] [TYPE]
 //
 // `count` prints the multiply-adds of one iteration and the batch size, the others the seconds of N
 // passes, or N iterations with update, for every N on standard input. The images are random and lie
-// in memory. TYPE is a compute_type; `gpu` is the first card.
+// in memory. TYPE is a compute_type; `gpu` is the first card, `cublas` the same without cuDNN.
 #include "doppio/net.hpp"
 
 #include <glog/logging.h>
@@ -128,17 +128,21 @@ int run(std::vector<std::string> words) {
     return count(words[1], phase);
   ComputeType type = FLOAT32;
   if (words.size() > 3 && ComputeType_Parse(words.back(), &type)) words.pop_back();
-  const bool gpu = words.size() == 4 && words.back() == "gpu";
+  const bool cublas = words.size() == 4 && words.back() == "cublas";
+  const bool gpu = cublas || (words.size() == 4 && words.back() == "gpu");
   if (gpu) words.pop_back();
   if (words.size() == 3 && (words[0] == "forward" || words[0] == "train")) {
     Context ctx(gpu ? open_accelerator(0) : nullptr);
     NetParameter net = upgrade(read_prototxt(words[1])).net;
     net.set_compute_type(type);
+    for (LayerParameter& layer : *net.mutable_layer())
+      if (cublas && layer.has_convolution_param())
+        layer.mutable_convolution_param()->set_engine(ConvolutionParameter::CAFFE);
     return (words[0] == "train" ? train : forward)(ctx, net, std::stoi(words[2]));
   }
   std::cerr << "usage: benchmark_net count NET.prototxt TRAIN|TEST\n"
-               "       benchmark_net forward DEPLOY.prototxt BATCH [gpu] [BFLOAT16|TF32]\n"
-               "       benchmark_net train TRAIN_VAL.prototxt BATCH [gpu] [BFLOAT16|TF32]\n";
+               "       benchmark_net forward DEPLOY.prototxt BATCH [gpu|cublas] [BFLOAT16|TF32]\n"
+               "       benchmark_net train TRAIN_VAL.prototxt BATCH [gpu|cublas] [BFLOAT16|TF32]\n";
   return 2;
 }
 

@@ -36,13 +36,13 @@ pack() {
   du -sh "$folder"
 }
 
-# Where CUDA's libraries are: the loader knows, or the toolkit is installed, or Python packages have them.
-cuda_libraries() {
+# folder_of LIBRARY: the loader knows it, or the toolkit is installed, or Python packages have it.
+folder_of() {
   local found
-  found=$(ldconfig -p 2>/dev/null | awk '/libcublas.so/ {print $NF; exit}')
-  [[ $found ]] || found=$(find /usr/local/cuda/lib64 -name 'libcublas.so*' 2>/dev/null | head -1)
+  found=$(ldconfig -p 2>/dev/null | awk -v name="$1" '$1 ~ "^" name {print $NF; exit}')
+  [[ $found ]] || found=$(find /usr/local/cuda/lib64/ -name "$1*" 2>/dev/null | head -1)
   if [[ ! $found ]] && command -v python3 >/dev/null; then
-    found=$(python3 -c 'import sys; print("\n".join(sys.path))' | xargs -I{} find {}/nvidia -name 'libcublas.so*' 2>/dev/null | head -1)
+    found=$(python3 -c 'import sys; print("\n".join(sys.path))' | xargs -I{} find {}/nvidia -name "$1*" 2>/dev/null | head -1)
   fi
   [[ $found ]] && dirname "$found"
 }
@@ -91,10 +91,11 @@ report() {
   test_row specs specs_test --gtest_filter='*cuda*'
   test_row conformance conformance_test --cases=tests/conformance/cases --device=gpu
   echo
-  echo "Images per second. PyTorch: channels last, products of the same type; AlexNet compiled, the others not."
+  echo "Images per second, with cuDNN where it was found, and training by cuBLAS alone. PyTorch: channels last, products of"
+  echo "the same type; AlexNet compiled, the others not, and training alone."
   echo
-  echo "| net, batch | mode | FLOAT32 | PyTorch | TF32 | PyTorch | BFLOAT16 | PyTorch |"
-  echo "|---|---|---|---|---|---|---|---|"
+  echo "| net, batch | mode | FLOAT32 | cuBLAS | PyTorch | TF32 | cuBLAS | PyTorch | BFLOAT16 | cuBLAS | PyTorch |"
+  echo "|---|---|---|---|---|---|---|---|---|---|---|"
   local entry mode type
   for entry in "${nets[@]}"; do
     local net=${entry%:*} batch=${entry#*:} compile=
@@ -103,8 +104,14 @@ report() {
       local file=train_val row="| $net, $batch | $mode |"
       [[ $mode == forward ]] && file=deploy
       for type in FLOAT32 TF32 BFLOAT16; do
-        row+=" $(images_per_second "$batch" "$build/bin/benchmark_net" $mode "models/$net/$file.prototxt" "$batch" gpu $type) |"
-        if [[ $torch ]]; then
+        local command=("$build/bin/benchmark_net" $mode "models/$net/$file.prototxt" "$batch")
+        row+=" $(images_per_second "$batch" "${command[@]}" gpu $type) |"
+        if [[ $mode == train ]]; then
+          row+=" $(images_per_second "$batch" "${command[@]}" cublas $type) |"
+        else
+          row+=" |"
+        fi
+        if [[ $torch && ($mode == train || $net == alexnet) ]]; then
           row+=" $(images_per_second "$batch" python3 benchmarks/pytorch_nets.py "$net" $mode "$batch" --channels_last --cuda $compile --$type) |"
         else
           row+=" |"
@@ -138,9 +145,11 @@ fi
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 [[ -d lib ]] && export LD_LIBRARY_PATH=$PWD/lib:${LD_LIBRARY_PATH:-}
-if cuda=$(cuda_libraries); then
-  export LD_LIBRARY_PATH=${LD_LIBRARY_PATH:-}:$cuda
-fi
+for library in libcublas.so libcudnn.so.9; do
+  if folder=$(folder_of $library); then
+    export LD_LIBRARY_PATH=${LD_LIBRARY_PATH:-}:$folder
+  fi
+done
 if ! "$build/bin/doppio" devices | grep '^ *GPU 0: '; then
   "$build/bin/doppio" devices >&2
   echo "no card can be used here, so there is nothing to report" >&2

@@ -409,7 +409,16 @@ std::vector<AcceleratorInfo> list_accelerators() {
   return cards;
 }
 
-std::string accelerator_support() { return cuda::support(cuda::survey()); }
+std::string accelerator_support() {
+#ifdef DOPPIO_CUDNN
+  const std::string dnn = cuda::cudnn().why_not.empty()
+                              ? str("cuDNN ", cuda::cudnn().GetVersion())
+                              : cuda::cudnn().why_not;
+#else
+  const std::string dnn = "no cuDNN in this build";
+#endif
+  return str(cuda::support(cuda::survey()), "; ", dnn);
+}
 
 bool built_with_cuda() { return true; }
 
