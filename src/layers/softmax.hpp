@@ -41,6 +41,21 @@ void for_each_value(Context& ctx, const ClassAxis& axis, F f) {
     });
 }
 
+/// shift = the largest x of each item, total = the sum over its classes of e^(x - shift).
+inline void sum_exponentials(Context& ctx, const ClassAxis& axis, const float* x, float* shift,
+                             float* total) {
+  reduce_rows(
+      ctx, axis.items(), axis.classes, -std::numeric_limits<double>::infinity(),
+      [=, a = axis] KERNEL(Index item, Index c) { return x[a.begin(item) + c * a.inner]; }, Max{},
+      shift);
+  reduce_rows(
+      ctx, axis.items(), axis.classes, 0,
+      [=, a = axis] KERNEL(Index item, Index c) {
+    return fast_exp(x[a.begin(item) + c * a.inner] - shift[item]);
+      },
+      Sum{}, total);
+}
+
 /// y = exp(x) / sum over classes of exp(x), after subtracting the largest x; x and y may be the
 /// same memory. `scratch` holds one number per item.
 inline void softmax(Context& ctx, const ClassAxis& axis, const float* x, float* y,

@@ -10,7 +10,23 @@ namespace {
 /// What the forward pass counts over all items, in one reduction.
 enum Count { kLoss, kCounted, kBad, kCounts };
 
-void count(Context& ctx, const ClassAxis& axis, const Labels& labels, const float* p, float* out) {
+/// Probabilities that were stored, each at the place of its score.
+struct Stored {
+  const float* values;
+  HOST_DEVICE float operator()(Index, Index at) const { return values[at]; }
+};
+
+/// Probabilities that are computed anew from the scores: e^(x - shift) / total of the item.
+struct Computed {
+  const float *x, *shift, *total;
+  HOST_DEVICE float operator()(Index item, Index at) const {
+    return fast_exp(x[at] - shift[item]) / total[item];
+  }
+};
+
+template <class Probability>
+void count(Context& ctx, const ClassAxis& axis, const Labels& labels, Probability probability,
+           float* out) {
   reduce_rows(
       ctx, kCounts, axis.items(), 0,
       [=, a = axis, l = labels] KERNEL(Index what, Index item) -> double {
@@ -18,10 +34,21 @@ void count(Context& ctx, const ClassAxis& axis, const Labels& labels, const floa
         if (what == kBad) return label == Labels::kOutOfRange;
         if (label < 0) return 0;
         if (what == kCounted) return 1;
-        const float likelihood = p[a.begin(item) + label * a.inner];
+        const float likelihood = probability(item, a.begin(item) + label * a.inner);
         return -std::log(likelihood < FLT_MIN ? FLT_MIN : likelihood);
       },
       Sum{}, out);
+}
+
+/// dx = (p - 1 at the label) * weight; 0 for an item without a label.
+template <class Probability>
+void subtract_labels(Context& ctx, const ClassAxis& axis, const Labels& labels,
+                     Probability probability, const float* weight, float* dx) {
+  parallel_for(ctx, {axis.outer, axis.classes, axis.inner},
+               [=, a = axis, l = labels] KERNEL(Index o, Index c, Index i) {
+    const Index at = (o * a.classes + c) * a.inner + i, item = o * a.inner + i, label = l[item];
+    dx[at] = label < 0 ? 0 : (probability(item, at) - (c == label ? 1 : 0)) * weight[0];
+  });
 }
 
 /// y = the sum over all items / what it is divided by; not a number if a label was bad.
@@ -71,11 +98,21 @@ class SoftmaxWithLoss final : public Layer {
   }
 
   void forward(Context& ctx, Bottoms bottom, Tops top) override {
-    Tensor& p = top.size() > 1 ? top[1]->data : probabilities_;
-    softmax(ctx, axis_, bottom[0]->data.read(ctx), p.write(ctx), scratch_);
+    computes_ = kDevice == Device::cuda && top.size() == 1;
+    const float* x = bottom[0]->data.read(ctx);
+    if (computes_) {
+      shifts_.reshape({axis_.items()});
+      totals_.reshape({axis_.items()});
+      sum_exponentials(ctx, axis_, x, shifts_.write(ctx), totals_.write(ctx));
+    } else {
+      softmax(ctx, axis_, x, probabilities(top).write(ctx), shifts_);
+    }
     counts_.reshape({kCounts});
-    count(ctx, axis_, labels(bottom[1]->data.read(ctx)), p.read(ctx), counts_.write(ctx));
-    divide(ctx, axis_, normalization_, counts_.read(ctx), top[0]->data.write(ctx));
+    float* counts = counts_.write(ctx);
+    with_probabilities(ctx, bottom, top, [&](auto probability) {
+      count(ctx, axis_, labels(bottom[1]->data.read(ctx)), probability, counts);
+    });
+    divide(ctx, axis_, normalization_, counts, top[0]->data.write(ctx));
   }
 
   void verify(Context&, Bottoms bottom) override {
@@ -83,23 +120,28 @@ class SoftmaxWithLoss final : public Layer {
       report_label_out_of_range(axis_, labels(bottom[1]->data.read_host()));
   }
 
-  /// dx = (p - 1 at the label) * dloss / normalizer; 0 for an ignored item.
   void backward(Context& ctx, Tops top, std::span<const bool> wanted, Bottoms bottom) override {
     if (!wanted[0]) return;
-    weigh(ctx, axis_, normalization_, counts_.read(ctx), top[0]->grad.read(ctx),
-          weight_.write(ctx));
-    const float* weight = weight_.read(ctx);
-    const float* p = (top.size() > 1 ? top[1]->data : probabilities_).read(ctx);
+    float* weight = weight_.write(ctx);
+    weigh(ctx, axis_, normalization_, counts_.read(ctx), top[0]->grad.read(ctx), weight);
     float* dx = bottom[0]->grad.write(ctx);
-    parallel_for(
-        ctx, {axis_.outer, axis_.classes, axis_.inner},
-        [=, a = axis_, l = labels(bottom[1]->data.read(ctx))] KERNEL(Index o, Index c, Index i) {
-      const Index at = (o * a.classes + c) * a.inner + i, label = l[o * a.inner + i];
-      dx[at] = label < 0 ? 0 : (p[at] - (c == label ? 1 : 0)) * weight[0];
-        });
+    with_probabilities(ctx, bottom, top, [&](auto probability) {
+      subtract_labels(ctx, axis_, labels(bottom[1]->data.read(ctx)), probability, weight, dx);
+    });
   }
 
  private:
+  Tensor& probabilities(Tops top) { return top.size() > 1 ? top[1]->data : probabilities_; }
+
+  /// run(probability(item, place)) with what the forward pass has left.
+  template <class Run>
+  void with_probabilities(Context& ctx, Bottoms bottom, Tops top, Run run) {
+    if (computes_)
+      run(Computed{bottom[0]->data.read(ctx), shifts_.read(ctx), totals_.read(ctx)});
+    else
+      run(Stored{probabilities(top).read(ctx)});
+  }
+
   Labels labels(const float* values) const {
     return {values, axis_.classes, has_ignored_, ignored_};
   }
@@ -109,7 +151,8 @@ class SoftmaxWithLoss final : public Layer {
   float ignored_;
   LossParameter::NormalizationMode normalization_;
   ClassAxis axis_;
-  Tensor probabilities_, scratch_, counts_, weight_;
+  bool computes_ = false;  // the probabilities anew each time: arithmetic is what GPUs have
+  Tensor probabilities_, shifts_, totals_, counts_, weight_;
 };
 
 DOPPIO_REGISTER_LAYER("SoftmaxWithLoss", SoftmaxWithLoss, .bottoms = exactly(2), .tops = {1, 2},

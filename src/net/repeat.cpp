@@ -119,6 +119,10 @@ bool Net::record_pass(const std::vector<Index>& sources, bool backward) {
   } catch (const NotRepeatable& e) {
     reason = e.what();
     unrecorded_ = -1;
+  } catch (
+      const InternalError& e) {  // a library may refuse; if it is worse, we shall meet it again
+    reason = e.what();
+    unrecorded_ = -1;
   } catch (...) {
     ctx_.pass_at = nullptr;
     device.end_recording();

@@ -60,7 +60,7 @@ std::string name_of_kernel() {
   std::string name;
   ((name = std::is_class_v<Parameters> && name.empty() ? kernel_name(typeid(Parameters)) : name),
    ...);
-  return name;
+  return name.empty() ? "kernels without a lambda" : name;
 }
 
 /// The last blocks and threads first: kernels must not rely on any order.
