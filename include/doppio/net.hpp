@@ -162,6 +162,7 @@ class Net {
   float loss();
   void begin_pass();
   bool repeat_pass(const std::vector<Index>& sources);
+  std::vector<std::shared_ptr<Recorded>>::iterator find_recorded(const std::vector<Index>& sources);
   bool record_pass(const std::vector<Index>& sources, bool backward);
   float forward_on_device();
   float run_on_device(bool backward);

@@ -14,9 +14,12 @@ class Recording {
   Recording& operator=(const Recording&) = delete;
 
   void stop();
-  /// True if all tensors are where the work found them, in memory and state, and what it read on
-  /// the host has not changed.
-  bool fits() const;
+  /// Whether the work can be repeated: all tensors must be where it found them, which those that
+  /// have moved never will, with the same copies current, and unchanged if it read them on the
+  /// host.
+  enum class Fit { now, not_now, never };
+  Fit fit() const;
+  bool fits() const { return fit() == Fit::now; }
   /// Notes that the device has done the work again.
   void repeated();
   /// Notes that it has not done the work after all.

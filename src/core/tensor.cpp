@@ -198,6 +198,7 @@ class Tensor::Storage : public std::enable_shared_from_this<Storage> {
   float* channels_last(const std::shared_ptr<Accelerator>& accelerator, const Blocks& sizes,
                        Layout layout, bool keep_contents, bool exclusive) {
     follow(false);
+    if (keep_contents) require_contents();
     if (accelerator_ != accelerator) leave_device(keep_contents);
     accelerator_ = accelerator;
     const bool round = layout == Layout::bf16;
@@ -368,18 +369,19 @@ void Recording::stop() {
     if (const auto storage = tracked.storage.lock()) tracked.after = storage->state();
 }
 
-bool Recording::fits() const {
+Recording::Fit Recording::fit() const {
+  bool now = true;
   for (const auto& [key, tracked] : followed_->all) {
     const auto storage = tracked.storage.lock();
-    if (!storage) return false;
-    const auto now = storage->state(), &before = tracked.before, &after = tracked.after;
-    const bool same_place = (!after.downloading || now.plain == after.plain) &&
-                            now.in_places_of(after) && after.in_places_of(before);
-    const bool same_state = now.as_current_as(before);
-    const bool same_on_host = !tracked.read_on_host || now.version == before.version;
-    if (!same_place || !same_state || !same_on_host) return false;
+    if (!storage) return Fit::never;
+    const auto state = storage->state(), &before = tracked.before, &after = tracked.after;
+    if ((after.downloading && state.plain != after.plain) || !state.in_places_of(after) ||
+        !after.in_places_of(before))
+      return Fit::never;
+    const bool same_on_host = !tracked.read_on_host || state.version == before.version;
+    now = now && same_on_host && state.as_current_as(before);
   }
-  return true;
+  return now ? Fit::now : Fit::not_now;
 }
 
 void Recording::repeated() {

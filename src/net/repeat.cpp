@@ -18,6 +18,7 @@ struct Net::Recorded {
   std::vector<Index> sources;  ///< what they started from, see run_sources()
   Recording tensors;
   std::shared_ptr<void> work;
+  int misfits = 0;  ///< passes in a row that it was not right for
 };
 
 float Net::forward_backward() {
@@ -85,21 +86,31 @@ void Net::run_rest(bool backward) {
 
 /// True if a recorded pass was right for this one.
 bool Net::repeat_pass(const std::vector<Index>& sources) {
+  constexpr int kPatience =
+      3;  // a test between two passes, say, leaves other copies of the weights
   if (!ctx_.recording || debug_info_) return false;
-  const auto found = std::find_if(recorded_.begin(), recorded_.end(),
-                                  [&](const auto& r) { return r->sources == sources; });
+  const auto found = find_recorded(sources);
   if (found == recorded_.end()) return false;
   Recorded& recorded = **found;
-  if (!recorded.tensors.fits()) {
+  const Recording::Fit fit = recorded.tensors.fit();
+  if (fit != Recording::Fit::now) {
+    if (fit == Recording::Fit::not_now && ++recorded.misfits < kPatience) return false;
     recorded_.erase(found);
     unrecorded_ = 0;
     return false;
   }
+  recorded.misfits = 0;
   ctx_.accelerator()->set_counter(ctx_.pass);
   ctx_.accelerator()->repeat(recorded.work);
   recorded.tensors.repeated();
   ++repeated_;
   return true;
+}
+
+std::vector<std::shared_ptr<Net::Recorded>>::iterator Net::find_recorded(
+    const std::vector<Index>& sources) {
+  return std::find_if(recorded_.begin(), recorded_.end(),
+                      [&](const auto& r) { return r->sources == sources; });
 }
 
 /// Records a pass and starts it. False if it cannot be recorded, or not yet: the first passes take
@@ -108,6 +119,7 @@ bool Net::record_pass(const std::vector<Index>& sources, bool backward) {
   constexpr int kFirstPasses = 2;
   constexpr std::size_t kMost = 8;  // a data layer shows its batches in turn in a few places
   if (!ctx_.recording || debug_info_ || unrecorded_ < kFirstPasses) return false;
+  if (find_recorded(sources) != recorded_.end()) return false;
   Accelerator& device = *ctx_.accelerator();
   auto recorded = std::make_shared<Recorded>();
   recorded->sources = sources;
