@@ -208,7 +208,6 @@ TEST_F(IterationTest, InferenceIsStartedByOneCallToo) {
     EXPECT_EQ(values(net.blob("fc8").data), values(other.blob("fc8").data)) << "pass " << pass;
   }
   EXPECT_EQ(net.repeated_passes(), 2u) << "the fourth and the sixth; the third was recorded";
-  the third was recorded, the fifth was not it ";
 }
 
 TEST_F(IterationTest, BackwardNeedsAForwardPassThatWasNotRepeated) {
