@@ -15,8 +15,8 @@ class Recording {
 
   void stop();
   /// Whether the work can be repeated: all tensors must be where it found them, which those that
-  /// have moved never will, with the same copies current, and unchanged if it read them on the
-  /// host.
+  /// have moved never will, with the same copies current, and unchanged if it read them on the host
+  /// or asked for their version().
   enum class Fit { now, not_now, never };
   Fit fit() const;
   bool fits() const { return fit() == Fit::now; }

@@ -144,7 +144,10 @@ class Tensor::Storage : public std::enable_shared_from_this<Storage> {
     lost_ = true;
   }
   bool discarded() const { return lost_; }
-  std::uint64_t version() const { return version_; }
+  std::uint64_t version() {
+    follow(true);  // who asks decides by it
+    return version_;
+  }
 
   float* plain(bool keep_contents, bool exclusive) {
     follow(keep_contents);

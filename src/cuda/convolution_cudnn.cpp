@@ -24,12 +24,14 @@ using cuda::cudnn;
 
 // What stands around the products, for values of either type, channels last.
 
-/// y[i, o] = y[i, o] + bias[o], or 0 if that is negative and `relu`.
+/// y[i, o] = y[i, o] + bias[o] + addend[i, o], or 0 if that is negative and `relu`.
 template <class T>
-void add_bias(Context& ctx, Index positions, Index outputs, const float* bias, bool relu, T* y) {
+void add(Context& ctx, Index positions, Index outputs, const float* bias, const T* addend,
+         bool relu, T* y) {
   parallel_for(ctx, {1, positions, outputs}, [=] KERNEL(Index, Index i, Index o) {
-    const float sum = y[i * outputs + o] + (bias ? bias[o] : 0.0f);
-    y[i * outputs + o] = T(relu && sum < 0 ? 0.0f : sum);
+    const Index at = i * outputs + o;
+    const float sum = y[at] + (bias ? bias[o] : 0.0f) + (addend ? addend[at] : 0.0f);
+    y[at] = T(relu && sum < 0 ? 0.0f : sum);
   });
 }
 
@@ -85,11 +87,11 @@ void add_plain_bias_gradient(Context& ctx, Index images, Index outputs, Index ou
   });
 }
 
-void add_plain_bias(Context& ctx, Index images, Index outputs, Index outs, const float* bias,
-                    bool relu, float* y) {
+void add_plain(Context& ctx, Index images, Index outputs, Index outs, const float* bias,
+               const float* addend, bool relu, float* y) {
   parallel_for(ctx, {images, outputs, outs}, [=] KERNEL(Index n, Index o, Index s) {
     const Index i = (n * outputs + o) * outs + s;
-    const float sum = y[i] + (bias ? bias[o] : 0.0f);
+    const float sum = y[i] + (bias ? bias[o] : 0.0f) + (addend ? addend[i] : 0.0f);
     y[i] = relu && sum < 0 ? 0.0f : sum;
   });
 }
@@ -192,21 +194,17 @@ class CudnnConvolution final : public ConvolutionEngine {
     const void* weight = weight_.read(ctx, layout_);
     const float* bias = bias_ ? bias_->read(ctx) : nullptr;
     void* y = y_.write(ctx, layout_);
-    if (!choose_forward(ctx, x, weight, y)) return fallback().forward(ctx, x_, weight_, bias_, y_);
+    if (!choose_forward(ctx, x, weight, y)) {
+      fallback().forward(ctx, x_, weight_, bias_, y_);
+      return finish(ctx, nullptr, y_);
+    }
     if (relu_ && bias && fused_forward(ctx, x, weight, bias, y)) return;
     check_dnn(cudnn().ConvolutionForward(
                   dnn(ctx), &kOne, x_desc_, x, weight_desc_, weight, forward_.convolution,
                   static_cast<cudnnConvolutionFwdAlgo_t>(forward_.algorithm.number),
                   memory_for(ctx, forward_), forward_.workspace, &kZero, y_desc_, y),
               forward_.name);
-    if (!bias && !relu_) return;
-    if (layout_ == Layout::plain)
-      add_plain_bias(ctx, g_.batch, g_.num_output, outs_, bias, relu_ != nullptr,
-                     static_cast<float*>(y));
-    else if (layout_ == Layout::channels_last)
-      add_bias(ctx, positions_, g_.num_output, bias, relu_ != nullptr, static_cast<float*>(y));
-    else
-      add_bias(ctx, positions_, g_.num_output, bias, relu_ != nullptr, static_cast<Bf16*>(y));
+    finish(ctx, bias, y_);
   }
 
   void begin_backward(Context& ctx, Tensor& dy) override {
@@ -263,6 +261,12 @@ class CudnnConvolution final : public ConvolutionEngine {
     return true;
   }
 
+  bool fuse_sum(const Tensor* addend) override {
+    if (addend != addend_) relu_ = nullptr;
+    addend_ = addend;
+    return addend != nullptr;
+  }
+
  private:
   static constexpr float kOne = 1, kZero = 0;
   static constexpr int kMostAlgorithms = 16;
@@ -302,7 +306,21 @@ class CudnnConvolution final : public ConvolutionEngine {
     return ctx.workspace(floats(pass.workspace) + behind);
   }
 
-  /// Forward with bias and ReLU in one go. False: this algorithm cannot.
+  /// What is behind the product: y += bias + addend, then the ReLU, as far as they are there.
+  void finish(Context& ctx, const float* bias, Tensor& y_) {
+    if (!bias && !addend_ && !relu_) return;
+    const float* addend = addend_ ? addend_->read(ctx, layout_) : nullptr;
+    float* y = y_.update(ctx, layout_);
+    if (layout_ == Layout::plain)
+      add_plain(ctx, g_.batch, g_.num_output, outs_, bias, addend, relu_ != nullptr, y);
+    else if (layout_ == Layout::channels_last)
+      add(ctx, positions_, g_.num_output, bias, addend, relu_ != nullptr, y);
+    else
+      add(ctx, positions_, g_.num_output, bias, reinterpret_cast<const Bf16*>(addend),
+          relu_ != nullptr, reinterpret_cast<Bf16*>(y));
+  }
+
+  /// Forward with bias, addend and ReLU in one go. False: this algorithm cannot.
   bool fused_forward(Context& ctx, const void* x, const void* weight, const float* bias, void* y) {
     if (!fuses_) return false;
     float* memory = memory_for(ctx, forward_, g_.num_output);
@@ -312,10 +330,12 @@ class CudnnConvolution final : public ConvolutionEngine {
       round_to_bf16(ctx, g_.num_output, bias, to);
       rounded = to;
     }
+    const void* addend = addend_ ? addend_->read(ctx, layout_) : y;
     const cudnnStatus_t status = cudnn().ConvolutionBiasActivationForward(
         dnn(ctx), &kOne, x_desc_, x, weight_desc_, weight, forward_.convolution,
         static_cast<cudnnConvolutionFwdAlgo_t>(forward_.algorithm.number), memory,
-        forward_.workspace, &kZero, y_desc_, y, bias_desc_, rounded, relu_desc_, y_desc_, y);
+        forward_.workspace, addend_ ? &kOne : &kZero, y_desc_, addend, bias_desc_, rounded,
+        relu_desc_, y_desc_, y);
     if (status == CUDNN_STATUS_SUCCESS) return true;
     VLOG(1) << "cuDNN does not fuse bias and ReLU with " << g_.text() << ": "
             << cudnn().GetErrorString(status);
@@ -443,10 +463,9 @@ class CudnnConvolution final : public ConvolutionEngine {
     Memory& operator=(const Memory&) = delete;
   };
 
-  /// For passes that cuDNN has no algorithm for.
+  /// For passes that cuDNN has no algorithm for; without what is fused.
   ConvolutionEngine& fallback() {
     if (!fallback_) fallback_ = make_batched_gemm_convolution(g_);
-    if (relu_) fallback_->fuse_relu(*relu_, false);  // begin_backward() is ours
     return *fallback_;
   }
 
@@ -459,6 +478,7 @@ class CudnnConvolution final : public ConvolutionEngine {
   Pass forward_{"forward"}, data_{"backward to the data"}, params_{"backward to the weights"};
   std::unique_ptr<ConvolutionEngine> fallback_;
   const Tensor* relu_ = nullptr;  // the result of a fused one
+  const Tensor* addend_ = nullptr;
   bool masks_ = false, fuses_ = true;
 };
 

@@ -151,11 +151,11 @@ class BatchNorm final : public Layer, public ChannelAffine {
     return sources;
   }
 
-  void affine(const Context& ctx, float* factor, float* offset) const override {
-    const float *means = params[0].data.read(ctx), *variances = params[1].data.read(ctx);
-    const float* w = scale_ ? scale_->params[0].data.read(ctx) : nullptr;
-    const float* b = scale_ ? scale_->params[1].data.read(ctx) : nullptr;
-    const float weight = params[2].data.read(ctx)[0], share = weight == 0 ? 0 : 1 / weight;
+  void affine(float* factor, float* offset) const override {
+    const float *means = params[0].data.read_host(), *variances = params[1].data.read_host();
+    const float* w = scale_ ? scale_->params[0].data.read_host() : nullptr;
+    const float* b = scale_ ? scale_->params[1].data.read_host() : nullptr;
+    const float weight = params[2].data.read_host()[0], share = weight == 0 ? 0 : 1 / weight;
     for (Index c = 0; c < extent_.C; ++c) {
       factor[c] = (w ? w[c] : 1) / std::sqrt(variances[c] * share + eps_);
       offset[c] = (b ? b[c] : 0) - factor[c] * (means[c] * share);

@@ -14,17 +14,16 @@ class ChannelAffine {
   /// What both are computed from, the first one with an element per channel; empty: they are not
   /// known before the data.
   virtual std::vector<const Tensor*> affine_sources() const = 0;
-  /// Computes both for every channel; on the CPU.
-  virtual void affine(const Context& ctx, float* factor, float* offset) const = 0;
+  /// Computes both for every channel, on the host: it is seldom that they change.
+  virtual void affine(float* factor, float* offset) const = 0;
 };
 
 /// Weight and bias of a convolution with such a layer behind it: weight'[o] = factor[o] weight[o],
-/// bias'[o] = factor[o] bias[o] + offset[o]. On the CPU.
+/// bias'[o] = factor[o] bias[o] + offset[o]. On the host, whatever the device.
 class FoldedWeights {
  public:
   /// Computes them again if anything has changed; `bias` may be null.
-  void follow(const Context& ctx, const Tensor& from_weight, const Tensor* from_bias,
-              const ChannelAffine& behind) {
+  void follow(const Tensor& from_weight, const Tensor* from_bias, const ChannelAffine& behind) {
     std::vector<const Tensor*> sources = behind.affine_sources();
     sources.push_back(&from_weight);
     if (from_bias) sources.push_back(from_bias);
@@ -32,7 +31,7 @@ class FoldedWeights {
     for (const Tensor* source : sources) versions.push_back(source->version());
     if (versions == versions_) return;
     versions_.clear();  // in case of an exception
-    fold(ctx, from_weight, from_bias, behind);
+    fold(from_weight, from_bias, behind);
     versions_ = std::move(versions);
   }
 
@@ -40,17 +39,16 @@ class FoldedWeights {
   const Tensor& bias() const { return bias_; }
 
  private:
-  void fold(const Context& ctx, const Tensor& from_weight, const Tensor* from_bias,
-            const ChannelAffine& behind) {
+  void fold(const Tensor& from_weight, const Tensor* from_bias, const ChannelAffine& behind) {
     const Index outputs = from_weight.shape()[0], each = from_weight.count() / outputs;
     weight_.reshape(from_weight.shape());
     bias_.reshape({outputs});
     std::vector<float> factor(static_cast<std::size_t>(outputs));
-    float* bias = bias_.write(ctx);
-    behind.affine(ctx, factor.data(), bias);
-    const float* old_bias = from_bias ? from_bias->read(ctx) : nullptr;
-    const float* from = from_weight.read(ctx);
-    float* to = weight_.write(ctx);
+    float* bias = bias_.write_host();
+    behind.affine(factor.data(), bias);
+    const float* old_bias = from_bias ? from_bias->read_host() : nullptr;
+    const float* from = from_weight.read_host();
+    float* to = weight_.write_host();
     for (Index o = 0; o < outputs; ++o) {
       const float f = factor[static_cast<std::size_t>(o)];
       if (old_bias) bias[o] += f * old_bias[o];

@@ -33,7 +33,7 @@ class Convolution final : public Layer {
     if (inference) engine_->keep_weights();
     const Tensor *weight = &params[0].data, *bias = p_.bias_term() ? &params[1].data : nullptr;
     if (norm_) {
-      folded_.follow(ctx, *weight, bias, *norm_);
+      folded_.follow(*weight, bias, *norm_);
       weight = &folded_.weight();
       bias = &folded_.bias();
     }
@@ -100,7 +100,7 @@ class Convolution final : public Layer {
 
   bool can_fold(const ChannelAffine& norm) const {
     const std::vector<const Tensor*> sources = norm.affine_sources();
-    return kDevice == Device::cpu && shape_.canonical(p_.axis()) == 1 && !sources.empty() &&
+    return shape_.canonical(p_.axis()) == 1 && !sources.empty() &&
            sources[0]->count() == geometry_.num_output;
   }
 

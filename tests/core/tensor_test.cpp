@@ -313,6 +313,17 @@ TEST_F(TensorTest, RecordingsFitWhileTheHostReadsTheSame) {
   EXPECT_FALSE(recording.fits());
 }
 
+TEST_F(TensorTest, RecordingsFitWhileVersionsAreTheSame) {
+  tensor.write(gpu);
+  Recording recording;
+  tensor.version();
+  recording.stop();
+  tensor.read(gpu);
+  EXPECT_TRUE(recording.fits());
+  tensor.update(gpu);
+  EXPECT_FALSE(recording.fits());
+}
+
 TEST_F(TensorTest, WhatWasNotDoneAfterAllIsUndone) {
   tensor.reshape({1, 2, 1, 1});
   tensor.write(gpu);

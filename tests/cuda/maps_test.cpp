@@ -113,6 +113,73 @@ TEST_F(CardMaps, NetsWithBatchNormAndBranchesDoAsWell) {
   }
 }
 
+/// Results of five passes in TEST, with statistics of their own and weights that change before the
+/// last one.
+std::vector<std::vector<float>> infer(Context& ctx, ComputeType type, bool& fused) {
+  NetParameter param = parse_prototxt(R"(
+    layer { name: "data" type: "Input" top: "data" input_param { shape { dim: 3 dim: 4 dim: 9 dim: 7 } } }
+    layer { name: "conv1" type: "Convolution" bottom: "data" top: "conv1"
+            convolution_param { num_output: 8 kernel_size: 3 bias_term: false weight_filler { type: "xavier" } } }
+    layer { name: "bn1" type: "BatchNorm" bottom: "conv1" top: "conv1" }
+    layer { name: "scale1" type: "Scale" bottom: "conv1" top: "conv1" scale_param { bias_term: true } }
+    layer { name: "relu1" type: "ReLU" bottom: "conv1" top: "conv1" }
+    layer { name: "conv2" type: "Convolution" bottom: "conv1" top: "conv2"
+            convolution_param { num_output: 8 kernel_size: 3 pad: 1 weight_filler { type: "xavier" } } }
+    layer { name: "sum" type: "Eltwise" bottom: "conv1" bottom: "conv2" top: "sum" }
+    layer { name: "relu2" type: "ReLU" bottom: "sum" top: "sum" }
+    layer { name: "conv3" type: "Convolution" bottom: "sum" top: "conv3"
+            convolution_param { num_output: 8 kernel_size: 3 pad: 1 group: 4 weight_filler { type: "xavier" } } }
+    layer { name: "sum3" type: "Eltwise" bottom: "sum" bottom: "conv3" top: "sum3" }
+    layer { name: "pool" type: "Pooling" bottom: "sum3" top: "pool"
+            pooling_param { pool: AVE global_pooling: true } })",
+                                      "net")
+                           .net;
+  param.set_compute_type(type);
+  ctx.seed = 7;
+  NetState state;
+  state.set_phase(TEST);
+  Net net(ctx, param, state);
+  net.save_memory(Passes::forward);
+  const auto set = [&](const char* layer, std::size_t p, float least) {
+    Tensor& t = net.layer(layer).layer->params[p].data;
+    float* v = t.write_host();
+    for (Index i = 0; i < t.count(); ++i) v[i] = least + static_cast<float>(i) / 8;
+  };
+  set("bn1", 0, -0.3f);
+  set("bn1", 1, 0.5f);
+  set("bn1", 2, 1);
+  set("scale1", 0, 0.4f);
+  std::vector<std::vector<float>> all;
+  for (int pass = 0; pass < 5; ++pass) {
+    if (pass == 4) set("scale1", 1, 0.1f);
+    float* v = net.blob("data").data.write_host();
+    for (Index i = 0; i < net.blob("data").count(); ++i)
+      v[i] = static_cast<float>((i * 29 + pass * 7) % 23) / 11 - 1;
+    net.forward();
+    all.push_back(values(net.blob("pool").data));
+  }
+  fused = true;
+  for (const char* layer : {"bn1", "scale1", "relu1", "sum", "relu2", "sum3"})
+    fused = fused && net.layer(layer).fused;
+  return all;
+}
+
+/// Convolutions take over BatchNorm, Scale, Eltwise and ReLU.
+TEST_F(CardMaps, InferenceIsFusedAsOnTheCpu) {
+  Context cpu;
+  cpu.fusion = false;
+  bool fused = false;
+  const auto expected = infer(cpu, FLOAT32, fused);
+  EXPECT_FALSE(fused);
+  for (const auto& [type, tolerance] :
+       {std::pair{FLOAT32, 1e-5f}, {TF32, 2e-3f}, {BFLOAT16, 0.03f}}) {
+    SCOPED_TRACE(ComputeType_Name(type));
+    Context card(open_accelerator(0));
+    expect_close(infer(card, type, fused), expected, tolerance);
+    EXPECT_TRUE(fused);
+  }
+}
+
 TEST_F(CardMaps, ChainsOfLayersDoNotConvert) {
   std::string text = kResidual;
   text.replace(text.find("%POOL%"), 6, "MAX");

@@ -283,25 +283,27 @@ cudnnStatus_t cudnnConvolutionBiasActivationForward(
     cudnnHandle_t handle, const void* alpha, cudnnTensorDescriptor_t x_shape, const void* x,
     cudnnFilterDescriptor_t weight_shape, const void* weights, cudnnConvolutionDescriptor_t conv,
     cudnnConvolutionFwdAlgo_t algorithm, void* workspace, size_t bytes, const void* beta,
-    cudnnTensorDescriptor_t, const void*, cudnnTensorDescriptor_t bias_shape,
+    cudnnTensorDescriptor_t z_shape, const void* z_memory, cudnnTensorDescriptor_t bias_shape,
     const void* bias_memory, cudnnActivationDescriptor_t, cudnnTensorDescriptor_t y_shape,
     void* y_memory) {
+  static constexpr float kNothing = 0;
   if (conv->group > 2) return CUDNN_STATUS_NOT_SUPPORTED;  // as some algorithms do
   if (bias_shape->bf16 != y_shape->bf16 || bias_shape->count() != y_shape->size[1])
     return CUDNN_STATUS_BAD_PARAM;
   const cudnnStatus_t status =
       cudnnConvolutionForward(handle, alpha, x_shape, x, weight_shape, weights, conv, algorithm,
-                              workspace, bytes, beta, y_shape, y_memory);
+                              workspace, bytes, &kNothing, y_shape, y_memory);
   if (status != CUDNN_STATUS_SUCCESS) return status;
-  const Values bias = values(bias_shape, bias_memory), y = values(y_shape, y_memory);
-  enqueue(handle->stream, [=] {
+  const Values bias = values(bias_shape, bias_memory), y = values(y_shape, y_memory),
+               z = values(z_shape, z_memory);
+  enqueue(handle->stream, [=, share = scale(beta)] {
     const auto& size = y.shape.size;
     for (std::int64_t n = 0; n < size[0]; ++n)
       for (std::int64_t c = 0; c < size[1]; ++c)
         for (std::int64_t h = 0; h < size[2]; ++h)
           for (std::int64_t w = 0; w < size[3]; ++w) {
             const std::int64_t at = y.shape.at(n, c, h, w);
-            const float sum = y.get(at) + bias.get(c);
+            const float sum = y.get(at) + bias.get(c) + (share == 0 ? 0 : share * z.get(at));
             y.put(at, sum < 0 ? 0 : sum);
           }
   });
