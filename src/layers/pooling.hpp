@@ -9,29 +9,31 @@ namespace doppio {
 inline namespace DOPPIO_BUILD {
 
 /// How windows lie along the rows or columns of a map; pixels beyond the map do not count.
-struct PoolAxis {
-  Index size = 0, windows = 0;
-  Index kernel = 0, stride = 1, pad = 0;
+template <class Int>
+struct PoolAxisOf {
+  Int size = 0, windows = 0;
+  Int kernel = 0, stride = 1, pad = 0;
 
   /// Window o begins at pixel start(o), and holds the pixels begin(o) .. end(o)-1 of the map.
-  HOST_DEVICE Index start(Index o) const { return o * stride - pad; }
-  HOST_DEVICE Index begin(Index o) const { return clip(start(o)); }
-  HOST_DEVICE Index end(Index o) const { return clip(start(o) + kernel); }
+  HOST_DEVICE Int start(Int o) const { return o * stride - pad; }
+  HOST_DEVICE Int begin(Int o) const { return clip(start(o)); }
+  HOST_DEVICE Int end(Int o) const { return clip(start(o) + kernel); }
   /// Length of window o within the padded map.
-  HOST_DEVICE Index padded_length(Index o) const {
-    const Index rest = size + 2 * pad - o * stride;
+  HOST_DEVICE Int padded_length(Int o) const {
+    const Int rest = size + 2 * pad - o * stride;
     return rest < kernel ? rest : kernel;
   }
   /// Pixel i lies in the windows first_window(i) .. last_window(i).
-  HOST_DEVICE Index first_window(Index i) const {
+  HOST_DEVICE Int first_window(Int i) const {
     return i + pad < kernel ? 0 : (i + pad - kernel) / stride + 1;
   }
-  HOST_DEVICE Index last_window(Index i) const {
-    const Index o = (i + pad) / stride;
+  HOST_DEVICE Int last_window(Int i) const {
+    const Int o = (i + pad) / stride;
     return o < windows ? o : windows - 1;
   }
-  HOST_DEVICE Index clip(Index i) const { return i < 0 ? 0 : i > size ? size : i; }
+  HOST_DEVICE Int clip(Int i) const { return i < 0 ? 0 : i > size ? size : i; }
 };
+using PoolAxis = PoolAxisOf<Index>;
 
 /// How windows lie in maps, and whether each gives its largest value or its mean.
 struct DevicePool {
