@@ -359,7 +359,12 @@ class CudaDevice final : public Accelerator {
       return;
     }
     const std::unique_ptr<CUgraph_st, decltype(&cudaGraphDestroy)> owner(graph, cudaGraphDestroy);
-    if (!spoiled_) recording_->add(graph, event);
+    if (spoiled_) return;
+    try {
+      recording_->add(graph, event);
+    } catch (const InternalError&) {  // too large, say: the work is done step by step
+      spoiled_ = true;
+    }
   }
 
   static constexpr std::size_t kBlasMemory = std::size_t{32} << 20;  // what it likes on Hopper
@@ -411,9 +416,8 @@ std::vector<AcceleratorInfo> list_accelerators() {
 
 std::string accelerator_support() {
 #ifdef DOPPIO_CUDNN
-  const std::string dnn = cuda::cudnn().why_not.empty()
-                              ? str("cuDNN ", cuda::cudnn().GetVersion())
-                              : cuda::cudnn().why_not;
+  const std::string dnn = cuda::cudnn().why_not.empty() ? str("cuDNN ", cuda::cudnn().GetVersion())
+                                                        : cuda::cudnn().why_not;
 #else
   const std::string dnn = "no cuDNN in this build";
 #endif

@@ -123,16 +123,16 @@ bool Net::record_pass(const std::vector<Index>& sources, bool backward) {
   Accelerator& device = *ctx_.accelerator();
   auto recorded = std::make_shared<Recorded>();
   recorded->sources = sources;
-  device.begin_recording();
-  ctx_.pass_at = device.counter();
   std::string reason = "the device refused";
   try {
+    device.begin_recording();
+    ctx_.pass_at = device.counter();
     run_rest(backward);
   } catch (const NotRepeatable& e) {
     reason = e.what();
     unrecorded_ = -1;
-  } catch (
-      const InternalError& e) {  // a library may refuse; if it is worse, we shall meet it again
+  } catch (const InternalError& e) {
+    // A library may refuse; if it is worse than that, the pass that follows says so.
     reason = e.what();
     unrecorded_ = -1;
   } catch (...) {
