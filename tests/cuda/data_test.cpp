@@ -4,6 +4,8 @@
 #include "data/lmdb.hpp"
 #include "data/mean_file.hpp"
 #include "doppio.pb.h"
+#include "doppio/solver.hpp"
+#include "net/passes.hpp"
 #include "support/scratch_folder.hpp"
 
 namespace doppio {
@@ -82,6 +84,48 @@ TEST_F(CardData, TransformedBatchesAreTheCpus) {
       EXPECT_EQ(values(card.top(1).data), values(cpu.top(1).data)) << "batch " << batch;
     }
   }
+}
+
+/// Data, convolution, dropout and momentum: the whole of it, with passes that are recorded, and an
+/// interruption.
+TEST_F(CardData, TrainingFromADatabaseIsTheCpus) {
+  SolverParameter param;
+  *param.mutable_train_net_param() =
+      parse_prototxt(str("layer { name: 'data' top: 'data' top: 'label' ",
+                         layer(make_database(), "crop_size: 7 mirror: true scale: 0.01"), R"( }
+    layer { name: "conv" type: "Convolution" bottom: "data" top: "conv"
+            convolution_param { num_output: 4 kernel_size: 3 weight_filler { type: "xavier" } } }
+    layer { name: "relu" type: "ReLU" bottom: "conv" top: "conv" }
+    layer { name: "drop" type: "Dropout" bottom: "conv" top: "conv" }
+    layer { name: "fc" type: "InnerProduct" bottom: "conv" top: "fc"
+            inner_product_param { num_output: 7 weight_filler { type: "xavier" } } }
+    layer { name: "loss" type: "SoftmaxWithLoss" bottom: "fc" bottom: "label" top: "loss" })"),
+                     "net")
+          .net;
+  param.set_base_lr(0.05f);
+  param.set_lr_policy("fixed");
+  param.set_momentum(0.9f);
+  param.set_random_seed(1);
+  param.set_snapshot_prefix(folder / "snapshot");
+  const auto weights = [](Solver& solver) {
+    std::vector<float> all;
+    for (const Parameter& p : solver.net().parameters())
+      for (const float v : values(p.blob->data)) all.push_back(v);
+    return all;
+  };
+  Context cpu, resumed(open_accelerator(0));
+  Solver expected(cpu, param), actual(*ctx, param), second(resumed, param);
+  expected.step(12);
+  actual.step(7);
+  const std::string state = actual.snapshot();
+  actual.step(5);
+  second.restore(state);
+  second.step(5);
+  EXPECT_GT(actual.net().repeated_passes(), 0u);
+  EXPECT_EQ(weights(second), weights(actual));
+  const std::vector<float> a = weights(actual), e = weights(expected);
+  ASSERT_EQ(a.size(), e.size());
+  for (std::size_t k = 0; k < e.size(); ++k) ASSERT_NEAR(a[k], e[k], 1e-5f) << k;
 }
 
 TEST_F(CardData, RecordsOfFloatsAreTransformedOnTheHost) {

@@ -92,7 +92,7 @@ TEST_F(CardMaps, NetsOfAnyPrecisionAgreeWithTheCpu) {
       Context cpu;
       const auto expected = run(cpu, pool, FLOAT32, save_memory);
       for (const auto& [type, tolerance] :
-           {std::pair{FLOAT32, 1e-5f}, {TF32, 2e-3f}, {BFLOAT16, 0.06f}}) {
+           {std::pair{FLOAT32, 1e-5f}, {TF32, 5e-3f}, {BFLOAT16, 0.06f}}) {
         SCOPED_TRACE(str(pool, save_memory ? ", fused, " : ", ", ComputeType_Name(type)));
         Context card(open_accelerator(0));
         expect_close(run(card, pool, type, save_memory), expected, tolerance);
@@ -105,7 +105,7 @@ TEST_F(CardMaps, NetsWithBatchNormAndBranchesDoAsWell) {
     Context cpu;
     const auto expected = run(cpu, pool, FLOAT32, true, kResidual);
     for (const auto& [type, tolerance] :
-         {std::pair{FLOAT32, 1e-5f}, {TF32, 2e-3f}, {BFLOAT16, 0.06f}}) {
+         {std::pair{FLOAT32, 1e-5f}, {TF32, 5e-3f}, {BFLOAT16, 0.06f}}) {
       SCOPED_TRACE(str(pool, ", ", ComputeType_Name(type)));
       Context card(open_accelerator(0));
       expect_close(run(card, pool, type, true, kResidual), expected, tolerance);
@@ -172,7 +172,7 @@ TEST_F(CardMaps, InferenceIsFusedAsOnTheCpu) {
   const auto expected = infer(cpu, FLOAT32, fused);
   EXPECT_FALSE(fused);
   for (const auto& [type, tolerance] :
-       {std::pair{FLOAT32, 1e-5f}, {TF32, 2e-3f}, {BFLOAT16, 0.03f}}) {
+       {std::pair{FLOAT32, 1e-5f}, {TF32, 5e-3f}, {BFLOAT16, 0.03f}}) {
     SCOPED_TRACE(ComputeType_Name(type));
     Context card(open_accelerator(0));
     expect_close(infer(card, type, fused), expected, tolerance);
