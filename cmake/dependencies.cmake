@@ -37,8 +37,9 @@ endif()
 
 if(DOPPIO_CUDA OR DOPPIO_EMULATED_CUDA)
   find_package(CUDAToolkit 12 REQUIRED)
-  # Headers alone: the library is loaded by programs that find it.
+  # Headers alone: the libraries are loaded by programs that find them.
   find_path(CUDNN_INCLUDE_DIR cudnn_cnn_v9.h HINTS ${CUDAToolkit_INCLUDE_DIRS} DOC "where cuDNN 9's headers are")
+  find_path(NCCL_INCLUDE_DIR nccl.h HINTS ${CUDAToolkit_INCLUDE_DIRS} DOC "where NCCL's header is")
 endif()
 if(DOPPIO_CUDA)
   if(NOT CMAKE_CUDA_ARCHITECTURES)

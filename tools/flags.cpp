@@ -8,7 +8,7 @@
 
 #include "doppio/error.hpp"
 
-DEFINE_string(gpu, "", "run on the GPU of this number, or on the only one with `all`");
+DEFINE_string(gpu, "", "run on the GPU of this number; `train` also on several: 0,1 or `all`");
 DEFINE_string(model, "", "net prototxt");
 DEFINE_string(weights, "", "weight files (.caffemodel or .caffemodel.h5), separated by commas");
 DEFINE_string(solver, "", "solver prototxt");

@@ -2,6 +2,7 @@
 
 #include <glog/logging.h>
 
+#include <algorithm>
 #include <charconv>
 
 #include "net/passes.hpp"
@@ -12,22 +13,27 @@ namespace doppio {
 
 namespace {
 
-/// The GPU that --gpu names.
-int gpu_number() {
-  std::vector<std::string> ids = comma_list(FLAGS_gpu);
+constexpr const char* kWanted = ": numbers of GPUs are wanted, as in 0 or 0,1, or `all`";
+
+/// The GPUs that --gpu names.
+std::vector<int> gpu_numbers() {
+  std::vector<int> ids;
   if (FLAGS_gpu == "all") {
-    ids.clear();
-    for (const AcceleratorInfo& gpu : list_accelerators()) ids.push_back(std::to_string(gpu.id));
-    if (ids.empty()) return 0;  // opening it tells why there is none
+    for (const AcceleratorInfo& gpu : list_accelerators()) ids.push_back(gpu.id);
+    if (ids.empty()) ids.push_back(0);  // opening it tells why there is none
+    return ids;
   }
-  if (ids.size() > 1)
-    throw UsageError("--gpu=" + FLAGS_gpu + ": only one GPU can be used at a time; name one");
-  int id = -1;
-  const std::string text = ids.empty() ? "" : ids[0];
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), id);
-  if (error != std::errc() || end != text.data() + text.size() || id < 0)
-    throw UsageError("--gpu=" + FLAGS_gpu + ": the number of a GPU is wanted, or `all`");
-  return id;
+  for (const std::string& text : comma_list(FLAGS_gpu)) {
+    int id = -1;
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), id);
+    if (error != std::errc() || end != text.data() + text.size() || id < 0)
+      throw UsageError("--gpu=" + FLAGS_gpu + kWanted);
+    if (std::find(ids.begin(), ids.end(), id) != ids.end())
+      throw UsageError("--gpu=" + FLAGS_gpu + ": GPU " + text + " is named twice");
+    ids.push_back(id);
+  }
+  if (ids.empty()) throw UsageError("--gpu=" + FLAGS_gpu + kWanted);
+  return ids;
 }
 
 const char* outcome_name(CopiedLayer::Outcome outcome) {
@@ -46,9 +52,19 @@ const char* outcome_name(CopiedLayer::Outcome outcome) {
 
 }  // namespace
 
+std::vector<std::unique_ptr<Context>> open_gpus() {
+  std::vector<std::unique_ptr<Context>> contexts;
+  for (const int id : gpu_numbers())
+    contexts.push_back(std::make_unique<Context>(open_accelerator(id)));
+  return contexts;
+}
+
 Context open_context() {
   if (FLAGS_gpu.empty()) return Context();
-  return Context(open_accelerator(gpu_number()));
+  const std::vector<int> ids = gpu_numbers();
+  if (ids.size() > 1)
+    throw UsageError("--gpu=" + FLAGS_gpu + ": only `train` uses several GPUs; name one");
+  return Context(open_accelerator(ids[0]));
 }
 
 NetState state_of_flags(Phase phase) {

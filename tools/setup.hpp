@@ -1,5 +1,6 @@
 #pragma once
 // What the commands that run a net have in common.
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -11,8 +12,12 @@
 
 namespace doppio {
 
+/// A context on each GPU that --gpu names. Throws: UsageError for a bad number; Error if there is no
+/// such GPU.
+std::vector<std::unique_ptr<Context>> open_gpus();
+
 /// A context on the GPU that --gpu names, or on the CPU without that flag.
-/// Throws: UsageError for a bad number, and for more than one. Error if there is no such GPU.
+/// Throws: as open_gpus(); UsageError for more than one.
 Context open_context();
 
 /// `phase` with the level and stages of --level and --stage.

@@ -32,21 +32,26 @@ void check_flags() {
                      "with them, or name the .solverstate beside it to continue its run");
 }
 
-/// The GPU if --gpu or `solver_mode: GPU` asks for it, else the CPU.
-Context context_for(const SourcedSolver& source) {
+/// The GPUs if --gpu or `solver_mode: GPU` asks for them, else the CPU.
+std::vector<std::unique_ptr<Context>> contexts_for(const SourcedSolver& source) {
   const SolverParameter& p = source.param;
-  if (!FLAGS_gpu.empty()) return open_context();
-  if (!p.has_solver_mode() || p.solver_mode() == SolverParameter::CPU) return Context();
-  return located(source, [&] {
+  if (!FLAGS_gpu.empty()) return open_gpus();
+  std::vector<std::unique_ptr<Context>> contexts;
+  if (!p.has_solver_mode() || p.solver_mode() == SolverParameter::CPU) {
+    contexts.push_back(std::make_unique<Context>());
+    return contexts;
+  }
+  located(source, [&] {
     require_field(built_with_cuda(), "solver_mode",
                   "solver_mode is GPU, but this build has no CUDA",
                   "; --set solver_mode=CPU trains on the CPU");
     try {
-      return Context(open_accelerator(p.device_id()));
+      contexts.push_back(std::make_unique<Context>(open_accelerator(p.device_id())));
     } catch (const Error& e) {
       throw Error(str("solver_mode is GPU: ", e.message()), {}, "solver_mode");
     }
   });
+  return contexts;
 }
 
 /// The solver prototxt with the changes that flags ask for.
@@ -77,7 +82,7 @@ class Throughput final : public SolverObserver {
   void on_iteration(Solver& solver, int, float, float) override {
     for (const NetLayer& layer : solver.net().layers())
       if (layer.traits.is_source && !layer.tops.empty() && layer.tops[0]->shape().axes() > 0) {
-        images_ += layer.tops[0]->shape()[0] * solver.param().iter_size();
+        images_ += layer.tops[0]->shape()[0] * solver.param().iter_size() * solver.ranks();
         return;
       }
   }
@@ -112,9 +117,13 @@ int run(const Arguments& given) {
   Overrides overrides(given.sets);
   SourcedSolver source = read_changed_solver(overrides);
   const std::vector<std::string> weights = take_weights(source.param);
-  Context ctx = context_for(source);
-  ctx.fusion = !FLAGS_no_fusion;
-  Solver solver(ctx, std::move(source));
+  const std::vector<std::unique_ptr<Context>> owned = contexts_for(source);
+  std::vector<Context*> contexts;
+  for (const auto& ctx : owned) {
+    ctx->fusion = !FLAGS_no_fusion;
+    contexts.push_back(ctx.get());
+  }
+  Solver solver(contexts, std::move(source));
   for (const std::string& file : weights) {
     LOG(INFO) << "Finetuning from " << file;
     load_weights(solver.net(), {file});
@@ -147,6 +156,8 @@ Command train_command() {
           .run = run,
           .notes =
               "--level and --stage count for the training net alone.\n"
+              "With several GPUs, batch_size is that of all of them together: each gets its part, "
+              "and what is learned\nis the same but for rounding, Dropout and BatchNorm.\n"
               "SIGTERM writes a snapshot and stops; the exit code is then 75, so that a "
               "scheduler can start the\nrun again with --snapshot."};
 }

@@ -19,6 +19,7 @@ using Tops = std::span<Blob* const>;     ///< outputs
 /// Position of a layer that walks through data, in units that survive a change of batch size.
 struct Cursor {
   std::uint64_t records = 0;  ///< records handed out since the start of training
+  friend bool operator==(const Cursor&, const Cursor&) = default;
 };
 
 /// Bytes that a layer uses beside its blobs and params.

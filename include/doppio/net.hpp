@@ -23,6 +23,12 @@ class NetState;    // phase, level and stages: what include and exclude rules ar
 /// The passes that a net is to run, which decide how long its blobs are needed.
 enum class Passes { forward, forward_and_backward };
 
+/// The part of each batch that a net gets, where several train together on a device each.
+struct Share {
+  int rank = 0;   ///< 0 to ranks - 1
+  int ranks = 1;  ///< nets
+};
+
 /// What copying weights did to one layer.
 struct CopiedLayer {
   enum class Outcome { loaded, fresh, skipped, mismatched };
@@ -79,13 +85,14 @@ class Net {
   /// From a message, whose layers have no source lines. Old forms are upgraded.
   Net(Context& ctx, const NetParameter& param, const NetState& state);
   /// From a net that was read (and perhaps changed) by the caller.
-  Net(Context& ctx, SourcedNet source, const NetState& state);
+  Net(Context& ctx, SourcedNet source, const NetState& state, const Share& share = {});
   ~Net();
   Net(const Net&) = delete;
   Net& operator=(const Net&) = delete;
 
   const std::string& name() const;
   Phase phase() const { return phase_; }
+  const Share& share() const { return share_; }
   Context& context() { return ctx_; }
 
   /// Reshapes and runs every layer; returns the sum of loss_weight * top over all layers.
@@ -96,9 +103,6 @@ class Net {
   /// repeat themselves are recorded and started by one call (Context::recording), as those of
   /// forward() are where no backward pass may follow.
   float forward_backward();
-  /// Waits until forward_backward() has computed all gradients of `parameters()[i]`, and lets work
-  /// until Accelerator::end_side() run beside the rest of it.
-  void begin_side(std::size_t i);
   /// One step of these passes: layer `i` alone. forward_layer() returns its part of the loss.
   float forward_layer(std::size_t i);
   void backward_layer(std::size_t i);
@@ -135,6 +139,9 @@ class Net {
   /// Every parameter once, in layer order, those with lr_mult 0 included: the order of a solver's
   /// history.
   std::vector<Parameter>& parameters() { return parameters_; }
+  /// All of them, as numbers in parameters(), in groups: forward_backward() completes the gradients
+  /// of one group after the other, and sets the accelerator's mark of the group's number behind it.
+  const std::vector<std::vector<std::size_t>>& gradient_groups() const { return gradient_groups_; }
 
   /// Copies weights by layer name from a .caffemodel (or .caffemodel.h5) of any Caffe generation.
   /// Returns what happened to every layer that has parameters. A mismatch is only reported here;
@@ -168,7 +175,8 @@ class Net {
   float run_on_device(bool backward);
   std::vector<Index> run_sources();
   void run_rest(bool backward);
-  void find_marks();
+  void find_groups();
+  std::size_t completing(std::size_t p) const;
   void build(SourcedNet source, const NetState& state);
   void make_layers(const Graph& graph);
   void set_up_parameters();
@@ -192,15 +200,15 @@ class Net {
   std::vector<NetLayer> layers_;
   std::vector<Parameter> parameters_;
   Phase phase_{};
+  Share share_;
   std::uint64_t passes_ = 0;
   bool debug_info_ = false;
   bool shares_weights_ = false;         // with another net, which may train them
   std::unique_ptr<Liveness> liveness_;  // of a net that saves memory
   bool may_go_back_ = true;             // what backward needs is there
-  // Of each parameter, the mark behind its gradient; of each layer, the mark behind its backward
-  // pass, or kNoMark.
+  std::vector<std::vector<std::size_t>> gradient_groups_;
   static constexpr std::size_t kNoMark = SIZE_MAX;
-  std::vector<std::size_t> marks_, marks_behind_;
+  std::vector<std::size_t> marks_behind_;  // of each layer, the mark behind its backward pass
   std::vector<std::shared_ptr<Recorded>> recorded_;
   std::uint64_t repeated_ = 0;
   int unrecorded_ = 0;  // passes since something changed; -1: they cannot be recorded

@@ -2,6 +2,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
@@ -11,9 +12,11 @@
 namespace doppio {
 
 class SolverParameter;
-class UpdateRule;
+class Communicator;
 class LearningRatePolicy;
+class Replica;
 class Solver;
+class Team;
 struct SourcedSolver;  // a SolverParameter and where its fields stand in the user's file
                        // (solver/read_solver.hpp)
 
@@ -41,7 +44,7 @@ class SolverObserver {
  public:
   virtual ~SolverObserver() = default;
   virtual void on_start(Solver&) {}
-  /// After forward and backward of `iteration`, before the update.
+  /// After forward and backward of `iteration`, before the update. The loss is that of all devices.
   virtual void on_iteration(Solver&, int /*iteration*/, float /*smoothed_loss*/,
                             float /*learning_rate*/) {}
   /// The gradients' joint norm was above clip_gradients and is scaled by `factor`.
@@ -68,6 +71,10 @@ class Solver {
   Solver(Context& ctx, const SolverParameter& param, const std::string& file = {});
   /// From a solver prototxt that was read (and perhaps changed) by the caller.
   Solver(Context& ctx, SourcedSolver source);
+  /// The same on several accelerators. Each trains a net on its part of every batch, by the means
+  /// of all gradients: what is learned depends on their number as little as rounding, Dropout and
+  /// BatchNorm allow. The first one holds net(), runs the tests and gives what snapshots hold.
+  Solver(std::span<Context* const> contexts, SourcedSolver source);
   ~Solver();
   Solver(const Solver&) = delete;
   Solver& operator=(const Solver&) = delete;
@@ -93,7 +100,9 @@ class Solver {
   /// outputs of a net can be read after its passes.
   void save_memory();
 
-  Net& net() { return *net_; }
+  Net& net();
+  /// Number of nets that train, on a device each.
+  int ranks() const { return static_cast<int>(replicas_.size()); }
   std::vector<std::unique_ptr<Net>>& test_nets() { return test_nets_; }
   const SolverParameter& param() const;
   const LearningRatePolicy& policy() const { return *policy_; }
@@ -102,7 +111,7 @@ class Solver {
   float learning_rate() const;
   bool stopped_early() const { return stopped_; }
   /// The update rule's memory (momentum and the like), in the order in which snapshots hold it.
-  std::vector<Tensor>& history() { return history_; }
+  std::vector<Tensor>& history();
 
   void add_observer(std::shared_ptr<SolverObserver> observer) {
     observers_.push_back(std::move(observer));
@@ -112,8 +121,9 @@ class Solver {
 
  private:
   friend class SnapshotAccess;
-  void build_nets();
+  void build_nets(std::span<Context* const> contexts);
   void load_weights();
+  float mean_loss(float (Net::*pass)());
   float forward_backward();
   float smoothed(float loss);
   void apply_update(float learning_rate);
@@ -127,11 +137,11 @@ class Solver {
 
   Context& ctx_;
   std::unique_ptr<SourcedSolver> source_;
-  std::unique_ptr<Net> net_;
+  std::unique_ptr<Communicator> communicator_;  // of several replicas
+  std::vector<std::unique_ptr<Replica>> replicas_;
+  std::unique_ptr<Team> team_;
   std::vector<std::unique_ptr<Net>> test_nets_;
-  std::unique_ptr<UpdateRule> rule_;
   std::unique_ptr<LearningRatePolicy> policy_;
-  std::vector<Tensor> history_;
   std::vector<std::shared_ptr<SolverObserver>> observers_;
   std::function<SolverAction()> poll_;
   std::vector<float> recent_losses_;  // the last average_loss of them, oldest first

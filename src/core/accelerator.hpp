@@ -17,6 +17,10 @@ struct PixelBatch;  // bytes and what is to become of them (core/pixel_batch.hpp
 class Accelerator {
  public:
   virtual ~Accelerator() = default;
+  /// Its number.
+  virtual int id() const = 0;
+  /// Lets accelerator number `id` reach this one's memory if the machine can do that.
+  virtual void open_to(int id) = 0;
   /// Throws: OutOfMemory with the bytes asked for and the bytes free if the device has not enough.
   virtual void* allocate(std::size_t bytes) = 0;
   virtual void release(void* memory) noexcept = 0;

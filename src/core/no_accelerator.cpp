@@ -1,4 +1,5 @@
 // Stands in for src/cuda in a build without CUDA.
+#include "core/communicator.hpp"
 #include "doppio/context.hpp"
 #include "doppio/error.hpp"
 
@@ -7,6 +8,10 @@ namespace doppio {
 std::shared_ptr<Accelerator> open_accelerator(int id) {
   throw Error(str("GPU ", id, " cannot be used: this build has no CUDA; ",
                   "build with nvcc on the PATH, or leave --gpu out to run on the CPU"));
+}
+
+std::unique_ptr<Communicator> connect(std::vector<std::shared_ptr<Accelerator>>) {
+  throw Error("several devices cannot train together: this build has no CUDA");
 }
 
 std::vector<AcceleratorInfo> list_accelerators() { return {}; }

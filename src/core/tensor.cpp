@@ -212,8 +212,7 @@ class Tensor::Storage : public std::enable_shared_from_this<Storage> {
     const float* from = convert && !cast ? device(accelerator, true, false) : nullptr;
     const std::size_t bytes = static_cast<std::size_t>(sizes.count() * value_size(layout));
     if (bytes > copy.bytes) {
-      if (copy.data) accelerator->release(copy.data);
-      copy.data = nullptr;
+      if (float* old = std::exchange(copy, {}).data) accelerator->release(old);
       copy.data = static_cast<float*>(accelerator->allocate(bytes));
       copy.bytes = bytes;
     }

@@ -406,27 +406,30 @@ class CudnnConvolution final : public ConvolutionEngine {
   /// use so many bytes of workspace and `behind` floats after them.
   template <class Found, class Find, class SizeOf>
   bool choose(Context& ctx, Pass& pass, Index behind, Find find, SizeOf size_of) {
-    if (std::exchange(pass.known, true)) return pass.usable;
+    if (pass.known) return pass.usable;
     const auto usable = [&](const ConvolutionAlgorithm& a) {
       if (a.number == kNone) return true;
       set_math(pass, a.math);
       return size_of(a.number, &pass.workspace) == CUDNN_STATUS_SUCCESS &&
              pass.workspace <= most_workspace();
     };
-    const auto search = [&]() -> ConvolutionAlgorithm {
+    const auto search = [&]() -> cuda::FoundAlgorithm {
       set_math(pass, math());
       Found found[kMostAlgorithms];
       int count = 0;
       const Memory memory(ctx, most_workspace(), behind);
-      const cudnnStatus_t status = find(memory.floats, memory.bytes, &count, found);
-      if (status == CUDNN_STATUS_SUCCESS)
+      const bool found_any =
+          find(memory.floats, memory.bytes, &count, found) == CUDNN_STATUS_SUCCESS;
+      const bool lasting = found_any && memory.bytes == most_workspace();
+      if (found_any)
         for (const Found& f : std::span(found, static_cast<std::size_t>(count)))
           if (const ConvolutionAlgorithm a{f.algo, f.mathType};
               f.status == CUDNN_STATUS_SUCCESS && f.determinism == CUDNN_DETERMINISTIC && usable(a))
-            return a;
-      return {kNone, math()};
+            return {a, lasting};
+      return {{kNone, math()}, lasting};
     };
     pass.algorithm = cuda::remembered_algorithm(str(pass.name, " of ", g_.text()), usable, search);
+    pass.known = true;
     pass.usable = pass.algorithm.number != kNone;
     VLOG(1) << "cuDNN's algorithm for " << pass.name << " of " << g_.text() << ": "
             << (pass.usable ? str(pass.algorithm.number, ", ", pass.workspace >> 10, " KiB")

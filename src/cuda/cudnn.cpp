@@ -122,7 +122,7 @@ void check_dnn(cudnnStatus_t status, const char* doing) {
 
 ConvolutionAlgorithm remembered_algorithm(
     const std::string& what, const std::function<bool(const ConvolutionAlgorithm&)>& usable,
-    const std::function<ConvolutionAlgorithm()>& search) {
+    const std::function<FoundAlgorithm()>& search) {
   static std::mutex mutex;
   static std::map<std::filesystem::path, AlgorithmFile> files;
   const std::lock_guard lock(mutex);
@@ -130,9 +130,9 @@ ConvolutionAlgorithm remembered_algorithm(
   AlgorithmFile& file = files.try_emplace(path, path).first->second;
   const ConvolutionAlgorithm* known = file.find(what);
   if (known && usable(*known)) return *known;
-  const ConvolutionAlgorithm found = search();
-  file.add(what, found);
-  return found;
+  const FoundAlgorithm found = search();
+  if (found.lasting) file.add(what, found.algorithm);
+  return found.algorithm;
 }
 
 }  // namespace doppio::cuda

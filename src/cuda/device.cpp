@@ -1,7 +1,11 @@
 #include <cublas_v2.h>
 
 #include <algorithm>
+#include <atomic>
+#include <exception>
 #include <memory>
+#include <mutex>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -10,6 +14,9 @@
 #include "cuda/check.hpp"
 #ifdef DOPPIO_CUDNN
 #include "cuda/cudnn.hpp"
+#endif
+#ifdef DOPPIO_NCCL
+#include "cuda/nccl.hpp"
 #endif
 #include "cuda/kernels.hpp"
 #include "cuda/probe.hpp"
@@ -36,12 +43,15 @@ class RecordedWork {
       if (part.graph) cudaGraphExecDestroy(part.graph);
   }
 
-  /// `event` may be null.
-  void add(cudaGraph_t graph, cudaEvent_t event) {
+  /// `event` may be null. Takes the memory that the graph needs, so that starting it cannot fail
+  /// for want of it.
+  void add(cudaGraph_t graph, cudaEvent_t event, cudaStream_t stream) {
     std::size_t nodes = 0;
     check(cudaGraphGetNodes(graph, nullptr, &nodes), "counting a graph's nodes");
     Part& part = parts_.emplace_back(Part{nullptr, event});
-    if (nodes > 0) check(cudaGraphInstantiate(&part.graph, graph, 0), "making a graph");
+    if (nodes == 0) return;
+    check(cudaGraphInstantiate(&part.graph, graph, 0), "making a graph");
+    check(cudaGraphUpload(part.graph, stream), "making a graph");
   }
 
   void start(cudaStream_t stream) const {
@@ -102,6 +112,22 @@ class CudaDevice final : public Accelerator {
           "setting up a memory pool");
     check_blas(cublasCreate(&blas_), "creating a handle");
     check_blas(cublasSetStream(blas_, stream_), "setting the stream");
+    // Of its own, cuBLAS would take some for each recording, and perhaps choose other algorithms.
+    blas_memory_ = allocate(kBlasMemory);
+    check_blas(cublasSetWorkspace(blas_, blas_memory_, kBlasMemory), "giving it memory");
+  }
+
+  int id() const override { return id_; }
+
+  void open_to(int id) override {
+    use();
+    int can = 0;
+    check(cudaDeviceCanAccessPeer(&can, id, id_), "asking which devices reach each other");
+    if (!can) return;
+    cudaMemAccessDesc access{};
+    access.location = {cudaMemLocationTypeDevice, id};
+    access.flags = cudaMemAccessFlagsProtReadWrite;
+    check(cudaMemPoolSetAccess(pool_, &access, 1), "opening a memory pool to a device");
   }
 
   void* allocate(std::size_t bytes) override {
@@ -130,9 +156,11 @@ class CudaDevice final : public Accelerator {
 
   void release(void* memory) noexcept override {
     cudaSetDevice(id_);
-    spoiled_ = true;  // a recording under way might use it again
-    // An error here must not be taken for one of the next launch.
-    if (cudaFreeAsync(memory, current_) != cudaSuccess) cudaGetLastError();
+    const std::lock_guard lock(mutex_);
+    if (recording_)  // which cannot free it and might use it again
+      released_.push_back({memory, false});
+    else
+      give_back({memory, false});
   }
 
   // The caller may overwrite `host` at once, and CUDA does not promise that it has been read before
@@ -171,7 +199,7 @@ class CudaDevice final : public Accelerator {
 
   void await_upload(std::uint64_t number) override {
     use();
-    if (recording_) return;  // it begins behind them
+    if (recording_here()) return;  // it begins behind them
     check(cudaStreamWaitEvent(current_, uploaded(number), 0), "waiting for a stream");
   }
 
@@ -214,23 +242,23 @@ class CudaDevice final : public Accelerator {
   }
 
   void begin_recording() override {
-    use();
-    if (!blas_memory_) {  // of its own, cuBLAS would take some for each recording
-      blas_memory_ = allocate(kBlasMemory);
-      check_blas(cublasSetWorkspace(blas_, blas_memory_, kBlasMemory), "giving it memory");
-    }
     counter();
     begin_part();
+    const std::lock_guard lock(mutex_);
     recording_ = std::make_shared<RecordedWork>();
+    recorder_ = std::this_thread::get_id();
     spoiled_ = false;
   }
 
   std::shared_ptr<void> end_recording() override {
     use();
-    const std::shared_ptr<RecordedWork> work = recording_;
     end_part(nullptr);
-    recording_.reset();
-    return spoiled_ ? nullptr : work;
+    const std::lock_guard lock(mutex_);
+    recorder_ = std::thread::id();
+    const std::shared_ptr<RecordedWork> work = std::exchange(recording_, nullptr);
+    const bool whole = !spoiled_ && released_.empty();
+    for (const Released& released : std::exchange(released_, {})) give_back(released);
+    return whole ? work : nullptr;
   }
 
   void repeat(const std::shared_ptr<void>& work) override {
@@ -244,12 +272,14 @@ class CudaDevice final : public Accelerator {
   }
 
   void set_counter(std::uint64_t value) override {
+    use();
     counter();
     cuda::store(stream_, value, counter_);
   }
 
   void* allocate_host(std::size_t bytes) override {
     use();
+    not_in_recordings("taking page-locked memory");
     void* memory = nullptr;
     const cudaError_t status = cudaMallocHost(&memory, bytes);
     if (status == cudaErrorMemoryAllocation) {
@@ -264,7 +294,9 @@ class CudaDevice final : public Accelerator {
 
   void release_host(void* memory) noexcept override {
     cudaSetDevice(id_);
-    if (cudaFreeHost(memory) != cudaSuccess) cudaGetLastError();
+    if (!recording_here()) return give_back({memory, true});
+    const std::lock_guard lock(mutex_);
+    released_.push_back({memory, true});
   }
 
   void synchronize() override {
@@ -331,18 +363,34 @@ class CudaDevice final : public Accelerator {
     return event;
   }
 
+  struct Released {
+    void* memory;
+    bool on_host;
+  };
+
+  void give_back(const Released& released) noexcept {
+    const cudaError_t status =
+        released.on_host ? cudaFreeHost(released.memory) : cudaFreeAsync(released.memory, stream_);
+    // An error here must not be taken for one of the next launch.
+    if (status != cudaSuccess) cudaGetLastError();
+  }
+
   /// The event behind an upload, or behind a later one.
   cudaEvent_t uploaded(std::uint64_t number) const {
     return uploaded_[number % std::size(uploaded_)];
   }
 
+  /// Other threads make the next batches meanwhile.
+  bool recording_here() const { return recorder_ == std::this_thread::get_id(); }
+
   void not_in_recordings(const char* what) const {
-    if (recording_) throw NotRepeatable(what);
+    if (recording_here()) throw NotRepeatable(what);
   }
 
   /// In a recording, the event comes between two parts of it.
   void record(cudaEvent_t event) {
-    if (!recording_) return check(cudaEventRecord(event, current_), "marking a place in a stream");
+    if (!recording_here())
+      return check(cudaEventRecord(event, current_), "marking a place in a stream");
     end_part(event);
     begin_part();
   }
@@ -361,8 +409,8 @@ class CudaDevice final : public Accelerator {
     const std::unique_ptr<CUgraph_st, decltype(&cudaGraphDestroy)> owner(graph, cudaGraphDestroy);
     if (spoiled_) return;
     try {
-      recording_->add(graph, event);
-    } catch (const InternalError&) {  // too large, say: the work is done step by step
+      recording_->add(graph, event, stream_);
+    } catch (const std::exception&) {  // no memory is left, say: the work is done step by step
       spoiled_ = true;
     }
   }
@@ -380,8 +428,11 @@ class CudaDevice final : public Accelerator {
   cublasHandle_t blas_ = nullptr;
   void* blas_memory_ = nullptr;
   std::uint64_t* counter_ = nullptr;
-  std::shared_ptr<RecordedWork> recording_;
   bool spoiled_ = false;
+  std::atomic<std::thread::id> recorder_{};
+  std::mutex mutex_;  // guards what follows: any thread may release memory
+  std::shared_ptr<RecordedWork> recording_;
+  std::vector<Released> released_;  // during it
 #ifdef DOPPIO_CUDNN
   cudnnHandle_t dnn_ = nullptr;
 #endif
@@ -421,7 +472,13 @@ std::string accelerator_support() {
 #else
   const std::string dnn = "no cuDNN in this build";
 #endif
-  return str(cuda::support(cuda::survey()), "; ", dnn);
+#ifdef DOPPIO_NCCL
+  const std::string nccl =
+      cuda::nccl().why_not.empty() ? cuda::nccl_version() : "no NCCL: " + cuda::nccl().why_not;
+#else
+  const std::string nccl = "no NCCL in this build";
+#endif
+  return str(cuda::support(cuda::survey()), "; ", dnn, "; ", nccl);
 }
 
 bool built_with_cuda() { return true; }

@@ -14,6 +14,7 @@
 #include "net/liveness.hpp"
 #include "net/located.hpp"
 #include "net/passes.hpp"
+#include "net/take_share.hpp"
 
 namespace doppio {
 
@@ -48,7 +49,8 @@ Net::Net(Context& ctx, const std::string& prototxt_file, Phase phase)
 Net::Net(Context& ctx, const NetParameter& param, const NetState& state) : ctx_(ctx) {
   build(in_memory(param), state);
 }
-Net::Net(Context& ctx, SourcedNet source, const NetState& state) : ctx_(ctx) {
+Net::Net(Context& ctx, SourcedNet source, const NetState& state, const Share& share)
+    : ctx_(ctx), share_(share) {
   build(std::move(source), state);
 }
 Net::~Net() = default;
@@ -83,6 +85,7 @@ void Net::build(SourcedNet source, const NetState& asked) {
   reshape();
   set_up_parameters();
   set_up_gradients(graph);
+  find_groups();
   for (NetLayer& l : layers_)
     for (std::size_t t = 0; t < l.tops.size(); ++t)
       if (l.loss_weights[t] != 0) l.tops[t]->data.pin(ctx_);
@@ -112,7 +115,10 @@ void Net::make_layers(const Graph& graph) {
     layer.filled.resize(layer.tops.size());
     try {
       located(*source_, i, {}, [&] {
-        layer.layer = LayerRegistry::instance().find(param.type(), ctx_.device()).make(param);
+        const bool shared = share_.ranks > 1 && layer.traits.is_source;
+        layer.layer = LayerRegistry::instance()
+                          .find(param.type(), ctx_.device())
+                          .make(shared ? take_share(param, share_) : param);
       });
     } catch (const Error& e) {
       problems.add(e);
@@ -123,6 +129,7 @@ void Net::make_layers(const Graph& graph) {
 
 void Net::reshape() {
   recorded_.clear();
+  unrecorded_ = 0;
   for (std::size_t i = 0; i < layers_.size(); ++i) {
     NetLayer& l = layers_[i];
     located(*source_, static_cast<int>(i), l.bottoms,
@@ -139,7 +146,9 @@ float Net::forward() {
 }
 
 void Net::begin_pass() {
-  ctx_.pass = passes_++;
+  // Nets that train together draw numbers of their own.
+  ctx_.pass = passes_++ * static_cast<std::uint64_t>(share_.ranks) +
+              static_cast<std::uint64_t>(share_.rank);
   just_repeated_ = false;
   discard_blobs();
 }

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <utility>
 
 #include "core/accelerator.hpp"
 #include "core/recording.hpp"
@@ -27,7 +28,6 @@ float Net::forward_backward() {
     backward();
     return loss;
   }
-  if (marks_.empty()) find_marks();
   return run_on_device(true);
 }
 
@@ -117,8 +117,10 @@ std::vector<std::shared_ptr<Net::Recorded>>::iterator Net::find_recorded(
 /// memory and make choices.
 bool Net::record_pass(const std::vector<Index>& sources, bool backward) {
   constexpr int kFirstPasses = 2;
-  constexpr std::size_t kMost = 8;  // a data layer shows its batches in turn in a few places
+  // Data layers show their batches in turn in a few places each.
+  constexpr std::size_t kMost = 12;
   if (!ctx_.recording || debug_info_ || unrecorded_ < kFirstPasses) return false;
+  if (recorded_.size() == kMost) return false;
   if (find_recorded(sources) != recorded_.end()) return false;
   Accelerator& device = *ctx_.accelerator();
   auto recorded = std::make_shared<Recorded>();
@@ -150,41 +152,48 @@ bool Net::record_pass(const std::vector<Index>& sources, bool backward) {
     unrecorded_ = -1;
     return false;
   }
-  if (recorded_.size() == kMost) recorded_.erase(recorded_.begin());
   recorded_.push_back(std::move(recorded));
   device.set_counter(ctx_.pass);
   device.repeat(recorded_.back()->work);
   return true;
 }
 
-/// Sets marks behind the layers with so many parameters that it pays to update them beside the rest
-/// of the backward pass; the others wait for its end.
-void Net::find_marks() {
-  constexpr Index kMany = Index{1} << 18;
-  const std::size_t end = layers_.size();  // as a layer's number: the pass's end is layer 0's
-  std::vector<std::size_t> last_layer;     // of each parameter: whose backward pass completes it
-  marks_behind_.assign(end, kNoMark);
-  for (const Parameter& p : parameters_) {
-    std::size_t last = end;
-    for (std::size_t i = end; i-- > 0;)
-      for (const Blob& blob : layers_[i].layer->params)
-        if (blob.grad.shares_memory_with(p.blob->grad)) last = i;
-    // A layer that does others' work comes before them.
-    for (std::size_t i = 0; i < last && last < end; ++i) {
-      const NetLayer& l = layers_[i];
-      for (const int behind : {l.scale_behind, l.norm_behind, l.sum_behind, l.pool_behind})
-        if (behind == static_cast<int>(last)) last = i;
-    }
-    last_layer.push_back(p.blob->count() >= kMany && last < end ? last : 0);
-    marks_behind_[last_layer.back()] = 0;
+/// Forms the groups of parameters, none so small that it does not pay to start work for it beside
+/// the rest of the backward pass.
+void Net::find_groups() {
+  constexpr Index kEnough = Index{1} << 18;
+  std::vector<std::vector<std::size_t>> completed(layers_.size());  // by the layer's backward pass
+  for (std::size_t p = 0; p < parameters_.size(); ++p) completed[completing(p)].push_back(p);
+  marks_behind_.assign(layers_.size(), kNoMark);
+  std::vector<std::size_t> group;
+  Index values = 0;
+  for (std::size_t i = layers_.size(); i-- > 0;) {
+    for (const std::size_t p : completed[i]) values += parameters_[p].blob->count();
+    group.insert(group.end(), completed[i].begin(), completed[i].end());
+    if (group.empty() || (values < kEnough && i > 0)) continue;
+    marks_behind_[i] = gradient_groups_.size();
+    gradient_groups_.push_back(std::exchange(group, {}));
+    values = 0;
   }
-  marks_behind_[0] = 0;
-  std::size_t number = 0;
-  for (std::size_t& mark : marks_behind_)
-    if (mark != kNoMark) mark = number++;
-  for (const std::size_t last : last_layer) marks_.push_back(marks_behind_[last]);
 }
 
-void Net::begin_side(std::size_t i) { ctx_.accelerator()->begin_side(marks_.at(i)); }
+/// The layer whose backward pass is the last one that adds to the gradient of `parameters()[p]`.
+std::size_t Net::completing(std::size_t p) const {
+  const auto holds = [&](const NetLayer& l) {
+    const std::vector<Blob>& params = l.layer->params;
+    return std::any_of(params.begin(), params.end(), [&](const Blob& blob) {
+      return blob.grad.shares_memory_with(parameters_[p].blob->grad);
+    });
+  };
+  const auto found = std::find_if(layers_.begin(), layers_.end(), holds);
+  auto last = static_cast<std::size_t>(found - layers_.begin());
+  // A layer that does others' work comes before them.
+  for (std::size_t i = 0; i < last; ++i) {
+    const NetLayer& l = layers_[i];
+    for (const int behind : {l.scale_behind, l.norm_behind, l.sum_behind, l.pool_behind})
+      if (behind == static_cast<int>(last)) last = i;
+  }
+  return last;
+}
 
 }  // namespace doppio

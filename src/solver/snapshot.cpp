@@ -67,6 +67,9 @@ void write_hdf5(const std::string& file, const SolverState& state,
 
 bool is_state(const SolverState& state) { return state.has_iter() || state.history_size() > 0; }
 
+/// The records that all nets which share batches with this one read, for each of its own.
+std::uint64_t ranks_of(const Net& net) { return static_cast<std::uint64_t>(net.share().ranks); }
+
 /// Adds the position of every layer that has one, under `prefix` + its name.
 template <class States>
 void save_positions(const Net& net, const std::string& prefix, States& states) {
@@ -74,7 +77,7 @@ void save_positions(const Net& net, const std::string& prefix, States& states) {
     if (const Cursor cursor = l.layer->cursor(); cursor.records > 0) {
       LayerState& state = *states.Add();
       state.set_layer(prefix + l.name);
-      state.set_records(cursor.records);
+      state.set_records(cursor.records * ranks_of(net));
     }
 }
 
@@ -83,7 +86,7 @@ template <class States>
 void restore_positions(Net& net, const std::string& prefix, const States& states) {
   std::map<std::string, std::uint64_t> records;
   for (const LayerState& state : states) records[state.layer()] = state.records();
-  for (NetLayer& l : net.layers()) l.layer->seek(Cursor{records[prefix + l.name]});
+  for (NetLayer& l : net.layers()) l.layer->seek(Cursor{records[prefix + l.name] / ranks_of(net)});
 }
 
 std::string test_prefix(std::size_t net) { return std::to_string(net) + "/"; }
@@ -149,9 +152,9 @@ SolverState SnapshotAccess::capture(Solver& solver, const std::string& model_fil
   solver.policy_->save(state);
   state.set_type(update_rule_type(solver.param()));
   state.set_random_seed(solver.ctx_.seed);
-  state.set_train_passes(solver.net_->passes());
+  state.set_train_passes(solver.net().passes());
   for (const float loss : solver.recent_losses_) state.add_recent_loss(loss);
-  save_positions(*solver.net_, "", *state.mutable_layer_state());
+  save_positions(solver.net(), "", *state.mutable_layer_state());
   save_test_positions(solver, state);
   return state;
 }
@@ -181,16 +184,16 @@ void SnapshotAccess::apply(Solver& solver, const SolverState& state,
                            const std::string& state_file) {
   try {
     require(state.iter() >= 0, "its iteration is negative (", state.iter(), ")");
-    check_history(state, update_rule_type(solver.param()), solver.history_,
-                  solver.net_->parameters());
+    check_history(state, update_rule_type(solver.param()), solver.history(),
+                  solver.net().parameters());
     solver.policy_->restore(state);
     if (state.has_learned_net()) {
       const std::string model = find_model(state.learned_net(), state_file);
-      const std::vector<CopiedLayer> copied = solver.net_->copy_weights(model);
+      const std::vector<CopiedLayer> copied = solver.net().copy_weights(model);
       require_no_mismatch(copied, model);
     }
-    for (std::size_t i = 0; i < solver.history_.size(); ++i)
-      read_blob(state.history(static_cast<int>(i)), solver.history_[i]);
+    for (std::size_t i = 0; i < solver.history().size(); ++i)
+      read_blob(state.history(static_cast<int>(i)), solver.history()[i]);
   } catch (const Error& e) {
     if (!e.where().file.empty()) throw;
     throw Error(e.message(), {state_file, 0, 0});
@@ -207,8 +210,8 @@ void SnapshotAccess::apply(Solver& solver, const SolverState& state,
     LOG(WARNING) << state_file << " was not written by Doppio: the data starts at its first record";
   const auto passes = static_cast<std::uint64_t>(state.iter()) *
                       static_cast<std::uint64_t>(solver.param().iter_size());
-  solver.net_->set_passes(state.has_train_passes() ? state.train_passes() : passes);
-  restore_positions(*solver.net_, "", state.layer_state());
+  solver.net().set_passes(state.has_train_passes() ? state.train_passes() : passes);
+  restore_positions(solver.net(), "", state.layer_state());
   restore_test_positions(solver, state);
 }
 

@@ -2,6 +2,7 @@
 
 #include <glog/logging.h>
 
+#include <array>
 #include <cmath>
 #include <numeric>
 #include <random>
@@ -9,12 +10,15 @@
 #include "core/accelerator.hpp"
 #include "core/arena.hpp"
 #include "core/atomic_file.hpp"
+#include "core/communicator.hpp"
 #include "doppio.pb.h"
 #include "solver/divergence.hpp"
 #include "solver/lr_policy.hpp"
 #include "solver/read_solver.hpp"
 #include "solver/regularizer.hpp"
+#include "solver/replica.hpp"
 #include "solver/snapshot.hpp"
+#include "solver/team.hpp"
 #include "solver/update_rule.hpp"
 
 namespace doppio {
@@ -47,7 +51,10 @@ Solver::Solver(Context& ctx, const SolverParameter& param, const std::string& fi
     : Solver(ctx, in_memory(param, file)) {}
 
 Solver::Solver(Context& ctx, SourcedSolver source)
-    : ctx_(ctx), source_(std::make_unique<SourcedSolver>(std::move(source))) {
+    : Solver(std::span<Context* const>(std::array{&ctx}), std::move(source)) {}
+
+Solver::Solver(std::span<Context* const> contexts, SourcedSolver source)
+    : ctx_(*contexts.front()), source_(std::make_unique<SourcedSolver>(std::move(source))) {
   const SolverParameter& p = source_->param;
   Problems problems;
   const auto check = [&](auto action) {
@@ -59,36 +66,47 @@ Solver::Solver(Context& ctx, SourcedSolver source)
   };
   check([&] { check_ranges(p); });
   check([&] { policy_ = std::make_unique<LearningRatePolicy>(p); });
-  check([&] { rule_ = make_update_rule(p, ctx.device()); });
+  check([&] { make_update_rule(p, ctx_.device()); });
   check([&] { regularizer_of(p); });
   problems.throw_if_any();
   if (!p.has_base_lr()) LOG(WARNING) << "base_lr is not set: the weights will not change";
 
   ctx_.seed = choose_seed(p);
   located(*source_, [&] {
-    build_nets();
+    build_nets(contexts);
     if (policy_->plateau()) policy_->plateau()->watch(test_nets_);
   });
-  for (int set = 0; set < rule_->history_count(); ++set)
-    for (const Parameter& parameter : net_->parameters())
-      history_.emplace_back().reshape(parameter.blob->shape());
   located(*source_, [&] { load_weights(); });
 }
 
 Solver::~Solver() = default;
 
-void Solver::build_nets() {
-  SolverNet train = train_net(*source_);
-  net_ = std::make_unique<Net>(ctx_, std::move(train.source), train.state);
+void Solver::build_nets(std::span<Context* const> contexts) {
+  Share share{0, static_cast<int>(contexts.size())};
+  if (share.ranks > 1) {
+    std::vector<std::shared_ptr<Accelerator>> accelerators;
+    for (const Context* ctx : contexts) accelerators.push_back(ctx->accelerator());
+    communicator_ = connect(std::move(accelerators));
+  }
+  for (Context* const ctx : contexts) {
+    ctx->seed = ctx_.seed;
+    ctx->dry_run = share.rank > 0;  // it gets the first one's weights
+    replicas_.push_back(
+        std::make_unique<Replica>(*ctx, train_net(*source_), source_->param, share));
+    ctx->dry_run = false;
+    ++share.rank;
+  }
+  team_ = std::make_unique<Team>(replicas_.size());
   for (SolverNet& test : doppio::test_nets(*source_)) {
     test_nets_.push_back(std::make_unique<Net>(ctx_, std::move(test.source), test.state));
-    test_nets_.back()->share_weights(*net_);
+    test_nets_.back()->share_weights(net());
   }
 }
 
 void Solver::save_memory() {
   const auto arena = std::make_shared<Arena>();  // for all: they never run at the same time
-  net_->save_memory(Passes::forward_and_backward, {}, arena);
+  for (const auto& replica : replicas_)
+    replica->net.save_memory(Passes::forward_and_backward, {}, arena);
   for (const auto& test : test_nets_) test->save_memory(Passes::forward, {}, arena);
 }
 
@@ -100,7 +118,7 @@ void Solver::load_weights() {
     for (std::string file; std::getline(files >> std::ws, file, ',');) {
       file.erase(file.find_last_not_of(' ') + 1);
       LOG(INFO) << "Finetuning from " << file;
-      const std::vector<CopiedLayer> copied = net_->copy_weights(file);
+      const std::vector<CopiedLayer> copied = net().copy_weights(file);
       require_no_mismatch(copied, file);
       for (const CopiedLayer& layer : copied)
         if (layer.outcome == CopiedLayer::Outcome::fresh)
@@ -110,6 +128,8 @@ void Solver::load_weights() {
   }
 }
 
+Net& Solver::net() { return replicas_.front()->net; }
+std::vector<Tensor>& Solver::history() { return replicas_.front()->history; }
 const SolverParameter& Solver::param() const { return source_->param; }
 float Solver::learning_rate() const { return policy_->rate(iteration_); }
 
@@ -121,7 +141,7 @@ void Solver::solve() {
 
   if (p.snapshot_after_train() && last_snapshot_ != iteration_) snapshot();
   if (!stopped_ && due(iteration_, p.display())) {
-    const float loss = smoothed(net_->forward());
+    const float loss = smoothed(mean_loss(&Net::forward));
     for (const auto& o : observers_) o->on_final_loss(*this, loss);
   }
   if (!stopped_ && !policy_->finished() && due(iteration_, p.test_interval())) test_all();
@@ -134,14 +154,15 @@ void Solver::step(int iterations) {
   if (p.snapshot() > 0) require_snapshots_writable();
   if (!resumed_) recent_losses_.clear();
   resumed_ = stopped_ = snapshot_wanted_ = false;
+  for (std::size_t r = 1; r < replicas_.size(); ++r) replicas_[r]->follow(*replicas_[0]);
 
   for (const int end = iteration_ + iterations; iteration_ < end && !done();) {
-    net_->clear_grads();
+    for (const auto& replica : replicas_) replica->net.clear_grads();
     if (due(iteration_, p.test_interval()) && (iteration_ > 0 || p.test_initialization()))
       for (const TestResult& result : test_all())
         if (policy_->plateau()) policy_->plateau()->observe(result);
     if (!done()) {
-      if (p.debug_info()) net_->set_debug_info(due(iteration_, p.display()));
+      if (p.debug_info()) net().set_debug_info(due(iteration_, p.display()));
       const float loss = smoothed(forward_backward());
       const float rate = policy_->advance(iteration_);
       for (const auto& o : observers_) o->on_iteration(*this, iteration_, loss, rate);
@@ -154,11 +175,18 @@ void Solver::step(int iterations) {
   }
 }
 
+/// Runs one pass of all replicas; returns the mean of their losses.
+float Solver::mean_loss(float (Net::*pass)()) {
+  std::vector<float> losses(replicas_.size());
+  team_->run([&](std::size_t r) { losses[r] = (replicas_[r]->net.*pass)(); });
+  return std::accumulate(losses.begin(), losses.end(), 0.0f) / static_cast<float>(losses.size());
+}
+
 /// The mean loss of iter_size passes, whose gradients add up.
 float Solver::forward_backward() {
   float loss = 0;
   for (int i = 0; i < param().iter_size(); ++i) {
-    const float pass = net_->forward_backward();
+    const float pass = mean_loss(&Net::forward_backward);
     if (!std::isfinite(pass))
       throw_diverged(str("the loss is ", std::isnan(pass) ? "nan" : "infinite"));
     loss += pass;
@@ -177,31 +205,29 @@ float Solver::smoothed(float loss) {
 
 void Solver::apply_update(float learning_rate) {
   const SolverParameter& p = param();
-  std::vector<Parameter>& parameters = net_->parameters();
-  const Regularizer regularizer = regularizer_of(p);
   UpdateStep step;
   step.iteration = iteration_;
-  step.clip = clip_factor();
+  step.rate = learning_rate;
   step.normalise = 1.0f / static_cast<float>(p.iter_size());
-  // From the last to the first, as the backward pass gets to them; on an accelerator beside it.
-  for (std::size_t i = parameters.size(); i-- > 0;) {
-    if (ctx_.accelerator()) net_->begin_side(i);
-    const float decay = p.weight_decay() * parameters[i].decay_mult;
-    step.rate = learning_rate * parameters[i].lr_mult;
-    (regularizer == Regularizer::l1 ? step.l1 : step.l2) = decay;
-    const std::size_t last_set = history_.size() - parameters.size();
-    rule_->update(ctx_, step, *parameters[i].blob, history_[i], history_[last_set + i]);
+  (regularizer_of(p) == Regularizer::l1 ? step.l1 : step.l2) = p.weight_decay();
+  const bool clips = p.clip_gradients() >= 0;
+  try {
+    if (clips && communicator_)
+      team_->run([&](std::size_t r) { replicas_[r]->average_all_gradients(*communicator_); });
+    step.clip = clip_factor();
+    team_->run(
+        [&](std::size_t r) { replicas_[r]->update(step, clips ? nullptr : communicator_.get()); });
+  } catch (...) {
+    if (communicator_) communicator_->abort();
+    throw;
   }
-  if (ctx_.accelerator()) ctx_.accelerator()->end_side();
 }
 
 /// 1, or less if the joint norm of the gradients, summed over iter_size, is above clip_gradients.
 float Solver::clip_factor() {
   const float limit = param().clip_gradients();
-  if (limit < 0 || net_->parameters().empty()) return 1;
-  std::vector<Blob*> blobs;
-  for (const Parameter& p : net_->parameters()) blobs.push_back(p.blob);
-  const auto norm = static_cast<float>(std::sqrt(rule_->squared_norm(ctx_, blobs)));
+  if (limit < 0 || net().parameters().empty()) return 1;
+  const auto norm = static_cast<float>(std::sqrt(replicas_.front()->squared_norm()));
   if (!std::isfinite(norm))
     throw_diverged(str("the norm of the gradients is ", std::isnan(norm) ? "nan" : "infinite"));
   if (norm <= limit) return 1;
@@ -214,7 +240,7 @@ float Solver::clip_factor() {
 void Solver::throw_diverged(const std::string& what) {
   const std::string last = last_state_.empty() ? "none was written" : "'" + last_state_ + "'";
   throw Error(str("training diverged at iteration ", iteration_, " (learning rate ",
-                  learning_rate(), "): ", what, "; ", first_non_finite(*net_),
+                  learning_rate(), "): ", what, "; ", first_non_finite(net()),
                   ". Lower base_lr, scale the input, or set clip_gradients. Last snapshot: ", last),
               {source_->file, 0, 0});
 }
@@ -247,8 +273,8 @@ std::string Solver::snapshot() {
       str(located(*source_, [&] { return snapshot_prefix(*source_); }), "_iter_", iteration_);
   const std::string model = stem + (hdf5 ? ".caffemodel.h5" : ".caffemodel");
   const std::string state = stem + (hdf5 ? ".solverstate.h5" : ".solverstate");
-  net_->save(model, param().snapshot_diff());
-  write_solver_state(state, SnapshotAccess::capture(*this, model), history_);
+  net().save(model, param().snapshot_diff());
+  write_solver_state(state, SnapshotAccess::capture(*this, model), history());
   snapshot_wanted_ = false;
   last_snapshot_ = iteration_;
   last_state_ = state;

@@ -1,7 +1,7 @@
 // Images that the card transforms come out as the CPU would have made them.
 #include "cuda/gpu_test.hpp"
+#include "cuda/records.hpp"
 #include "data/color_components.hpp"
-#include "data/lmdb.hpp"
 #include "data/mean_file.hpp"
 #include "doppio.pb.h"
 #include "doppio/solver.hpp"
@@ -18,23 +18,7 @@ class CardData : public GpuTest {
   /// Records of 3 x 9 x 9 bytes, or of floats from number `floats_from` on.
   std::string make_database(int floats_from = kImages) const {
     const std::string path = folder / str("db", floats_from);
-    LmdbWriter writer(path);
-    for (int n = 0; n < kImages; ++n) {
-      Datum datum;
-      datum.set_channels(3);
-      datum.set_height(kSide);
-      datum.set_width(kSide);
-      datum.set_label(n);
-      for (int i = 0; i < 3 * kSide * kSide; ++i) {
-        const int value = (37 * n + 11 * i) % 256;
-        if (n < floats_from)
-          datum.mutable_data()->push_back(static_cast<char>(value));
-        else
-          datum.add_float_data(static_cast<float>(value));
-      }
-      writer.put(str("key", n), datum.SerializeAsString());
-    }
-    writer.finish();
+    write_records(path, kImages, kSide, floats_from);
     return path;
   }
 

@@ -1,6 +1,7 @@
 // What an iteration asks of the card, as the emulated one's journal has it.
 #include <fstream>
 
+#include "core/accelerator.hpp"
 #include "cuda/emulated/launch.hpp"
 #include "cuda/gpu_test.hpp"
 #include "doppio.pb.h"
@@ -208,6 +209,55 @@ TEST_F(IterationTest, InferenceIsStartedByOneCallToo) {
     EXPECT_EQ(values(net.blob("fc8").data), values(other.blob("fc8").data)) << "pass " << pass;
   }
   EXPECT_EQ(net.repeated_passes(), 2u) << "the fourth and the sixth; the third was recorded";
+}
+
+TEST_F(IterationTest, WithoutMemoryForGraphsTrainingGoesOnStepByStep) {
+  Context stepwise(open_accelerator(0));
+  stepwise.recording = false;
+  const auto expected = weights_after(stepwise, small_alexnet("DEFAULT"), 5);
+  cuda::emulated::graphs_fail = true;
+  const auto actual = weights_after(*ctx, small_alexnet("DEFAULT"), 5);
+  cuda::emulated::graphs_fail = false;
+  EXPECT_EQ(actual, expected);
+}
+
+TEST_F(IterationTest, WhatARecordingReleasesIsFreedBehindIt) {
+  Accelerator& card = *ctx->accelerator();
+  const auto free_memory = [&] {
+    card.synchronize();
+    std::size_t free = 0, total = 0;
+    cudaMemGetInfo(&free, &total);
+    return free;
+  };
+  card.counter();
+  const std::size_t before = free_memory();
+  void* memory = card.allocate(1 << 20);
+  void* pinned = card.allocate_host(1 << 20);
+  card.begin_recording();
+  card.release(memory);
+  card.release_host(pinned);
+  EXPECT_EQ(card.end_recording(), nullptr) << "it might have used the memory";
+  EXPECT_EQ(free_memory(), before);
+}
+
+/// Of another shape, convolutions need other algorithms, which cannot be looked for in a recording.
+TEST_F(IterationTest, AReshapedNetIsRecordedAgain) {
+  Context cpu;
+  std::vector<std::vector<float>> losses;
+  for (Context* context : {&cpu, ctx.get()}) {
+    Solver solver(*context, small_alexnet("DEFAULT"));
+    Net& net = solver.net();
+    std::vector<float>& of_context = losses.emplace_back();
+    for (int i = 0; i < 4; ++i) of_context.push_back(net.forward_backward());
+    net.blob("data").reshape({1, 3, 35, 35});
+    net.blob("label").reshape({1});
+    net.reshape();
+    const std::uint64_t repeated = net.repeated_passes();
+    for (int i = 0; i < 5; ++i) of_context.push_back(net.forward_backward());
+    EXPECT_EQ(net.repeated_passes() - repeated, context == &cpu ? 0u : 2u);
+  }
+  for (std::size_t i = 0; i < losses[0].size(); ++i)
+    EXPECT_NEAR(losses[1][i], losses[0][i], 1e-4f) << i;
 }
 
 TEST_F(IterationTest, BackwardNeedsAForwardPassThatWasNotRepeated) {

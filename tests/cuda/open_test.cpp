@@ -13,5 +13,14 @@ TEST(OpenAccelerator, WithoutACardSaysWhyAndWhatToDo) {
       << error;
 }
 
+/// Libraries that are there have all functions that are asked of them.
+TEST(AcceleratorSupport, SaysWhatWasFound) {
+  const std::string support = accelerator_support();
+  EXPECT_EQ(support.find("has no function"), std::string::npos) << support;
+  if (!built_with_cuda()) return;
+  EXPECT_NE(support.find("cuDNN"), std::string::npos) << support;
+  EXPECT_NE(support.find("NCCL"), std::string::npos) << support;
+}
+
 }  // namespace
 }  // namespace doppio

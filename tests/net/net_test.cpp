@@ -102,6 +102,33 @@ TEST(Net, SharesParametersByNameAndAddsTheirGradients) {
   expect_values(net->layer("b").layer->params[0].grad, {5, 7, 5, 7});
 }
 
+/// Beside the backward pass, an update has to wait for no layer that comes after its own.
+TEST(Net, GradientsAreCompletedInGroupsFromTheLastLayerOn) {
+  Context ctx;
+  const SourcedNet source = parse_prototxt(R"(
+    layer { name: "data" type: "Input" top: "data" input_param { shape { dim: 2 dim: 600 } } }
+    layer { name: "small" type: "InnerProduct" bottom: "data" top: "small"
+            inner_product_param { num_output: 10 } }
+    layer { name: "scale" type: "Scale" bottom: "small" top: "scale" }
+    layer { name: "wide" type: "InnerProduct" bottom: "scale" top: "wide"
+            inner_product_param { num_output: 60000 } }
+    layer { name: "many" type: "InnerProduct" bottom: "data" top: "many" param { name: "shared" }
+            inner_product_param { num_output: 500 } }
+    layer { name: "again" type: "InnerProduct" bottom: "data" top: "again" param { name: "shared" }
+            inner_product_param { num_output: 500 } })",
+                                           "net");
+  Net net(ctx, source, NetState());
+  std::vector<std::string> groups;
+  for (const std::vector<std::size_t>& group : net.gradient_groups()) {
+    std::string& names = groups.emplace_back();
+    for (const std::size_t p : group)
+      names += str(net.parameters()[p].layer, net.parameters()[p].index, " ");
+  }
+  EXPECT_EQ(groups, (std::vector<std::string>{"again1 many0 many1 ", "wide0 wide1 ",
+                                              "scale0 small0 small1 "}))
+      << "a shared parameter is its first owner's, and few parameters wait for more";
+}
+
 TEST(Net, EachSharerDecidesWhetherItComputesTheGradient) {
   Context ctx;
   const std::string frozen = "param { name: 'w' lr_mult: 0 } param { lr_mult: 0 }";

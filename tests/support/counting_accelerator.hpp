@@ -20,6 +20,8 @@ class CountingAccelerator final : public Accelerator {
   int host_allocations = 0, host_releases = 0, awaited = 0, finished = 0, conversions = 0,
       casts = 0;
 
+  int id() const override { return 0; }
+  void open_to(int) override {}
   void* allocate(std::size_t bytes) override {
     ++allocations;
     void* memory = std::malloc(bytes);

@@ -97,9 +97,12 @@ TEST(Usage, RefusesBadValues) {
   expect_usage_error({"time", "--model=x", "--phase=NIGHT"},
                      "--phase=NIGHT: TRAIN or TEST is wanted");
   expect_usage_error({"time", "--model=x", "--gpu=one"},
-                     "--gpu=one: the number of a GPU is wanted, or `all`");
+                     "--gpu=one: numbers of GPUs are wanted, as in 0 or 0,1, or `all`");
+  expect_usage_error({"time", "--model=x", "--gpu=,"},
+                     "--gpu=,: numbers of GPUs are wanted, as in 0 or 0,1, or `all`");
+  expect_usage_error({"time", "--model=x", "--gpu=0,0"}, "--gpu=0,0: GPU 0 is named twice");
   expect_usage_error({"time", "--model=x", "--gpu=0,1"},
-                     "--gpu=0,1: only one GPU can be used at a time; name one");
+                     "--gpu=0,1: only `train` uses several GPUs; name one");
   expect_usage_error({"time", "--model=x", "--set", "lr"},
                      "--set takes FIELD=VALUE or LAYER.FIELD=VALUE, not 'lr'");
   expect_usage_error({"test"}, "`doppio test` needs --model: net prototxt");

@@ -87,7 +87,7 @@ cublasStatus_t cublasGemmStridedBatchedEx_64(
     return CUBLAS_STATUS_INVALID_VALUE;
   for (const void* memory : {A, B, static_cast<const void*>(C)})
     doppio::cuda::emulated::refuse_host_pointers(memory);
-  ++doppio::cuda::emulated::journal()["cuBLAS"];
+  doppio::cuda::emulated::note("cuBLAS");
   const Matrix a(A, op_a, lda, type), b(B, op_b, ldb, type);
   doppio::cuda::emulated::enqueue(
       handle->stream, [=, scale = *static_cast<const float*>(alpha),

@@ -44,7 +44,7 @@ namespace {
 
 using doppio::Bf16;
 using doppio::cuda::emulated::enqueue;
-using doppio::cuda::emulated::journal;
+using doppio::cuda::emulated::note;
 
 /// Algorithm 0 is fast but never the same twice, 1 wants more memory than anybody has, 2 is right.
 constexpr int kRight = 2;
@@ -264,7 +264,7 @@ cudnnStatus_t cudnnConvolutionForward(cudnnHandle_t handle, const void* alpha,
                                       cudnnTensorDescriptor_t y_shape, void* y_memory) {
   if (!fits(*x_shape, *weight_shape, *y_shape, *conv, algorithm, workspace, bytes))
     return CUDNN_STATUS_BAD_PARAM;
-  ++journal()["cuDNN"];
+  note("cuDNN");
   const Values x = values(x_shape, x_memory), weight = values(weight_shape, weights),
                y = values(y_shape, y_memory);
   enqueue(handle->stream, [=, c = *conv, a = scale(alpha), b = scale(beta)] {
@@ -319,7 +319,7 @@ cudnnStatus_t cudnnConvolutionBackwardData(cudnnHandle_t handle, const void* alp
                                            cudnnTensorDescriptor_t dx_shape, void* dx_memory) {
   if (!fits(*dx_shape, *weight_shape, *dy_shape, *conv, algorithm, workspace, bytes))
     return CUDNN_STATUS_BAD_PARAM;
-  ++journal()["cuDNN"];
+  note("cuDNN");
   const Values dx = values(dx_shape, dx_memory), weight = values(weight_shape, weights),
                dy = values(dy_shape, dy_memory);
   enqueue(handle->stream, [=, c = *conv, a = scale(alpha), b = scale(beta)] {
@@ -341,7 +341,7 @@ cudnnStatus_t cudnnConvolutionBackwardFilter(
     cudnnFilterDescriptor_t dw_shape, void* dw_memory) {
   if (!fits(*x_shape, *dw_shape, *dy_shape, *conv, algorithm, workspace, bytes))
     return CUDNN_STATUS_BAD_PARAM;
-  ++journal()["cuDNN"];
+  note("cuDNN");
   const Values x = values(x_shape, x_memory), dw = values(dw_shape, dw_memory),
                dy = values(dy_shape, dy_memory);
   enqueue(handle->stream, [=, c = *conv, a = scale(alpha), b = scale(beta)] {

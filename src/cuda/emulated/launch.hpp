@@ -31,6 +31,11 @@ namespace emulated {
 /// What the card was asked for since the program began, by name: kernels are called after the
 /// functions whose lambdas they run; "cuBLAS", "upload", "download" and "wait" count calls of CUDA.
 std::map<std::string, int>& journal();
+/// Counts one more of `what` in it.
+void note(const std::string& what);
+
+/// Set by tests: no memory is left for graphs.
+inline bool graphs_fail = false;
 
 /// "copy_windows" of the lambda's type in its function copy_windows().
 std::string kernel_name(const std::type_info& lambda);
@@ -38,6 +43,15 @@ std::string kernel_name(const std::type_info& lambda);
 /// Adds `work` to the end of what `stream` has to do. It is done as late as CUDA allows: when
 /// somebody waits for it.
 void enqueue(cudaStream_t stream, std::function<void()> work);
+
+/// Lets the card do what `stream` was asked for until its piece of work number `until`.
+void finish(cudaStream_t stream, std::uint64_t until);
+/// Pieces of work that it was asked for so far.
+std::uint64_t asked_for(cudaStream_t stream);
+/// Runs `work`, a piece of work of some stream, with all cards' memory open.
+void with_all_cards_open(const std::function<void()>& work);
+/// True if all cards may reach this memory of one of them.
+bool reachable_by_all(const void* memory);
 
 /// Runs `body` for every thread of the block blockIdx, in turns that end at barriers.
 void run_with_barriers(const std::function<void()>& body);
@@ -68,7 +82,7 @@ template <class... Parameters>
 void start(cudaStream_t stream, dim3 blocks, dim3 threads, bool barriers,
            void (*kernel)(Parameters...), const Parameters&... arguments) {
   (refuse_host_pointers(arguments), ...);
-  ++journal()[name_of_kernel<Parameters...>()];
+  note(name_of_kernel<Parameters...>());
   enqueue(stream, [=] {
     gridDim = blocks;
     blockDim = threads;

@@ -1,7 +1,8 @@
-// An emulated card: the part of CUDA's runtime that src/cuda uses, so that all of it, the host code
-// as well as the kernels, can be tested without a card. It is stricter than a real one:
+// Two emulated cards: the part of CUDA's runtime that src/cuda uses, so that all of it, the host
+// code as well as the kernels, can be tested without a card. They are stricter than real ones:
 //  * Work is done as late as possible, when somebody waits for it: who forgets to wait reads junk.
-//  * The card's memory can be touched by its own work alone; other code crashes.
+//  * A card's memory can be touched by its own work alone; other code crashes.
+//  * Work for a card can be asked for by threads alone whose current device it is.
 //  * Fresh and released memory holds signalling garbage (NaN), never old values.
 //  * Kernels may not be given pointers to the host's memory.
 #include <cuda_runtime_api.h>
@@ -33,6 +34,7 @@ struct CUgraph_st {
 struct CUgraphExec_st : CUgraph_st {};
 
 struct CUstream_st {
+  int card = 0;
   std::deque<std::function<void()>> work;
   std::uint64_t done = 0;          ///< pieces of work so far
   cudaGraph_t captured = nullptr;  ///< where work goes instead
@@ -48,12 +50,18 @@ namespace doppio::cuda {
 
 namespace {
 
+constexpr int kCards = 2;
+
 std::recursive_mutex mutex;
 
-/// The card's memory: addresses of its own, open only while the card works.
+thread_local int current = 0;    // number of the card that the thread speaks to
+thread_local int capturing = 0;  // streams
+
+/// A card's memory: addresses of its own, open only while the card works.
 class Card {
  public:
   static constexpr std::size_t kBytes = std::size_t{8} << 30;
+  bool open_to_others = false;
 
   Card() {
     void* range =
@@ -61,7 +69,7 @@ class Card {
     ensure(range != MAP_FAILED, "no addresses are left for the emulated card");
     madvise(range, kBytes, MADV_HUGEPAGE);  // opening and closing takes time per page
     begin_ = static_cast<std::byte*>(range);
-    begin = begin_;
+    begins[count++] = begin_;
     struct sigaction action {};
     action.sa_sigaction = explain_crash;
     action.sa_flags = SA_SIGINFO | SA_RESETHAND;
@@ -103,12 +111,14 @@ class Card {
 
   static void explain_crash(int, siginfo_t* info, void*) {
     const auto at = static_cast<const std::byte*>(info->si_addr);
-    constexpr char kText[] = "host code touched the memory of the (emulated) card\n";
-    if (at >= begin && at < begin + kBytes) [[maybe_unused]]
-      const ssize_t written = write(STDERR_FILENO, kText, sizeof kText - 1);
+    constexpr char kText[] = "somebody else touched the memory of an (emulated) card\n";
+    for (const std::byte* begin : begins)
+      if (begin && at >= begin && at < begin + kBytes) [[maybe_unused]]
+        const ssize_t written = write(STDERR_FILENO, kText, sizeof kText - 1);
   }
 
-  static inline const std::byte* begin = nullptr;
+  static inline const std::byte* begins[kCards] = {};
+  static inline int count = 0;
   std::byte* begin_;
   Placement placement_{kBytes};
   std::map<std::byte*, std::size_t> sizes_;
@@ -116,21 +126,28 @@ class Card {
   int depth_ = 0;
 };
 
-Card& card() {
-  static Card instance;
-  return instance;
+Card& card(int number = current) {
+  static Card instances[kCards];
+  return instances[number];
+}
+
+/// The card in whose memory these bytes lie; none: null.
+Card* owner(const void* memory, std::size_t bytes = 1) {
+  for (int i = 0; i < kCards; ++i)
+    if (card(i).holds(memory, bytes)) return &card(i);
+  return nullptr;
 }
 
 void drain(cudaStream_t stream, std::uint64_t until) {
   const std::lock_guard lock(mutex);
-  card().open();
+  card(stream->card).open();
   while (stream->done < until && !stream->work.empty()) {
     const std::function<void()> work = std::move(stream->work.front());
     stream->work.pop_front();
     ++stream->done;
     work();
   }
-  card().close();
+  card(stream->card).close();
 }
 
 void drain(cudaStream_t stream) { drain(stream, UINT64_MAX); }
@@ -186,6 +203,29 @@ std::map<std::string, int>& journal() {
   return instance;
 }
 
+void note(const std::string& what) {
+  const std::lock_guard lock(mutex);
+  ++journal()[what];
+}
+
+void finish(cudaStream_t stream, std::uint64_t until) { drain(stream, until); }
+
+std::uint64_t asked_for(cudaStream_t stream) {
+  const std::lock_guard lock(mutex);
+  return stream->done + stream->work.size();
+}
+
+void with_all_cards_open(const std::function<void()>& work) {
+  for (int i = 0; i < kCards; ++i) card(i).open();
+  work();
+  for (int i = 0; i < kCards; ++i) card(i).close();
+}
+
+bool reachable_by_all(const void* memory) {
+  const Card* card = owner(memory);
+  return card && card->open_to_others;
+}
+
 std::string kernel_name(const std::type_info& lambda) {
   int status = 0;
   char* demangled = abi::__cxa_demangle(lambda.name(), nullptr, nullptr, &status);
@@ -202,6 +242,7 @@ std::string kernel_name(const std::type_info& lambda) {
 
 void enqueue(cudaStream_t stream, std::function<void()> work) {
   const std::lock_guard lock(mutex);
+  ensure(stream->card == current, "the stream belongs to another card than the current device");
   if (stream->captured)
     stream->captured->work.push_back(std::move(work));
   else
@@ -237,7 +278,7 @@ void refuse_host_pointers(const std::uint64_t* words, std::size_t count) {
   for (std::size_t i = 0; i < count; ++i)
     ensure(words[i] < kFirst || words[i] > kLast ||
                card().holds(reinterpret_cast<const void*>(words[i]), 0),
-           "a kernel is given a pointer to the host's memory");
+           "a kernel is given a pointer to memory that is not its card's");
 }
 
 }  // namespace emulated
@@ -251,7 +292,7 @@ namespace {
 using doppio::cuda::card;
 using doppio::cuda::drain;
 using doppio::cuda::emulated::enqueue;
-using doppio::cuda::emulated::journal;
+using doppio::cuda::emulated::note;
 
 /// Values that no kernel should see: NaN, as floats and as doubles.
 void spoil(void* memory, std::size_t bytes) { std::memset(memory, 0xFF, bytes); }
@@ -261,15 +302,23 @@ void spoil(void* memory, std::size_t bytes) { std::memset(memory, 0xFF, bytes); 
 extern "C" {
 
 cudaError_t cudaGetDeviceCount(int* count) {
-  *count = 1;
+  *count = doppio::cuda::kCards;
   return cudaSuccess;
 }
 cudaError_t cudaDriverGetVersion(int* version) { return cudaRuntimeGetVersion(version); }
 cudaError_t cudaGetDevice(int* id) {
-  *id = 0;
+  *id = doppio::cuda::current;
   return cudaSuccess;
 }
-cudaError_t cudaSetDevice(int id) { return id == 0 ? cudaSuccess : cudaErrorInvalidDevice; }
+cudaError_t cudaSetDevice(int id) {
+  if (id < 0 || id >= doppio::cuda::kCards) return cudaErrorInvalidDevice;
+  doppio::cuda::current = id;
+  return cudaSuccess;
+}
+cudaError_t cudaDeviceCanAccessPeer(int* can, int id, int peer) {
+  *can = id != peer;
+  return cudaSuccess;
+}
 cudaError_t cudaGetLastError() { return cudaSuccess; }
 
 cudaError_t cudaGetDeviceProperties(cudaDeviceProp* properties, int) {
@@ -282,6 +331,7 @@ cudaError_t cudaGetDeviceProperties(cudaDeviceProp* properties, int) {
 
 cudaError_t cudaStreamCreateWithFlags(cudaStream_t* stream, unsigned) {
   *stream = new CUstream_st;
+  (*stream)->card = doppio::cuda::current;
   return cudaSuccess;
 }
 cudaError_t cudaStreamDestroy(cudaStream_t stream) {
@@ -290,7 +340,7 @@ cudaError_t cudaStreamDestroy(cudaStream_t stream) {
   return cudaSuccess;
 }
 cudaError_t cudaStreamSynchronize(cudaStream_t stream) {
-  ++journal()["wait"];
+  note("wait");
   if (stream->captured) {
     stream->spoiled = true;
     return cudaErrorStreamCaptureUnsupported;
@@ -301,12 +351,14 @@ cudaError_t cudaStreamSynchronize(cudaStream_t stream) {
 
 cudaError_t cudaStreamBeginCapture(cudaStream_t stream, cudaStreamCaptureMode) {
   if (stream->captured) return cudaErrorIllegalState;
+  ++doppio::cuda::capturing;
   stream->captured = new CUgraph_st;
   stream->spoiled = false;
   return cudaSuccess;
 }
 cudaError_t cudaStreamEndCapture(cudaStream_t stream, cudaGraph_t* graph) {
   if (!stream->captured) return cudaErrorIllegalState;
+  --doppio::cuda::capturing;
   *graph = std::exchange(stream->captured, nullptr);
   if (!stream->spoiled) return cudaSuccess;
   delete std::exchange(*graph, nullptr);
@@ -317,11 +369,13 @@ cudaError_t cudaGraphGetNodes(cudaGraph_t graph, cudaGraphNode_t*, std::size_t* 
   return cudaSuccess;
 }
 cudaError_t cudaGraphInstantiate(cudaGraphExec_t* made, cudaGraph_t graph, unsigned long long) {
+  if (doppio::cuda::emulated::graphs_fail) return cudaErrorMemoryAllocation;
   *made = new CUgraphExec_st{*graph};
   return cudaSuccess;
 }
+cudaError_t cudaGraphUpload(cudaGraphExec_t, cudaStream_t) { return cudaSuccess; }
 cudaError_t cudaGraphLaunch(cudaGraphExec_t graph, cudaStream_t stream) {
-  ++journal()["graph"];
+  note("graph");
   for (const std::function<void()>& work : graph->work) enqueue(stream, work);
   return cudaSuccess;
 }
@@ -344,7 +398,7 @@ cudaError_t cudaEventDestroy(cudaEvent_t event) {
 }
 cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream) {
   if (stream->captured) return cudaErrorStreamCaptureUnsupported;  // of no use to us
-  *event = {stream, stream->done + stream->work.size()};
+  *event = {stream, doppio::cuda::emulated::asked_for(stream)};
   return cudaSuccess;
 }
 cudaError_t cudaEventSynchronize(cudaEvent_t event) {
@@ -359,17 +413,23 @@ cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned
 }
 
 cudaError_t cudaMemGetInfo(std::size_t* free, std::size_t* total) {
+  const std::lock_guard lock(doppio::cuda::mutex);
   *total = doppio::cuda::Card::kBytes;
   *free = *total - card().used();
   return cudaSuccess;
 }
-cudaError_t cudaMemPoolCreate(cudaMemPool_t* pool, const cudaMemPoolProps*) {
-  *pool = nullptr;
+cudaError_t cudaMemPoolCreate(cudaMemPool_t* pool, const cudaMemPoolProps* props) {
+  *pool = reinterpret_cast<cudaMemPool_t>(&card(props->location.id));  // of which each has one
+  return cudaSuccess;
+}
+cudaError_t cudaMemPoolSetAccess(cudaMemPool_t pool, const cudaMemAccessDesc*, std::size_t) {
+  reinterpret_cast<doppio::cuda::Card*>(pool)->open_to_others = true;
   return cudaSuccess;
 }
 cudaError_t cudaMemPoolDestroy(cudaMemPool_t) { return cudaSuccess; }
 cudaError_t cudaMemPoolSetAttribute(cudaMemPool_t, cudaMemPoolAttr, void*) { return cudaSuccess; }
 cudaError_t cudaMemPoolGetAttribute(cudaMemPool_t, cudaMemPoolAttr, void* value) {
+  const std::lock_guard lock(doppio::cuda::mutex);
   *static_cast<std::uint64_t*>(value) = card().used();
   return cudaSuccess;
 }
@@ -384,19 +444,23 @@ cudaError_t cudaMallocFromPoolAsync(void** memory, std::size_t bytes, cudaMemPoo
   return cudaSuccess;
 }
 cudaError_t cudaFreeAsync(void* memory, cudaStream_t stream) {
-  if (!card().is_block(memory)) return cudaErrorInvalidValue;
-  enqueue(stream, [memory] {
-    spoil(memory, card().size_of(memory));
-    card().give_back(memory);
+  const std::lock_guard lock(doppio::cuda::mutex);
+  doppio::cuda::Card& its = card();
+  if (!its.is_block(memory) || stream->captured) return cudaErrorInvalidValue;
+  enqueue(stream, [memory, &its] {
+    spoil(memory, its.size_of(memory));
+    its.give_back(memory);
   });
   return cudaSuccess;
 }
 
 cudaError_t cudaMallocHost(void** memory, std::size_t bytes) {
+  if (doppio::cuda::capturing > 0) return cudaErrorStreamCaptureUnsupported;
   *memory = std::aligned_alloc(4096, (bytes + 4095) / 4096 * 4096);
   return *memory ? cudaSuccess : cudaErrorMemoryAllocation;
 }
 cudaError_t cudaFreeHost(void* memory) {
+  if (doppio::cuda::capturing > 0) return cudaErrorStreamCaptureUnsupported;
   std::free(memory);
   return cudaSuccess;
 }
@@ -407,8 +471,8 @@ cudaError_t cudaMemcpyAsync(void* to, const void* from, std::size_t bytes, cudaM
   const bool from_card = kind == cudaMemcpyDeviceToHost || kind == cudaMemcpyDeviceToDevice;
   if (card().holds(to, bytes) != to_card || card().holds(from, bytes) != from_card)
     return cudaErrorInvalidValue;
-  if (!from_card) ++journal()["upload"];
-  if (!to_card) ++journal()["download"];
+  if (!from_card) note("upload");
+  if (!to_card) note("download");
   enqueue(stream, [=] { std::memcpy(to, from, bytes); });
   return cudaSuccess;
 }

@@ -1,0 +1,89 @@
+#include "solver/replica.hpp"
+
+#include <algorithm>
+#include <utility>
+
+#include "core/accelerator.hpp"
+#include "core/communicator.hpp"
+#include "doppio.pb.h"
+#include "solver/read_solver.hpp"
+
+namespace doppio {
+
+namespace {
+
+void copy(const Tensor& from, Tensor& to) {
+  if (from.count() > 0) std::copy_n(from.read_host(), from.count(), to.write_host());
+}
+
+}  // namespace
+
+Replica::Replica(Context& context, SolverNet train, const SolverParameter& param,
+                 const Share& share)
+    : ctx(context),
+      net(ctx, std::move(train.source), train.state, share),
+      rule(make_update_rule(param, ctx.device())) {
+  for (int set = 0; set < rule->history_count(); ++set)
+    for (const Parameter& parameter : net.parameters())
+      history.emplace_back().reshape(parameter.blob->shape());
+}
+
+void Replica::follow(Replica& first) {
+  ctx.seed = first.ctx.seed;
+  for (std::size_t p = 0; p < history.size(); ++p) copy(first.history[p], history[p]);
+  for (std::size_t p = 0; p < net.parameters().size(); ++p)
+    copy(first.net.parameters()[p].blob->data, net.parameters()[p].blob->data);
+  net.set_passes(first.net.passes());
+  for (std::size_t i = 0; i < net.layers().size(); ++i) {
+    const Cursor cursor = first.net.layers()[i].layer->cursor();
+    Layer& layer = *net.layers()[i].layer;
+    if (layer.cursor() != cursor) layer.seek(cursor);
+  }
+}
+
+void Replica::average_gradients(std::size_t g, Communicator& communicator) {
+  std::vector<DeviceFloats> gradients;
+  for (const std::size_t p : net.gradient_groups()[g])
+    if (Blob& blob = *net.parameters()[p].blob; blob.needs_grad)
+      gradients.push_back({blob.grad.update(ctx), blob.count()});
+  if (!gradients.empty())
+    communicator.average(static_cast<std::size_t>(net.share().rank), gradients);
+}
+
+void Replica::average_all_gradients(Communicator& communicator) {
+  for (std::size_t g = 0; g < net.gradient_groups().size(); ++g) average_gradients(g, communicator);
+}
+
+void Replica::update(const UpdateStep& step, Communicator* communicator) {
+  const std::vector<Parameter>& parameters = net.parameters();
+  const std::size_t last_set = history.size() - parameters.size();
+  const auto update_group = [&](std::size_t g) {
+    if (communicator) average_gradients(g, *communicator);
+    for (const std::size_t p : net.gradient_groups()[g]) {
+      UpdateStep own = step;
+      own.rate *= parameters[p].lr_mult;
+      own.l1 *= parameters[p].decay_mult;
+      own.l2 *= parameters[p].decay_mult;
+      rule->update(ctx, own, *parameters[p].blob, history[p], history[last_set + p]);
+    }
+  };
+  Accelerator* const device = ctx.accelerator().get();
+  try {
+    for (std::size_t g = 0; g < net.gradient_groups().size(); ++g) {
+      if (device) device->begin_side(g);
+      update_group(g);
+    }
+  } catch (...) {
+    if (device) device->end_side();
+    throw;
+  }
+  if (device) device->end_side();
+}
+
+double Replica::squared_norm() {
+  std::vector<Blob*> blobs;
+  for (const Parameter& p : net.parameters()) blobs.push_back(p.blob);
+  return rule->squared_norm(ctx, blobs);
+}
+
+}  // namespace doppio

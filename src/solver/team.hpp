@@ -1,0 +1,36 @@
+#pragma once
+#include <condition_variable>
+#include <cstddef>
+#include <functional>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+namespace doppio {
+
+/// Threads that do the same for each of several members at once; the caller's own is member 0's.
+class Team {
+ public:
+  explicit Team(std::size_t members);
+  ~Team();
+  Team(const Team&) = delete;
+  Team& operator=(const Team&) = delete;
+
+  /// Runs `work(member)` for all members, a thread each that stays the same, and returns when all
+  /// have ended. Throws: what the first of them threw.
+  void run(const std::function<void(std::size_t member)>& work);
+
+ private:
+  void serve(std::size_t member);
+
+  std::mutex mutex_;
+  std::condition_variable begun_, ended_;
+  const std::function<void(std::size_t)>* work_ = nullptr;
+  std::size_t runs_ = 0;     // begun so far
+  std::size_t working_ = 0;  // threads that have not ended the last one
+  bool stop_ = false;
+  std::vector<std::exception_ptr> errors_;  // of each member
+  std::vector<std::thread> threads_;        // last: they use the others
+};
+
+}  // namespace doppio

@@ -1,0 +1,211 @@
+// Training on two cards comes to what one card, or the CPU, comes to.
+#include <google/protobuf/text_format.h>
+
+#include "cuda/gpu_test.hpp"
+#include "cuda/records.hpp"
+#include "doppio.pb.h"
+#include "doppio/solver.hpp"
+#include "net/passes.hpp"
+#include "solver/read_solver.hpp"
+#include "support/scratch_folder.hpp"
+
+namespace doppio {
+namespace {
+
+constexpr int kSide = 9, kRecords = 26, kBatch = 4;
+
+/// All weights and history, and the losses on the way.
+struct Outcome {
+  std::vector<float> memory, losses;
+};
+
+class SeveralGpus : public GpuTest {
+ protected:
+  void SetUp() override {
+    GpuTest::SetUp();
+    if (IsSkipped()) return;
+    if (list_accelerators().size() < 2) GTEST_SKIP() << "this machine has one GPU";
+    second = std::make_unique<Context>(open_accelerator(1));
+    write_records(folder / "db", kRecords, kSide, kRecords);
+  }
+
+  std::string data(const std::string& more = "") const {
+    return str("layer { name: 'data' type: 'Data' top: 'data' top: 'label' data_param { ",
+               "backend: LMDB source: '", folder / "db", "' shuffle: true ", more,
+               " } transform_param { crop_size: 7 mirror: true scale: 0.01 } }\n");
+  }
+
+  /// A net with parameters in two groups: those of `fc` are many.
+  SolverParameter solver(const std::string& data_layer, const std::string& dropout = "",
+                         const std::string& more = "") const {
+    SolverParameter p;
+    ensure(google::protobuf::TextFormat::ParseFromString(more, &p), more);
+    *p.mutable_train_net_param() = parse_prototxt(data_layer + R"(
+      layer { name: "conv" type: "Convolution" bottom: "data" top: "conv"
+              convolution_param { num_output: 4 kernel_size: 3 weight_filler { type: "xavier" } } }
+      layer { name: "relu" type: "ReLU" bottom: "conv" top: "conv" })" +
+                                                      dropout + R"(
+      layer { name: "fc" type: "InnerProduct" bottom: "conv" top: "fc"
+              inner_product_param { num_output: 2700 weight_filler { type: "xavier" } } }
+      layer { name: "loss" type: "SoftmaxWithLoss" bottom: "fc" bottom: "label" top: "loss" })",
+                                                  "net.prototxt")
+                                       .net;
+    p.set_base_lr(0.01f);
+    p.set_lr_policy("fixed");
+    p.set_momentum(0.9f);
+    p.set_weight_decay(0.01f);
+    p.set_random_seed(1);
+    p.set_snapshot_prefix(folder / "snapshot");
+    return p;
+  }
+
+  static std::unique_ptr<Solver> make(std::vector<Context*> contexts, const SolverParameter& p) {
+    SourcedSolver source;
+    source.param = p;
+    return std::make_unique<Solver>(contexts, std::move(source));
+  }
+
+  static Outcome train(Solver& solver, int iterations) {
+    struct Losses final : SolverObserver {
+      std::vector<float> all;
+      void on_iteration(Solver&, int, float loss, float) override { all.push_back(loss); }
+    };
+    const auto losses = std::make_shared<Losses>();
+    solver.add_observer(losses);
+    solver.step(iterations);
+    Outcome outcome;
+    const auto add = [&](const Tensor& tensor) {
+      for (const float v : values(tensor)) outcome.memory.push_back(v);
+    };
+    for (const Parameter& p : solver.net().parameters()) add(p.blob->data);
+    for (const Tensor& history : solver.history()) add(history);
+    outcome.losses = losses->all;
+    return outcome;
+  }
+
+  static void expect_near(const Outcome& actual, const Outcome& expected) {
+    ASSERT_EQ(actual.losses.size(), expected.losses.size());
+    for (std::size_t i = 0; i < expected.losses.size(); ++i)
+      EXPECT_NEAR(actual.losses[i], expected.losses[i], 2e-5f) << "iteration " << i;
+    ASSERT_EQ(actual.memory.size(), expected.memory.size());
+    for (std::size_t i = 0; i < expected.memory.size(); ++i)
+      ASSERT_NEAR(actual.memory[i], expected.memory[i], 2e-5f) << i;
+  }
+
+  ScratchFolder folder;
+  std::unique_ptr<Context> second;
+};
+
+TEST_F(SeveralGpus, LearnWhatOneWouldLearn) {
+  Context cpu;
+  for (const char* more : {"", "iter_size: 2", "clip_gradients: 0.1", "type: 'Nesterov'"}) {
+    SCOPED_TRACE(more);
+    const SolverParameter p = solver(data(str("batch_size: ", kBatch)), "", more);
+    const auto two = make({ctx.get(), second.get()}, p), one = make({ctx.get()}, p),
+               none = make({&cpu}, p);
+    EXPECT_EQ(two->ranks(), 2);
+    EXPECT_EQ(two->net().blob("data").shape()[0], kBatch / 2);
+    const Outcome expected = train(*none, 9);
+    expect_near(train(*one, 9), expected);
+    expect_near(train(*two, 9), expected);
+    EXPECT_GT(two->net().repeated_passes(), 0u);
+  }
+}
+
+TEST_F(SeveralGpus, SharesOfAShardAreThoseOfOneGpu) {
+  Context cpu;
+  const SolverParameter p = solver(data("batch_size: 4 shard: 1 shards: 3"));
+  expect_near(train(*make({ctx.get(), second.get()}, p), 5), train(*make({&cpu}, p), 5));
+}
+
+TEST_F(SeveralGpus, DrawTheirOwnDropout) {
+  // On the same images, the same numbers would give the same gradients as half of the batch.
+  const std::string drop = "layer { name: 'drop' type: 'Dropout' bottom: 'conv' top: 'conv' }";
+  write_records(folder / "db1", 1, kSide, 1);
+  std::string same_images = data("batch_size: 4");
+  same_images.replace(same_images.find("/db'"), 4, "/db1'");
+  same_images.replace(same_images.find("crop_size: 7 mirror: true"), 25, "");
+  SolverParameter p = solver(same_images, drop);
+  const Outcome two = train(*make({ctx.get(), second.get()}, p), 1);
+  p.mutable_train_net_param()->mutable_layer(0)->mutable_data_param()->set_batch_size(2);
+  EXPECT_NE(two.losses, train(*make({ctx.get()}, p), 1).losses);
+}
+
+TEST_F(SeveralGpus, GoOnFromSnapshotsOfAnyNumber) {
+  const SolverParameter p =
+      solver(data(str("batch_size: ", kBatch)),
+             "layer { name: 'drop' type: 'Dropout' bottom: 'conv' top: 'conv' }");
+  const auto whole = make({ctx.get(), second.get()}, p);
+  train(*whole, 4);
+  const std::string state = whole->snapshot();
+  const Outcome expected = train(*whole, 3);
+  Context a(open_accelerator(0)), b(open_accelerator(1));
+  const auto resumed = make({&a, &b}, p);
+  resumed->restore(state);
+  const Outcome actual = train(*resumed, 3);
+  EXPECT_EQ(actual.losses, expected.losses);
+  EXPECT_EQ(actual.memory, expected.memory);
+
+  // Without Dropout, whose numbers differ, the number of cards may change on the way.
+  const SolverParameter q = solver(data(str("batch_size: ", kBatch)));
+  const auto begun = make({ctx.get(), second.get()}, q);
+  train(*begun, 4);
+  const std::string half_way = begun->snapshot();
+  const Outcome on_two = train(*begun, 3);
+  const auto alone = make({&a}, q);
+  alone->restore(half_way);
+  expect_near(train(*alone, 3), on_two);
+}
+
+TEST_F(SeveralGpus, TakeUpWeightsThatWereChangedInBetween) {
+  const SolverParameter p = solver(data(str("batch_size: ", kBatch)));
+  const auto run = [&](std::vector<Context*> contexts) {
+    const auto solver = make(std::move(contexts), p);
+    train(*solver, 2);
+    Tensor& weights = solver->net().parameters()[0].blob->data;
+    float* w = weights.update_host();
+    for (Index i = 0; i < weights.count(); ++i) w[i] *= 0.5f;
+    return train(*solver, 2);
+  };
+  expect_near(run({ctx.get(), second.get()}), run({ctx.get()}));
+}
+
+TEST_F(SeveralGpus, WhatCannotBeSharedOutIsAnError) {
+  const auto refused = [&](const std::string& data_layer) {
+    return error_of([&] { make({ctx.get(), second.get()}, solver(data_layer)); });
+  };
+  const std::string odd = refused(data("batch_size: 5"));
+  EXPECT_NE(odd.find("layer 'data' (Data): batch_size 5, that of all devices together, cannot be "
+                     "shared out evenly among 2"),
+            std::string::npos)
+      << odd;
+  const std::string input = refused(
+      "layer { name: 'data' type: 'Input' top: 'data' top: 'label' input_param { "
+      "shape { dim: 4 dim: 3 dim: 7 dim: 7 } shape { dim: 4 } } }");
+  EXPECT_NE(input.find("layer 'data' (Input): its batches cannot be shared out among 2 devices, as "
+                       "those of Data, ImageData and AnnotatedData layers can"),
+            std::string::npos)
+      << input;
+  Context cpu;
+  EXPECT_EQ(error_of([&] {
+              make({ctx.get(), &cpu}, solver(data("batch_size: 4")));
+            }),
+            "only GPUs can train together");
+}
+
+TEST_F(SeveralGpus, AnErrorOfOneEndsTheTraining) {
+  // A label that the classifier does not know, in the part of the second card.
+  write_records(folder / "db6", 6, kSide, 6);
+  std::string layer = data("batch_size: 4");
+  layer.replace(layer.find("/db'"), 4, "/db6'");
+  layer.replace(layer.find("shuffle: true"), 13, "");
+  SolverParameter p = solver(layer);
+  for (LayerParameter& l : *p.mutable_train_net_param()->mutable_layer())
+    if (l.name() == "fc") l.mutable_inner_product_param()->set_num_output(5);
+  const auto two = make({ctx.get(), second.get()}, p);
+  const std::string error = error_of([&] { two->step(3); });
+  EXPECT_NE(error.find("layer 'loss' (SoftmaxWithLoss): label 5"), std::string::npos) << error;
+}
+
+}  // namespace
+}  // namespace doppio
