@@ -145,7 +145,7 @@ fi
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 [[ -d lib ]] && export LD_LIBRARY_PATH=$PWD/lib:${LD_LIBRARY_PATH:-}
-for library in libcublas.so libcudnn.so.9; do
+for library in libcublas.so libcudnn.so.9 libnccl.so.2; do
   if folder=$(folder_of $library); then
     export LD_LIBRARY_PATH=${LD_LIBRARY_PATH:-}:$folder
   fi

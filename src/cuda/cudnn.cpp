@@ -112,6 +112,11 @@ const Cudnn& cudnn() {
   return api;
 }
 
+std::string cudnn_version() {
+  const std::size_t version = cudnn().GetVersion();
+  return str("cuDNN ", version / 10000, '.', version / 100 % 100, '.', version % 100);
+}
+
 void check_dnn(cudnnStatus_t status, const char* doing) {
   if (status == CUDNN_STATUS_SUCCESS) return;
   require(status != CUDNN_STATUS_ALLOC_FAILED, "GPU out of memory, cuDNN ", doing,

@@ -39,6 +39,9 @@ struct Cudnn {
 };
 const Cudnn& cudnn();
 
+/// "cuDNN 9.19.0", of the library that was loaded.
+std::string cudnn_version();
+
 /// Throws: InternalError that says what was being done, cuDNN's reason and how to do without it;
 /// Error with the remedy if the device is out of memory.
 void check_dnn(cudnnStatus_t status, const char* doing);

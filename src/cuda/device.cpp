@@ -467,8 +467,8 @@ std::vector<AcceleratorInfo> list_accelerators() {
 
 std::string accelerator_support() {
 #ifdef DOPPIO_CUDNN
-  const std::string dnn = cuda::cudnn().why_not.empty() ? str("cuDNN ", cuda::cudnn().GetVersion())
-                                                        : cuda::cudnn().why_not;
+  const std::string dnn =
+      cuda::cudnn().why_not.empty() ? cuda::cudnn_version() : cuda::cudnn().why_not;
 #else
   const std::string dnn = "no cuDNN in this build";
 #endif

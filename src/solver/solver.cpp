@@ -238,9 +238,13 @@ float Solver::clip_factor() {
 
 /// Error for training that cannot go on.
 void Solver::throw_diverged(const std::string& what) {
+  std::string where;
+  for (std::size_t r = 0; r < replicas_.size() && where.empty(); ++r)
+    where = first_non_finite(replicas_[r]->net);
+  if (where.empty()) where = "all blobs and parameters are finite";
   const std::string last = last_state_.empty() ? "none was written" : "'" + last_state_ + "'";
   throw Error(str("training diverged at iteration ", iteration_, " (learning rate ",
-                  learning_rate(), "): ", what, "; ", first_non_finite(net()),
+                  learning_rate(), "): ", what, "; ", where,
                   ". Lower base_lr, scale the input, or set clip_gradients. Last snapshot: ", last),
               {source_->file, 0, 0});
 }

@@ -1,6 +1,8 @@
 // Training on two cards comes to what one card, or the CPU, comes to.
 #include <google/protobuf/text_format.h>
 
+#include <cmath>
+
 #include "cuda/gpu_test.hpp"
 #include "cuda/records.hpp"
 #include "doppio.pb.h"
@@ -191,6 +193,27 @@ TEST_F(SeveralGpus, WhatCannotBeSharedOutIsAnError) {
               make({ctx.get(), &cpu}, solver(data("batch_size: 4")));
             }),
             "only GPUs can train together");
+}
+
+TEST_F(SeveralGpus, DivergenceIsTracedToWhereItBegan) {
+  LmdbWriter writer(folder / "nan");
+  for (int n = 0; n < 4; ++n) {
+    Datum datum;
+    datum.set_channels(3);
+    datum.set_height(7);
+    datum.set_width(7);
+    for (int i = 0; i < 3 * 7 * 7; ++i) datum.add_float_data(n == 3 ? NAN : 1.0f);
+    writer.put(str("key", n), datum.SerializeAsString());
+  }
+  writer.finish();
+  std::string layer = data("batch_size: 4");
+  layer.replace(layer.find("/db'"), 4, "/nan'");
+  const auto two = make({ctx.get(), second.get()}, solver(layer));
+  const std::string error = error_of([&] { two->step(1); });
+  EXPECT_NE(error.find("training diverged at iteration 0"), std::string::npos) << error;
+  EXPECT_NE(error.find("in blob 'data', a top of layer 'data' (Data), so the data holds it"),
+            std::string::npos)
+      << error;
 }
 
 TEST_F(SeveralGpus, AnErrorOfOneEndsTheTraining) {
