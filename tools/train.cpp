@@ -156,8 +156,8 @@ Command train_command() {
           .run = run,
           .notes =
               "--level and --stage count for the training net alone.\n"
-              "With several GPUs, batch_size is that of all of them together: each gets its part, "
-              "and what is learned\nis the same but for rounding, Dropout and BatchNorm.\n"
+              "With several GPUs, batch_size is that of all of them together: each gets its part of "
+              "every batch, and\ntheir gradients are averaged. Tests run on the first one.\n"
               "SIGTERM writes a snapshot and stops; the exit code is then 75, so that a "
               "scheduler can start the\nrun again with --snapshot."};
 }

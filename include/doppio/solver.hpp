@@ -72,8 +72,7 @@ class Solver {
   /// From a solver prototxt that was read (and perhaps changed) by the caller.
   Solver(Context& ctx, SourcedSolver source);
   /// The same on several accelerators. Each trains a net on its part of every batch, by the means
-  /// of all gradients: what is learned depends on their number as little as rounding, Dropout and
-  /// BatchNorm allow. The first one holds net(), runs the tests and gives what snapshots hold.
+  /// of all gradients. The first one runs the tests and gives what snapshots hold.
   Solver(std::span<Context* const> contexts, SourcedSolver source);
   ~Solver();
   Solver(const Solver&) = delete;
@@ -100,7 +99,8 @@ class Solver {
   /// outputs of a net can be read after its passes.
   void save_memory();
 
-  Net& net();
+  /// The net that trains on device number `rank`.
+  Net& net(int rank = 0);
   /// Number of nets that train, on a device each.
   int ranks() const { return static_cast<int>(replicas_.size()); }
   std::vector<std::unique_ptr<Net>>& test_nets() { return test_nets_; }
@@ -123,6 +123,7 @@ class Solver {
   friend class SnapshotAccess;
   void build_nets(std::span<Context* const> contexts);
   void load_weights();
+  void bring_together();
   float mean_loss(float (Net::*pass)());
   float forward_backward();
   float smoothed(float loss);
@@ -140,6 +141,7 @@ class Solver {
   std::unique_ptr<Communicator> communicator_;  // of several replicas
   std::vector<std::unique_ptr<Replica>> replicas_;
   std::unique_ptr<Team> team_;
+  std::vector<std::uint64_t> versions_;  // of the first one's weights and history after step()
   std::vector<std::unique_ptr<Net>> test_nets_;
   std::unique_ptr<LearningRatePolicy> policy_;
   std::vector<std::shared_ptr<SolverObserver>> observers_;

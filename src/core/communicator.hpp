@@ -23,7 +23,8 @@ class Communicator {
   /// Begins to replace a rank's floats by the means over all ranks, the same on each, in the order
   /// of the rank's other work. All ranks ask for the same, on a thread each.
   virtual void average(std::size_t rank, std::span<const DeviceFloats> floats) = 0;
-  /// Ends what was begun and will never be done because a rank failed. Nothing can follow.
+  /// Ends what others have begun, and may wait for, because a rank has failed; for any thread. To
+  /// ask for more is an Error.
   virtual void abort() noexcept = 0;
 };
 

@@ -2,6 +2,7 @@
 #include "core/communicator.hpp"
 
 #include <algorithm>
+#include <atomic>
 #include <utility>
 
 #include "core/accelerator.hpp"
@@ -36,30 +37,36 @@ class NcclCommunicator final : public Communicator {
   NcclCommunicator(const NcclCommunicator&) = delete;
   NcclCommunicator& operator=(const NcclCommunicator&) = delete;
   ~NcclCommunicator() override {
+    if (aborted_) return;
     for (std::size_t rank = 0; rank < communicators_.size(); ++rank) {
       accelerators_[rank]->stream();  // makes its card the current one
-      if (communicators_[rank]) nccl().CommDestroy(communicators_[rank]);
+      nccl().CommDestroy(communicators_[rank]);
     }
   }
 
   void average(std::size_t rank, std::span<const DeviceFloats> floats) override {
+    require(!aborted_, "the GPUs cannot train together any more, because one has failed");
     const auto stream = static_cast<cudaStream_t>(accelerators_[rank]->stream());
     check_nccl(nccl().GroupStart(), "beginning a group");  // one kernel for all of them
+    ncclResult_t asked = ncclSuccess;
     for (const DeviceFloats& f : floats)
-      check_nccl(nccl().AllReduce(f.values, f.values, static_cast<std::size_t>(f.count), ncclFloat,
-                                  ncclAvg, communicators_[rank], stream),
-                 "computing means");
-    check_nccl(nccl().GroupEnd(), "computing means");
+      if (asked == ncclSuccess)
+        asked = nccl().AllReduce(f.values, f.values, static_cast<std::size_t>(f.count), ncclFloat,
+                                 ncclAvg, communicators_[rank], stream);
+    const ncclResult_t begun = nccl().GroupEnd();
+    check_nccl(asked, "computing means");
+    check_nccl(begun, "computing means");
   }
 
   void abort() noexcept override {
-    for (ncclComm_t& communicator : communicators_)
-      if (ncclComm_t one = std::exchange(communicator, nullptr)) nccl().CommAbort(one);
+    if (aborted_.exchange(true)) return;
+    for (const ncclComm_t communicator : communicators_) nccl().CommAbort(communicator);
   }
 
  private:
   const std::vector<std::shared_ptr<Accelerator>> accelerators_;
   std::vector<ncclComm_t> communicators_;
+  std::atomic<bool> aborted_ = false;
 };
 
 }  // namespace

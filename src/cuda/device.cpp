@@ -242,9 +242,10 @@ class CudaDevice final : public Accelerator {
   }
 
   void begin_recording() override {
+    use();
     counter();
-    begin_part();
     const std::lock_guard lock(mutex_);
+    begin_part();
     recording_ = std::make_shared<RecordedWork>();
     recorder_ = std::this_thread::get_id();
     spoiled_ = false;

@@ -115,10 +115,9 @@ void Net::make_layers(const Graph& graph) {
     layer.filled.resize(layer.tops.size());
     try {
       located(*source_, i, {}, [&] {
-        const bool shared = share_.ranks > 1 && layer.traits.is_source;
         layer.layer = LayerRegistry::instance()
                           .find(param.type(), ctx_.device())
-                          .make(shared ? take_share(param, share_) : param);
+                          .make(share_.ranks > 1 ? take_share(param, layer.traits, share_) : param);
       });
     } catch (const Error& e) {
       problems.add(e);

@@ -120,6 +120,9 @@ bool Net::record_pass(const std::vector<Index>& sources, bool backward) {
   // Data layers show their batches in turn in a few places each.
   constexpr std::size_t kMost = 12;
   if (!ctx_.recording || debug_info_ || unrecorded_ < kFirstPasses) return false;
+  if (recorded_.size() == kMost)
+    std::erase_if(recorded_,
+                  [](const auto& r) { return r->tensors.fit() == Recording::Fit::never; });
   if (recorded_.size() == kMost) return false;
   if (find_recorded(sources) != recorded_.end()) return false;
   Accelerator& device = *ctx_.accelerator();

@@ -1,5 +1,6 @@
 #include "net/take_share.hpp"
 
+#include "data/prefetch.hpp"
 #include "doppio/error.hpp"
 
 namespace doppio {
@@ -9,17 +10,25 @@ namespace {
 template <class Parameter>
 void take(Parameter& param, const std::string& message, const Share& share) {
   const auto ranks = static_cast<unsigned>(share.ranks), rank = static_cast<unsigned>(share.rank);
-  require_field(param.batch_size() % ranks == 0, message + ".batch_size", "batch_size ",
-                param.batch_size(), ", that of all devices together, cannot be shared out evenly ",
-                "among ", ranks);
-  param.set_batch_size(param.batch_size() / ranks);
+  const unsigned batch = param.batch_size(), less = batch - batch % ranks;
+  require_field(batch == less, message + ".batch_size", "batch_size ", batch,
+                ", that of all devices together, cannot be shared out evenly among ", ranks, "; ",
+                less > 0 ? str(less, " or ") : "", less + ranks, " can");
+  param.set_batch_size(batch / ranks);
+  param.set_threads(
+      static_cast<unsigned>(worker_count(static_cast<int>(param.threads())) - 1) / ranks + 1);
   param.set_shard(param.shard() + param.shards() * rank);
   param.set_shards(param.shards() * ranks);
 }
 
 }  // namespace
 
-LayerParameter take_share(LayerParameter layer, const Share& share) {
+LayerParameter take_share(LayerParameter layer, const LayerTraits& traits, const Share& share) {
+  require_field(layer.loss_param().normalization() != LossParameter::NONE,
+                "loss_param.normalization",
+                "normalization: NONE adds up a part of the batch on each of ", share.ranks,
+                " devices; use BATCH_SIZE and a loss_weight of the batch size");
+  if (!traits.is_source) return layer;
   if (layer.type() == "Data" || layer.type() == "AnnotatedData")
     take(*layer.mutable_data_param(), "data_param", share);
   else if (layer.type() == "ImageData")

@@ -2,6 +2,7 @@
 
 #include <glog/logging.h>
 
+#include <algorithm>
 #include <chrono>
 #include <cmath>
 
@@ -24,10 +25,15 @@ class InputWaitObserver final : public SolverObserver {
  private:
   using Clock = std::chrono::steady_clock;
 
+  /// Of the device that waited longest.
   static double waited(Solver& solver) {
-    double seconds = 0;
-    for (const NetLayer& l : solver.net().layers()) seconds += l.layer->input_wait_seconds();
-    return seconds;
+    double longest = 0;
+    for (int rank = 0; rank < solver.ranks(); ++rank) {
+      double seconds = 0;
+      for (const NetLayer& l : solver.net(rank).layers()) seconds += l.layer->input_wait_seconds();
+      longest = std::max(longest, seconds);
+    }
+    return longest;
   }
 
   void begin(Solver& solver) {

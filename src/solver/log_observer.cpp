@@ -6,6 +6,7 @@
 #include <cmath>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include "doppio.pb.h"
 #include "solver/divergence.hpp"
@@ -91,7 +92,7 @@ class LogObserver final : public SolverObserver {
     LOG(INFO) << "Iteration " << iteration << " (" << static_cast<float>(speed) << " iter/s, "
               << static_cast<float>(seconds) << "s/" << solver.param().display()
               << " iters), loss = " << loss;
-    log_train_outputs(solver.net());
+    log_train_outputs(solver);
   }
 
   void log_step(const LearningRatePolicy& policy, int iteration, float rate) {
@@ -109,13 +110,19 @@ class LogObserver final : public SolverObserver {
     since_iteration_ = iteration;
   }
 
-  static void log_train_outputs(Net& net) {
+  /// Means over all devices, as the loss is.
+  static void log_train_outputs(Solver& solver) {
     int index = 0;
-    for (const std::string& name : net.outputs()) {
-      const Tensor& output = net.blob(name).data;
-      const float* values = output.read_host();
-      for (Index i = 0; i < output.count(); ++i)
-        log_output("Train", index++, name, values[i], net.loss_weight(name));
+    for (const std::string& name : solver.net().outputs()) {
+      std::vector<double> sums(static_cast<std::size_t>(solver.net().blob(name).count()));
+      for (int rank = 0; rank < solver.ranks(); ++rank) {
+        const Tensor& output = solver.net(rank).blob(name).data;
+        const float* values = output.read_host();
+        for (std::size_t i = 0; i < sums.size(); ++i) sums[i] += static_cast<double>(values[i]);
+      }
+      for (const double sum : sums)
+        log_output("Train", index++, name, static_cast<float>(sum / solver.ranks()),
+                   solver.net().loss_weight(name));
     }
   }
 

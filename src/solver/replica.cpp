@@ -26,58 +26,82 @@ Replica::Replica(Context& context, SolverNet train, const SolverParameter& param
   for (int set = 0; set < rule->history_count(); ++set)
     for (const Parameter& parameter : net.parameters())
       history.emplace_back().reshape(parameter.blob->shape());
+  if (share.rank > 0) net.set_debug_info(false);  // one log is enough
 }
 
-void Replica::follow(Replica& first) {
-  ctx.seed = first.ctx.seed;
-  for (std::size_t p = 0; p < history.size(); ++p) copy(first.history[p], history[p]);
-  for (std::size_t p = 0; p < net.parameters().size(); ++p)
-    copy(first.net.parameters()[p].blob->data, net.parameters()[p].blob->data);
+void Replica::follow(Replica& first, bool weights) {
+  const bool reseeded = std::exchange(ctx.seed, first.ctx.seed) != first.ctx.seed;
+  if (weights) {
+    for (std::size_t h = 0; h < history.size(); ++h) copy(first.history[h], history[h]);
+    for (std::size_t p = 0; p < net.parameters().size(); ++p)
+      copy(first.net.parameters()[p].blob->data, net.parameters()[p].blob->data);
+  }
   net.set_passes(first.net.passes());
   for (std::size_t i = 0; i < net.layers().size(); ++i) {
     const Cursor cursor = first.net.layers()[i].layer->cursor();
     Layer& layer = *net.layers()[i].layer;
-    if (layer.cursor() != cursor) layer.seek(cursor);
+    if (reseeded || layer.cursor() != cursor) layer.seek(cursor);
   }
 }
 
-void Replica::average_gradients(std::size_t g, Communicator& communicator) {
-  std::vector<DeviceFloats> gradients;
-  for (const std::size_t p : net.gradient_groups()[g])
-    if (Blob& blob = *net.parameters()[p].blob; blob.needs_grad)
-      gradients.push_back({blob.grad.update(ctx), blob.count()});
-  if (!gradients.empty())
-    communicator.average(static_cast<std::size_t>(net.share().rank), gradients);
+void Replica::prepare() {
+  for (Tensor& h : history) h.update(ctx);
+  for (const Parameter& p : net.parameters()) {
+    p.blob->data.read(ctx);
+    p.blob->grad.update(ctx);
+  }
 }
 
-void Replica::average_all_gradients(Communicator& communicator) {
-  for (std::size_t g = 0; g < net.gradient_groups().size(); ++g) average_gradients(g, communicator);
+std::vector<std::uint64_t> Replica::versions() const {
+  std::vector<std::uint64_t> all;
+  for (const Tensor& h : history) all.push_back(h.version());
+  for (const NetLayer& l : net.layers())
+    for (const Blob& blob : l.layer->params) all.push_back(blob.data.version());
+  return all;
 }
 
-void Replica::update(const UpdateStep& step, Communicator* communicator) {
-  const std::vector<Parameter>& parameters = net.parameters();
-  const std::size_t last_set = history.size() - parameters.size();
-  const auto update_group = [&](std::size_t g) {
-    if (communicator) average_gradients(g, *communicator);
-    for (const std::size_t p : net.gradient_groups()[g]) {
-      UpdateStep own = step;
-      own.rate *= parameters[p].lr_mult;
-      own.l1 *= parameters[p].decay_mult;
-      own.l2 *= parameters[p].decay_mult;
-      rule->update(ctx, own, *parameters[p].blob, history[p], history[last_set + p]);
-    }
-  };
+/// Runs `work` for each group of gradients when it is complete.
+template <class Work>
+void Replica::for_each_group(Work work) {
   Accelerator* const device = ctx.accelerator().get();
   try {
     for (std::size_t g = 0; g < net.gradient_groups().size(); ++g) {
       if (device) device->begin_side(g);
-      update_group(g);
+      work(net.gradient_groups()[g]);
     }
   } catch (...) {
     if (device) device->end_side();
     throw;
   }
   if (device) device->end_side();
+}
+
+void Replica::average(const std::vector<std::size_t>& group, Communicator& communicator) {
+  std::vector<DeviceFloats> gradients;
+  for (const std::size_t p : group)
+    if (Blob& blob = *net.parameters()[p].blob; blob.needs_grad)
+      gradients.push_back({blob.grad.update(ctx), blob.count()});
+  if (!gradients.empty())
+    communicator.average(static_cast<std::size_t>(net.share().rank), gradients);
+}
+
+void Replica::average_gradients(Communicator& communicator) {
+  for_each_group([&](const std::vector<std::size_t>& group) { average(group, communicator); });
+}
+
+void Replica::update(const UpdateStep& step, Communicator* communicator) {
+  const std::vector<Parameter>& parameters = net.parameters();
+  const std::size_t last_set = history.size() - parameters.size();
+  for_each_group([&](const std::vector<std::size_t>& group) {
+    if (communicator) average(group, *communicator);
+    for (const std::size_t p : group) {
+      UpdateStep own = step;
+      own.rate *= parameters[p].lr_mult;
+      own.l1 *= parameters[p].decay_mult;
+      own.l2 *= parameters[p].decay_mult;
+      rule->update(ctx, own, *parameters[p].blob, history[p], history[last_set + p]);
+    }
+  });
 }
 
 double Replica::squared_norm() {

@@ -1,4 +1,5 @@
 #pragma once
+#include <cstdint>
 #include <memory>
 #include <vector>
 
@@ -18,14 +19,20 @@ class Replica {
   /// Throws: Error.
   Replica(Context& ctx, SolverNet train, const SolverParameter& param, const Share& share);
 
-  /// Goes on from where `first` is: weights, history, place in the data, random numbers.
-  void follow(Replica& first);
+  /// Goes on from where `first` is: place in the data, random numbers and, if `weights`, weights
+  /// and history.
+  void follow(Replica& first, bool weights);
+  /// Brings all that update() touches to the device. A device that has not enough memory fails
+  /// here, where no other waits for it.
+  void prepare();
+  /// Tensor::version() of all weights and history.
+  std::vector<std::uint64_t> versions() const;
 
-  /// Begins to replace the gradients of group `g` by the means of all replicas.
-  void average_gradients(std::size_t g, Communicator& communicator);
-  void average_all_gradients(Communicator& communicator);
-  /// Updates all parameters, on an accelerator beside the backward pass; with a `communicator`, by
-  /// the means of all replicas' gradients. `step` is that of multipliers 1.
+  /// Begins to replace all gradients by the means of all replicas.
+  void average_gradients(Communicator& communicator);
+  /// Updates all parameters; with a `communicator`, by the means of all replicas' gradients. `step`
+  /// is that of multipliers 1. On an accelerator this and average_gradients() run beside the
+  /// backward pass.
   void update(const UpdateStep& step, Communicator* communicator);
   /// Sum of the squares of all gradients.
   double squared_norm();
@@ -34,6 +41,11 @@ class Replica {
   Net net;
   const std::unique_ptr<UpdateRule> rule;
   std::vector<Tensor> history;  ///< in sets of one per parameter
+
+ private:
+  template <class Work>
+  void for_each_group(Work work);
+  void average(const std::vector<std::size_t>& group, Communicator& communicator);
 };
 
 }  // namespace doppio

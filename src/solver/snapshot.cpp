@@ -215,4 +215,48 @@ void SnapshotAccess::apply(Solver& solver, const SolverState& state,
   restore_test_positions(solver, state);
 }
 
+/// Says so before the first iteration, not after hours of training.
+void Solver::require_snapshots_writable() {
+  if (std::exchange(prefix_checked_, true)) return;
+  located(*source_, [&] {
+    const std::string prefix = snapshot_prefix(*source_);
+    try {
+      require_writable(prefix);
+    } catch (const Error& e) {
+      throw Error(str("snapshots cannot be written: ", e.message()), {}, "snapshot_prefix");
+    }
+  });
+}
+
+std::string Solver::snapshot() {
+  const bool hdf5 = param().snapshot_format() == SolverParameter::HDF5;
+  const std::string stem =
+      str(located(*source_, [&] { return snapshot_prefix(*source_); }), "_iter_", iteration_);
+  const std::string model = stem + (hdf5 ? ".caffemodel.h5" : ".caffemodel");
+  const std::string state = stem + (hdf5 ? ".solverstate.h5" : ".solverstate");
+  net().save(model, param().snapshot_diff());
+  write_solver_state(state, SnapshotAccess::capture(*this, model), history());
+  snapshot_wanted_ = false;
+  last_snapshot_ = iteration_;
+  last_state_ = state;
+  for (const auto& o : observers_) o->on_snapshot(*this, model, state);
+  return state;
+}
+
+/// For snapshots on the way: a full disk must not end the training.
+void Solver::snapshot_or_log() {
+  snapshot_wanted_ = false;
+  try {
+    snapshot();
+  } catch (const Error& e) {
+    LOG(ERROR) << "No snapshot of iteration " << iteration_ << ": " << e.what()
+               << "; earlier snapshots are kept and training goes on";
+  }
+}
+
+void Solver::restore(const std::string& state_file) {
+  const SolverState state = read_solver_state(state_file);
+  SnapshotAccess::apply(*this, state, state_file);
+}
+
 }  // namespace doppio

@@ -9,7 +9,6 @@
 
 #include "core/accelerator.hpp"
 #include "core/arena.hpp"
-#include "core/atomic_file.hpp"
 #include "core/communicator.hpp"
 #include "doppio.pb.h"
 #include "solver/divergence.hpp"
@@ -90,10 +89,8 @@ void Solver::build_nets(std::span<Context* const> contexts) {
   }
   for (Context* const ctx : contexts) {
     ctx->seed = ctx_.seed;
-    ctx->dry_run = share.rank > 0;  // it gets the first one's weights
     replicas_.push_back(
         std::make_unique<Replica>(*ctx, train_net(*source_), source_->param, share));
-    ctx->dry_run = false;
     ++share.rank;
   }
   team_ = std::make_unique<Team>(replicas_.size());
@@ -104,7 +101,8 @@ void Solver::build_nets(std::span<Context* const> contexts) {
 }
 
 void Solver::save_memory() {
-  const auto arena = std::make_shared<Arena>();  // for all: they never run at the same time
+  // For all that never run at the same time: several that train do, but have no use for it.
+  const auto arena = std::make_shared<Arena>();
   for (const auto& replica : replicas_)
     replica->net.save_memory(Passes::forward_and_backward, {}, arena);
   for (const auto& test : test_nets_) test->save_memory(Passes::forward, {}, arena);
@@ -128,7 +126,7 @@ void Solver::load_weights() {
   }
 }
 
-Net& Solver::net() { return replicas_.front()->net; }
+Net& Solver::net(int rank) { return replicas_.at(static_cast<std::size_t>(rank))->net; }
 std::vector<Tensor>& Solver::history() { return replicas_.front()->history; }
 const SolverParameter& Solver::param() const { return source_->param; }
 float Solver::learning_rate() const { return policy_->rate(iteration_); }
@@ -154,7 +152,7 @@ void Solver::step(int iterations) {
   if (p.snapshot() > 0) require_snapshots_writable();
   if (!resumed_) recent_losses_.clear();
   resumed_ = stopped_ = snapshot_wanted_ = false;
-  for (std::size_t r = 1; r < replicas_.size(); ++r) replicas_[r]->follow(*replicas_[0]);
+  if (communicator_) bring_together();
 
   for (const int end = iteration_ + iterations; iteration_ < end && !done();) {
     for (const auto& replica : replicas_) replica->net.clear_grads();
@@ -173,6 +171,15 @@ void Solver::step(int iterations) {
     }
     if (snapshot_wanted_) snapshot_or_log();
   }
+  if (communicator_) versions_ = replicas_[0]->versions();
+}
+
+/// Lets all replicas go on from where the first one is, whatever was done to it since the last
+/// step.
+void Solver::bring_together() {
+  const bool changed = replicas_[0]->versions() != versions_;
+  for (std::size_t r = 1; r < replicas_.size(); ++r) replicas_[r]->follow(*replicas_[0], changed);
+  team_->run([&](std::size_t r) { replicas_[r]->prepare(); });
 }
 
 /// Runs one pass of all replicas; returns the mean of their losses.
@@ -211,16 +218,14 @@ void Solver::apply_update(float learning_rate) {
   step.normalise = 1.0f / static_cast<float>(p.iter_size());
   (regularizer_of(p) == Regularizer::l1 ? step.l1 : step.l2) = p.weight_decay();
   const bool clips = p.clip_gradients() >= 0;
-  try {
-    if (clips && communicator_)
-      team_->run([&](std::size_t r) { replicas_[r]->average_all_gradients(*communicator_); });
-    step.clip = clip_factor();
-    team_->run(
-        [&](std::size_t r) { replicas_[r]->update(step, clips ? nullptr : communicator_.get()); });
-  } catch (...) {
+  const auto failed = [&] {  // the others may wait for the one that has
     if (communicator_) communicator_->abort();
-    throw;
-  }
+  };
+  if (clips && communicator_)
+    team_->run([&](std::size_t r) { replicas_[r]->average_gradients(*communicator_); }, failed);
+  step.clip = clip_factor();
+  Communicator* const averaging = clips ? nullptr : communicator_.get();
+  team_->run([&](std::size_t r) { replicas_[r]->update(step, averaging); }, failed);
 }
 
 /// 1, or less if the joint norm of the gradients, summed over iter_size, is above clip_gradients.
@@ -256,50 +261,6 @@ void Solver::ask() {
   const bool both = action == SolverAction::snapshot_and_stop;
   stopped_ = stopped_ || both || action == SolverAction::stop;
   snapshot_wanted_ = snapshot_wanted_ || both || action == SolverAction::snapshot;
-}
-
-/// Says so before the first iteration, not after hours of training.
-void Solver::require_snapshots_writable() {
-  if (std::exchange(prefix_checked_, true)) return;
-  located(*source_, [&] {
-    const std::string prefix = snapshot_prefix(*source_);
-    try {
-      require_writable(prefix);
-    } catch (const Error& e) {
-      throw Error(str("snapshots cannot be written: ", e.message()), {}, "snapshot_prefix");
-    }
-  });
-}
-
-std::string Solver::snapshot() {
-  const bool hdf5 = param().snapshot_format() == SolverParameter::HDF5;
-  const std::string stem =
-      str(located(*source_, [&] { return snapshot_prefix(*source_); }), "_iter_", iteration_);
-  const std::string model = stem + (hdf5 ? ".caffemodel.h5" : ".caffemodel");
-  const std::string state = stem + (hdf5 ? ".solverstate.h5" : ".solverstate");
-  net().save(model, param().snapshot_diff());
-  write_solver_state(state, SnapshotAccess::capture(*this, model), history());
-  snapshot_wanted_ = false;
-  last_snapshot_ = iteration_;
-  last_state_ = state;
-  for (const auto& o : observers_) o->on_snapshot(*this, model, state);
-  return state;
-}
-
-/// For snapshots on the way: a full disk must not end the training.
-void Solver::snapshot_or_log() {
-  snapshot_wanted_ = false;
-  try {
-    snapshot();
-  } catch (const Error& e) {
-    LOG(ERROR) << "No snapshot of iteration " << iteration_ << ": " << e.what()
-               << "; earlier snapshots are kept and training goes on";
-  }
-}
-
-void Solver::restore(const std::string& state_file) {
-  const SolverState state = read_solver_state(state_file);
-  SnapshotAccess::apply(*this, state, state_file);
 }
 
 }  // namespace doppio

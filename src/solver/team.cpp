@@ -1,11 +1,10 @@
 #include "solver/team.hpp"
 
-#include <exception>
 #include <utility>
 
 namespace doppio {
 
-Team::Team(std::size_t members) : errors_(members) {
+Team::Team(std::size_t members) {
   for (std::size_t member = 1; member < members; ++member)
     threads_.emplace_back([this, member] { serve(member); });
 }
@@ -19,27 +18,34 @@ Team::~Team() {
   for (std::thread& thread : threads_) thread.join();
 }
 
-void Team::run(const std::function<void(std::size_t member)>& work) {
+void Team::run(const std::function<void(std::size_t member)>& work,
+               const std::function<void()>& failed) {
   {
     const std::lock_guard lock(mutex_);
     work_ = &work;
+    failed_ = &failed;
     working_ = threads_.size();
     ++runs_;
   }
   begun_.notify_all();
-  try {
-    work(0);
-  } catch (...) {
-    errors_[0] = std::current_exception();
-  }
+  work_for(0);
   std::unique_lock lock(mutex_);
   ended_.wait(lock, [&] { return working_ == 0; });
-  std::exception_ptr first;
-  for (std::exception_ptr& error : errors_) {
-    const std::exception_ptr one = std::exchange(error, nullptr);
-    if (!first) first = one;
+  if (const std::exception_ptr error = std::exchange(error_, nullptr))
+    std::rethrow_exception(error);
+}
+
+void Team::work_for(std::size_t member) {
+  try {
+    (*work_)(member);
+  } catch (...) {
+    {
+      const std::lock_guard lock(mutex_);
+      if (error_) return;
+      error_ = std::current_exception();
+    }
+    (*failed_)();
   }
-  if (first) std::rethrow_exception(first);
 }
 
 void Team::serve(std::size_t member) {
@@ -48,11 +54,7 @@ void Team::serve(std::size_t member) {
     begun_.wait(lock, [&] { return stop_ || runs_ > done; });
     if (stop_) return;
     lock.unlock();
-    try {
-      (*work_)(member);
-    } catch (...) {
-      errors_[member] = std::current_exception();
-    }
+    work_for(member);
     lock.lock();
     if (--working_ == 0) ended_.notify_all();
   }

@@ -3,12 +3,14 @@
 
 #include <cmath>
 
+#include "core/accelerator.hpp"
 #include "cuda/gpu_test.hpp"
 #include "cuda/records.hpp"
 #include "doppio.pb.h"
 #include "doppio/solver.hpp"
 #include "net/passes.hpp"
 #include "solver/read_solver.hpp"
+#include "solver/update_rule.hpp"
 #include "support/scratch_folder.hpp"
 
 namespace doppio {
@@ -27,6 +29,8 @@ class SeveralGpus : public GpuTest {
     GpuTest::SetUp();
     if (IsSkipped()) return;
     if (list_accelerators().size() < 2) GTEST_SKIP() << "this machine has one GPU";
+    const std::string support = accelerator_support();
+    if (support.find("no NCCL") != std::string::npos) GTEST_SKIP() << support;
     second = std::make_unique<Context>(open_accelerator(1));
     write_records(folder / "db", kRecords, kSide, kRecords);
   }
@@ -64,7 +68,16 @@ class SeveralGpus : public GpuTest {
   static std::unique_ptr<Solver> make(std::vector<Context*> contexts, const SolverParameter& p) {
     SourcedSolver source;
     source.param = p;
-    return std::make_unique<Solver>(contexts, std::move(source));
+    auto solver = std::make_unique<Solver>(contexts, std::move(source));
+    solver->save_memory();
+    return solver;
+  }
+
+  static std::vector<std::vector<float>> weights(Solver& solver, int rank) {
+    std::vector<std::vector<float>> all;
+    for (const Parameter& p : solver.net(rank).parameters())
+      if (p.lr_mult != 0) all.push_back(values(p.blob->data));
+    return all;
   }
 
   static Outcome train(Solver& solver, int iterations) {
@@ -82,6 +95,8 @@ class SeveralGpus : public GpuTest {
     for (const Parameter& p : solver.net().parameters()) add(p.blob->data);
     for (const Tensor& history : solver.history()) add(history);
     outcome.losses = losses->all;
+    for (int rank = 1; rank < solver.ranks(); ++rank)
+      EXPECT_EQ(weights(solver, rank), weights(solver, 0)) << "rank " << rank;
     return outcome;
   }
 
@@ -159,6 +174,25 @@ TEST_F(SeveralGpus, GoOnFromSnapshotsOfAnyNumber) {
   expect_near(train(*alone, 3), on_two);
 }
 
+/// Statistics of a part of the batch, a frozen layer, shared parameters, and tests in between.
+TEST_F(SeveralGpus, KeepTheSameWeightsInOtherNetsToo) {
+  SolverParameter p = solver(data("batch_size: 4"), R"(
+      layer { name: "norm" type: "BatchNorm" bottom: "conv" top: "conv" }
+      layer { name: "scale" type: "Scale" bottom: "conv" top: "conv" scale_param { bias_term: true } }
+      layer { name: "a" type: "Convolution" bottom: "conv" top: "a" param { name: "w" }
+              convolution_param { num_output: 4 kernel_size: 1 bias_term: false
+                                  weight_filler { type: "xavier" } } }
+      layer { name: "b" type: "Convolution" bottom: "a" top: "conv2" param { name: "w" }
+              convolution_param { num_output: 4 kernel_size: 1 bias_term: false
+                                  weight_filler { type: "xavier" } } }
+      layer { name: "frozen" type: "Scale" bottom: "conv2" top: "conv2" param { lr_mult: 0 } })",
+                             "test_interval: 2 test_iter: 1 test_compute_loss: true");
+  *p.mutable_test_net_param()->Add() = p.train_net_param();
+  const auto two = make({ctx.get(), second.get()}, p);
+  train(*two, 11);
+  EXPECT_GT(two->net(1).repeated_passes(), 0u);
+}
+
 TEST_F(SeveralGpus, TakeUpWeightsThatWereChangedInBetween) {
   const SolverParameter p = solver(data(str("batch_size: ", kBatch)));
   const auto run = [&](std::vector<Context*> contexts) {
@@ -178,9 +212,20 @@ TEST_F(SeveralGpus, WhatCannotBeSharedOutIsAnError) {
   };
   const std::string odd = refused(data("batch_size: 5"));
   EXPECT_NE(odd.find("layer 'data' (Data): batch_size 5, that of all devices together, cannot be "
-                     "shared out evenly among 2"),
+                     "shared out evenly among 2; 4 or 6 can"),
             std::string::npos)
       << odd;
+  EXPECT_NE(refused(data("batch_size: 1")).find("among 2; 2 can"), std::string::npos);
+  SolverParameter sums = solver(data("batch_size: 4"));
+  sums.mutable_train_net_param()
+      ->mutable_layer()
+      ->rbegin()
+      ->mutable_loss_param()
+      ->set_normalization(LossParameter::NONE);
+  EXPECT_NE(error_of([&] {
+              make({ctx.get(), second.get()}, sums);
+            }).find("use BATCH_SIZE and a loss_weight of the batch size"),
+            std::string::npos);
   const std::string input = refused(
       "layer { name: 'data' type: 'Input' top: 'data' top: 'label' input_param { "
       "shape { dim: 4 dim: 3 dim: 7 dim: 7 } shape { dim: 4 } } }");
@@ -228,6 +273,36 @@ TEST_F(SeveralGpus, AnErrorOfOneEndsTheTraining) {
   const auto two = make({ctx.get(), second.get()}, p);
   const std::string error = error_of([&] { two->step(3); });
   EXPECT_NE(error.find("layer 'loss' (SoftmaxWithLoss): label 5"), std::string::npos) << error;
+}
+
+/// Like a card that runs out of memory while the other one waits for its gradients.
+class FailsOnOneCard final : public UpdateRule {
+ public:
+  explicit FailsOnOneCard(int card) : card_(card) {}
+  int history_count() const override { return 1; }
+  void update(Context& ctx, const UpdateStep&, Blob&, Tensor&, Tensor&) override {
+    require(ctx.accelerator()->id() != card_, "card ", card_, " is unwell");
+  }
+  double squared_norm(Context&, std::span<Blob* const>) override { return 0; }
+
+ private:
+  const int card_;
+};
+
+TEST_F(SeveralGpus, AnErrorInTheUpdateEndsTheTrainingToo) {
+  auto& rules = UpdateRuleRegistry::instance();
+  using Rule = std::unique_ptr<UpdateRule>;
+  rules.add("Fails0", Device::cuda,
+            [](const SolverParameter&) -> Rule { return std::make_unique<FailsOnOneCard>(0); });
+  rules.add("Fails1", Device::cuda,
+            [](const SolverParameter&) -> Rule { return std::make_unique<FailsOnOneCard>(1); });
+  for (const int card : {0, 1}) {
+    const auto two = make({ctx.get(), second.get()},
+                          solver(data("batch_size: 4"), "", str("type: 'Fails", card, "'")));
+    EXPECT_EQ(error_of([&] { two->step(3); }), str("card ", card, " is unwell"));
+    EXPECT_EQ(error_of([&] { two->step(3); }),
+              "the GPUs cannot train together any more, because one has failed");
+  }
 }
 
 }  // namespace

@@ -226,5 +226,25 @@ TEST_F(Train, SigintStopsAsTold) {
   EXPECT_TRUE(contains(read_file(folder / "log"), "Optimization stopped early."));
 }
 
+TEST_F(Train, SeveralGpusShareTheBatch) {
+  const std::string devices = run_doppio({"devices"}).out;
+  if (!contains(devices, "GPU 1: ")) GTEST_SKIP() << "this machine has no two GPUs: " << devices;
+  const std::vector<std::string> even = {"--set", "data.batch_size=4", "--set", "max_iter=6"};
+  std::vector<std::string> losses;
+  for (const char* gpus : {"--gpu=0,1", "--gpu=all"}) {
+    std::vector<std::string> arguments = even;
+    arguments.push_back(gpus);
+    const Outcome r = run_doppio(folder.train(arguments));
+    ASSERT_EQ(r.exit_code, 0) << r.err;
+    EXPECT_TRUE(contains(r.err, "Trained on 24 images")) << r.err;
+    for (const std::string& line : lines_with(r.err, "net output #0")) losses.push_back(line);
+  }
+  EXPECT_EQ(losses.size(), 2u * (3 + 2)) << "three iterations and two tests each";
+  const Outcome odd = run_doppio(folder.train({"--gpu=0,1"}));
+  EXPECT_EQ(odd.exit_code, 1);
+  EXPECT_TRUE(contains(odd.err, "net.prototxt:4:")) << odd.err;
+  EXPECT_TRUE(contains(odd.err, "cannot be shared out evenly among 2; 4 or 6 can")) << odd.err;
+}
+
 }  // namespace
 }  // namespace doppio

@@ -2,6 +2,7 @@
 // at once, this one waits for all ranks to ask.
 #include <nccl.h>
 
+#include <algorithm>
 #include <condition_variable>
 #include <cstdint>
 #include <memory>
@@ -30,10 +31,11 @@ struct Part {
   std::uint64_t behind = 0;  ///< pieces of its stream's work
 };
 
-/// A group of calls of all ranks; the first stream that gets there computes for all.
+/// A group of calls of all ranks. The first stream that gets there computes for all, but each rank
+/// finds the means in its memory only when its own stream has got there.
 struct Means {
   std::vector<Part> parts;
-  bool done = false;
+  std::vector<std::vector<float>> values;
 
   bool fits() const {
     for (const Part& part : parts) {
@@ -44,18 +46,23 @@ struct Means {
     return true;
   }
 
+  void store(std::size_t rank) {
+    if (values.empty()) compute();
+    for (std::size_t k = 0; k < values.size(); ++k)
+      std::copy(values[k].begin(), values[k].end(), parts[rank].floats[k].values);
+  }
+
+ private:
   void compute() {
-    if (done) return;
-    done = true;
     for (const Part& part : parts) finish(part.stream, part.behind);
     with_all_cards_open([&] {
-      for (std::size_t k = 0; k < parts[0].floats.size(); ++k)
-        for (std::size_t i = 0; i < parts[0].floats[k].count; ++i) {
-          float sum = 0;
-          for (const Part& part : parts) sum += part.floats[k].values[i];
-          for (const Part& part : parts)
-            part.floats[k].values[i] = sum / static_cast<float>(parts.size());
+      for (std::size_t k = 0; k < parts[0].floats.size(); ++k) {
+        std::vector<float>& means = values.emplace_back(parts[0].floats[k].count);
+        for (std::size_t i = 0; i < means.size(); ++i) {
+          for (const Part& part : parts) means[i] += part.floats[k].values[i];
+          means[i] /= static_cast<float>(parts.size());
         }
+      }
     });
   }
 };
@@ -84,23 +91,24 @@ namespace {
 thread_local ncclComm* asking = nullptr;
 
 ncclResult_t meet() {
-  Meeting& meeting = *asking->meeting;
-  std::unique_lock lock(meeting.mutex);
-  if (!meeting.next) meeting.next = std::make_shared<Means>();
-  const std::shared_ptr<Means> means = meeting.next;
-  means->parts.resize(asking->ranks);
-  means->parts[asking->rank] = asked;
-  if (++meeting.there == asking->ranks) {
-    meeting.there = 0;
-    meeting.next = nullptr;
-    meeting.all_there.notify_all();
+  const std::shared_ptr<Meeting> meeting = asking->meeting;  // it may be aborted meanwhile
+  const std::size_t rank = asking->rank, ranks = asking->ranks;
+  std::unique_lock lock(meeting->mutex);
+  if (!meeting->next) meeting->next = std::make_shared<Means>();
+  const std::shared_ptr<Means> means = meeting->next;
+  means->parts.resize(ranks);
+  means->parts[rank] = asked;
+  if (++meeting->there == ranks) {
+    meeting->there = 0;
+    meeting->next = nullptr;
+    meeting->all_there.notify_all();
   } else {
-    meeting.all_there.wait(lock, [&] { return meeting.next != means || meeting.aborted; });
+    meeting->all_there.wait(lock, [&] { return meeting->next != means || meeting->aborted; });
   }
-  if (meeting.aborted) return ncclRemoteError;
+  if (meeting->aborted) return ncclRemoteError;
   if (!means->fits()) return ncclInvalidArgument;
   note("NCCL");
-  enqueue(asked.stream, [means] { means->compute(); });
+  enqueue(asked.stream, [means, rank] { means->store(rank); });
   return ncclSuccess;
 }
 
