@@ -44,6 +44,9 @@ std::string kernel_name(const std::type_info& lambda);
 /// somebody waits for it.
 void enqueue(cudaStream_t stream, std::function<void()> work);
 
+/// For tests: from now on, work of `stream` is done as early as CUDA allows.
+void hurry(cudaStream_t stream);
+
 /// Lets the card do what `stream` was asked for until its piece of work number `until`.
 void finish(cudaStream_t stream, std::uint64_t until);
 /// Pieces of work that it was asked for so far.

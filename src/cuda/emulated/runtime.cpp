@@ -35,6 +35,7 @@ struct CUgraphExec_st : CUgraph_st {};
 
 struct CUstream_st {
   int card = 0;
+  bool hurries = false;
   std::deque<std::function<void()>> work;
   std::uint64_t done = 0;          ///< pieces of work so far
   cudaGraph_t captured = nullptr;  ///< where work goes instead
@@ -247,7 +248,10 @@ void enqueue(cudaStream_t stream, std::function<void()> work) {
     stream->captured->work.push_back(std::move(work));
   else
     stream->work.push_back(std::move(work));
+  if (stream->hurries && !stream->captured) drain(stream);
 }
+
+void hurry(cudaStream_t stream) { stream->hurries = true; }
 
 void run_with_barriers(const std::function<void()>& body) {
   const std::size_t count = std::size_t{blockDim.x} * blockDim.y;
