@@ -61,8 +61,9 @@ struct Piece {
   Divider B, C;  ///< its extents; that of the outermost axis is count / B / C
 };
 
+// 2 blocks at a time: left to itself, ptxas spills registers to have more of them.
 template <class F>
-__global__ void __launch_bounds__(kThreads) box_kernel(Piece piece, F f) {
+__global__ void __launch_bounds__(kThreads, 2) box_kernel(Piece piece, F f) {
   const std::uint32_t step = gridDim.x * kThreads;
   for (std::uint32_t i = blockIdx.x * kThreads + threadIdx.x; i < piece.count; i += step) {
     const std::uint32_t row = piece.C.quotient(i), c = i - row * piece.C.divisor();

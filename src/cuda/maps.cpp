@@ -19,40 +19,67 @@ Axis narrow(const PoolAxis& a) {
   return {narrow(a.size), narrow(a.windows), narrow(a.kernel), narrow(a.stride), narrow(a.pad)};
 }
 
+// A thread makes a strip of channels of one pixel: windows are found once for all of them, and what
+// LRN needs of neighbouring channels is at hand. All loops over a strip are unrolled, so that it
+// stays in registers.
+constexpr int kLongStrip = 8;
+#ifdef __CUDA_ARCH__
+#define DOPPIO_UNROLL _Pragma("unroll")
+#else
+#define DOPPIO_UNROLL
+#endif
+
 /// Where the values of maps lie, whatever their layout.
 template <class T>
 struct View {
   T* values;
   Index n_step;
-  int c_step, h_step, w_step;
+  int channels, c_step, h_step, w_step;
 
-  View(const DeviceMaps& m, T* v) : values(v), n_step(m.C * m.H * m.W) {
+  View(const DeviceMaps& m, T* v) : values(v), n_step(m.C * m.H * m.W), channels(narrow(m.C)) {
     const bool last = m.layout != Layout::plain;
     c_step = narrow(last ? 1 : m.H * m.W);
     h_step = narrow(last ? m.W * m.C : m.W);
     w_step = narrow(last ? m.C : 1);
   }
+  HOST_DEVICE bool holds(int c) const { return c >= 0 && c < channels; }
   HOST_DEVICE T& operator()(int n, int c, int h, int w) const {
     return values[n * n_step + (c * c_step + h * h_step + w * w_step)];
   }
+  /// The channels from `c` on of a pixel; 0 for those that there are not.
+  template <int K>
+  HOST_DEVICE void read(int n, int c, int h, int w, float (&v)[K]) const {
+    DOPPIO_UNROLL
+    for (int i = 0; i < K; ++i)
+      v[i] = holds(c + i) ? static_cast<float>((*this)(n, c + i, h, w)) : 0.0f;
+  }
+  template <int K, class Value>
+  HOST_DEVICE void write(int n, int c, int h, int w, const Value (&v)[K]) const {
+    DOPPIO_UNROLL
+    for (int i = 0; i < K; ++i)
+      if (holds(c + i)) (*this)(n, c + i, h, w) = T(v[i]);
+  }
 };
 
-/// f(n, c, h, w) for all values; neighbouring threads take values that lie side by side.
-template <class F>
-void for_each_value(Context& ctx, const DeviceMaps& m, F f) {
-  const Index C = m.C, H = m.H;
-  if (m.N * C * H * m.W == 0) return;
+/// f(n, c, h, w) for all strips of K channels, of which c is the first; neighbouring threads take
+/// what lies side by side.
+template <int K, class F>
+void for_each_strip(Context& ctx, const DeviceMaps& m, F f) {
+  if (m.N * m.C * m.H * m.W == 0) return;
+  const Index strips = (m.C + K - 1) / K, H = m.H;
   const auto divider = [](Index n) { return cuda::Divider(static_cast<std::uint32_t>(n)); };
   if (m.layout == Layout::plain)
-    parallel_for(ctx, {m.N * C, H, m.W}, [=, by = divider(C)] KERNEL(Index p, Index h, Index w) {
-      const auto plane = static_cast<std::uint32_t>(p), n = by.quotient(plane);
-      f(static_cast<int>(n), static_cast<int>(plane - n * by.divisor()), static_cast<int>(h),
+    parallel_for(ctx, {m.N * strips, H, m.W},
+                 [=, by = divider(strips)] KERNEL(Index s, Index h, Index w) {
+      const auto strip = static_cast<std::uint32_t>(s), n = by.quotient(strip);
+      f(static_cast<int>(n), static_cast<int>(strip - n * by.divisor()) * K, static_cast<int>(h),
         static_cast<int>(w));
     });
   else
-    parallel_for(ctx, {m.N * H, m.W, C}, [=, by = divider(H)] KERNEL(Index r, Index w, Index c) {
+    parallel_for(ctx, {m.N * H, m.W, strips},
+                 [=, by = divider(H)] KERNEL(Index r, Index w, Index strip) {
       const auto row = static_cast<std::uint32_t>(r), n = by.quotient(row);
-      f(static_cast<int>(n), static_cast<int>(c), static_cast<int>(row - n * by.divisor()),
+      f(static_cast<int>(n), static_cast<int>(strip) * K, static_cast<int>(row - n * by.divisor()),
         static_cast<int>(w));
     });
 }
@@ -62,24 +89,32 @@ DeviceMaps pooled(const DeviceMaps& m, const DevicePool& pool) {
   return {m.N, m.C, pool.rows.windows, pool.cols.windows, m.layout};
 }
 
-// Values that are read as they lie, or computed on the way: value(n, c, h, w).
+// Values that are read as they lie, or computed on the way: strip(n, c, h, w, v) sets v to those of
+// the channels from c on of a pixel, and to 0 beyond the maps' channels. kStrip are best made at
+// once.
 
 template <class T>
 struct AsItLies {
+  static constexpr int kStrip = kLongStrip;
   View<const T> x;
-  HOST_DEVICE float operator()(int n, int c, int h, int w) const { return x(n, c, h, w); }
+
+  template <int K>
+  HOST_DEVICE void strip(int n, int c, int h, int w, float (&v)[K]) const {
+    x.read(n, c, h, w, v);
+  }
 };
 
 /// LRN's factors and what it makes of a value.
 template <class T, class Factors>
 struct Normalized {
+  static constexpr int kStrip = 1;
   View<const T> x;
-  int channels, reach;
+  int reach;
   float k, alpha;
   Factors factors;
 
   HOST_DEVICE int first(int c) const { return c < reach ? 0 : c - reach; }
-  HOST_DEVICE int last(int c) const { return c + reach < channels ? c + reach : channels - 1; }
+  HOST_DEVICE int last(int c) const { return c + reach < x.channels ? c + reach : x.channels - 1; }
   HOST_DEVICE LrnFactors at(int n, int c, int h, int w) const {
     float squares = 0;
     for (int j = first(c); j <= last(c); ++j) {
@@ -88,8 +123,34 @@ struct Normalized {
     }
     return factors(k + alpha * squares);
   }
-  HOST_DEVICE float operator()(int n, int c, int h, int w) const {
-    return x(n, c, h, w) * at(n, c, h, w).power;
+  template <int K>
+  HOST_DEVICE void strip(int n, int c, int h, int w, float (&v)[K]) const {
+    for (int i = 0; i < K; ++i)
+      v[i] = x.holds(c + i) ? x(n, c + i, h, w) * at(n, c + i, h, w).power : 0.0f;
+  }
+};
+
+/// The same for R neighbours on each side: all values of a strip are read once.
+template <class T, class Factors, int R>
+struct NormalizedBy {
+  static constexpr int kStrip = kLongStrip;
+  View<const T> x;
+  float k, alpha;
+  Factors factors;
+
+  /// Of *v, which has neighbours on both sides.
+  HOST_DEVICE LrnFactors at(const float* v) const {
+    float squares = 0;
+    DOPPIO_UNROLL
+    for (int j = -R; j <= R; ++j) squares += v[j] * v[j];
+    return factors(k + alpha * squares);
+  }
+  template <int K>
+  HOST_DEVICE void strip(int n, int c, int h, int w, float (&y)[K]) const {
+    float v[K + 2 * R];
+    x.read(n, c - R, h, w, v);
+    DOPPIO_UNROLL
+    for (int i = 0; i < K; ++i) y[i] = v[i + R] * at(v + i + R).power;
   }
 };
 
@@ -105,46 +166,65 @@ HOST_DEVICE inline float quotient(float a, float b) {
 #endif
 }
 
+/// f(oh, ow) for the windows that hold a pixel.
+template <class F>
+HOST_DEVICE void for_each_window(const Axis& rows, const Axis& cols, int h, int w, F f) {
+  const int oh_last = rows.last_window(h), ow_first = cols.first_window(w),
+            ow_last = cols.last_window(w);
+  for (int oh = rows.first_window(h); oh <= oh_last; ++oh)
+    for (int ow = ow_first; ow <= ow_last; ++ow) f(oh, ow);
+}
+
 /// What the windows that passed a pixel on send back to it.
 template <class T>
 struct ThroughMax {
+  static constexpr int kStrip = kLongStrip;
   View<const T> dy;
   View<const std::uint8_t> picked;
   Axis rows, cols;
 
-  HOST_DEVICE float operator()(int n, int c, int h, int w) const {
-    float sum = 0;
-    const int oh_last = rows.last_window(h), ow_last = cols.last_window(w);
-    for (int oh = rows.first_window(h); oh <= oh_last; ++oh)
-      for (int ow = cols.first_window(w); ow <= ow_last; ++ow) {
-        const int place = (h - rows.start(oh)) * cols.kernel + w - cols.start(ow);
-        if (picked(n, c, oh, ow) == place) sum += dy(n, c, oh, ow);
-      }
-    return sum;
+  template <int K>
+  HOST_DEVICE void strip(int n, int c, int h, int w, float (&d)[K]) const {
+    DOPPIO_UNROLL
+    for (int i = 0; i < K; ++i) d[i] = 0;
+    for_each_window(rows, cols, h, w, [&](int oh, int ow) {
+      const int place = (h - rows.start(oh)) * cols.kernel + w - cols.start(ow);
+      DOPPIO_UNROLL
+      for (int i = 0; i < K; ++i)
+        if (dy.holds(c + i) && picked(n, c + i, oh, ow) == place) d[i] += dy(n, c + i, oh, ow);
+    });
   }
 };
 
 /// The shares of the windows that hold a pixel.
 template <class T>
 struct ThroughMean {
+  static constexpr int kStrip = kLongStrip;
   View<const T> dy;
   Axis rows, cols;
 
-  HOST_DEVICE float operator()(int n, int c, int h, int w) const {
-    float sum = 0;
-    const int oh_last = rows.last_window(h), ow_last = cols.last_window(w);
-    for (int oh = rows.first_window(h); oh <= oh_last; ++oh)
-      for (int ow = cols.first_window(w); ow <= ow_last; ++ow)
-        sum += quotient(dy(n, c, oh, ow),
-                        static_cast<float>(rows.padded_length(oh) * cols.padded_length(ow)));
-    return sum;
+  template <int K>
+  HOST_DEVICE void strip(int n, int c, int h, int w, float (&d)[K]) const {
+    DOPPIO_UNROLL
+    for (int i = 0; i < K; ++i) d[i] = 0;
+    for_each_window(rows, cols, h, w, [&](int oh, int ow) {
+      float v[K];
+      dy.read(n, c, oh, ow, v);
+      const auto area = static_cast<float>(rows.padded_length(oh) * cols.padded_length(ow));
+      DOPPIO_UNROLL
+      for (int i = 0; i < K; ++i) d[i] += quotient(v[i], area);
+    });
   }
 };
 
 template <class T, class Value>
 void store(Context& ctx, const DeviceMaps& maps, Value value, T* to) {
-  for_each_value(ctx, maps, [=, out = View<T>(maps, to)] KERNEL(int n, int c, int h, int w) {
-    out(n, c, h, w) = T(value(n, c, h, w));
+  constexpr int kStrip = Value::kStrip;
+  for_each_strip<kStrip>(ctx, maps,
+                         [=, out = View<T>(maps, to)] KERNEL(int n, int c, int h, int w) {
+    float v[kStrip];
+    value.strip(n, c, h, w, v);
+    out.write(n, c, h, w, v);
   });
 }
 
@@ -152,39 +232,55 @@ void store(Context& ctx, const DeviceMaps& maps, Value value, T* to) {
 template <class T, class Value>
 void pool_max(Context& ctx, const DeviceMaps& maps, const DevicePool& pool, Value value, T* to,
               std::uint8_t* places) {
+  constexpr int kStrip = Value::kStrip;
   const DeviceMaps small = pooled(maps, pool);
-  for_each_value(ctx, small,
-                 [=, rows = narrow(pool.rows), cols = narrow(pool.cols), y = View<T>(small, to),
-                  picked = View<std::uint8_t>(small, places)] KERNEL(int n, int c, int oh, int ow) {
+  for_each_strip<kStrip>(
+      ctx, small,
+      [=, rows = narrow(pool.rows), cols = narrow(pool.cols), y = View<T>(small, to),
+       picked = View<std::uint8_t>(small, places)] KERNEL(int n, int c, int oh, int ow) {
     const int h_begin = rows.begin(oh), w_begin = cols.begin(ow);
     const int h_end = rows.end(oh), w_end = cols.end(ow);
-    int best_h = h_begin, best_w = w_begin;
-    float largest = T(value(n, c, h_begin, w_begin));
+    float largest[kStrip] = {};
+    int best[kStrip] = {};
     for (int h = h_begin; h < h_end; ++h)
       for (int w = w_begin; w < w_end; ++w) {
-        const float v = T(value(n, c, h, w));
-        if (v > largest) {
-          largest = v;
-          best_h = h;
-          best_w = w;
+        const int place = (h - rows.start(oh)) * cols.kernel + w - cols.start(ow);
+        const bool first = h == h_begin && w == w_begin;
+        float v[kStrip];
+        value.strip(n, c, h, w, v);
+        DOPPIO_UNROLL
+        for (int i = 0; i < kStrip; ++i) {
+          const float stored = T(v[i]);
+          if (first || stored > largest[i]) {
+            largest[i] = stored;
+            best[i] = place;
+          }
         }
       }
-    y(n, c, oh, ow) = T(largest);
-    picked(n, c, oh, ow) = static_cast<std::uint8_t>((best_h - rows.start(oh)) * cols.kernel +
-                                                     best_w - cols.start(ow));
-  });
+    y.write(n, c, oh, ow, largest);
+    picked.write(n, c, oh, ow, best);
+      });
 }
 
 template <class T, class Value>
 void pool_mean(Context& ctx, const DeviceMaps& maps, const DevicePool& pool, Value value, T* to) {
+  constexpr int kStrip = Value::kStrip;
   const DeviceMaps small = pooled(maps, pool);
-  for_each_value(ctx, small,
-                 [=, rows = narrow(pool.rows), cols = narrow(pool.cols),
-                  y = View<T>(small, to)] KERNEL(int n, int c, int oh, int ow) {
-    float sum = 0;
+  for_each_strip<kStrip>(ctx, small,
+                         [=, rows = narrow(pool.rows), cols = narrow(pool.cols),
+                          y = View<T>(small, to)] KERNEL(int n, int c, int oh, int ow) {
+    float sums[kStrip] = {};
     for (int h = rows.begin(oh); h < rows.end(oh); ++h)
-      for (int w = cols.begin(ow); w < cols.end(ow); ++w) sum += value(n, c, h, w);
-    y(n, c, oh, ow) = T(sum / static_cast<float>(rows.padded_length(oh) * cols.padded_length(ow)));
+      for (int w = cols.begin(ow); w < cols.end(ow); ++w) {
+        float v[kStrip];
+        value.strip(n, c, h, w, v);
+        DOPPIO_UNROLL
+        for (int i = 0; i < kStrip; ++i) sums[i] += v[i];
+      }
+    const auto area = static_cast<float>(rows.padded_length(oh) * cols.padded_length(ow));
+    DOPPIO_UNROLL
+    for (int i = 0; i < kStrip; ++i) sums[i] = quotient(sums[i], area);
+    y.write(n, c, oh, ow, sums);
   });
 }
 
@@ -201,15 +297,15 @@ void pool_values(Context& ctx, const DeviceMaps& maps, const DevicePool& pool, V
 template <class T, class Factors, class Gradient>
 void send_back(Context& ctx, const DeviceMaps& maps, float pull,
                const Normalized<T, Factors>& normalized, Gradient dy, T* to) {
-  for_each_value(
+  for_each_strip<1>(
       ctx, maps,
       [=, normal = normalized, dx = View<T>(maps, to)] KERNEL(int n, int c, int h, int w) {
     float own = 0, pulls = 0;
     for (int j = normal.first(c); j <= normal.last(c); ++j) {
-      const float d = dy(n, j, h, w);
-      if (d == 0) continue;
+      float d[1];
+      dy.strip(n, j, h, w, d);
       const LrnFactors f = normal.at(n, j, h, w);
-      const float scaled = d * f.power;
+      const float scaled = d[0] * f.power;
       if (j == c) own = scaled;
       pulls += scaled * normal.x(n, j, h, w) * f.inverse;
     }
@@ -217,12 +313,45 @@ void send_back(Context& ctx, const DeviceMaps& maps, float pull,
       });
 }
 
-/// run(a function of LRN's values) for the type of factors that beta asks for.
+template <class T, class Factors, int R, class Gradient>
+void send_back(Context& ctx, const DeviceMaps& maps, float pull,
+               const NormalizedBy<T, Factors, R>& normalized, Gradient dy, T* to) {
+  constexpr int kStrip = kLongStrip;
+  for_each_strip<kStrip>(
+      ctx, maps,
+      [=, normal = normalized, dx = View<T>(maps, to)] KERNEL(int n, int c, int h, int w) {
+    float v[kStrip + 4 * R], d[kStrip + 2 * R], ratios[kStrip + 2 * R];
+    normal.x.read(n, c - 2 * R, h, w, v);
+    dy.strip(n, c - R, h, w, d);
+    DOPPIO_UNROLL
+    for (int i = 0; i < kStrip + 2 * R; ++i) {
+      const LrnFactors f = normal.at(v + i + R);
+      d[i] *= f.power;
+      ratios[i] = d[i] * v[i + R] * f.inverse;
+    }
+    float result[kStrip];
+    DOPPIO_UNROLL
+    for (int i = 0; i < kStrip; ++i) {
+      float pulls = 0;
+      DOPPIO_UNROLL
+      for (int j = i; j <= i + 2 * R; ++j) pulls += ratios[j];
+      result[i] = d[i + R] - pull * v[i + 2 * R] * pulls;
+    }
+    dx.write(n, c, h, w, result);
+      });
+}
+
+/// run(a function of LRN's values) for the type of factors that beta asks for; a local_size of 5,
+/// which nearly all nets have, has code of its own.
 template <class T, class Run>
 void with_normalized(const DeviceMaps& maps, const LrnFormula& f, const T* x, Run run) {
   with_factors(f.beta, [&](auto factors) {
-    run(Normalized<T, decltype(factors)>{View<const T>(maps, x), narrow(maps.C), narrow(f.reach),
-                                         f.k, f.alpha, factors});
+    using Factors = decltype(factors);
+    const View<const T> view(maps, x);
+    if (f.reach == 2)
+      run(NormalizedBy<T, Factors, 2>{view, f.k, f.alpha, factors});
+    else
+      run(Normalized<T, Factors>{view, narrow(f.reach), f.k, f.alpha, factors});
   });
 }
 

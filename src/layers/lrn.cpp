@@ -135,6 +135,8 @@ class Lrn final : public Layer {
   void reshape(Context&, Bottoms bottom, Tops top) override {
     const Shape& shape = bottom[0]->shape();
     require(shape.axes() == 4, "LRN needs a bottom of 4 axes (N x C x H x W), not ", shape.text());
+    require(kDevice == Device::cpu || shape.count_from(1) < Index{1} << 31,
+            "a GPU normalizes images of less than 2^31 values, not ", shape.text());
     top[0]->reshape(shape);
     shape_ = shape;
   }
@@ -152,7 +154,7 @@ class Lrn final : public Layer {
       if (pool_)
         return lrn_pool_on_device(ctx, device_maps(), formula(shape_), pool_->device_pool(), x, y,
                                   reinterpret_cast<std::uint8_t*>(pool_->write_picks(ctx)));
-      if (layout_ != Layout::plain) return lrn_on_device(ctx, device_maps(), formula(shape_), x, y);
+      if (across_) return lrn_on_device(ctx, device_maps(), formula(shape_), x, y);
     }
     if (!pool_) return normalize_images(ctx, shape_, x, y);
     float* rooms = ctx.workspace(room_for_pieces());
@@ -174,8 +176,7 @@ class Lrn final : public Layer {
         return lrn_pool_backward_on_device(
             ctx, device_maps(), formula(shape_), pool_->device_pool(), x, dy,
             reinterpret_cast<const std::uint8_t*>(pool_->read_picks(ctx)), dx);
-      if (layout_ != Layout::plain)
-        return lrn_backward_on_device(ctx, device_maps(), formula(shape_), x, dy, dx);
+      if (across_) return lrn_backward_on_device(ctx, device_maps(), formula(shape_), x, dy, dx);
     }
     if (layout_ == Layout::blocked && !pool_)
       return send_back_images(ctx, shape_, x, dy, nullptr, dx);

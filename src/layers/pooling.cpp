@@ -86,6 +86,8 @@ class Pooling final : public Layer, public PoolsImages {
             "Pooling needs N x C x H x W with H and W at least 1, not ", in.text());
     require(method_ == PoolingParameter::AVE || in[2] * in[3] <= 1 << 24,
             "maps of more than 2^24 pixels: their indices do not fit a float");
+    require(kDevice == Device::cpu || in.count_from(1) < Index{1} << 31,
+            "a GPU pools images of less than 2^31 values, not ", in.text());
     require(top.size() == 1 || method_ == PoolingParameter::MAX,
             "only MAX pooling has a second top, the index of each maximum");
     channels_ = in[1];
@@ -108,7 +110,7 @@ class Pooling final : public Layer, public PoolsImages {
     const Index images = bottom[0]->shape()[0];
     float* y = top[0]->data.write(ctx, layout_);
     float* picks = write_picks(ctx);
-    if (kDevice == Device::cuda && layout_ != Layout::plain)
+    if (kDevice == Device::cuda && knows_blocks())
       pool_on_device(ctx, images, x, y, picks);
     else
       pool_images(ctx, layout_, 0, images, x, y, picks);
@@ -128,7 +130,7 @@ class Pooling final : public Layer, public PoolsImages {
     const Index images = bottom[0]->shape()[0];
     const float* picks = read_picks(ctx);
     if constexpr (kDevice == Device::cuda)
-      if (layout_ != Layout::plain)
+      if (knows_blocks())
         return pool_backward_on_device(ctx, device_maps(images), device_pool(), dy,
                                        reinterpret_cast<const std::uint8_t*>(picks), dx);
     send_back_images(ctx, layout_, 0, images, dy, picks, dx);
@@ -219,16 +221,18 @@ class Pooling final : public Layer, public PoolsImages {
 
   static void pool_average(Context& ctx, Layout layout, const PoolWindows& some, const float* x,
                            float* y) {
-    if constexpr (kDevice == Device::cpu)
+    if constexpr (kDevice == Device::cpu) {
       if (layout == Layout::blocked) return pool_average_blocked(ctx, some, x, y);
-    doppio::pool_average(ctx, some, x, y);
+      doppio::pool_average(ctx, some, x, y);
+    }
   }
 
   static void send_shares(Context& ctx, Layout layout, const PoolWindows& some, const float* dy,
                           float* dx) {
-    if constexpr (kDevice == Device::cpu)
+    if constexpr (kDevice == Device::cpu) {
       if (layout == Layout::blocked) return send_shares_blocked(ctx, some, dy, dx);
-    gather(ctx, some, dx, SendShares{dy});
+      gather(ctx, some, dx, SendShares{dy});
+    }
   }
 
   Index values_per_image() const {

@@ -15,7 +15,7 @@
 #undef __launch_bounds__
 #define __global__
 #define __shared__ static
-#define __launch_bounds__(threads)
+#define __launch_bounds__(...)
 
 namespace doppio::cuda {
 
