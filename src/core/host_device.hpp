@@ -1,13 +1,20 @@
 #pragma once
 // HOST_DEVICE marks a function that kernels may call; KERNEL marks a kernel's lambda. Under g++
 // both mean nothing. DOPPIO_FOR_CUDA is defined where kernels are compiled for CUDA: by nvcc, or by
-// g++ for the emulated card of the tests.
+// g++ for the emulated card of the tests. DOPPIO_UNROLL stands before loops whose arrays must lie in
+// a GPU's registers.
 #ifdef __CUDACC__
 #define HOST_DEVICE __host__ __device__
 #define KERNEL __device__
 #else
 #define HOST_DEVICE
 #define KERNEL
+#endif
+
+#ifdef __CUDA_ARCH__
+#define DOPPIO_UNROLL _Pragma("unroll")
+#else
+#define DOPPIO_UNROLL
 #endif
 
 #if defined(__CUDACC__) || defined(DOPPIO_EMULATED_CUDA)

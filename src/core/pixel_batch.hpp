@@ -25,8 +25,8 @@ struct PixelBatch {
   float scale;
   float* out;
 
-  HOST_DEVICE void transform(Index n, Index c, Index s) const {
-    const Index i = (n * channels + c) * height * width + s, h = s / width, w = s - h * width;
+  HOST_DEVICE void transform(Index n, Index c, Index h, Index w) const {
+    const Index i = ((n * channels + c) * height + h) * width + w;
     const PixelView& view = views[n];
     float mean = 0;
     if (mean_height > 0) {

@@ -1,3 +1,4 @@
+#include <cuda_runtime_api.h>
 #include <glog/logging.h>
 
 #include <algorithm>
@@ -9,6 +10,7 @@
 
 #include "core/accelerator.hpp"
 #include "core/bf16.hpp"
+#include "cuda/check.hpp"
 #include "cuda/cudnn.hpp"
 #include "layers/engines/convolution.hpp"
 #include "math/kernel.hpp"
@@ -43,21 +45,64 @@ void mask_gradient(Context& ctx, Index n, const T* y, T* dy) {
   });
 }
 
+/// A gradient on its way into a sum, with the mask of a ReLU: 0, also in memory, where y is not
+/// positive. Without y, as it is.
+template <class T>
+struct Masked {
+  const T* dy;
+  const T* y;
+  T* masked;  ///< where dy lies, if there is y
+
+  HOST_DEVICE float read(Index i) const {
+    return y && !(y[i] > 0) ? 0.0f : static_cast<float>(dy[i]);
+  }
+  HOST_DEVICE void write(Index i, float d) const {
+    if (y) masked[i] = T(d);
+  }
+};
+
 /// Rows of dy that one thread adds up, for each channel.
-constexpr Index kRows = 256;
+constexpr Index kRows = 64;
 Index pieces_of(Index positions) { return (positions + kRows - 1) / kRows; }
 
-/// dbias[o] += sum over i of dy[i, o]; `sums` holds pieces_of(positions) x outputs floats.
+/// sums[piece, o] = sum of dy[i, o] over the piece's rows, channels last.
 template <class T>
-void add_bias_gradient(Context& ctx, Index positions, Index outputs, const T* dy, float* sums,
-                       float* dbias) {
-  const Index pieces = pieces_of(positions);
-  parallel_for(ctx, {1, pieces, outputs}, [=] KERNEL(Index, Index piece, Index o) {
-    const Index begin = piece * kRows, rest = positions - begin, n = rest < kRows ? rest : kRows;
+void sum_rows(Context& ctx, Index positions, Index outputs, Masked<T> dy, float* sums) {
+  parallel_for(ctx, {1, pieces_of(positions), outputs}, [=] KERNEL(Index, Index piece, Index o) {
+    constexpr int kAtOnce = 8;  // read before any is written, or each would wait for the one before
+    const Index begin = piece * kRows, rest = positions - begin,
+                end = begin + (rest < kRows ? rest : kRows);
     float sum = 0;
-    for (Index i = begin; i < begin + n; ++i) sum += dy[i * outputs + o];
+    for (Index i = begin; i < end; i += kAtOnce) {
+      float d[kAtOnce];
+      DOPPIO_UNROLL
+      for (int r = 0; r < kAtOnce; ++r) d[r] = i + r < end ? dy.read((i + r) * outputs + o) : 0.0f;
+      DOPPIO_UNROLL
+      for (int r = 0; r < kAtOnce; ++r) {
+        if (i + r < end) dy.write((i + r) * outputs + o, d[r]);
+        sum += d[r];
+      }
+    }
     sums[piece * outputs + o] = sum;
   });
+}
+
+/// sums[n, o] = sum of dy[n, o, s] over s, of plain maps.
+void sum_maps(Context& ctx, Index images, Index outputs, Index outs, Masked<float> dy,
+              float* sums) {
+  reduce_rows(
+      ctx, images * outputs, outs, 0.0,
+      [=] KERNEL(Index row, Index s) {
+    const Index i = row * outs + s;
+    const float d = dy.read(i);
+    dy.write(i, d);
+    return d;
+      },
+      Sum{}, sums);
+}
+
+/// dbias[o] += sum over the pieces of sums[piece, o], behind which is room for `outputs` more.
+void add_sums(Context& ctx, Index pieces, Index outputs, float* sums, float* dbias) {
   reduce_rows(
       ctx, outputs, pieces, 0.0,
       [=] KERNEL(Index o, Index piece) { return sums[piece * outputs + o]; }, Sum{},
@@ -71,19 +116,6 @@ void add_weight_gradient(Context& ctx, Index outputs, Index channels, Index pixe
                          float* dweight) {
   parallel_for(ctx, {outputs, channels, pixels}, [=] KERNEL(Index o, Index c, Index k) {
     dweight[(o * channels + c) * pixels + k] += last[(o * pixels + k) * channels + c];
-  });
-}
-
-/// The same sums of a plain dy.
-void add_plain_bias_gradient(Context& ctx, Index images, Index outputs, Index outs, const float* dy,
-                             float* sums, float* dbias) {
-  reduce_rows(
-      ctx, images * outputs, outs, 0.0,
-      [=] KERNEL(Index row, Index s) { return dy[row * outs + s]; }, Sum{}, sums);
-  parallel_for(ctx, outputs, [=] KERNEL(Index o) {
-    double sum = 0;
-    for (Index n = 0; n < images; ++n) sum += sums[n * outputs + o];
-    dbias[o] += static_cast<float>(sum);
   });
 }
 
@@ -131,8 +163,13 @@ Layout layout_for(Precision precision) {
   return Layout::plain;
 }
 
-/// Most bytes of workspace that an algorithm may take.
-constexpr std::size_t kMostWorkspace = std::size_t{512} << 20;
+/// Most bytes of workspace that an algorithm may take, which all convolutions share: an eighth of
+/// the current card's, but no more than 4 GiB.
+std::size_t most_workspace() {
+  std::size_t free = 0, total = 0;
+  cuda::check(cudaMemGetInfo(&free, &total), "asking for the memory");
+  return std::min(std::size_t{4} << 30, total / 8);
+}
 
 /// One of the three passes: its algorithm, once that is known.
 struct Pass {
@@ -207,15 +244,20 @@ class CudnnConvolution final : public ConvolutionEngine {
     finish(ctx, bias, y_);
   }
 
-  void begin_backward(Context& ctx, Tensor& dy) override {
-    if (!masks_) return;
+  bool begin_backward(Context& ctx, Tensor& dy_, Tensor* dbias) override {
+    if (!masks_) return false;
+    const float* y = relu_->read(ctx, layout_);
+    float* dy = dy_.update(ctx, layout_);
+    if (dbias) {
+      sum_bias_gradient(ctx, dy, y, dy, dbias->update(ctx));
+      return true;
+    }
     const Index n = positions_ * g_.num_output;
-    const void* y = relu_->read(ctx, layout_);
     if (layout_ == Layout::bf16)
-      mask_gradient(ctx, n, static_cast<const Bf16*>(y),
-                    reinterpret_cast<Bf16*>(dy.update(ctx, layout_)));
+      mask_gradient(ctx, n, reinterpret_cast<const Bf16*>(y), reinterpret_cast<Bf16*>(dy));
     else
-      mask_gradient(ctx, n, static_cast<const float*>(y), dy.update(ctx, layout_));
+      mask_gradient(ctx, n, y, dy);
+    return false;
   }
 
   void backward_data(Context& ctx, const Tensor& dy_, const Tensor& weight_, Tensor& dx_) override {
@@ -232,8 +274,8 @@ class CudnnConvolution final : public ConvolutionEngine {
 
   void backward_params(Context& ctx, const Tensor& x_, const Tensor& dy_, Tensor* dweight,
                        Tensor* dbias) override {
-    const void* dy = dy_.read(ctx, layout_);
-    if (dbias) sum_bias_gradient(ctx, dy, dbias->update(ctx));
+    const float* dy = dy_.read(ctx, layout_);
+    if (dbias) sum_bias_gradient(ctx, dy, nullptr, nullptr, dbias->update(ctx));
     if (!dweight) return;
     const void* x = x_.read(ctx, layout_);
     if (!choose_params(ctx, x, dy))
@@ -343,17 +385,22 @@ class CudnnConvolution final : public ConvolutionEngine {
     return false;
   }
 
-  void sum_bias_gradient(Context& ctx, const void* dy, float* dbias) {
-    if (layout_ == Layout::plain) {
-      float* sums = ctx.workspace(g_.batch * g_.num_output);
-      return add_plain_bias_gradient(ctx, g_.batch, g_.num_output, outs_,
-                                     static_cast<const float*>(dy), sums, dbias);
-    }
-    float* sums = ctx.workspace((pieces_of(positions_) + 1) * g_.num_output);
-    if (layout_ == Layout::bf16)
-      add_bias_gradient(ctx, positions_, g_.num_output, static_cast<const Bf16*>(dy), sums, dbias);
+  /// Adds the sums of dy to dbias; if there is y, dy is masked by it first, in place.
+  void sum_bias_gradient(Context& ctx, const float* dy, const float* y, float* masked,
+                         float* dbias) {
+    const bool plain = layout_ == Layout::plain;
+    const Index outputs = g_.num_output, pieces = plain ? g_.batch : pieces_of(positions_);
+    float* sums = ctx.workspace((pieces + 1) * outputs);
+    if (plain)
+      sum_maps(ctx, g_.batch, outputs, outs_, {dy, y, masked}, sums);
+    else if (layout_ == Layout::channels_last)
+      sum_rows<float>(ctx, positions_, outputs, {dy, y, masked}, sums);
     else
-      add_bias_gradient(ctx, positions_, g_.num_output, static_cast<const float*>(dy), sums, dbias);
+      sum_rows<Bf16>(ctx, positions_, outputs,
+                     {reinterpret_cast<const Bf16*>(dy), reinterpret_cast<const Bf16*>(y),
+                      reinterpret_cast<Bf16*>(masked)},
+                     sums);
+    add_sums(ctx, pieces, outputs, sums, dbias);
   }
 
   bool choose_forward(Context& ctx, const void* x, const void* weight, void* y) {
@@ -407,20 +454,20 @@ class CudnnConvolution final : public ConvolutionEngine {
   template <class Found, class Find, class SizeOf>
   bool choose(Context& ctx, Pass& pass, Index behind, Find find, SizeOf size_of) {
     if (pass.known) return pass.usable;
+    const std::size_t most = std::min(most_workspace(), windows_bytes());
     const auto usable = [&](const ConvolutionAlgorithm& a) {
       if (a.number == kNone) return true;
       set_math(pass, a.math);
-      return size_of(a.number, &pass.workspace) == CUDNN_STATUS_SUCCESS &&
-             pass.workspace <= most_workspace();
+      return size_of(a.number, &pass.workspace) == CUDNN_STATUS_SUCCESS && pass.workspace <= most;
     };
     const auto search = [&]() -> cuda::FoundAlgorithm {
       set_math(pass, math());
       Found found[kMostAlgorithms];
       int count = 0;
-      const Memory memory(ctx, most_workspace(), behind);
+      const Memory memory(ctx, most, behind);
       const bool found_any =
           find(memory.floats, memory.bytes, &count, found) == CUDNN_STATUS_SUCCESS;
-      const bool lasting = found_any && memory.bytes == most_workspace();
+      const bool lasting = found_any && memory.bytes == most;
       if (found_any)
         for (const Found& f : std::span(found, static_cast<std::size_t>(count)))
           if (const ConvolutionAlgorithm a{f.algo, f.mathType};
@@ -440,10 +487,9 @@ class CudnnConvolution final : public ConvolutionEngine {
   static constexpr int kNone = -1;
 
   /// Enough for all windows at once, in bytes.
-  std::size_t most_workspace() const {
+  std::size_t windows_bytes() const {
     const Index windows = g_.channels * g_.windows.kernel_count() * positions_;
-    return std::min(kMostWorkspace,
-                    (static_cast<std::size_t>(windows) * sizeof(float) + (1 << 20)) / 1024 * 1024);
+    return (static_cast<std::size_t>(windows) * sizeof(float) + (1 << 20)) / 1024 * 1024;
   }
 
   /// What a search may write to: as much workspace as may be used later, or half of it, ...

@@ -169,8 +169,9 @@ class BatchedGemmConvolution final : public ConvolutionEngine {
     });
   }
 
-  void begin_backward(Context& ctx, Tensor& dy) override {
+  bool begin_backward(Context& ctx, Tensor& dy, Tensor*) override {
     if (masked_by_) mask_gradient(ctx, g_.batch * y_image_, masked_by_->read(ctx), dy.update(ctx));
+    return false;
   }
 
   void backward_data(Context& ctx, const Tensor& dy_, const Tensor& weight_, Tensor& dx_) override {

@@ -35,12 +35,17 @@ void gemm_batch(Context& ctx, Transpose transpose_a, Transpose transpose_b, Inde
   const auto op = [](Transpose t) { return t == Transpose::yes ? CUBLAS_OP_T : CUBLAS_OP_N; };
   const Index lda = transpose_a == Transpose::yes ? M : std::max<Index>(K, 1);
   const Index ldb = transpose_b == Transpose::yes ? std::max<Index>(K, 1) : N;
-  cuda::check_blas(
-      cublasGemmStridedBatchedEx_64(
-          static_cast<cublasHandle_t>(ctx.accelerator()->blas()), op(transpose_b), op(transpose_a),
-          N, M, K, &alpha, B, CUDA_R_32F, ldb, batch.B, A, CUDA_R_32F, lda, batch.A, &beta, C,
-          CUDA_R_32F, N, batch.C, batch.count, compute_type(precision), CUBLAS_GEMM_DEFAULT),
-      "multiplying matrices");
+  const auto blas = static_cast<cublasHandle_t>(ctx.accelerator()->blas());
+  // One product may be cut along K to fill the card; a batch of one would not be.
+  const cublasStatus_t status =
+      batch.count == 1 ? cublasGemmEx_64(blas, op(transpose_b), op(transpose_a), N, M, K, &alpha, B,
+                                         CUDA_R_32F, ldb, A, CUDA_R_32F, lda, &beta, C, CUDA_R_32F,
+                                         N, compute_type(precision), CUBLAS_GEMM_DEFAULT)
+                       : cublasGemmStridedBatchedEx_64(
+                             blas, op(transpose_b), op(transpose_a), N, M, K, &alpha, B, CUDA_R_32F,
+                             ldb, batch.B, A, CUDA_R_32F, lda, batch.A, &beta, C, CUDA_R_32F, N,
+                             batch.C, batch.count, compute_type(precision), CUBLAS_GEMM_DEFAULT);
+  cuda::check_blas(status, "multiplying matrices");
 }
 
 void gemm(Context& ctx, Transpose transpose_a, Transpose transpose_b, Index M, Index N, Index K,

@@ -1,5 +1,7 @@
 #include "cuda/kernels.hpp"
 
+#include <algorithm>
+
 #include "core/bf16.hpp"
 #include "cuda/launch.hpp"
 
@@ -46,10 +48,29 @@ __global__ void __launch_bounds__(kThreads)
 
 __global__ void store_kernel(std::uint64_t value, std::uint64_t* to) { *to = value; }
 
+/// The same for matrices that are a few values wide or high, such as those of images: a thread
+/// turns all of them.
+template <class From, class To>
+void transpose_thin(cudaStream_t stream, Index count, Index rows, Index columns, const From* from,
+                    To* to) {
+  const Index thin = std::min(rows, columns), row_step = rows == thin ? columns : 1,
+              column_step = rows == thin ? 1 : rows;
+  launch(stream, 1, count, std::max(rows, columns), [=] KERNEL(Index, Index n, Index i) {
+    const Index matrix = n * rows * columns;
+    const From* in = from + matrix + i * (rows == thin ? 1 : columns);
+    To* out = to + matrix + i * (rows == thin ? rows : 1);
+    for (Index k = 0; k < thin; ++k)
+      out[k * column_step] = static_cast<To>(static_cast<float>(in[k * row_step]));
+  });
+}
+
 template <class From, class To>
 void transpose(cudaStream_t stream, Index count, Index rows, Index columns, const From* from,
                To* to) {
+  constexpr Index kThin = 4;
   if (count * rows * columns == 0) return;
+  if (rows <= kThin || columns <= kThin)
+    return transpose_thin(stream, count, rows, columns, from, to);
   const Squares squares(rows, columns);
   const auto blocks = static_cast<unsigned>(count * squares.across * squares.down);
   start(stream, {.blocks = blocks, .threads = {kSide, kRows}, .barriers = true},
@@ -77,8 +98,12 @@ void widen(cudaStream_t stream, Index count, const void* from, float* to) {
 }
 
 void transform(cudaStream_t stream, const PixelBatch& batch) {
-  launch(stream, batch.images, batch.channels, batch.height * batch.width,
-         [batch] KERNEL(Index n, Index c, Index s) { batch.transform(n, c, s); });
+  launch(stream, batch.images * batch.channels, batch.height, batch.width,
+         [batch, by = Divider(static_cast<std::uint32_t>(batch.channels))] KERNEL(
+             Index plane, Index h, Index w) {
+    const auto p = static_cast<std::uint32_t>(plane), n = by.quotient(p);
+    batch.transform(n, p - n * by.divisor(), h, w);
+  });
 }
 
 void store(cudaStream_t stream, std::uint64_t value, std::uint64_t* to) {

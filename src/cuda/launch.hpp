@@ -41,20 +41,24 @@ void start(cudaStream_t stream, const Grid& grid, void (*kernel)(Parameters...),
 #endif
 }
 
+constexpr Index kMaxCount = 1 << 30;  // of what a kernel counts: in 32 bits, which GPUs do faster
+
 template <class F>
-__global__ void __launch_bounds__(kThreads) flat_kernel(Index n, F f) {
-  const Index step = Index{gridDim.x} * kThreads;
-  for (Index i = Index{blockIdx.x} * kThreads + threadIdx.x; i < n; i += step) f(i);
+__global__ void __launch_bounds__(kThreads) flat_kernel(Index first, std::uint32_t count, F f) {
+  const std::uint32_t step = gridDim.x * kThreads;
+  for (std::uint32_t i = blockIdx.x * kThreads + threadIdx.x; i < count; i += step) f(first + i);
 }
 
 /// f(i) for every i in 0 .. n-1.
 template <class F>
 void launch(cudaStream_t stream, Index n, F f) {
-  if (n == 0) return;
-  start(stream, {blocks_for(n)}, flat_kernel<F>, n, f);
+  for (Index first = 0; first < n; first += kMaxCount) {
+    const Index count = std::min(kMaxCount, n - first);
+    start(stream, {blocks_for(count)}, flat_kernel<F>, first, static_cast<std::uint32_t>(count), f);
+  }
 }
 
-/// A part of a box that 31-bit arithmetic can count through.
+/// A part of a box that 32-bit arithmetic can count through.
 struct Piece {
   Index a, b, c;  ///< its first point
   std::uint32_t count;
@@ -76,7 +80,7 @@ __global__ void __launch_bounds__(kThreads, 2) box_kernel(Piece piece, F f) {
 template <class F>
 void launch(cudaStream_t stream, Index A, Index B, Index C, F f) {
   if (A == 0 || B == 0 || C == 0) return;
-  constexpr Index kMaxCount = 1 << 30;  // nearly every box is one piece
+  // Nearly every box is one piece.
   const Index c_step = std::min(C, kMaxCount), b_step = std::min(B, kMaxCount / c_step),
               a_step = std::min(A, kMaxCount / (c_step * b_step));
   for (Index a = 0; a < A; a += a_step)

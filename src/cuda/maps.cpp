@@ -23,11 +23,6 @@ Axis narrow(const PoolAxis& a) {
 // LRN needs of neighbouring channels is at hand. All loops over a strip are unrolled, so that it
 // stays in registers.
 constexpr int kLongStrip = 8;
-#ifdef __CUDA_ARCH__
-#define DOPPIO_UNROLL _Pragma("unroll")
-#else
-#define DOPPIO_UNROLL
-#endif
 
 /// Where the values of maps lie, whatever their layout.
 template <class T>

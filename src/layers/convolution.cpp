@@ -68,9 +68,10 @@ class Convolution final : public Layer {
     Tensor* dweight = params[0].needs_grad ? &params[0].grad : nullptr;
     Tensor* dbias = p_.bias_term() && params[1].needs_grad ? &params[1].grad : nullptr;
     for (std::size_t i = 0; i < bottom.size(); ++i) {
-      engine_->begin_backward(ctx, top[i]->grad);
-      if (dweight || dbias)
-        engine_->backward_params(ctx, bottom[i]->data, top[i]->grad, dweight, dbias);
+      const bool added = engine_->begin_backward(ctx, top[i]->grad, dbias);
+      Tensor* const rest = added ? nullptr : dbias;
+      if (dweight || rest)
+        engine_->backward_params(ctx, bottom[i]->data, top[i]->grad, dweight, rest);
       if (wanted[i]) engine_->backward_data(ctx, top[i]->grad, params[0].data, bottom[i]->grad);
     }
   }

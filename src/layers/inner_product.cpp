@@ -4,9 +4,24 @@
 #include "math/filler.hpp"
 #include "math/gemm.hpp"
 #include "math/kernel.hpp"
+#include "math/per_channel.hpp"
 
 namespace doppio {
 namespace {
+
+/// dbias[n] += sum of dy[m, n] over the M rows.
+void add_bias_gradient(Context& ctx, Index M, Index N, const float* dy, float* dbias) {
+  if constexpr (kDevice == Device::cuda)  // which N threads would not fill
+    sum_per_channel(
+        ctx, {M, N, 1, Layout::channels_last}, [=] KERNEL(Index, Index i) { return dy[i]; }, dbias,
+        true);
+  else
+    parallel_for(ctx, N, [=] KERNEL(Index n) {
+      double sum = 0;
+      for (Index m = 0; m < M; ++m) sum += dy[m * N + n];
+      dbias[n] += static_cast<float>(sum);
+    });
+}
 
 /// y = x W^T + bias, where the axes of x from `axis` on are flattened to K elements.
 ///
@@ -64,15 +79,8 @@ class InnerProduct final : public Layer {
       else
         gemm(ctx, Transpose::yes, Transpose::no, N_, K_, M_, 1, dy, x, 1, dweight, precision_);
     }
-    if (p_.bias_term() && params[1].needs_grad) {
-      float* dbias = params[1].grad.update(ctx);
-      const Index M = M_, N = N_;
-      parallel_for(ctx, N_, [=] KERNEL(Index n) {
-        double sum = 0;
-        for (Index m = 0; m < M; ++m) sum += dy[m * N + n];
-        dbias[n] += static_cast<float>(sum);
-      });
-    }
+    if (p_.bias_term() && params[1].needs_grad)
+      add_bias_gradient(ctx, M_, N_, dy, params[1].grad.update(ctx));
     if (wanted[0])
       gemm(ctx, Transpose::no, p_.transpose() ? Transpose::yes : Transpose::no, M_, K_, N_, 1, dy,
            params[0].data.read(ctx), 0, bottom[0]->grad.write(ctx), precision_);

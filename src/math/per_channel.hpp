@@ -85,7 +85,7 @@ void sum_planes(Context& ctx, const Channels& extent, F f, float* planes) {
 }
 
 /// Pixels that one thread adds up, of each channel.
-constexpr Index kPixels = 256;
+constexpr Index kPixels = 64;
 inline Index pieces_of(const Channels& extent) {
   return (extent.N * extent.S + kPixels - 1) / kPixels;
 }

@@ -44,9 +44,9 @@ struct Operands {
 
   void run(Context& ctx, ConvolutionEngine& engine) {
     engine.forward(ctx, x, weight, &bias, y);
-    engine.begin_backward(ctx, dy);
+    const bool added = engine.begin_backward(ctx, dy, &dbias);
     engine.backward_data(ctx, dy, weight, dx);
-    engine.backward_params(ctx, x, dy, &dweight, &dbias);
+    engine.backward_params(ctx, x, dy, &dweight, added ? nullptr : &dbias);
   }
 
   std::vector<const Tensor*> results() const { return {&y, &dx, &dweight, &dbias}; }

@@ -67,7 +67,8 @@ class CountingAccelerator final : public Accelerator {
   void transform(const PixelBatch& batch) override {
     for (Index n = 0; n < batch.images; ++n)
       for (Index c = 0; c < batch.channels; ++c)
-        for (Index s = 0; s < batch.height * batch.width; ++s) batch.transform(n, c, s);
+        for (Index h = 0; h < batch.height; ++h)
+          for (Index w = 0; w < batch.width; ++w) batch.transform(n, c, h, w);
   }
   void begin_download(void* host, const void* device, std::size_t bytes) override {
     begun_downloads_.push_back([=, this] { to_host(host, device, bytes); });

@@ -18,8 +18,9 @@ class ConvolutionEngine {
   virtual void forward(Context& ctx, const Tensor& x, const Tensor& weight, const Tensor* bias,
                        Tensor& y) = 0;
   /// Comes before the other two backward passes and applies a fused ReLU to dy, as Caffe's does in
-  /// place, unless they do so themselves.
-  virtual void begin_backward(Context& /*ctx*/, Tensor& /*dy*/) {}
+  /// place, unless they do so themselves. True if it has added to the gradient of the bias (null:
+  /// nobody wants it) on the way.
+  virtual bool begin_backward(Context& /*ctx*/, Tensor& /*dy*/, Tensor* /*dbias*/) { return false; }
   /// Overwrites dx with the gradient of x.
   virtual void backward_data(Context& ctx, const Tensor& dy, const Tensor& weight, Tensor& dx) = 0;
   /// Adds to the gradients of weight and bias.
