@@ -51,6 +51,12 @@ class Tensor {
   /// Current contents, about to be modified: this place becomes the only owner.
   float* update(const Context& ctx, Layout layout = Layout::plain);
 
+  /// Makes all values 0, at the cost of writing them once somebody reads or updates them.
+  void clear();
+  /// True if all values are 0 because nobody has written to the tensor since clear(), or ever: who
+  /// would add to it may write() instead.
+  bool cleared() const;
+
   /// True for 4 axes and channels that are a multiple of channel_block(): such a tensor takes
   /// count() floats in either layout.
   bool can_block() const;

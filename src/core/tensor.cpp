@@ -2,6 +2,8 @@
 
 #include <sys/mman.h>
 
+#include <algorithm>
+#include <array>
 #include <atomic>
 #include <cstdlib>
 #include <cstring>
@@ -144,6 +146,19 @@ class Tensor::Storage : public std::enable_shared_from_this<Storage> {
     lost_ = true;
   }
   bool discarded() const { return lost_; }
+  void clear() {
+    follow(false);
+    finish_upload();
+    if (std::exchange(downloading_, false)) accelerator_->finish_downloads();
+    for (Copy* copy : copies()) copy->current = false;
+    lost_ = false;
+    version_ = new_version();
+  }
+  bool cleared() {
+    follow(false);
+    const auto all = copies();
+    return !lost_ && std::none_of(all.begin(), all.end(), [](const Copy* c) { return c->current; });
+  }
   std::uint64_t version() {
     follow(true);  // who asks decides by it
     return version_;
@@ -288,11 +303,11 @@ class Tensor::Storage : public std::enable_shared_from_this<Storage> {
     copy = {};
   }
 
+  std::array<Copy*, 5> copies() { return {&plain_, &blocked_, &device_, &last_, &bf16_}; }
+
   float* own(Copy& copy, bool alone) {
     if (alone) {
-      for (Copy* other :
-           {&plain_, &blocked_, &device_, static_cast<Copy*>(&last_), static_cast<Copy*>(&bf16_)})
-        other->current = false;
+      for (Copy* other : copies()) other->current = false;
       written_ = true;
       lost_ = false;
       version_ = new_version();
@@ -454,6 +469,8 @@ void Tensor::fetch(const Context& ctx) const {
 void Tensor::use_arena(std::shared_ptr<Arena> arena, const std::string& name) {
   storage_->use_arena(std::move(arena), name);
 }
+void Tensor::clear() { storage_->clear(); }
+bool Tensor::cleared() const { return storage_->cleared(); }
 void Tensor::discard() { storage_->discard(); }
 void Tensor::omit() { storage_->omit(); }
 bool Tensor::discarded() const { return storage_->discarded(); }

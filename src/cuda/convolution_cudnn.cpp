@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "core/accelerator.hpp"
+#include "core/accumulate.hpp"
 #include "core/bf16.hpp"
 #include "cuda/check.hpp"
 #include "cuda/cudnn.hpp"
@@ -101,22 +102,27 @@ void sum_maps(Context& ctx, Index images, Index outputs, Index outs, Masked<floa
       Sum{}, sums);
 }
 
-/// dbias[o] += sum over the pieces of sums[piece, o], behind which is room for `outputs` more.
-void add_sums(Context& ctx, Index pieces, Index outputs, float* sums, float* dbias) {
+/// dbias[o] = beta * dbias[o] + sum over the pieces of sums[piece, o], behind which is room for
+/// `outputs` more.
+void add_sums(Context& ctx, Index pieces, Index outputs, float* sums, const AddTo& dbias) {
+  float *const to = dbias.values, *const more = sums + pieces * outputs;
   reduce_rows(
       ctx, outputs, pieces, 0.0,
       [=] KERNEL(Index o, Index piece) { return sums[piece * outputs + o]; }, Sum{},
-      sums + pieces * outputs);
-  parallel_for(ctx, outputs, [=] KERNEL(Index o) { dbias[o] += sums[pieces * outputs + o]; });
+      dbias.beta == 0 ? to : more);
+  if (dbias.beta != 0) parallel_for(ctx, outputs, [=] KERNEL(Index o) { to[o] += more[o]; });
 }
 
-/// dweight[o, c, k] += last[o, k, c].
+/// dweight[o, c, k] = beta * dweight[o, c, k] + last[o, k, c].
 template <class T>
 void add_weight_gradient(Context& ctx, Index outputs, Index channels, Index pixels, const T* last,
-                         float* dweight) {
-  parallel_for(ctx, {outputs, channels, pixels}, [=] KERNEL(Index o, Index c, Index k) {
-    dweight[(o * channels + c) * pixels + k] += last[(o * pixels + k) * channels + c];
-  });
+                         const AddTo& dweight) {
+  parallel_for(
+      ctx, {outputs, channels, pixels},
+      [=, sums = dweight.values, first = dweight.beta == 0] KERNEL(Index o, Index c, Index k) {
+    float& sum = sums[(o * channels + c) * pixels + k];
+    sum = (first ? 0.0f : sum) + last[(o * pixels + k) * channels + c];
+      });
 }
 
 void add_plain(Context& ctx, Index images, Index outputs, Index outs, const float* bias,
@@ -249,7 +255,7 @@ class CudnnConvolution final : public ConvolutionEngine {
     const float* y = relu_->read(ctx, layout_);
     float* dy = dy_.update(ctx, layout_);
     if (dbias) {
-      sum_bias_gradient(ctx, dy, y, dy, dbias->update(ctx));
+      sum_bias_gradient(ctx, dy, y, dy, add_to(*dbias, ctx));
       return true;
     }
     const Index n = positions_ * g_.num_output;
@@ -275,20 +281,20 @@ class CudnnConvolution final : public ConvolutionEngine {
   void backward_params(Context& ctx, const Tensor& x_, const Tensor& dy_, Tensor* dweight,
                        Tensor* dbias) override {
     const float* dy = dy_.read(ctx, layout_);
-    if (dbias) sum_bias_gradient(ctx, dy, nullptr, nullptr, dbias->update(ctx));
+    if (dbias) sum_bias_gradient(ctx, dy, nullptr, nullptr, add_to(*dbias, ctx));
     if (!dweight) return;
     const void* x = x_.read(ctx, layout_);
     if (!choose_params(ctx, x, dy))
       return fallback().backward_params(ctx, x_, dy_, dweight, nullptr);
     // Plain gradients are added to where they are, others wait behind cuDNN's workspace.
-    float* total = dweight->update(ctx);
+    const AddTo total = add_to(*dweight, ctx);
     const bool in_place = layout_ == Layout::plain;
     float* memory = memory_for(ctx, params_, in_place ? 0 : weights());
-    void* result = in_place ? total : memory + floats(params_.workspace);
+    void* result = in_place ? total.values : memory + floats(params_.workspace);
     check_dnn(cudnn().ConvolutionBackwardFilter(
                   dnn(ctx), &kOne, x_desc_, x, y_desc_, dy, params_.convolution,
                   static_cast<cudnnConvolutionBwdFilterAlgo_t>(params_.algorithm.number), memory,
-                  params_.workspace, in_place ? &kOne : &kZero, weight_desc_, result),
+                  params_.workspace, in_place ? &total.beta : &kZero, weight_desc_, result),
               params_.name);
     const Index channels = g_.channels / g_.group, pixels = g_.windows.kernel_count();
     if (layout_ == Layout::channels_last)
@@ -387,7 +393,7 @@ class CudnnConvolution final : public ConvolutionEngine {
 
   /// Adds the sums of dy to dbias; if there is y, dy is masked by it first, in place.
   void sum_bias_gradient(Context& ctx, const float* dy, const float* y, float* masked,
-                         float* dbias) {
+                         const AddTo& dbias) {
     const bool plain = layout_ == Layout::plain;
     const Index outputs = g_.num_output, pieces = plain ? g_.batch : pieces_of(positions_);
     float* sums = ctx.workspace((pieces + 1) * outputs);

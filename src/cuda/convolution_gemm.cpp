@@ -1,5 +1,6 @@
 #include <algorithm>
 
+#include "core/accumulate.hpp"
 #include "cuda/divider.hpp"
 #include "layers/engines/convolution.hpp"
 #include "math/gemm.hpp"
@@ -195,15 +196,16 @@ class BatchedGemmConvolution final : public ConvolutionEngine {
                        Tensor* dbias_) override {
     const float* x = x_.read(ctx);
     const float* dy = dy_.read(ctx);
-    float* dweight = dweight_ ? dweight_->update(ctx) : nullptr;
+    const AddTo dweight = dweight_ ? add_to(*dweight_, ctx) : AddTo{};
     float* dbias = dbias_ ? dbias_->update(ctx) : nullptr;
     for_each_chunk(ctx, [&](Index first, const Chunk& c) {
       turn(ctx, c.images, g_.num_output, outs_, dy + first * y_image_, c.turned);
       if (dbias) add_bias_gradient(ctx, g_.num_output, c.positions, c.turned, c.sums, dbias);
-      if (!dweight) return;
+      if (!dweight_) return;
       copy_windows(ctx, c.images, g_.channels, windows_, x + first * x_image_, c.column);
-      gemm_batch(ctx, Transpose::no, Transpose::yes, M_, K_, c.positions, 1, c.turned, c.column, 1,
-                 dweight, groups(M_ * c.positions, K_ * c.positions, M_ * K_), g_.precision);
+      gemm_batch(ctx, Transpose::no, Transpose::yes, M_, K_, c.positions, 1, c.turned, c.column,
+                 first == 0 ? dweight.beta : 1, dweight.values,
+                 groups(M_ * c.positions, K_ * c.positions, M_ * K_), g_.precision);
     });
   }
 

@@ -43,8 +43,9 @@ void start(cudaStream_t stream, const Grid& grid, void (*kernel)(Parameters...),
 
 constexpr Index kMaxCount = 1 << 30;  // of what a kernel counts: in 32 bits, which GPUs do faster
 
+// At least 2 blocks at a time: left to itself, ptxas spills registers to have more of them.
 template <class F>
-__global__ void __launch_bounds__(kThreads) flat_kernel(Index first, std::uint32_t count, F f) {
+__global__ void __launch_bounds__(kThreads, 2) flat_kernel(Index first, std::uint32_t count, F f) {
   const std::uint32_t step = gridDim.x * kThreads;
   for (std::uint32_t i = blockIdx.x * kThreads + threadIdx.x; i < count; i += step) f(first + i);
 }
@@ -65,7 +66,6 @@ struct Piece {
   Divider B, C;  ///< its extents; that of the outermost axis is count / B / C
 };
 
-// 2 blocks at a time: left to itself, ptxas spills registers to have more of them.
 template <class F>
 __global__ void __launch_bounds__(kThreads, 2) box_kernel(Piece piece, F f) {
   const std::uint32_t step = gridDim.x * kThreads;

@@ -1,3 +1,4 @@
+#include "core/accumulate.hpp"
 #include "doppio.pb.h"
 #include "doppio/registry.hpp"
 #include "layers/precision.hpp"
@@ -9,17 +10,17 @@
 namespace doppio {
 namespace {
 
-/// dbias[n] += sum of dy[m, n] over the M rows.
-void add_bias_gradient(Context& ctx, Index M, Index N, const float* dy, float* dbias) {
+/// dbias[n] = beta * dbias[n] + sum of dy[m, n] over the M rows.
+void add_bias_gradient(Context& ctx, Index M, Index N, const float* dy, const AddTo& dbias) {
   if constexpr (kDevice == Device::cuda)  // which N threads would not fill
     sum_per_channel(
-        ctx, {M, N, 1, Layout::channels_last}, [=] KERNEL(Index, Index i) { return dy[i]; }, dbias,
-        true);
+        ctx, {M, N, 1, Layout::channels_last}, [=] KERNEL(Index, Index i) { return dy[i]; },
+        dbias.values, dbias.beta != 0);
   else
-    parallel_for(ctx, N, [=] KERNEL(Index n) {
+    parallel_for(ctx, N, [=, sums = dbias.values, first = dbias.beta == 0] KERNEL(Index n) {
       double sum = 0;
       for (Index m = 0; m < M; ++m) sum += dy[m * N + n];
-      dbias[n] += static_cast<float>(sum);
+      sums[n] = (first ? 0.0f : sums[n]) + static_cast<float>(sum);
     });
 }
 
@@ -70,17 +71,20 @@ class InnerProduct final : public Layer {
   }
 
   void backward(Context& ctx, Tops top, std::span<const bool> wanted, Bottoms bottom) override {
+    if (M_ == 0) return;
     const float* dy = top[0]->grad.read(ctx);
     if (params[0].needs_grad) {
       const float* x = bottom[0]->data.read(ctx);
-      float* dweight = params[0].grad.update(ctx);
+      const AddTo dweight = add_to(params[0].grad, ctx);
       if (p_.transpose())
-        gemm(ctx, Transpose::yes, Transpose::no, K_, N_, M_, 1, x, dy, 1, dweight, precision_);
+        gemm(ctx, Transpose::yes, Transpose::no, K_, N_, M_, 1, x, dy, dweight.beta, dweight.values,
+             precision_);
       else
-        gemm(ctx, Transpose::yes, Transpose::no, N_, K_, M_, 1, dy, x, 1, dweight, precision_);
+        gemm(ctx, Transpose::yes, Transpose::no, N_, K_, M_, 1, dy, x, dweight.beta, dweight.values,
+             precision_);
     }
     if (p_.bias_term() && params[1].needs_grad)
-      add_bias_gradient(ctx, M_, N_, dy, params[1].grad.update(ctx));
+      add_bias_gradient(ctx, M_, N_, dy, add_to(params[1].grad, ctx));
     if (wanted[0])
       gemm(ctx, Transpose::no, p_.transpose() ? Transpose::yes : Transpose::no, M_, K_, N_, 1, dy,
            params[0].data.read(ctx), 0, bottom[0]->grad.write(ctx), precision_);

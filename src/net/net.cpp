@@ -263,13 +263,7 @@ void Net::discard_after(std::size_t step) {
 }
 
 void Net::clear_grads() {
-  for (Parameter& p : parameters_) {
-    Tensor& grad = p.blob->grad;
-    if (ctx_.accelerator())
-      ctx_.accelerator()->zero(grad.write(ctx_), static_cast<std::size_t>(grad.bytes()));
-    else
-      std::fill_n(grad.write_host(), grad.count(), 0.0f);
-  }
+  for (Parameter& p : parameters_) p.blob->grad.clear();
 }
 
 const std::string& Net::name() const { return source_->net.name(); }

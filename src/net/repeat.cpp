@@ -56,9 +56,12 @@ float Net::run_on_device(bool backward) {
 }
 
 /// Runs the layers without bottoms, which work on the host as a rule, and returns what recorded
-/// passes depend on: where their tops lie on the device, and their shapes.
+/// passes depend on: where their tops lie on the device, and their shapes; and how many gradients
+/// they are the first to write to.
 std::vector<Index> Net::run_sources() {
-  std::vector<Index> sources;
+  std::vector<Index> sources = {
+      std::count_if(parameters_.begin(), parameters_.end(),
+                    [](const Parameter& p) { return p.blob->grad.cleared(); })};
   for (std::size_t i = 0; i < layers_.size(); ++i) {
     if (!layers_[i].bottoms.empty()) continue;
     run_layer(i);

@@ -298,9 +298,46 @@ TEST_F(TensorTest, RecordingsFitWhileNothingMoves) {
   EXPECT_FALSE(recording.fits()) << "the device's copy is out of date";
   in.read(gpu);
   EXPECT_TRUE(recording.fits());
-  in.reshape({4});
+  in.reshape({4096});  // so many that they cannot lie in the same place
   in.write(gpu);
   EXPECT_FALSE(recording.fits()) << "it has moved";
+}
+
+TEST_F(TensorTest, ClearedTensorsAreZerosUntilSomebodyWrites) {
+  Tensor never;
+  never.reshape({2});
+  EXPECT_TRUE(never.cleared());
+  set_values(tensor, {1, 2, 3, 4, 5, 6});
+  EXPECT_FALSE(tensor.cleared());
+  const std::uint64_t before = tensor.version();
+  tensor.clear();
+  EXPECT_TRUE(tensor.cleared());
+  EXPECT_NE(tensor.version(), before);
+  expect_values(tensor, {0, 0, 0, 0, 0, 0});
+  EXPECT_FALSE(tensor.cleared());
+
+  tensor.update(gpu);
+  tensor.clear();
+  const int clears = card->clears;
+  tensor.write(gpu);
+  EXPECT_EQ(card->clears, clears) << "who writes needs no zeros";
+  EXPECT_FALSE(tensor.cleared());
+  tensor.clear();
+  tensor.update(gpu);
+  EXPECT_EQ(card->clears, clears + 1);
+  expect_values(tensor, {0, 0, 0, 0, 0, 0});
+}
+
+TEST_F(TensorTest, RecordingsTellClearedTensorsFromOthers) {
+  tensor.update(gpu);
+  tensor.clear();
+  Recording recording;
+  EXPECT_TRUE(tensor.cleared());
+  tensor.write(gpu);
+  recording.stop();
+  EXPECT_FALSE(recording.fits()) << "it would be added to now";
+  tensor.clear();
+  EXPECT_TRUE(recording.fits());
 }
 
 TEST_F(TensorTest, RecordingsFitWhileTheHostReadsTheSame) {
