@@ -38,21 +38,23 @@ struct View {
     w_step = narrow(last ? m.C : 1);
   }
   HOST_DEVICE bool holds(int c) const { return c >= 0 && c < channels; }
-  HOST_DEVICE T& operator()(int n, int c, int h, int w) const {
-    return values[n * n_step + (c * c_step + h * h_step + w * w_step)];
+  HOST_DEVICE T* at(int n, int c, int h, int w) const {
+    return values + (n * n_step + (c * c_step + h * h_step + w * w_step));
   }
+  HOST_DEVICE T& operator()(int n, int c, int h, int w) const { return *at(n, c, h, w); }
   /// The channels from `c` on of a pixel; 0 for those that there are not.
   template <int K>
   HOST_DEVICE void read(int n, int c, int h, int w, float (&v)[K]) const {
+    const T* const first = at(n, c, h, w);
     DOPPIO_UNROLL
-    for (int i = 0; i < K; ++i)
-      v[i] = holds(c + i) ? static_cast<float>((*this)(n, c + i, h, w)) : 0.0f;
+    for (int i = 0; i < K; ++i) v[i] = holds(c + i) ? static_cast<float>(first[i * c_step]) : 0.0f;
   }
   template <int K, class Value>
   HOST_DEVICE void write(int n, int c, int h, int w, const Value (&v)[K]) const {
+    T* const first = at(n, c, h, w);
     DOPPIO_UNROLL
     for (int i = 0; i < K; ++i)
-      if (holds(c + i)) (*this)(n, c + i, h, w) = T(v[i]);
+      if (holds(c + i)) first[i * c_step] = T(v[i]);
   }
 };
 
@@ -184,9 +186,12 @@ struct ThroughMax {
     for (int i = 0; i < K; ++i) d[i] = 0;
     for_each_window(rows, cols, h, w, [&](int oh, int ow) {
       const int place = (h - rows.start(oh)) * cols.kernel + w - cols.start(ow);
+      float sent[K];
+      dy.read(n, c, oh, ow, sent);
+      const std::uint8_t* const first = picked.at(n, c, oh, ow);
       DOPPIO_UNROLL
       for (int i = 0; i < K; ++i)
-        if (dy.holds(c + i) && picked(n, c + i, oh, ow) == place) d[i] += dy(n, c + i, oh, ow);
+        if (picked.holds(c + i) && first[i * picked.c_step] == place) d[i] += sent[i];
     });
   }
 };

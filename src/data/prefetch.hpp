@@ -10,15 +10,10 @@
 #include <utility>
 #include <vector>
 
+#include "core/worker_count.hpp"
 #include "doppio/shape.hpp"
 
 namespace doppio {
-
-/// Number of threads to use where `asked` is 0: all cores but one, which the caller keeps.
-inline int worker_count(int asked) {
-  const int cores = static_cast<int>(std::thread::hardware_concurrency());
-  return asked > 0 ? asked : std::max(1, cores - 1);
-}
 
 /// Makes batches on background threads ahead of their use and hands them out in order.
 ///

@@ -1,6 +1,6 @@
 #include "net/take_share.hpp"
 
-#include "data/prefetch.hpp"
+#include "core/worker_count.hpp"
 #include "doppio/error.hpp"
 
 namespace doppio {
