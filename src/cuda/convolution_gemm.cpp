@@ -1,6 +1,7 @@
 #include <algorithm>
 
 #include "core/accumulate.hpp"
+#include "cuda/convolution_kernels.hpp"
 #include "cuda/divider.hpp"
 #include "layers/engines/convolution.hpp"
 #include "math/gemm.hpp"
@@ -93,27 +94,10 @@ void put_in_place(Context& ctx, Index images, Index outputs, Index outs, const f
   });
 }
 
-/// The same where the product is in its place.
-void add_bias(Context& ctx, Index images, Index outputs, Index outs, const float* bias, bool relu,
-              float* y) {
-  parallel_for(ctx, {images, outputs, outs}, [=] KERNEL(Index n, Index o, Index s) {
-    const Index i = (n * outputs + o) * outs + s;
-    const float sum = y[i] + (bias ? bias[o] : 0.0f);
-    y[i] = relu && sum < 0 ? 0.0f : sum;
-  });
-}
-
 /// turned[o, n, s] = dy[n, o, s].
 void turn(Context& ctx, Index images, Index outputs, Index outs, const float* dy, float* turned) {
   parallel_for(ctx, {outputs, images, outs}, [=] KERNEL(Index o, Index n, Index s) {
     turned[(o * images + n) * outs + s] = dy[(n * outputs + o) * outs + s];
-  });
-}
-
-/// dy = 0 where y is not positive.
-void mask_gradient(Context& ctx, Index n, const float* y, float* dy) {
-  parallel_for(ctx, n, [=] KERNEL(Index i) {
-    if (!(y[i] > 0)) dy[i] = 0;
   });
 }
 
@@ -158,7 +142,7 @@ class BatchedGemmConvolution final : public ConvolutionEngine {
     if (direct_) {
       gemm_batch(ctx, Transpose::no, Transpose::no, M_, outs_, K_, 1, weight, x, 0, y,
                  {g_.batch, 0, x_image_, y_image_}, g_.precision);
-      if (bias || relu_) add_bias(ctx, g_.batch, g_.num_output, outs_, bias, relu_, y);
+      if (bias || relu_) add_plain(ctx, g_.batch, g_.num_output, outs_, bias, nullptr, relu_, y);
       return;
     }
     for_each_chunk(ctx, [&](Index first, const Chunk& c) {

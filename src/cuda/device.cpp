@@ -20,6 +20,7 @@
 #endif
 #include "cuda/kernels.hpp"
 #include "cuda/probe.hpp"
+#include "cuda/recorded_work.hpp"
 #include "cuda/usable.hpp"
 #include "doppio/context.hpp"
 #include "doppio/error.hpp"
@@ -30,44 +31,7 @@ namespace {
 
 using cuda::check;
 using cuda::check_blas;
-
-/// Recorded work: graphs, and events that are recorded between them, because who waits for an event
-/// waits for what was asked for before, not for what a graph will do.
-class RecordedWork {
- public:
-  RecordedWork() = default;
-  RecordedWork(const RecordedWork&) = delete;
-  RecordedWork& operator=(const RecordedWork&) = delete;
-  ~RecordedWork() {
-    for (const Part& part : parts_)
-      if (part.graph) cudaGraphExecDestroy(part.graph);
-  }
-
-  /// `event` may be null. Takes the memory that the graph needs, so that starting it cannot fail
-  /// for want of it.
-  void add(cudaGraph_t graph, cudaEvent_t event, cudaStream_t stream) {
-    std::size_t nodes = 0;
-    check(cudaGraphGetNodes(graph, nullptr, &nodes), "counting a graph's nodes");
-    Part& part = parts_.emplace_back(Part{nullptr, event});
-    if (nodes == 0) return;
-    check(cudaGraphInstantiate(&part.graph, graph, 0), "making a graph");
-    check(cudaGraphUpload(part.graph, stream), "making a graph");
-  }
-
-  void start(cudaStream_t stream) const {
-    for (const Part& part : parts_) {
-      if (part.graph) check(cudaGraphLaunch(part.graph, stream), "starting a graph");
-      if (part.event) check(cudaEventRecord(part.event, stream), "marking a place in a stream");
-    }
-  }
-
- private:
-  struct Part {
-    cudaGraphExec_t graph;
-    cudaEvent_t event;
-  };
-  std::vector<Part> parts_;
-};
+using cuda::RecordedWork;
 
 /// One card: a stream, a pool of memory and a cuBLAS handle, in which everything happens in the
 /// stream's order; a second stream, whose copies run beside that; and a third one for other work.
