@@ -221,6 +221,7 @@ class Pooling final : public Layer, public PoolsImages {
 
   static void pool_average(Context& ctx, Layout layout, const PoolWindows& some, const float* x,
                            float* y) {
+    ensure(kDevice == Device::cpu, "a GPU averages by pool_on_device()");
     if constexpr (kDevice == Device::cpu) {
       if (layout == Layout::blocked) return pool_average_blocked(ctx, some, x, y);
       doppio::pool_average(ctx, some, x, y);
@@ -229,6 +230,7 @@ class Pooling final : public Layer, public PoolsImages {
 
   static void send_shares(Context& ctx, Layout layout, const PoolWindows& some, const float* dy,
                           float* dx) {
+    ensure(kDevice == Device::cpu, "a GPU averages by pool_on_device()");
     if constexpr (kDevice == Device::cpu) {
       if (layout == Layout::blocked) return send_shares_blocked(ctx, some, dy, dx);
       gather(ctx, some, dx, SendShares{dy});
