@@ -7,6 +7,7 @@
 #include <fstream>
 
 #include "core/atomic_file.hpp"
+#include "core/input_file.hpp"
 #include "net/blob_io.hpp"
 #include "net/passes.hpp"
 #include "net/read_prototxt.hpp"

@@ -7,6 +7,7 @@
 #include <limits>
 #include <opencv2/core.hpp>
 
+#include "core/input_file.hpp"
 #include "doppio.pb.h"
 #include "doppio/error.hpp"
 

@@ -8,6 +8,7 @@
 #include <opencv2/imgcodecs.hpp>
 #include <opencv2/imgproc.hpp>
 
+#include "core/input_file.hpp"
 #include "data/database.hpp"
 #include "data/image_file.hpp"
 #include "data/image_list.hpp"

@@ -1,10 +1,6 @@
 #include "data/image_file.hpp"
 
 #include <algorithm>
-#include <cerrno>
-#include <cstring>
-#include <fstream>
-#include <iterator>
 #include <opencv2/imgcodecs.hpp>
 
 #include "data/jpeg.hpp"
@@ -169,19 +165,6 @@ cv::Mat decode_image(std::string_view bytes, Color color, Index min_side) {
           "the image has more than 8 bits per channel; force_color or "
           "force_gray reduces them");
   return image;
-}
-
-std::string read_file(const std::string& path) {
-  std::ifstream in(path, std::ios::binary);
-  std::string contents;
-  bool ok = in.good();
-  try {
-    if (ok) contents.assign(std::istreambuf_iterator<char>(in), {});
-  } catch (const std::ios_base::failure&) {  // a folder, or a disk that cannot be read
-    ok = false;
-  }
-  require(ok, "cannot read ", path, ": ", std::strerror(errno));
-  return contents;
 }
 
 }  // namespace doppio

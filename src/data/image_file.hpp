@@ -29,7 +29,4 @@ std::optional<ImageHeader> image_header(std::string_view bytes);
 /// CMYK). Throws: Error if it is damaged, truncated, larger than kMaxPixels, or has 16-bit pixels.
 cv::Mat decode_image(std::string_view bytes, Color color, Index min_side = 0);
 
-/// The contents of a file. Throws: Error with the system's reason.
-std::string read_file(const std::string& path);
-
 }  // namespace doppio

@@ -1,5 +1,6 @@
 #include "data/mean_file.hpp"
 
+#include "core/input_file.hpp"
 #include "data/image_file.hpp"
 #include "doppio.pb.h"
 #include "doppio/error.hpp"

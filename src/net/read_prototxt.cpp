@@ -5,13 +5,12 @@
 #include <google/protobuf/io/tokenizer.h>
 #include <google/protobuf/text_format.h>
 
-#include <filesystem>
-#include <fstream>
 #include <optional>
 #include <regex>
 #include <set>
 #include <sstream>
 
+#include "core/input_file.hpp"
 #include "net/fork_hints.hpp"
 #include "net/passes.hpp"
 
@@ -151,15 +150,6 @@ void collect(const pb::Message& message, pb::TextFormat::ParseInfoTree& tree,
 }
 
 }  // namespace
-
-std::string read_text_file(const std::string& file) {
-  require(!std::filesystem::is_directory(file), file, " is a folder, a file was expected");
-  std::ifstream in(file, std::ios::binary);
-  require(in.good(), "cannot open ", file, ": ",
-          std::filesystem::exists(file) ? "no permission to read it" : "there is no such file",
-          " (working directory ", std::filesystem::current_path().string(), ")");
-  return {std::istreambuf_iterator<char>(in), std::istreambuf_iterator<char>()};
-}
 
 FieldLocations parse_text(const std::string& text, const std::string& file, pb::Message& out) {
   Collector collector(text, file, *out.GetDescriptor()->file());

@@ -7,10 +7,6 @@
 
 namespace doppio {
 
-/// The whole of a text file. Throws: Error that names it, and its folder if that is what is
-/// missing.
-std::string read_text_file(const std::string& file);
-
 /// Parses protobuf text into `out` and returns where every field stands.
 /// Throws: one Error with every unknown field and enum value ("did you mean"), syntax error and
 /// missing required field.

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <filesystem>
 
+#include "core/input_file.hpp"
 #include "net/passes.hpp"
 #include "net/read_prototxt.hpp"
 

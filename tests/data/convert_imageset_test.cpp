@@ -1,3 +1,4 @@
+#include "core/input_file.hpp"
 #include "data/convert_imageset.hpp"
 
 #include <algorithm>

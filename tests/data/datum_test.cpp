@@ -1,3 +1,4 @@
+#include "core/input_file.hpp"
 #include "data/datum.hpp"
 
 #include <opencv2/imgcodecs.hpp>

@@ -1,3 +1,4 @@
+#include "core/input_file.hpp"
 #include "data/image_mean.hpp"
 
 #include "data/convert_fixture.hpp"

@@ -83,7 +83,7 @@ TEST(ReadPrototxt, NamesAMissingRequiredField) {
 
 TEST(ReadPrototxt, MissingFileIsNamed) {
   const std::string message = error_of([] { read_prototxt("no/such/net.prototxt"); });
-  EXPECT_NE(message.find("cannot open no/such/net.prototxt: there is no such file"),
+  EXPECT_NE(message.find("cannot read no/such/net.prototxt: No such file"),
             std::string::npos);
   EXPECT_NE(error_of([] { read_prototxt("/tmp"); }).find("/tmp is a folder"), std::string::npos);
 }

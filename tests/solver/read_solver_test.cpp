@@ -62,8 +62,8 @@ TEST(ReadSolver, WantsExactlyOneTrainNet) {
                        "train_net); exactly one"));
   const std::string missing = error_in(rest + "\nnet: 'no.prototxt'");
   EXPECT_TRUE(contains(missing,
-                       "solver.prototxt:3:1: error: cannot open no.prototxt: there is no "
-                       "such file"))
+                       "solver.prototxt:3:1: error: cannot read no.prototxt: No such "
+                       "file"))
       << missing;
 }
 

@@ -1,3 +1,4 @@
+#include "core/input_file.hpp"
 #include "tools/image_input.hpp"
 
 #include <opencv2/imgcodecs.hpp>

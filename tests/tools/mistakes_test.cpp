@@ -4,6 +4,7 @@
 
 #include <filesystem>
 
+#include "core/input_file.hpp"
 #include "data/image_file.hpp"
 #include "data/lmdb.hpp"
 #include "doppio/context.hpp"

@@ -3,6 +3,7 @@
 #include <opencv2/imgcodecs.hpp>
 #include <regex>
 
+#include "core/input_file.hpp"
 #include "data/image_file.hpp"
 #include "doppio.pb.h"
 #include "doppio/net.hpp"

@@ -8,6 +8,7 @@
 
 #include <stdexcept>
 
+#include "core/input_file.hpp"
 #include "data/image_file.hpp"
 #include "support/scratch_folder.hpp"
 

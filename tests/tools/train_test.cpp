@@ -5,6 +5,7 @@
 #include <regex>
 #include <sstream>
 
+#include "core/input_file.hpp"
 #include "data/image_file.hpp"
 #include "doppio.pb.h"
 #include "tools/training_folder.hpp"

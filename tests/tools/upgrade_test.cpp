@@ -2,6 +2,7 @@
 #include <fstream>
 #include <sstream>
 
+#include "core/input_file.hpp"
 #include "data/image_file.hpp"
 #include "doppio.pb.h"
 #include "net/passes.hpp"

@@ -2,6 +2,7 @@
 
 #include <opencv2/imgproc.hpp>
 
+#include "core/input_file.hpp"
 #include "core/naming.hpp"
 #include "core/philox.hpp"
 #include "data/image_file.hpp"
