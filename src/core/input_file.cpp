@@ -86,12 +86,15 @@ std::string read_file(const std::string& path, std::uint64_t max_bytes) {
   require(other.empty(), printable(path), " is ", other, ", a file was expected");
   const auto known = S_ISREG(status.st_mode) ? static_cast<std::uint64_t>(status.st_size) : 0;
 
-  std::string bytes;
-  bytes.resize(static_cast<std::size_t>(std::min(known, max_bytes)));
+  const auto check_size = [&](std::uint64_t size) {
+    require(size <= max_bytes, printable(path), " is larger than the ", max_bytes,
+            " bytes that are read of such a file");
+  };
+  check_size(known);
+  std::string bytes(static_cast<std::size_t>(known) + 1, '\0');  // the last one finds the end
   std::size_t filled = 0;
   for (;;) {
-    require(known <= max_bytes && filled <= max_bytes, printable(path), " is larger than the ",
-            max_bytes, " bytes that are read of such a file");
+    check_size(filled);
     if (filled == bytes.size()) bytes.resize(std::max<std::size_t>(filled + filled / 2, 1 << 16));
     const ssize_t got = ::read(file.get(), bytes.data() + filled, bytes.size() - filled);
     if (got == 0) break;
