@@ -1,5 +1,6 @@
 #pragma once
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -32,6 +33,24 @@ std::vector<TextLine> read_lines(const std::string& path);
 
 /// The same of a text that was read already.
 std::vector<TextLine> lines_of(std::string_view text);
+
+/// Describes the character that `text` begins with if word processors and web pages put it where
+/// plain text was meant, as in "U+2212 MINUS SIGN, which looks like '-'" or "U+200B ZERO WIDTH
+/// SPACE, which is invisible". Empty for every other character, and if `text` is empty.
+std::string lookalike(std::string_view text);
+
+/// A character that lookalike() describes, and where it stands.
+struct Lookalike {
+  int column = 1;  // in characters, from 1
+  std::string what;
+};
+
+/// The first such character of a line.
+std::optional<Lookalike> find_lookalike(std::string_view line);
+
+/// "; its name holds U+00A0 NO-BREAK SPACE, ..." for messages about a file that is not there; ""
+/// if all characters of the name are what they seem.
+std::string lookalike_hint(std::string_view name);
 
 /// Text from a file or a command line as it may be printed: control characters and bytes that are
 /// not UTF-8 escaped (\n, \x1b), and no more than `max_bytes` of it.

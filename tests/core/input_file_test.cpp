@@ -105,6 +105,36 @@ TEST_F(InputFile, LinesEndAsOnAnySystem) {
   EXPECT_EQ(lines[2].number, 5);
 }
 
+TEST_F(InputFile, MissingFileWithLookalikeInItsNameSaysSo) {
+  EXPECT_THAT(error_of(folder_ / "a\u200B.png"),
+              HasSubstr("; its name holds U+200B ZERO WIDTH SPACE, which is invisible"));
+  EXPECT_EQ(error_of(folder_ / "caf\u00E9").find("its name"), std::string::npos);
+}
+
+TEST(Lookalike, NamesTheCharacterAndWhatItIsTakenFor) {
+  EXPECT_EQ(lookalike("\u2212"
+                      "1"),
+            "U+2212 MINUS SIGN, which looks like '-'");
+  EXPECT_EQ(lookalike("\u00A0"), "U+00A0 NO-BREAK SPACE, which looks like a blank");
+  EXPECT_EQ(lookalike("\u201C"), "U+201C LEFT DOUBLE QUOTATION MARK, which looks like '\"'");
+  EXPECT_EQ(lookalike("\uFF13"), "U+FF13 FULLWIDTH FORM, which looks like '3'");
+  EXPECT_EQ(lookalike("\uFEFF"), "U+FEFF BYTE ORDER MARK, which is invisible");
+}
+
+TEST(Lookalike, LettersOfOtherLanguagesAndBrokenBytesAreNone) {
+  for (const char* text : {"", "-", "\u00E9", "\u732B", "\xE2\x88", "\xFF"})
+    EXPECT_EQ(lookalike(text), "") << text;
+}
+
+TEST(Lookalike, ColumnsAreCountedInCharacters) {
+  const std::optional<Lookalike> found = find_lookalike(
+      "\u732B.png\u00A0"
+      "1");
+  ASSERT_TRUE(found);
+  EXPECT_EQ(found->column, 6);
+  EXPECT_FALSE(find_lookalike("\u732B.png 1"));
+}
+
 TEST(Printable, EscapesWhatTerminalsObey) {
   EXPECT_EQ(printable("caf\xC3\xA9 \x1B[31m\n\xFF"), "caf\xC3\xA9 \\x1b[31m\\n\\xff");
   EXPECT_EQ(printable("abcdef", 3), "abc...");
