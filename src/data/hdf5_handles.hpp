@@ -1,4 +1,5 @@
 #pragma once
+#define H5_USE_110_API  // what names such as H5Ovisit mean; each later release changes some of them
 #include <hdf5.h>
 
 #include <mutex>
