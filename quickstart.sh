@@ -1,14 +1,43 @@
 #!/usr/bin/env bash
-# From a fresh Debian machine to a trained net: installs what is missing, builds Doppio, trains AlexNet's blocks on the
-# 70,000 images of Fashion-MNIST, tests the result and classifies one picture. Run it again at any time.
+# From a fresh Debian machine to a trained net; -h explains.
 set -euo pipefail
 cd "$(dirname "$0")"
+
+usage() {
+  cat << 'END'
+Usage: ./quickstart.sh [--dry_run]
+
+Installs what is missing, builds Doppio, trains AlexNet's blocks on the 70,000 images of
+Fashion-MNIST, tests the result and classifies one picture. Run it again at any time: what is
+installed, built and converted is not made again.
+
+  --dry_run   print what would be installed, and do nothing
+END
+}
+
+# The images are a Debian package, which is needed until the databases are made.
+packages=(dataset-fashion-mnist)
+if [[ -d /usr/share/datasets/fashion-mnist ]] ||
+  [[ -d data/fashion_mnist/fashion_train_lmdb && -d data/fashion_mnist/fashion_test_lmdb ]]; then
+  packages=()
+fi
+
+case "$# ${1:-}" in
+  '0 ') ;;
+  '1 -h' | '1 --help') usage && exit ;;
+  '1 --dry_run') exec cmake/install_packages.sh --dry_run "${packages[@]}" ;;
+  *)
+    usage >&2
+    echo "error: unknown arguments: $*" >&2
+    exit 2
+    ;;
+esac
 
 start=$SECONDS
 step() { printf '\n== %s (%d s) ==\n' "$1" $((SECONDS - start)); }
 
 step "1/6 Installing packages"
-cmake/install_packages.sh dataset-fashion-mnist
+cmake/install_packages.sh "${packages[@]}"
 
 step "2/6 Building into build/"
 mkdir -p build
@@ -38,6 +67,6 @@ What to try next, with build/bin on your PATH (export PATH="$PWD/build/bin:\$PAT
   doppio plan --solver=models/alexnet/solver.prototxt      the memory that AlexNet on ImageNet needs
   doppio time --model=models/alexnet/deploy.prototxt       how fast this machine runs it, layer by layer
   data/cifar10/get.sh -h                                   another data set for models/cifar10_quick
-  tool train --solver=models/alexnet/solver.prototxt       the main job (data/ilsvrc12/get.sh -h makes its data)
+  doppio train --solver=models/alexnet/solver.prototxt     the main job (data/ilsvrc12/get.sh -h makes its data)
 Documentation: README.md, models/*/README.md, docs/.
 EOF

@@ -1,4 +1,4 @@
-# What Doppio stands on; docs/design.md says why each is there. Debian's packages are named by quickstart.sh.
+# What Doppio stands on; docs/design.md says why each is there. Debian's packages are named by install_packages.sh.
 find_package(Protobuf REQUIRED)
 find_package(OpenMP REQUIRED COMPONENTS CXX)
 find_package(OpenCV REQUIRED COMPONENTS core imgproc imgcodecs)
