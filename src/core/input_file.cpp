@@ -11,7 +11,9 @@
 #include <cstdio>
 #include <cstring>
 #include <filesystem>
+#include <utility>
 
+#include "core/file_kind.hpp"
 #include "doppio/error.hpp"
 
 namespace doppio {
@@ -91,9 +93,10 @@ class Descriptor {
   ~Descriptor() {
     if (fd_ >= 0) ::close(fd_);
   }
-  Descriptor(const Descriptor&) = delete;
+  Descriptor(Descriptor&& other) noexcept : fd_(other.release()) {}
   Descriptor& operator=(const Descriptor&) = delete;
   int get() const { return fd_; }
+  int release() { return std::exchange(fd_, -1); }
 
  private:
   int fd_;
@@ -114,6 +117,20 @@ std::string_view other_kind(mode_t mode) {
   if (S_ISDIR(mode)) return "a folder";
   if (S_ISREG(mode) || S_ISFIFO(mode)) return {};
   return S_ISSOCK(mode) ? "a socket" : "a device";
+}
+
+/// Opens a file or a pipe and tells which in `status`.
+Descriptor open_input(const std::string& path, struct stat& status) {
+  // Without O_NONBLOCK, opening a FIFO would wait for a writer.
+  int opened = -1;
+  do opened = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+  while (opened < 0 && errno == EINTR);
+  if (opened < 0) fail(path, errno);
+  Descriptor file(opened);
+  if (::fstat(file.get(), &status) != 0) fail(path, errno);
+  const std::string_view other = other_kind(status.st_mode);
+  require(other.empty(), printable(path), " is ", other, ", a file was expected");
+  return file;
 }
 
 /// Waits until a pipe has something to read or was closed by its writers.
@@ -153,17 +170,29 @@ char32_t code_point(std::string_view text) {
 
 }  // namespace
 
-std::string read_file(const std::string& path, std::uint64_t max_bytes) {
-  // Without O_NONBLOCK, opening a FIFO would wait for a writer.
-  int opened = -1;
-  do opened = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-  while (opened < 0 && errno == EINTR);
-  if (opened < 0) fail(path, errno);
-  const Descriptor file(opened);
+int open_file(const std::string& path) {
   struct stat status {};
-  if (::fstat(file.get(), &status) != 0) fail(path, errno);
-  const std::string_view other = other_kind(status.st_mode);
-  require(other.empty(), printable(path), " is ", other, ", a file was expected");
+  Descriptor file = open_input(path, status);
+  require(S_ISREG(status.st_mode), printable(path), " is a pipe, a file was expected");
+  return file.release();
+}
+
+std::string read_head(const std::string& path, std::size_t bytes) {
+  std::string head(bytes, '\0');
+  std::size_t filled = 0;
+  try {
+    const Descriptor file(open_file(path));
+    for (ssize_t got = 1; got > 0 && filled < bytes; filled += static_cast<std::size_t>(got))
+      got = std::max<ssize_t>(0, ::read(file.get(), head.data() + filled, bytes - filled));
+  } catch (const Error&) {
+  }
+  head.resize(filled);
+  return head;
+}
+
+std::string read_file(const std::string& path, std::uint64_t max_bytes) {
+  struct stat status {};
+  const Descriptor file = open_input(path, status);
   const auto known = S_ISREG(status.st_mode) ? static_cast<std::uint64_t>(status.st_size) : 0;
 
   const auto check_size = [&](std::uint64_t size) {
@@ -193,7 +222,7 @@ std::string read_text_file(const std::string& path) {
   require(!text.starts_with("\xFF\xFE") && !text.starts_with("\xFE\xFF"), printable(path),
           " is UTF-16; save it as UTF-8");
   if (text.starts_with("\xEF\xBB\xBF")) text.erase(0, 3);
-  require(text.find('\0') == std::string::npos, printable(path), " is not a text file");
+  require(is_text(text), printable(path), " is not a text file", kind_hint(text));
   return text;
 }
 
@@ -202,7 +231,9 @@ std::vector<TextLine> lines_of(std::string_view text) {
   std::vector<TextLine> lines;
   for (int number = 1; !text.empty(); ++number) {
     // "\r\n" of Windows, and "\r" alone of old Macs.
-    const std::size_t end = std::min(text.find_first_of("\r\n"), text.size());
+    const auto breaks = [](char c) { return c == '\n' || c == '\r'; };
+    const auto end =
+        static_cast<std::size_t>(std::find_if(text.begin(), text.end(), breaks) - text.begin());
     const std::string_view line = text.substr(0, end);
     const std::size_t last = line.find_last_not_of(kBlanks);
     if (last != std::string_view::npos)

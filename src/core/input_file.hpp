@@ -18,8 +18,15 @@ inline constexpr std::uint64_t kMaxInputBytes = std::uint64_t{2} << 30;
 /// directory.
 std::string read_file(const std::string& path, std::uint64_t max_bytes = kMaxInputBytes);
 
+/// Opens a file of the user's that is read in pieces; the caller closes the descriptor.
+/// Throws: Error as read_file(), and for pipes, which can be read only once.
+int open_file(const std::string& path);
+
+/// The first `bytes` of a regular file, or what there is; empty if it cannot be read.
+std::string read_head(const std::string& path, std::size_t bytes);
+
 /// Reads a text file: as read_file(), without the byte order mark that Windows editors write.
-/// Throws: Error if the file is UTF-16 or holds bytes that no text does.
+/// Throws: Error if the file is UTF-16 or holds bytes that no text does; says what it is instead.
 std::string read_text_file(const std::string& path);
 
 /// A line of a list.

@@ -1,5 +1,6 @@
 #pragma once
 #include <string>
+#include <string_view>
 
 #include "doppio/error.hpp"
 
@@ -12,6 +13,16 @@ void naming(Name name, F action) {
     action();
   } catch (const Error& e) {
     throw Error(name() + ": " + e.message(), e.where(), e.field());
+  }
+}
+
+/// Runs `action` and blames `field` of the layer for its Error, unless that knows its field.
+template <class F>
+auto blaming(std::string_view field, F action) {
+  try {
+    return action();
+  } catch (const Error& e) {
+    throw Error(e.message(), e.where(), e.field().empty() ? std::string(field) : e.field());
   }
 }
 

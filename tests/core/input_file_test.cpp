@@ -82,6 +82,23 @@ TEST_F(InputFile, PipeIsReadToItsEnd) {
   ::close(ends[0]);
 }
 
+TEST_F(InputFile, HeadsAreReadOfFilesOnly) {
+  EXPECT_EQ(read_head(write("abc"), 2), "ab");
+  EXPECT_EQ(read_head(path_, 5), "abc");
+  EXPECT_EQ(read_head("/dev/zero", 5), "");
+  EXPECT_EQ(read_head(folder_ / "gone", 5), "");
+}
+
+TEST_F(InputFile, BinaryFilesAreNoTextAndSaidToBeWhatTheyAre) {
+  write(std::string("\x89PNG\r\n\x1A\n\0\0\0\rIHDR", 16));
+  try {
+    read_text_file(path_);
+    FAIL();
+  } catch (const Error& e) {
+    EXPECT_EQ(e.message(), path_ + " is not a text file; it is a PNG image");
+  }
+}
+
 TEST_F(InputFile, TextLosesByteOrderMark) {
   EXPECT_EQ(read_text_file(write("\xEF\xBB\xBF"
                                  "a\r\n")),
