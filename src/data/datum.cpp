@@ -2,6 +2,7 @@
 
 #include <limits>
 
+#include "core/file_kind.hpp"
 #include "doppio.pb.h"
 #include "doppio/error.hpp"
 
@@ -45,8 +46,13 @@ Image DatumReader::read(const Datum& datum) {
   const auto stored =
       has_bytes ? static_cast<Index>(datum.data().size()) : Index{datum.float_data_size()};
   require(stored > 0, "the record holds no data");
-  require(shape.count() == stored, "the record is damaged: it claims ", shape.text(), " = ",
-          shape.count(), " values and holds ", stored);
+  if (shape.count() != stored) {
+    const std::string_view kind = kind_of_file(datum.data());
+    require(!kind.ends_with("image"), "the record holds ", kind,
+            ", but its field `encoded` is not set");
+    throw Error(str("the record is damaged: it claims ", shape.text(), " = ", shape.count(),
+                    " values and holds ", stored));
+  }
   Image image;
   image.label = datum.label();
   if (has_bytes)

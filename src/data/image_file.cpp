@@ -1,9 +1,15 @@
 #include "data/image_file.hpp"
 
 #include <algorithm>
+#include <iostream>
+#include <opencv2/core.hpp>
+#include <opencv2/core/utils/logger.hpp>
 #include <opencv2/imgcodecs.hpp>
+#include <streambuf>
 
+#include "core/file_kind.hpp"
 #include "data/jpeg.hpp"
+#include "data/png.hpp"
 #include "doppio/error.hpp"
 
 namespace doppio {
@@ -58,6 +64,7 @@ std::optional<ImageHeader> jpeg_header(std::string_view bytes) {
   return header;
 }
 
+bool is_png(std::string_view bytes) { return bytes.starts_with("\x89PNG\r\n\x1a\n"); }
 bool is_jpeg(std::string_view bytes) { return bytes.starts_with("\xff\xd8\xff"); }
 
 /// The decoder fills what is missing with gray and reports nothing.
@@ -68,12 +75,24 @@ void require_whole_jpeg(std::string_view bytes) {
           "the JPEG data is truncated");
 }
 
+/// Looks at the sizes before memory is taken for them.
+void check_size(const ImageHeader& header, std::size_t bytes) {
+  // The densest files there are: PNGs of one bit a pixel, at zlib's best.
+  constexpr auto kMostPixelsPerByte = 8 * 1032;
+  require(header.width <= kMaxPixels && header.height * header.width <= kMaxPixels, "an image of ",
+          header.height, " x ", header.width, " pixels; the largest that is decoded has ",
+          kMaxPixels);
+  require(header.height * header.width / kMostPixelsPerByte <= static_cast<Index>(bytes),
+          "the image is damaged: it claims ", header.height, " x ", header.width, " pixels in ",
+          bytes, " bytes");
+}
+
 int read_mode(Color color) {
   switch (color) {
     case Color::color:
-      return cv::IMREAD_COLOR;
+      return cv::IMREAD_COLOR | cv::IMREAD_IGNORE_ORIENTATION;
     case Color::gray:
-      return cv::IMREAD_GRAYSCALE;
+      return cv::IMREAD_GRAYSCALE | cv::IMREAD_IGNORE_ORIENTATION;
     case Color::as_stored:
       break;
   }
@@ -99,6 +118,7 @@ Index tiff_orientation(std::string_view tiff) {
     if (tiff.starts_with("II")) std::reverse(bytes.begin(), bytes.end());
     return bytes.size() == count ? big_endian(bytes, 0, static_cast<int>(count)) : 0;
   };
+  if (!tiff.starts_with("II") && !tiff.starts_with("MM")) return 1;
   const auto directory = static_cast<std::size_t>(number(4, 4));
   const auto entries = static_cast<std::size_t>(number(directory, 2));
   for (std::size_t i = 0; i < entries; ++i) {
@@ -108,63 +128,106 @@ Index tiff_orientation(std::string_view tiff) {
   return 1;
 }
 
-/// True if the file says that its picture is to be turned or mirrored, as cameras do.
-bool is_turned(std::string_view jpeg) {
-  bool turned = false;
+/// The orientation that the camera wrote into a JPEG file.
+Index jpeg_orientation(std::string_view jpeg) {
+  Index orientation = 1;
   walk_jpeg(jpeg, [&](Index marker, std::size_t at) {
     constexpr Index kApplication1 = 0xE1;
     constexpr std::size_t kNameBytes = 6;
     if (marker == kApplication1 && jpeg.substr(at, 4) == "Exif" && at + kNameBytes < jpeg.size())
-      turned = tiff_orientation(jpeg.substr(at + kNameBytes)) > 1;
-    return turned;
+      orientation = tiff_orientation(jpeg.substr(at + kNameBytes));
+    return orientation > 1;
   });
-  return turned;
+  return orientation;
 }
 
-/// The image, if it is a JPEG that needs no more of OpenCV than its pixels.
-std::optional<cv::Mat> decode_plain_jpeg(std::string_view bytes, Color color,
-                                         const ImageHeader& header, Index min_side) {
-  const bool as_stored = color == Color::as_stored;
-  if (header.channels != 1 && header.channels != 3) return std::nullopt;
-  if (!as_stored && is_turned(bytes)) return std::nullopt;
-  const Index channels = as_stored ? header.channels : color == Color::gray ? 1 : 3;
-  return decode_jpeg(bytes, static_cast<int>(channels), shrink_for(header, min_side));
+/// The picture upright, given the orientation of its pixels as Exif counts them.
+cv::Mat upright(const cv::Mat& pixels, Index orientation) {
+  constexpr int kUpsideDown = 0, kLeftRight = 1, kBoth = -1;
+  constexpr int kFlips[] = {0, 0,          kLeftRight, kBoth,      kUpsideDown,
+                            0, kLeftRight, kBoth,      kUpsideDown};
+  if (orientation < 2 || orientation > 8) return pixels;
+  cv::Mat turned = pixels;
+  if (orientation > 4) cv::transpose(pixels, turned);
+  if (orientation == 5) return turned;
+  cv::Mat flipped;
+  cv::flip(turned, flipped, kFlips[orientation]);
+  return flipped;
+}
+
+cv::Mat decode_whole_jpeg(std::string_view bytes, Color color,
+                          const std::optional<ImageHeader>& header, Index min_side) {
+  require_whole_jpeg(bytes);
+  require(header.has_value(), "cannot decode the image: the JPEG data has no frame header");
+  const bool gray = color == Color::gray || (color == Color::as_stored && header->channels == 1);
+  return upright(decode_jpeg(bytes, gray ? 1 : 3, shrink_for(*header, min_side)),
+                 jpeg_orientation(bytes));
+}
+
+/// std::cerr without what a thread writes while it holds a Mute: imdecode() reports there what it
+/// cannot read.
+class QuietErrors final : public std::streambuf {
+ public:
+  class Mute {
+   public:
+    Mute() { muted = true; }
+    ~Mute() { muted = false; }
+  };
+
+  static void install() { static const QuietErrors once; }
+
+ private:
+  QuietErrors() : out_(std::cerr.rdbuf(this)) {}
+  ~QuietErrors() override { std::cerr.rdbuf(out_); }
+
+  int overflow(int c) override { return muted ? c : out_->sputc(static_cast<char>(c)); }
+  std::streamsize xsputn(const char* s, std::streamsize n) override {
+    return muted ? n : out_->sputn(s, n);
+  }
+  int sync() override { return muted ? 0 : out_->pubsync(); }
+
+  static thread_local bool muted;
+  std::streambuf* const out_;
+};
+thread_local bool QuietErrors::muted = false;
+
+/// Decodes by OpenCV, without the orientation that only some of its versions heed.
+cv::Mat decode_by_opencv(std::string_view bytes, Color color) {
+  QuietErrors::install();
+  const QuietErrors::Mute mute;
+  static const auto silent = cv::utils::logging::setLogLevel(cv::utils::logging::LOG_LEVEL_SILENT);
+  static_cast<void>(silent);
+  try {
+    const cv::Mat file(1, static_cast<int>(bytes.size()), CV_8UC1, const_cast<char*>(bytes.data()));
+    return cv::imdecode(file, read_mode(color));
+  } catch (const cv::Exception& e) {
+    throw Error(str("cannot decode the image: ", e.err));
+  }
 }
 
 }  // namespace
 
 std::optional<ImageHeader> image_header(std::string_view bytes) {
-  if (bytes.starts_with("\x89PNG\r\n\x1a\n")) return png_header(bytes);
+  if (is_png(bytes)) return png_header(bytes);
   if (is_jpeg(bytes)) return jpeg_header(bytes);
   return std::nullopt;
 }
 
 cv::Mat decode_image(std::string_view bytes, Color color, Index min_side) {
   const std::optional<ImageHeader> header = image_header(bytes);
-  if (header)
-    require(header->width <= kMaxPixels && header->height * header->width <= kMaxPixels,
-            "an image of ", header->height, " x ", header->width,
-            " pixels; the largest that is decoded has ", kMaxPixels);
-  if (is_jpeg(bytes)) {
-    require_whole_jpeg(bytes);
-    if (header)
-      if (std::optional<cv::Mat> image = decode_plain_jpeg(bytes, color, *header, min_side))
-        return *image;
-  }
+  if (header) check_size(*header, bytes.size());
+  if (is_jpeg(bytes)) return decode_whole_jpeg(bytes, color, header, min_side);
   require(!bytes.empty() && bytes.size() <= INT32_MAX, "an image file of ", bytes.size(),
           " bytes cannot be decoded");
-  cv::Mat image;
-  try {
-    const cv::Mat file(1, static_cast<int>(bytes.size()), CV_8UC1, const_cast<char*>(bytes.data()));
-    image = cv::imdecode(file, read_mode(color));
-  } catch (const cv::Exception& e) {
-    throw Error(str("cannot decode the image: ", e.err));
-  }
-  require(!image.empty(), "cannot decode the image: it is damaged, or no image file");
+  PlainPng png;
+  if (is_png(bytes)) png = plain_png(bytes);
+  const cv::Mat image = decode_by_opencv(is_png(bytes) ? png.bytes : bytes, color);
+  require(!image.empty(), "cannot decode the image: it is damaged, or no image file",
+          is_png(bytes) ? "" : kind_hint(bytes));
   require(image.depth() == CV_8U,
           "the image has more than 8 bits per channel; force_color or "
           "force_gray reduces them");
-  return image;
+  return upright(image, tiff_orientation(png.exif));
 }
 
 }  // namespace doppio

@@ -24,9 +24,10 @@ constexpr Index kMaxPixels = 100'000'000;
 std::optional<ImageHeader> image_header(std::string_view bytes);
 
 /// Decodes an image file (JPEG, PNG and what else OpenCV reads) to 8-bit pixels, H x W x channels.
-/// With a `min_side`, a JPEG is decoded at the smallest of 1, 1/2, 1/4 and 1/8 of its size that
-/// leaves both sides so many pixels, which takes less time (but not if it is to be turned, or
-/// CMYK). Throws: Error if it is damaged, truncated, larger than kMaxPixels, or has 16-bit pixels.
+/// JPEG and PNG images are turned upright, whatever `color`, as their Exif orientation says. With a
+/// `min_side`, a JPEG is decoded at the smallest of 1, 1/2, 1/4 and 1/8 of its size that leaves
+/// both sides at least that many pixels, which takes less time. Throws: Error if it is damaged,
+/// truncated, larger than kMaxPixels, or has 16-bit pixels.
 cv::Mat decode_image(std::string_view bytes, Color color, Index min_side = 0);
 
 }  // namespace doppio

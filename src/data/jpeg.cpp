@@ -6,6 +6,7 @@
 #include <cstdio>
 #include <opencv2/core.hpp>
 // jpeglib.h needs the line above.
+#include <jerror.h>
 #include <jpeglib.h>
 
 #include "data/image_file.hpp"
@@ -32,17 +33,35 @@ struct Errors {
   std::longjmp(errors->jump, 1);
 }
 
+/// libjpeg fills lost pixels with gray and warns; a warning is an error here unless it is harmless,
+/// as the "extraneous bytes before marker" that many cameras write.
+void warn(j_common_ptr info, int level) {
+  if (level >= 0) return;  // no warning
+  switch (info->err->msg_code) {
+    case JWRN_ADOBE_XFORM:
+    case JWRN_BOGUS_PROGRESSION:
+    case JWRN_EXTRANEOUS_DATA:
+    case JWRN_JFIF_MAJOR:
+    case JWRN_NOT_SEQUENTIAL:
+    case JWRN_TOO_MUCH_DATA:
+      return;
+    default:
+      leave(info);
+  }
+}
+
 struct Decompressor {
   Decompressor() {
     info.err = jpeg_std_error(&errors.manager);
     errors.manager.error_exit = leave;
-    errors.manager.emit_message = [](j_common_ptr, int) {};  // warnings, which would be printed
+    errors.manager.emit_message = warn;
   }
   ~Decompressor() { jpeg_destroy_decompress(&info); }
   Decompressor(const Decompressor&) = delete;
   Decompressor& operator=(const Decompressor&) = delete;
 
-  /// False if libjpeg gave up. Nothing in here may need a destructor: leave() jumps past it.
+  /// Decodes to one or three channels, or to CMYK if that is what is stored. Returns false if the
+  /// file is damaged. Nothing in here may need a destructor: leave() jumps past it.
   bool decode(std::string_view bytes, int channels, unsigned shrink, cv::Mat& out) {
     if (setjmp(errors.jump) != 0) return false;
     jpeg_create_decompress(&info);
@@ -53,12 +72,13 @@ struct Decompressor {
                     static_cast<long long>(kMaxPixels));
       return false;
     }
-    info.out_color_space = channels == 1 ? JCS_GRAYSCALE : JCS_EXT_BGR;
+    const int made = info.num_components == 4 ? 4 : channels;
+    info.out_color_space = made == 4 ? JCS_CMYK : made == 1 ? JCS_GRAYSCALE : JCS_EXT_BGR;
     info.scale_num = 1;
     info.scale_denom = shrink;
     jpeg_start_decompress(&info);
     out.create(static_cast<int>(info.output_height), static_cast<int>(info.output_width),
-               CV_8UC(channels));
+               CV_8UC(made));
     constexpr JDIMENSION kRows = 16;
     while (info.output_scanline < info.output_height) {
       JSAMPROW rows[kRows];
@@ -75,6 +95,30 @@ struct Decompressor {
   Errors errors{};
 };
 
+/// Colours of printers as OpenCV shows them: they are stored inverted, as Adobe does.
+cv::Mat from_cmyk(const cv::Mat& cmyk, int channels) {
+  constexpr int kBits = 14, kRed = 4899, kGreen = 9617, kBlue = (1 << kBits) - kRed - kGreen;
+  cv::Mat out(cmyk.rows, cmyk.cols, CV_8UC(channels));
+  for (int h = 0; h < cmyk.rows; ++h) {
+    const unsigned char* in = cmyk.ptr(h);
+    unsigned char* pixel = out.ptr(h);
+    for (int w = 0; w < cmyk.cols; ++w, in += 4, pixel += channels) {
+      const int black = in[3];
+      const auto light = [&](int ink) { return black - ((255 - ink) * black >> 8); };
+      const int red = light(in[0]), green = light(in[1]), blue = light(in[2]);
+      if (channels == 1) {
+        const int gray = (red * kRed + green * kGreen + blue * kBlue + (1 << (kBits - 1))) >> kBits;
+        pixel[0] = static_cast<unsigned char>(gray);
+      } else {
+        pixel[0] = static_cast<unsigned char>(blue);
+        pixel[1] = static_cast<unsigned char>(green);
+        pixel[2] = static_cast<unsigned char>(red);
+      }
+    }
+  }
+  return out;
+}
+
 }  // namespace
 
 cv::Mat decode_jpeg(std::string_view bytes, int channels, int shrink) {
@@ -87,7 +131,7 @@ cv::Mat decode_jpeg(std::string_view bytes, int channels, int shrink) {
     throw Error(str("cannot decode the image: ", e.err));
   }
   require(ok, "cannot decode the image: ", decompressor.errors.message.data());
-  return out;
+  return out.channels() == 4 ? from_cmyk(out, channels) : out;
 }
 
 }  // namespace doppio

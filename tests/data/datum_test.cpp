@@ -1,8 +1,9 @@
-#include "core/input_file.hpp"
 #include "data/datum.hpp"
 
+#include <iostream>
 #include <opencv2/imgcodecs.hpp>
 
+#include "core/input_file.hpp"
 #include "doppio.pb.h"
 #include "support/layer_harness.hpp"
 #include "support/scratch_folder.hpp"
@@ -98,6 +99,15 @@ TEST(Datum, RefusesSizesThatDoNotFitTheData) {
   EXPECT_EQ(error(raw_record(1, 1, 1, "")), "the record holds no data");
 }
 
+TEST(Datum, FilesThatAreNotMarkedAsEncodedAreNamed) {
+  DatumReader reader;
+  EXPECT_EQ(error_of([&] { reader.read(raw_record(0, 0, 0, encode(small_image(), ".jpg"))); }),
+            "the record holds a JPEG image, but its field `encoded` is not set");
+  EXPECT_TRUE(
+      contains(error_of([&] { reader.read(raw_record(3, 2, 3, encode(small_image(), ".png"))); }),
+               "holds a PNG image"));
+}
+
 TEST(Datum, RefusesDamagedRecords) {
   DatumReader reader;
   const std::string record = raw_record(1, 2, 2, "abcd");
@@ -121,49 +131,172 @@ TEST(ImageFile, HeaderStatesTheSize) {
   EXPECT_FALSE(image_header("\xff\xd8\xff"));
 }
 
-TEST(ImageFile, JpegsHaveTheirPixelsAsOpenCvDecodesThem) {
-  cv::Mat picture(37, 53, CV_8UC3);
-  cv::randu(picture, 0, 256);
-  cv::Mat gray_picture(37, 53, CV_8UC1);
-  cv::randu(gray_picture, 0, 256);
-  const auto expect_same = [](const std::string& file, Color color, int mode) {
-    const cv::Mat bytes(1, static_cast<int>(file.size()), CV_8UC1, const_cast<char*>(file.data()));
-    const cv::Mat expected = cv::imdecode(bytes, mode), decoded = decode_image(file, color);
-    ASSERT_EQ(decoded.size(), expected.size());
-    ASSERT_EQ(decoded.type(), expected.type());
-    EXPECT_EQ(cv::norm(decoded, expected, cv::NORM_INF), 0);
+/// An Exif block that states an orientation, in either order of bytes.
+std::string exif(char orientation, bool big = true) {
+  const std::string block =
+      big ? std::string("MM\0\x2a\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0", 19) + orientation
+          : std::string("II\x2a\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0", 18) + orientation +
+                '\0';
+  return block + std::string(6, '\0');
+}
+
+std::string with_exif(std::string jpeg, const std::string& block) {
+  return jpeg.insert(2, std::string("\xff\xe1\0\x22"
+                                    "Exif\0\0",
+                                    10) +
+                            block);
+}
+
+/// `png` with a chunk before its pixels.
+std::string with_chunk(std::string png, const std::string& type, const std::string& contents) {
+  constexpr std::size_t kAfterHeader = 33;
+  const auto big_endian = [](std::uint32_t value) {
+    std::string bytes;
+    for (int shift = 24; shift >= 0; shift -= 8) bytes += static_cast<char>(value >> shift & 255);
+    return bytes;
   };
-  for (const std::string& file : {encode(picture, ".jpg"), encode(gray_picture, ".jpg")}) {
-    expect_same(file, Color::color, cv::IMREAD_COLOR);
-    expect_same(file, Color::gray, cv::IMREAD_GRAYSCALE);
-    expect_same(file, Color::as_stored, cv::IMREAD_UNCHANGED);
+  std::uint32_t crc = ~0u;
+  for (const char c : type + contents) {
+    crc ^= static_cast<unsigned char>(c);
+    for (int bit = 0; bit < 8; ++bit) crc = crc >> 1 ^ (crc & 1 ? 0xEDB88320u : 0);
+  }
+  return png.insert(kAfterHeader, big_endian(static_cast<std::uint32_t>(contents.size())) + type +
+                                      contents + big_endian(~crc));
+}
+
+cv::Mat by_opencv(const std::string& file, int mode) {
+  return cv::imdecode(
+      cv::Mat(1, static_cast<int>(file.size()), CV_8UC1, const_cast<char*>(file.data())), mode);
+}
+
+void expect_equal(const cv::Mat& a, const cv::Mat& b) {
+  ASSERT_EQ(a.size(), b.size());
+  ASSERT_EQ(a.type(), b.type());
+  EXPECT_EQ(cv::norm(a, b, cv::NORM_INF), 0);
+}
+
+cv::Mat noise(int channels) {
+  cv::Mat picture(20, 40, CV_8UC(channels));
+  cv::randu(picture, 0, 256);
+  return picture;
+}
+
+TEST(ImageFile, JpegsHaveTheirPixelsAsOpenCvDecodesThem) {
+  for (const std::string& file : {encode(noise(3), ".jpg"), encode(noise(1), ".jpg")}) {
+    expect_equal(decode_image(file, Color::color), by_opencv(file, cv::IMREAD_COLOR));
+    expect_equal(decode_image(file, Color::gray), by_opencv(file, cv::IMREAD_GRAYSCALE));
+    expect_equal(decode_image(file, Color::as_stored), by_opencv(file, cv::IMREAD_UNCHANGED));
   }
 }
 
-TEST(ImageFile, JpegsOfCamerasAreTurned) {
-  const std::string plain = encode(cv::Mat(20, 40, CV_8UC3, cv::Scalar(9, 9, 9)), ".jpg");
-  /// `plain` with an Exif block that states an orientation, in either order of bytes.
-  const auto stating = [&](char orientation, bool big) {
-    const std::string block =
-        big ? std::string("MM\0\x2a\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0", 19) + orientation
-            : std::string("II\x2a\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0", 18) + orientation +
-                  '\0';
-    std::string jpeg = plain;
-    return jpeg.insert(2, std::string("\xff\xe1\0\x22"
-                                      "Exif\0\0",
-                                      10) +
-                              block + std::string(6, '\0'));
-  };
-  for (const bool big : {true, false}) {
-    EXPECT_EQ(decode_image(stating(6, big), Color::color).rows, 40);
-    EXPECT_EQ(decode_image(stating(6, big), Color::color, 5).rows, 40);
-    EXPECT_EQ(decode_image(stating(6, big), Color::as_stored).rows, 20);
-    EXPECT_EQ(decode_image(stating(1, big), Color::color, 5).rows, 5);
-    EXPECT_EQ(decode_image(stating(6, big), Color::as_stored, 5).rows, 5);
-  }
-  std::string damaged = stating(6, true);
-  damaged[16] = '\x7f';  // the directory would lie far beyond the block
-  EXPECT_EQ(decode_image(damaged, Color::color).rows, 20);
+// A file of 2 x 3 CMYK pixels.
+constexpr char kCmykJpeg[] =
+    "\377\330\377\356\000\016\101\144\157\142\145\000\144\000\000\000\000\000\377\333\000\103\000"
+    "\024"
+    "\016\017\022\017\015\024\022\020\022\027\025\024\030\036\062\041\036\034\034\036\075\054\056"
+    "\044"
+    "\062\111\100\114\113\107\100\106\105\120\132\163\142\120\125\155\126\105\106\144\210\145\155"
+    "\167"
+    "\173\201\202\201\116\140\215\227\214\175\226\163\176\201\174\377\300\000\024\010\000\002\000"
+    "\003"
+    "\004\103\021\000\115\021\000\131\021\000\113\021\000\377\304\000\025\000\001\001\000\000\000"
+    "\000"
+    "\000\000\000\000\000\000\000\000\000\000\004\005\377\304\000\041\020\000\002\000\003\011\000"
+    "\000"
+    "\000\000\000\000\000\000\000\000\000\000\003\002\064\162\001\004\005\023\024\122\123\221\222"
+    "\377"
+    "\332\000\016\004\103\000\115\000\131\000\113\000\000\077\000\056\043\076\352\203\351\321\302"
+    "\277"
+    "\066\025\156\062\152\244\267\231\036\370\273\077\377\331";
+
+TEST(ImageFile, CmykJpegsHaveTheirPixelsAsOpenCvDecodesThem) {
+  const std::string jpeg(kCmykJpeg, sizeof kCmykJpeg - 1);
+  const cv::Mat color = decode_image(jpeg, Color::color);
+  expect_equal(color, by_opencv(jpeg, cv::IMREAD_COLOR));
+  expect_equal(decode_image(jpeg, Color::as_stored), color);
+  expect_equal(decode_image(jpeg, Color::gray), by_opencv(jpeg, cv::IMREAD_GRAYSCALE));
+}
+
+TEST(ImageFile, PicturesAreUprightInEveryColorModeAsOpenCvTurnsThem) {
+  const std::string jpeg = encode(noise(3), ".jpg"), png = encode(noise(3), ".png");
+  for (char orientation = 1; orientation <= 8; ++orientation)
+    for (const std::string& file :
+         {with_exif(jpeg, exif(orientation)), with_exif(jpeg, exif(orientation, false)),
+          with_chunk(png, "eXIf", exif(orientation))}) {
+      SCOPED_TRACE(static_cast<int>(orientation));
+      const cv::Mat upright = decode_image(file, Color::color);
+      EXPECT_EQ(upright.rows, orientation > 4 ? 40 : 20);
+      expect_equal(upright, by_opencv(file, cv::IMREAD_COLOR));
+      expect_equal(decode_image(file, Color::as_stored), upright);
+      expect_equal(decode_image(file, Color::gray), by_opencv(file, cv::IMREAD_GRAYSCALE));
+    }
+}
+
+TEST(ImageFile, TurnedJpegsAreReducedToo) {
+  const std::string jpeg = with_exif(encode(noise(3), ".jpg"), exif(6));
+  EXPECT_EQ(decode_image(jpeg, Color::color, 5).rows, 10);
+  EXPECT_EQ(decode_image(jpeg, Color::as_stored, 5).cols, 5);
+}
+
+TEST(ImageFile, DamagedExifIsIgnored) {
+  std::string block = exif(6);
+  block[4] = '\x7f';  // the directory would lie far beyond the block
+  EXPECT_EQ(decode_image(with_exif(encode(noise(3), ".jpg"), block), Color::color).rows, 20);
+  EXPECT_EQ(decode_image(with_exif(encode(noise(3), ".jpg"), exif(9)), Color::color).rows, 20);
+}
+
+TEST(ImageFile, LostPixelsOfAJpegAreDamage) {
+  const std::string jpeg = encode(noise(3), ".jpg"), end("\xff\xd9", 2);
+  const std::string cut = jpeg.substr(0, jpeg.size() / 2) + end;
+  EXPECT_TRUE(
+      contains(error_of([&] { decode_image(cut, Color::color); }),
+               "cannot decode the image: Corrupt JPEG data: premature end of data segment"));
+  EXPECT_THROW(decode_image(with_exif(cut, exif(6)), Color::gray), Error);
+}
+
+TEST(ImageFile, ExtraneousBytesInAJpegAreHarmless) {
+  std::string jpeg = encode(noise(3), ".jpg");
+  const cv::Mat plain = decode_image(jpeg, Color::color);
+  jpeg.insert(jpeg.size() - 2, "cameras");
+  expect_equal(decode_image(jpeg, Color::color), plain);
+}
+
+TEST(ImageFile, ClaimedPixelsAreComparedWithTheBytesThereAre) {
+  std::string jpeg = encode(cv::Mat(16, 16, CV_8UC1, cv::Scalar(7)), ".jpg");
+  const std::size_t frame = jpeg.find(std::string("\xff\xc0\x00\x0b\x08\x00\x10\x00\x10", 9));
+  ASSERT_NE(frame, std::string::npos);
+  jpeg.replace(frame + 5, 4, "\x27\x10\x27\x10");
+  EXPECT_TRUE(contains(error_of([&] { decode_image(jpeg, Color::color); }),
+                       "the image is damaged: it claims 10000 x 10000 pixels in"));
+}
+
+TEST(ImageFile, DamagedPngsAreNamedByTheirChecksum) {
+  std::string png = encode(noise(3), ".png");
+  png[png.size() / 2] ^= 1;
+  testing::internal::CaptureStderr();
+  EXPECT_TRUE(contains(error_of([&] { decode_image(png, Color::color); }),
+                       "the PNG data is damaged: a checksum is wrong at byte "));
+  EXPECT_EQ(testing::internal::GetCapturedStderr(), "");
+}
+
+TEST(ImageFile, LibrariesPrintNothing) {
+  const std::string png = encode(noise(3), ".png");
+  const std::string profile = "icc" + std::string(2, '\0') + "no zlib stream";
+  const std::string bitmap = encode(noise(3), ".bmp");
+  testing::internal::CaptureStderr();
+  expect_equal(decode_image(with_chunk(png, "iCCP", profile), Color::color),
+               decode_image(png, Color::color));
+  std::string wide = bitmap;
+  wide.replace(18, 4, "\xff\xff\xff\x7f");
+  EXPECT_THROW(decode_image(wide, Color::color), Error);
+  EXPECT_THROW(decode_image(bitmap.substr(0, 40), Color::color), Error);
+  std::cerr << "ours";
+  EXPECT_EQ(testing::internal::GetCapturedStderr(), "ours");
+}
+
+TEST(ImageFile, OtherFilesAreCalledWhatTheyAre) {
+  EXPECT_TRUE(contains(error_of([] { decode_image("layer { name: 'a' }", Color::color); }),
+                       "it is damaged, or no image file; it is a net's prototxt"));
 }
 
 TEST(ImageFile, JpegsAreReducedAsFarAsASideAllows) {
