@@ -3,11 +3,11 @@
 
 #include <algorithm>
 #include <cstdio>
-#include <fstream>
 #include <memory>
 #include <numeric>
 
 #include "core/arena.hpp"
+#include "core/input_file.hpp"
 #include "tools/command.hpp"
 #include "tools/ensemble.hpp"
 #include "tools/flags.hpp"
@@ -42,9 +42,10 @@ std::vector<float> numbers(const std::string& flag, const std::string& text) {
 std::vector<std::string> read_labels() {
   std::vector<std::string> labels;
   if (FLAGS_labels.empty()) return labels;
-  std::ifstream in(FLAGS_labels);
-  require(in.good(), "cannot open --labels=", FLAGS_labels);
-  for (std::string line; std::getline(in, line);) labels.push_back(line);
+  for (TextLine& line : read_lines(FLAGS_labels)) {
+    labels.resize(static_cast<std::size_t>(line.number));  // a blank line is a class without a name
+    labels.back() = std::move(line.text);
+  }
   return labels;
 }
 

@@ -68,7 +68,7 @@ Made make_record(const ImagesetOptions& o, const ImageEntry& entry, Index place)
   Made made;
   made.key = key_of(entry, place);
   try {
-    const std::string file = read_file(o.root + entry.path);
+    const std::string file = read_listed_file(o.root, entry.path);
     cv::Mat image = decode_image(file, o.gray ? Color::gray : Color::color);
     const bool resize = o.resize_height > 0;
     if (resize)
@@ -90,7 +90,7 @@ Made make_record(const ImagesetOptions& o, const ImageEntry& entry, Index place)
     }
     datum.SerializeToString(&made.value);
   } catch (const Error& e) {
-    made.damage = str(o.root, entry.path, ": ", e.message());
+    made.damage = str(printable(o.root + entry.path), ": ", e.message());
   }
   return made;
 }
@@ -149,7 +149,7 @@ class Sink {
 class Sequence {
  public:
   explicit Sequence(const ImagesetOptions& o)
-      : entries_(read_image_list(o.list)),
+      : entries_(read_image_list(o.list, o.root)),
         order_(permutation(size(), Random{o.seed, stream_of("imageset")})) {
     if (!o.shuffle) std::iota(order_.begin(), order_.end(), Index{0});
   }

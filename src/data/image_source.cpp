@@ -52,7 +52,7 @@ class FileReader final : public ImageReader {
 
   Image read(const SourceItem& item, const Random&) override {
     const ImageEntry& entry = (*entries_)[static_cast<std::size_t>(item.place)];
-    pixels_ = decode_image(read_file(root_ + entry.path), options_.color, options_.min_side);
+    pixels_ = decode_image(read_listed_file(root_, entry.path), options_.color, options_.min_side);
     if (options_.height > 0)
       cv::resize(pixels_, pixels_,
                  cv::Size(static_cast<int>(options_.width), static_cast<int>(options_.height)));
@@ -72,7 +72,7 @@ class ListSource final : public ImageSource {
       : list_(list),
         root_(root),
         options_(options),
-        entries_(std::make_shared<Entries>(read_image_list(list))) {}
+        entries_(std::make_shared<Entries>(read_image_list(list, root))) {}
 
   SourceItem in_order(std::uint64_t number) override {
     return at(static_cast<Index>(number % entries_->size()));
@@ -83,7 +83,7 @@ class ListSource final : public ImageSource {
   Index size() override { return known_size(); }
   Index known_size() const override { return static_cast<Index>(entries_->size()); }
   std::string name(const SourceItem& item) const override {
-    return str("list ", list_, ", image '", item.record.key, "'");
+    return str("list ", printable(list_), ", image '", printable(item.record.key), "'");
   }
   std::unique_ptr<ImageReader> reader() const override {
     return std::make_unique<FileReader>(entries_, root_, options_);

@@ -20,7 +20,8 @@ struct WindowList {
 /// Reads a window file: for each image "# index", path, channels, height, width, number of windows,
 /// and for each of those "label overlap x1 y1 x2 y2". A window with an overlap of `object_overlap`
 /// and more is an object, whose label must not be 0; one with less than `background_overlap` is
-/// background; others are left out. Throws: Error that names the image.
+/// background; others are left out. A path may hold blanks, but no word that is a number.
+/// Throws: Error that names line and image.
 WindowList read_window_list(const std::string& file, float object_overlap,
                             float background_overlap);
 

@@ -1,9 +1,10 @@
-#include "core/input_file.hpp"
 #include "data/convert_imageset.hpp"
 
 #include <algorithm>
 
+#include "core/input_file.hpp"
 #include "data/convert_fixture.hpp"
+#include "data/datum.hpp"
 
 namespace doppio {
 namespace {
@@ -217,6 +218,110 @@ TEST_F(Convert, CheckSizeNamesTheOddImage) {
   o.check_size = o.overwrite = true;
   EXPECT_EQ(error_of([&] { convert_imageset(o); }),
             "check_size: '00000001_b.png' is 3 x 2 x 2 and '00000000_a.png' is 3 x 1 x 2");
+}
+
+TEST_F(Convert, ListsMayComeFromAnySystem) {
+  image("a.png", 1, 1, {});
+  image("b c.png", 1, 1, {});
+  convert_imageset(
+      options("\xEF\xBB\xBF"
+              "a.png\t+1\r\nb c.png  -2 \r\n\r\n"));
+  const std::vector<Stored> records = read_all(folder / "db");
+  ASSERT_EQ(records.size(), 2u);
+  EXPECT_EQ(records[0].datum.label(), 1);
+  EXPECT_EQ(records[1].datum.label(), -2);
+}
+
+TEST_F(Convert, LabelsThatNoFloatHoldsAreTooLarge) {
+  image("a.png", 1, 1, {});
+  const auto error = [&](const std::string& label) {
+    return error_of([&] { convert_imageset(options("a.png " + label)); });
+  };
+  const std::string at = folder / "list.txt" + ":1: error: ";
+  EXPECT_EQ(error("3000000000"),
+            at + "label 3000000000 is too large, at most 16777216 can be trained");
+  EXPECT_TRUE(contains(error("16777217"), "is too large"));
+  EXPECT_TRUE(contains(error("-99999999999999999999"), "is too large"));
+  EXPECT_TRUE(contains(error("+-1"), "is not an integer"));
+  EXPECT_EQ(convert_imageset(options("a.png 16777216")).written, 1);
+}
+
+TEST_F(Convert, SeveralLabelsOnALineAreNamed) {
+  image("a.png", 1, 1, {});
+  image("b 2.png", 1, 1, {});
+  const auto error = [&](const std::string& list) {
+    return error_of([&] { convert_imageset(options(list)); });
+  };
+  EXPECT_TRUE(contains(error("a.png 1 0  1\n"),
+                       "list.txt:1: error: one label is wanted, and 'a.png' has several: '1 0  1'; "
+                       "HDF5Data takes those"));
+  EXPECT_TRUE(contains(error("b 2.png 3 4\n"), "'b 2.png' has several: '3 4'"));
+  EXPECT_TRUE(contains(error("a.png 1,0\n"), "HDF5Data takes several"));
+  EXPECT_TRUE(contains(error("a.png Annotations/a.xml\n"), "AnnotatedData"));
+  fs::copy_file(folder / "a.png", folder / "c 7");
+  EXPECT_EQ(convert_imageset(options("c 7 3\n")).written, 1);
+}
+
+TEST_F(Convert, LookalikeCharactersAreNamedWithTheirColumn) {
+  image("a.png", 1, 1, {});
+  const auto error = [&](const std::string& list) {
+    return error_of([&] { convert_imageset(options(list)); });
+  };
+  EXPECT_TRUE(contains(error("a.png\u00A0"
+                             "1\n"),
+                       "list.txt:1:6: error: no label; a line is \"path label\"; here is U+00A0 "
+                       "NO-BREAK SPACE, which looks like a blank"));
+  EXPECT_TRUE(contains(error("a.png \u22121\n"), ":1:7: error: label '\u22121' is not an integer"));
+  EXPECT_TRUE(contains(error("a.png\u200B 1\n"), "its name holds U+200B ZERO WIDTH SPACE"));
+}
+
+TEST_F(Convert, ListsOfAnotherKindAreNamed) {
+  image("a.png", 1, 1, {});
+  ImagesetOptions o = options("");
+  o.list = folder / "a.png";
+  EXPECT_EQ(error_of([&] { convert_imageset(o); }),
+            o.list + " is not a text file; it is a PNG image");
+  o.list = folder / ".";
+  EXPECT_EQ(error_of([&] { convert_imageset(o); }), o.list + " is a folder, a file was expected");
+}
+
+TEST_F(Convert, PathsThatMissTheirFileGetAHint) {
+  fs::create_directory(folder / "img");
+  image("img/a.png", 1, 1, {});
+  const auto error = [&](const std::string& root, const std::string& list) {
+    ImagesetOptions o = options(list);
+    o.root = root;
+    return error_of([&] { convert_imageset(o); });
+  };
+  EXPECT_TRUE(
+      contains(error(folder / "img", "a.png 1"), "did you mean '" + folder / "img" + "/'?"));
+  EXPECT_TRUE(contains(error(folder / "", "img\\a.png 1"), "write / instead of \\ in the list"));
+  EXPECT_TRUE(contains(error(folder / "", " img/a.png 1"),
+                       "the blank or quote before the path belongs to it"));
+  EXPECT_TRUE(
+      contains(error("no/", folder / "img/a.png 1"), "it is there without the root folder"));
+}
+
+TEST_F(Convert, TurnedPicturesAreStoredAsANetSeesThem) {
+  image("wide.jpg", 8, 16, {1, 2, 3});
+  std::string jpeg = read_file(folder / "wide.jpg");
+  jpeg.insert(
+      2, std::string("\xff\xe1\0\x22"
+                     "Exif\0\0MM\0\x2a\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\x06\0\0\0\0\0\0",
+                     36));
+  folder.write("turned.jpg", jpeg);
+  image("tall.jpg", 16, 8, {1, 2, 3});
+  ImagesetOptions o = options("turned.jpg 0\ntall.jpg 1");
+  o.check_size = o.overwrite = true;
+  for (const bool encoded : {false, true}) {
+    o.encoded = encoded;
+    EXPECT_EQ(convert_imageset(o).written, 2);
+    const auto database = open_database(o.database);
+    for (int i = 0; i < 2; ++i) {
+      DatumReader reader;
+      EXPECT_EQ(reader.read(database->next().value).shape(), Shape({3, 16, 8}));
+    }
+  }
 }
 
 TEST_F(Convert, ListErrorsHaveFileAndLine) {

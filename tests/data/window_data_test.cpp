@@ -82,21 +82,34 @@ TEST(WindowList, NamesTheImageThatIsWrong) {
   const auto refused = [&](const std::string& text) {
     return error_of([&] { read_window_list(folder.write("w.txt", text), 0.5f, 0.5f); });
   };
-  const std::string file = folder / "w.txt";
+  const std::string file = folder / "w.txt", line1 = file + ":1: error: ";
   EXPECT_EQ(refused(""), "the window file " + file + " is empty");
-  EXPECT_EQ(refused("0\na.png"), file + ", behind image 0: it should go on with '#' and a number");
-  EXPECT_EQ(refused("! 4 a.png 3 1 1 0"),
-            file + ", image 4: it should begin with '#' and its number");
+  EXPECT_EQ(refused("0\na.png"), line1 + "image 0: an image begins with '#' and its number");
   EXPECT_EQ(refused("# 4 a.png 3 x"),
-            file + ", image 4: path, channels, height, width and number of windows are wanted");
-  EXPECT_EQ(refused("# 4 a.png 3 1 1 1 1 0.5 0 0 0"),
-            file + ", image 4: a window is six numbers: label overlap x1 y1 x2 y2");
+            line1 + "image 4: path, channels, height, width and number of windows are wanted");
+  EXPECT_EQ(refused("# 4\na.png\n3 1 1 1\n1 0.5 0 0 0"),
+            file + ":4: error: image 4: a window is six numbers: label overlap x1 y1 x2 y2");
   EXPECT_EQ(refused("# 4 a.png 3 1 1 1 0 0.5 0 0 0 0"),
-            file + ", image 4: an object needs a label above 0");
+            line1 + "image 4: an object needs a label above 0");
   EXPECT_EQ(refused("# 4 a.png 3 1 1 1 1 0.5 0 0 0 2000000"),
-            file + ", image 4: a corner lies too far out");
-  EXPECT_EQ(error_of([] { read_window_list("none", 0.5f, 0.5f); }),
-            "cannot read the window file none");
+            line1 + "image 4: a corner lies too far out");
+  EXPECT_EQ(refused("# 4 a.png 3 1 1 1 1 0.5 \u2212"
+                    "1 0 0 0"),
+            file +
+                ":1:25: error: image 4: a window is six numbers: label overlap x1 y1 x2 y2; "
+                "here is U+2212 MINUS SIGN, which looks like '-'");
+  EXPECT_TRUE(contains(error_of([] { read_window_list("none", 0.5f, 0.5f); }), "cannot read none"));
+}
+
+TEST(WindowList, LinesMayComeFromWindowsAndPathsMayHoldBlanks) {
+  ScratchFolder folder;
+  const WindowList list = read_window_list(
+      folder.write("w.txt",
+                   "\xEF\xBB\xBF# 0\r\nmy  image 2.png\r\n3\r\n8\r\n8\r\n1\r\n1 1 0 0 1 1\r\n"),
+      0.5f, 0.5f);
+  EXPECT_EQ(list.images, std::vector<std::string>{"my  image 2.png"});
+  ASSERT_EQ(list.objects.size(), 1u);
+  EXPECT_EQ(list.objects[0].x2, 1);
 }
 
 class WindowDataLayer : public ConvertTest {

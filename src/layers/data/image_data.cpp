@@ -1,4 +1,4 @@
-#include <fstream>
+#include <unistd.h>
 
 #include "doppio/registry.hpp"
 #include "layers/data/image_layer.hpp"
@@ -35,7 +35,8 @@ class ImageData final : public ImageLayer {
   }
 
   std::string missing_source() const override {
-    return std::ifstream(param_.source()).good() ? "" : "cannot read the list " + param_.source();
+    return ::access(param_.source().c_str(), R_OK) == 0 ? ""
+                                                        : "cannot read the list " + param_.source();
   }
 
   ImageDataParameter param_;

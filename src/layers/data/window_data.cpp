@@ -2,10 +2,10 @@
 
 #include <opencv2/imgproc.hpp>
 
-#include "core/input_file.hpp"
 #include "core/naming.hpp"
 #include "core/philox.hpp"
 #include "data/image_file.hpp"
+#include "data/image_list.hpp"
 #include "data/mean_file.hpp"
 #include "data/transformer.hpp"
 #include "data/window_crop.hpp"
@@ -98,18 +98,23 @@ class WindowData final : public Layer {
       mean_ = {{kChannels, 1, 1}, {transform.mean_value().begin(), transform.mean_value().end()}};
       mean_.values.resize(kChannels, mean_.values.front());
     } else if (transform.has_mean_file()) {
-      const Mean read = read_mean_file(transform.mean_file());
+      const Mean read = blaming("transform_param.mean_file",
+                                [&] { return read_mean_file(transform.mean_file()); });
       const Index axes = read.shape.axes(), crop = crop_.crop_size;
       const Index H = axes < 3 ? 0 : read.shape[axes - 2], W = axes < 3 ? 0 : read.shape[axes - 1];
       require_field(W >= crop && H >= (W - crop) / 2 + crop, "transform_param.mean_file",
                     "mean_file ", transform.mean_file(), " is ", read.shape.text(),
                     ", smaller than crop_size ", crop);
-      mean_ = fit_mean(read, {kChannels, H, W}, transform.mean_file());
+      mean_ = blaming("transform_param.mean_file", [&] {
+        return fit_mean(read, {kChannels, H, W}, transform.mean_file());
+      });
     }
   }
 
   void open() {
-    windows_ = read_window_list(param_.source(), param_.fg_threshold(), param_.bg_threshold());
+    windows_ = blaming("window_data_param.source", [&] {
+      return read_window_list(param_.source(), param_.fg_threshold(), param_.bg_threshold());
+    });
     objects_ = static_cast<Index>(static_cast<float>(param_.batch_size()) * param_.fg_fraction());
     require_field(objects_ == 0 || !windows_.objects.empty(), "window_data_param.source",
                   param_.source(), " has no window with an overlap of fg_threshold ",
@@ -119,7 +124,7 @@ class WindowData final : public Layer {
                   " has no window with an overlap below bg_threshold ", param_.bg_threshold());
     if (param_.cache_images())
       for (const std::string& image : windows_.images)
-        files_.push_back(read_file(param_.root_folder() + image));
+        files_.push_back(read_listed_file(param_.root_folder(), image));
     feed_.set_item({kChannels, crop_.crop_size, crop_.crop_size}, 1);
   }
 
@@ -136,8 +141,10 @@ class WindowData final : public Layer {
     const Index count = kChannels * crop_.crop_size * crop_.crop_size;
     naming([&] { return name; },
            [&] {
-      const cv::Mat pixels =
-          decode_image(files_.empty() ? read_file(path) : files_[image], Color::color);
+      const cv::Mat pixels = decode_image(
+          files_.empty() ? read_listed_file(param_.root_folder(), windows_.images[image])
+                         : files_[image],
+          Color::color);
       write_window(pixels, window, mirror_ && draws.below(2, kMirrorDraw) == 1,
                    batch.data_out + i * count);
     });
