@@ -1,5 +1,6 @@
 #include "data/mean_file.hpp"
 
+#include "core/file_kind.hpp"
 #include "core/input_file.hpp"
 #include "data/image_file.hpp"
 #include "doppio.pb.h"
@@ -24,12 +25,20 @@ std::vector<Index> last_three(const Shape& shape) {
 
 }  // namespace
 
-Mean read_mean_file(const std::string& path) { return read_values_file(path, "a mean file"); }
+Mean read_mean_file(const std::string& path) {
+  try {
+    return read_values_file(path, "a mean file");
+  } catch (const Error& e) {
+    throw Error(e.message() + "; `doppio mean` makes one");
+  }
+}
 
 Mean read_values_file(const std::string& path, const std::string& what) {
+  const std::string bytes = read_file(path);
   BlobProto blob;
-  require(blob.ParseFromString(read_file(path)), path, " is not ", what,
-          ": it holds no BlobProto message");
+  // A message of another type may parse, all its fields unknown.
+  require(blob.ParseFromString(bytes) && blob.data_size() + blob.double_data_size() > 0,
+          printable(path), " is not ", what, kind_hint(bytes));
   Mean mean{stated_shape(blob), {blob.data().begin(), blob.data().end()}};
   if (blob.double_data_size() > 0)
     mean.values.assign(blob.double_data().begin(), blob.double_data().end());

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "core/full_width.hpp"
+#include "core/naming.hpp"
 #include "core/normal.hpp"
 #include "doppio.pb.h"
 #include "doppio/error.hpp"
@@ -111,12 +112,27 @@ Transformer::Transformer(const TransformationParameter& param, bool train)
                 " views need crop_size smaller than the image");
 }
 
+void Transformer::read_files() {
+  constexpr double kWhite = 255;
+  if (!mean_file_.empty() && !mean_image_)
+    mean_image_ = blaming("transform_param.mean_file", [&] { return read_mean_file(mean_file_); });
+  if (!train_ || pca_file_.empty() || shifts_) return;
+  const ColorComponents components =
+      blaming("transform_param.pca_file", [&] { return read_color_components(pca_file_); });
+  shifts_.emplace();
+  for (std::size_t k = 0; k < 3; ++k)
+    for (std::size_t c = 0; c < 3; ++c)
+      (*shifts_)[k][c] =
+          static_cast<float>(components.variances[k] / kWhite * components.directions[k][c]);
+}
+
 Shape Transformer::prepare(const Shape& image) {
+  read_files();
   prepared_ = image;
   const Index C = image[0];
-  if (!mean_file_.empty()) {
-    if (!mean_image_) mean_image_ = read_mean_file(mean_file_);
-    mean_ = fit_mean(*mean_image_, image, mean_file_);
+  if (mean_image_) {
+    mean_ = blaming("transform_param.mean_file",
+                    [&] { return fit_mean(*mean_image_, image, mean_file_); });
   } else if (!mean_value_.empty()) {
     const auto given = static_cast<Index>(mean_value_.size());
     require_field(given == 1 || given == C, "transform_param.mean_value", given,
@@ -125,26 +141,14 @@ Shape Transformer::prepare(const Shape& image) {
     mean_.values.resize(static_cast<std::size_t>(C), mean_value_.front());
   }
   mean_per_pixel_ = static_cast<Index>(mean_.values.size()) > C;
-  if (train_ && !pca_file_.empty()) read_components(image);
+  require_field(!shifts_ || C == 3, "transform_param.pca_file",
+                "pca_file is for images of 3 channels; the image is ", image.text(),
+                "; leave pca_file out");
   check(image);
   require_field(views_ <= 2 || crop_h_ < image[1] || crop_w_ < image[2], "transform_param.views",
                 views_, " views need crop_size smaller than the image; crop_size is ", crop_text(),
                 " and the image ", image.text());
   return crop_h_ > 0 ? Shape{C, crop_h_, crop_w_} : image;
-}
-
-void Transformer::read_components(const Shape& image) {
-  constexpr double kWhite = 255;
-  require_field(image[0] == 3, "transform_param.pca_file",
-                "pca_file is for images of 3 channels; the image is ", image.text(),
-                "; leave pca_file out");
-  if (shifts_) return;
-  const ColorComponents components = read_color_components(pca_file_);
-  shifts_.emplace();
-  for (std::size_t k = 0; k < 3; ++k)
-    for (std::size_t c = 0; c < 3; ++c)
-      (*shifts_)[k][c] =
-          static_cast<float>(components.variances[k] / kWhite * components.directions[k][c]);
 }
 
 std::string Transformer::crop_text() const {

@@ -56,6 +56,10 @@ class Transformer {
   Index crop_height() const { return crop_h_; }
   Index crop_width() const { return crop_w_; }
 
+  /// Reads the mean file and, in TRAIN, the colour components, unless they were read already.
+  /// Throws: Error that blames their fields.
+  void read_files();
+
   /// Takes C x H x W as the shape of the images and returns that of the results.
   /// Throws: Error if the crop or the mean does not fit.
   Shape prepare(const Shape& image);
@@ -86,7 +90,6 @@ class Transformer {
   void transform(const Pixel* pixels, const Image& image, const View& view, float* out) const;
   void check(const Shape& image) const;
   std::string crop_text() const;
-  void read_components(const Shape& image);
 
   bool train_;
   bool mirror_;

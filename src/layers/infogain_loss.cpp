@@ -1,6 +1,8 @@
 #include <algorithm>
-#include <fstream>
 
+#include "core/file_kind.hpp"
+#include "core/input_file.hpp"
+#include "core/naming.hpp"
 #include "doppio.pb.h"
 #include "doppio/registry.hpp"
 #include "layers/labels.hpp"
@@ -35,13 +37,13 @@ void count(Context& ctx, const ClassAxis& axis, const Labels& labels, const floa
 
 /// A BlobProto of classes x classes numbers from a file.
 Tensor read_matrix(const std::string& path, Index classes) {
+  constexpr std::string_view kField = "infogain_loss_param.source";
+  const std::string bytes = blaming(kField, [&] { return read_file(path); });
   BlobProto blob;
-  std::ifstream file(path, std::ios::binary);
-  require_field(file.is_open() && blob.ParseFromIstream(&file), "infogain_loss_param.source",
-                "cannot read ", path, " as a BlobProto");
-  require_field(blob.data_size() == classes * classes, "infogain_loss_param.source", path,
-                " holds ", blob.data_size(), " numbers; ", classes, " classes need ", classes,
-                " x ", classes);
+  require_field(blob.ParseFromString(bytes) && blob.data_size() > 0, kField, printable(path),
+                " is not a BlobProto of numbers", kind_hint(bytes));
+  require_field(blob.data_size() == classes * classes, kField, printable(path), " holds ",
+                blob.data_size(), " numbers; ", classes, " classes need ", classes, " x ", classes);
   Tensor H;
   H.reshape({classes, classes});
   std::copy(blob.data().begin(), blob.data().end(), H.write_host());

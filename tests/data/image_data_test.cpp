@@ -116,6 +116,26 @@ TEST_F(ImageDataLayer, DamagedFilesFailOrAreSkipped) {
   EXPECT_EQ(labels(skips, 1), (std::vector<float>{7, 7}));
 }
 
+TEST_F(ImageDataLayer, NoUsableImageIsSaidSo) {
+  folder.write("b.png", "");
+  const std::string list = folder.write("list.txt", "b.png 8\n");
+  EXPECT_TRUE(
+      contains(error_of([&] { LayerHarness(layer(list, "on_error: SKIP max_skipped: 1"), {}, 2); }),
+               "none of 1 images can be used; the last one: list " + list));
+}
+
+TEST_F(ImageDataLayer, MeanFileIsBlamedBeforeTheImages) {
+  const std::string list = folder.write("list.txt", "gone.png 8\n");
+  try {
+    LayerHarness(layer(list, "batch_size: 1", "mean_file: '" + list + "'"), {}, 2);
+    FAIL();
+  } catch (const Error& e) {
+    EXPECT_EQ(e.field(), "transform_param.mean_file");
+    EXPECT_EQ(e.message(),
+              list + " is not a mean file; it is a text file; `doppio mean` makes one");
+  }
+}
+
 TEST_F(ImageDataLayer, RefusesIncompleteParameters) {
   const auto refused = [](const std::string& text) {
     return error_of([&] { LayerHarness("type: 'ImageData' " + text, {}, 2); });
@@ -125,7 +145,8 @@ TEST_F(ImageDataLayer, RefusesIncompleteParameters) {
             "batch_size must be at least 1");
   EXPECT_TRUE(contains(refused("image_data_param { source: 'x' new_width: 3 }"),
                        "new_height 0 and new_width 3: give both"));
-  EXPECT_EQ(refused("image_data_param { source: 'nolist' }"), "cannot read the list nolist");
+  EXPECT_TRUE(contains(refused("image_data_param { source: 'nolist' }"),
+                       "cannot read nolist: No such file or directory"));
 }
 
 }  // namespace

@@ -151,8 +151,18 @@ TEST_F(MeanFile, ThatIsNoneIsRefused) {
                          make("mean_file: 'no'").prepare({1, 1, 1});
                        }),
                        "cannot read no: No such file"));
+  try {
+    make("mean_file: 'no'").read_files();
+    FAIL();
+  } catch (const Error& e) {
+    EXPECT_EQ(e.field(), "transform_param.mean_file");
+    EXPECT_TRUE(contains(e.message(), "; `doppio mean` makes one"));
+  }
   Transformer text = make("mean_file: '" + folder.write("text", "text") + "'");
-  EXPECT_TRUE(contains(error_of([&] { text.prepare({1, 1, 1}); }), "is not a mean file"));
+  EXPECT_TRUE(contains(error_of([&] {
+                         text.prepare({1, 1, 1});
+                       }),
+                       "is not a mean file; it is a text file"));
   Transformer few = with_mean("shape { dim: [2, 2] } data: [1, 2, 3]");
   EXPECT_TRUE(contains(error_of([&] {
                          few.prepare({1, 2, 2});

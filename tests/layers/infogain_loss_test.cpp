@@ -40,7 +40,7 @@ TEST(InfogainLossErrors, AreNamed) {
   expect_refused("type: 'InfogainLoss'", {{2, 3}, {2}}, "H is missing");
   expect_refused("type: 'InfogainLoss'", {{2, 3}, {2}, {2, 2}}, "3 classes need 3 x 3 numbers");
   expect_refused("type: 'InfogainLoss' infogain_loss_param { source: '/nowhere/H' }", {{2, 3}, {2}},
-                 "cannot read /nowhere/H as a BlobProto");
+                 "cannot read /nowhere/H: No such file or directory");
   expect_refused("type: 'InfogainLoss' loss_param { normalize: true }", {{2, 3}, {2}, {3, 3}},
                  "normalize does not work here");
   LayerHarness h("type: 'InfogainLoss'", {{1, 2}, {1}, {2, 2}});

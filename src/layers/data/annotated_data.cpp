@@ -1,3 +1,4 @@
+#include "core/naming.hpp"
 #include "data/annotated_reader.hpp"
 #include "data/augment/expand.hpp"
 #include "doppio/registry.hpp"
@@ -28,7 +29,8 @@ class AnnotatedData final : public DatabaseLayer {
     require_field(transformer().views() == 1, "transform_param.views",
                   "AnnotatedData gives one view of an image");
     const std::string& map = p.annotated_data_param().label_map_file();
-    if (!map.empty()) labels_ = read_label_map(map);
+    if (!map.empty())
+      labels_ = blaming("annotated_data_param.label_map_file", [&] { return read_label_map(map); });
   }
 
   void reshape(Context& ctx, Bottoms bottom, Tops top) override {

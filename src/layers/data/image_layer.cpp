@@ -49,6 +49,7 @@ void ImageLayer::use_good(Numbered image, Use use) {
 }
 
 void ImageLayer::open(const Context& ctx) {
+  transformer_.read_files();
   source_ = open_source();
   const std::unique_ptr<ImageReader> reader = source_->reader();
   try {
@@ -59,9 +60,13 @@ void ImageLayer::open(const Context& ctx) {
       of_bytes_ = ctx.accelerator() && image.bytes && keeps_kind() && !any_size_;
       good = first.item;
     });
-    // Outside: a mean file that is missing does not make the image a damaged one.
-    naming([&] { return source_->name(good); },
-           [&] { first_result_ = transformer_.prepare(first_); });
+    // Outside: a mean file of another size does not make the image a damaged one.
+    try {
+      first_result_ = transformer_.prepare(first_);
+    } catch (const Error& e) {
+      if (e.field() == "transform_param.mean_file") throw;
+      throw Error(source_->name(good) + ": " + e.message(), e.where(), e.field());
+    }
     item_count_ = transformer_.views() * first_result_.count();
     feed_.set_item(first_result_, transformer_.views(), of_bytes_);
     if (const std::vector<float>& means = transformer_.means(); of_bytes_ && !means.empty()) {
@@ -178,7 +183,8 @@ SourceItem ImageLayer::replacement(const Numbered& damaged, const Error& error) 
   if (damaged_.insert(place).second) LOG(WARNING) << "skipped " << error.what();
   const auto limit = static_cast<Index>(std::ceil(read_.max_skipped * static_cast<double>(size)));
   const auto count = static_cast<Index>(damaged_.size());
-  require(count <= limit && count < size, count, " of ", size, " images cannot be used, and ",
+  require(count < size, "none of ", size, " images can be used; the last one: ", error.message());
+  require(count <= limit, count, " of ", size, " images cannot be used, and ",
           "max_skipped allows ", limit, "; the last one: ", error.message());
   return source_->at((place + 1) % size);
 }
