@@ -6,12 +6,12 @@
 #include <cctype>
 #include <cstdlib>
 #include <filesystem>
-#include <fstream>
 #include <map>
 #include <mutex>
 #include <utility>
 
 #include "core/atomic_file.hpp"
+#include "core/input_file.hpp"
 #include "cuda/check.hpp"
 #include "doppio/error.hpp"
 
@@ -57,16 +57,17 @@ std::filesystem::path cache_file(const std::string& card) {
   return folder / (name + ".txt");
 }
 
+constexpr std::size_t kMaxCacheBytes = 16 << 20;
+
 /// The algorithms for one kind of card.
 class AlgorithmFile {
  public:
   explicit AlgorithmFile(std::filesystem::path path) : path_(std::move(path)) {
-    std::ifstream file(path_);
     // A line: number, kind of arithmetic, what for. Others are not ours, and are dropped.
-    for (std::string line; std::getline(file, line);) {
+    for (const TextLine& line : lines_of(read_head(path_, kMaxCacheBytes))) {
       int number = 0, math = 0, length = 0;
-      if (std::sscanf(line.c_str(), "%d %d %n", &number, &math, &length) == 2 && length > 0)
-        found_[line.substr(static_cast<std::size_t>(length))] = {
+      if (std::sscanf(line.text.c_str(), "%d %d %n", &number, &math, &length) == 2 && length > 0)
+        found_[line.text.substr(static_cast<std::size_t>(length))] = {
             number, static_cast<cudnnMathType_t>(math)};
     }
   }

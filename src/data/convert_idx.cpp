@@ -2,12 +2,12 @@
 
 #include <zlib.h>
 
-#include <cerrno>
 #include <cstdint>
 #include <cstdio>
-#include <cstring>
 #include <memory>
 
+#include "core/file_kind.hpp"
+#include "core/input_file.hpp"
 #include "data/database.hpp"
 #include "data/image_file.hpp"
 #include "doppio.pb.h"
@@ -21,12 +21,13 @@ namespace {
 class IdxFile {
  public:
   IdxFile(const std::string& name, std::uint32_t magic, const char* content)
-      : name_(name), file_(gzopen(name.c_str(), "rb"), gzclose) {
-    require(file_ != nullptr, "cannot open ", name, ": ", std::strerror(errno));
+      : name_(name), file_(gzdopen(open_file(name), "rb"), gzclose) {
+    require(file_ != nullptr, "cannot open ", name, ": out of memory");
     char text[16];
     const std::uint32_t found = number();
     std::snprintf(text, sizeof text, "0x%08x", static_cast<unsigned>(found));
-    require(found == magic, name, " is not an idx file of ", content, ": it begins with ", text);
+    require(found == magic, name, " is not an idx file of ", content, ": it begins with ", text,
+            kind_hint(read_head(name, kHeadBytes)));
   }
 
   void read(char* out, std::size_t bytes) {

@@ -1,6 +1,5 @@
 #include "net/blob_file.hpp"
 
-#include <fcntl.h>
 #include <google/protobuf/descriptor.h>
 #include <google/protobuf/unknown_field_set.h>
 #include <sys/stat.h>
@@ -8,8 +7,8 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <cstring>
 
+#include "core/input_file.hpp"
 #include "doppio/error.hpp"
 #include "net/blob_io.hpp"
 #include "net/wire.hpp"
@@ -64,9 +63,7 @@ std::size_t read_at(int fd, void* to, std::size_t bytes, std::uint64_t at) {
 
 }  // namespace
 
-BlobFile::BlobFile(const std::string& file)
-    : file_(file), fd_(open(file.c_str(), O_RDONLY | O_CLOEXEC)) {
-  require(fd_ >= 0, "cannot open ", file, ": ", std::strerror(errno));
+BlobFile::BlobFile(const std::string& file) : file_(file), fd_(open_file(file)) {
   struct stat status;
   if (fstat(fd_, &status) == 0 && S_ISREG(status.st_mode))
     size_ = static_cast<std::uint64_t>(status.st_size);

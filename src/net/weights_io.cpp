@@ -1,7 +1,6 @@
 // Weights in and out: .caffemodel files of every generation.
 #include "net/weights_io.hpp"
 
-#include <fcntl.h>
 #include <glog/logging.h>
 #include <google/protobuf/io/coded_stream.h>
 #include <google/protobuf/io/zero_copy_stream_impl.h>
@@ -12,6 +11,8 @@
 #include <limits>
 
 #include "core/atomic_file.hpp"
+#include "core/file_kind.hpp"
+#include "core/input_file.hpp"
 #include "data/hdf5.hpp"
 #include "net/blob_file.hpp"
 #include "net/blob_io.hpp"
@@ -52,12 +53,16 @@ void copy_blobs(const LayerParameter& stored, Layer& layer, const std::string& f
     }
 }
 
+/// "; it is a JPEG image" for what is no net.
+std::string foreign_kind(const std::string& file) {
+  const std::string hint = kind_hint(read_head(file, kHeadBytes));
+  return hint.find("weights") == std::string::npos ? hint : "";
+}
+
 }  // namespace
 
 bool parse_binary_file(const std::string& file, google::protobuf::Message& out) {
-  const int fd = open(file.c_str(), O_RDONLY | O_CLOEXEC);
-  require(fd >= 0, "cannot open ", file, ": ", std::strerror(errno));
-  google::protobuf::io::FileInputStream stream(fd);
+  google::protobuf::io::FileInputStream stream(open_file(file));
   stream.SetCloseOnDelete(true);
   google::protobuf::io::CodedInputStream coded(&stream);
   coded.SetTotalBytesLimit(std::numeric_limits<int>::max());
@@ -66,12 +71,13 @@ bool parse_binary_file(const std::string& file, google::protobuf::Message& out) 
 }
 
 std::vector<CopiedLayer> Net::copy_weights(const std::string& file) {
+  BlobFile in(file);  // which refuses pipes
   if (is_hdf5(file)) return copy_weights_hdf5(*this, file);
   using Outcome = CopiedLayer::Outcome;
-  BlobFile in(file);
   SourcedNet source;
   source.file = file;
-  require(in.parse(source.net), file, ": not a .caffemodel, or cut short; copy or train it again");
+  require(in.parse(source.net), file, ": not a .caffemodel, or cut short; copy or train it again",
+          foreign_kind(file));
   const NetParameter stored = std::move(upgrade(std::move(source)).net);
   std::vector<CopiedLayer> copied;
   std::map<std::string, bool> seen;

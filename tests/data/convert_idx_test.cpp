@@ -74,7 +74,7 @@ TEST_F(ConvertIdx, RefusesFilesThatAreNotWhatTheyShouldBe) {
   EXPECT_FALSE(fs::exists(folder / "db"));
   IdxOptions missing = options(images, labels);
   missing.images = "noimages";
-  EXPECT_TRUE(contains(error_of([&] { convert_idx(missing); }), "cannot open noimages: No such"));
+  EXPECT_TRUE(contains(error_of([&] { convert_idx(missing); }), "cannot read noimages: No such"));
 }
 
 }  // namespace

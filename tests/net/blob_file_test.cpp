@@ -1,5 +1,7 @@
 #include "net/blob_file.hpp"
 
+#include <sys/stat.h>
+
 #include <filesystem>
 #include <fstream>
 
@@ -126,6 +128,15 @@ TEST(BlobFile, NoticesThatTheFileShrank) {
   tensor.reshape({kMany});
   EXPECT_NE(error_of([&] { in.read(state.history(0), tensor); }).find("was cut short"),
             std::string::npos);
+}
+
+TEST(BlobFile, RefusesWhatIsNoFileAtOnce) {
+  const ScratchFolder folder;
+  ASSERT_EQ(::mkfifo((folder / "pipe").c_str(), 0600), 0);
+  EXPECT_TRUE(
+      contains(error_of([&] { BlobFile(folder / "pipe"); }), "is a pipe, a file was expected"));
+  EXPECT_TRUE(contains(error_of([] { BlobFile("/dev/zero"); }), "is a device"));
+  EXPECT_TRUE(contains(error_of([&] { BlobFile(folder / ""); }), "is a folder"));
 }
 
 }  // namespace
