@@ -433,7 +433,8 @@ std::string why_not_cudnn_convolution(const ConvolutionGeometry& g) {
   const Index x = g.batch * g.channels * g.windows.in_count();
   const Index y = g.batch * g.num_output * g.windows.out_count();
   if (x == 0) return "the bottom is empty";
-  if (std::max(x, y) > std::numeric_limits<int>::max()) return "it counts to 2^31 only";
+  if (std::max({x, y, g.weight_shape().count()}) > std::numeric_limits<int>::max())
+    return "it counts to 2^31 only";
   return cudnn().why_not;
 }
 

@@ -4,6 +4,7 @@
 #include "cuda/convolution_kernels.hpp"
 #include "cuda/divider.hpp"
 #include "layers/engines/convolution.hpp"
+#include "layers/sizes.hpp"
 #include "math/gemm.hpp"
 #include "math/kernel.hpp"
 
@@ -127,7 +128,8 @@ class BatchedGemmConvolution final : public ConvolutionEngine {
         outs_(g.windows.out_count()),
         x_image_(g.channels * g.windows.in_count()),
         y_image_(g.num_output * outs_),
-        column_image_(g.group * K_ * outs_) {
+        column_image_(
+            checked_shape({g.group, K_, outs_}, "convolution_param.kernel_size").count()) {
     const Index most = std::clamp<Index>(floats / (column_image_ + y_image_), 1, g.batch);
     const Index chunks = (g.batch + most - 1) / most;
     chunk_ = (g.batch + chunks - 1) / chunks;
@@ -238,6 +240,10 @@ std::string why_not_batched_gemm_convolution(const ConvolutionGeometry& g) {
   if (g.windows.axes != 2) return "it is for two spatial axes";
   if (g.force_nd_im2col) return "force_nd_im2col asks for the general one";
   if (g.batch * g.channels * g.windows.in_count() == 0) return "the bottom is empty";
+  constexpr Index kMost = Index{1} << 30;  // what Divider takes, and the padding
+  const Index rows = g.channels / g.group * g.windows.kernel_count();
+  if (rows > kMost / g.group || g.windows.in_count() > kMost || g.windows.out_count() > kMost)
+    return "it counts to 2^30 only";
   return {};
 }
 

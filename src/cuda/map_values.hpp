@@ -178,7 +178,8 @@ struct ThroughMean {
     for_each_window(rows, cols, h, w, [&](int oh, int ow) {
       float v[K];
       dy.read(n, c, oh, ow, v);
-      const auto area = static_cast<float>(rows.padded_length(oh) * cols.padded_length(ow));
+      const float area =
+          static_cast<float>(rows.padded_length(oh)) * static_cast<float>(cols.padded_length(ow));
       DOPPIO_UNROLL
       for (int i = 0; i < K; ++i) d[i] += quotient(v[i], area);
     });

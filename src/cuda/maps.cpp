@@ -98,7 +98,8 @@ void pool_mean(Context& ctx, const DeviceMaps& maps, const DevicePool& pool, Val
         DOPPIO_UNROLL
         for (int i = 0; i < kStrip; ++i) sums[i] += v[i];
       }
-    const auto area = static_cast<float>(rows.padded_length(oh) * cols.padded_length(ow));
+    const float area =
+        static_cast<float>(rows.padded_length(oh)) * static_cast<float>(cols.padded_length(ow));
     DOPPIO_UNROLL
     for (int i = 0; i < kStrip; ++i) sums[i] = quotient(sums[i], area);
     y.write(n, c, oh, ow, sums);

@@ -85,7 +85,7 @@ class Convolution final : public Layer {
     std::vector<Index> dims(shape.dims().begin(), shape.dims().begin() + axis);
     dims.push_back(g.num_output);
     for (Index i = 0; i < g.windows.axes; ++i) dims.push_back(g.windows.axis[i].out);
-    top_shape_ = Shape(std::move(dims));
+    top_shape_ = checked_shape(std::move(dims), "convolution_param.num_output");
     make_convolution_params(ctx, p_, name_, g.weight_shape(), g.num_output, params);
     g.inference = inference;
     geometry_ = g;

@@ -7,6 +7,7 @@
 #include "doppio/layer.hpp"
 #include "layers/engines/convolution.hpp"
 #include "layers/precision.hpp"
+#include "layers/sizes.hpp"
 #include "math/filler.hpp"
 
 namespace doppio {

@@ -59,7 +59,7 @@ class Deconvolution final : public Layer {
     std::vector<Index> dims(shape.dims().begin(), shape.dims().begin() + axis);
     dims.push_back(g.channels);
     for (Index i = 0; i < g.windows.axes; ++i) dims.push_back(g.windows.axis[i].in);
-    top_shape_ = Shape(std::move(dims));
+    top_shape_ = checked_shape(std::move(dims), "convolution_param.num_output");
     channels_ = {g.batch, g.channels, g.windows.in_count()};
     make_convolution_params(ctx, p_, name_, g.weight_shape(), g.channels, params);
     engine_ = make_convolution_engine(name_, g, forced_engine(p_.engine()));

@@ -6,6 +6,7 @@
 #include "doppio.pb.h"
 #include "doppio/registry.hpp"
 #include "layers/boxes.hpp"
+#include "layers/sizes.hpp"
 #include "math/kernel.hpp"
 
 namespace doppio {
@@ -26,6 +27,7 @@ class DetectionEvaluate final : public Layer {
   explicit DetectionEvaluate(const LayerParameter& layer) : p_(layer.detection_evaluate_param()) {
     const std::string name = "detection_evaluate_param";
     require_field(p_.num_classes() > 0, name, "num_classes is missing");
+    require_size(p_.num_classes(), name + ".num_classes");
     require_field(p_.overlap_threshold() > 0, name + ".overlap_threshold",
                   "overlap_threshold must be above 0, it is ", p_.overlap_threshold());
     require_field(!p_.has_name_size_file(), name + ".name_size_file",

@@ -5,6 +5,7 @@
 #include "doppio.pb.h"
 #include "doppio/registry.hpp"
 #include "layers/boxes.hpp"
+#include "layers/sizes.hpp"
 #include "math/kernel.hpp"
 
 namespace doppio {
@@ -38,6 +39,7 @@ class DetectionOutput final : public Layer {
         code_{p_.code_type(), !p_.variance_encoded_in_target()},
         C_(p_.num_classes()) {
     require_field(p_.num_classes() > 0, "detection_output_param", "num_classes is missing");
+    require_size(p_.num_classes(), "detection_output_param.num_classes");
     require_field(p_.nms_param().nms_threshold() >= 0, "detection_output_param.nms_param",
                   "nms_threshold must not be negative, it is ", p_.nms_param().nms_threshold());
     require_field(p_.nms_param().eta() > 0 && p_.nms_param().eta() <= 1,

@@ -1,6 +1,7 @@
 #include "doppio.pb.h"
 #include "doppio/registry.hpp"
 #include "layers/indices.hpp"
+#include "layers/sizes.hpp"
 #include "math/filler.hpp"
 #include "math/per_channel.hpp"
 
@@ -26,7 +27,7 @@ class Embed final : public Layer {
     const Index K = p_.input_dim(), N = p_.num_output();
     if (params.empty()) {
       params.resize(p_.bias_term() ? 2 : 1);
-      params[0].reshape({K, N});
+      params[0].reshape(checked_shape({K, N}, "embed_param.input_dim"));
       fill(ctx, p_.weight_filler(), name_, 0, params[0].data);
       if (p_.bias_term()) {
         params[1].reshape({N});
@@ -35,7 +36,7 @@ class Embed final : public Layer {
     }
     std::vector<Index> dims = bottom[0]->shape().dims();
     dims.push_back(N);
-    top[0]->reshape(Shape(dims));
+    top[0]->reshape(checked_shape(dims, "embed_param.num_output"));
   }
 
   void forward(Context& ctx, Bottoms bottom, Tops top) override {

@@ -3,6 +3,7 @@
 #include "doppio.pb.h"
 #include "doppio/registry.hpp"
 #include "layers/engines/convolution_geometry.hpp"
+#include "layers/sizes.hpp"
 #include "math/kernel.hpp"
 
 namespace doppio {
@@ -24,9 +25,10 @@ class Im2col final : public Layer {
     batch_ = shape.count_before(axis);
     channels_ = shape[axis];
     std::vector<Index> dims(shape.dims().begin(), shape.dims().begin() + axis);
-    dims.push_back(channels_ * windows_.kernel_count());
+    const std::string field = "convolution_param.kernel_size";
+    dims.push_back(checked_shape({channels_, windows_.kernel_count()}, field).count());
     for (Index i = 0; i < windows_.axes; ++i) dims.push_back(windows_.axis[i].out);
-    top[0]->reshape(Shape(std::move(dims)));
+    top[0]->reshape(checked_shape(std::move(dims), field));
   }
 
   void forward(Context& ctx, Bottoms bottom, Tops top) override {

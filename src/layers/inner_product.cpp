@@ -2,6 +2,7 @@
 #include "doppio.pb.h"
 #include "doppio/registry.hpp"
 #include "layers/precision.hpp"
+#include "layers/sizes.hpp"
 #include "math/filler.hpp"
 #include "math/gemm.hpp"
 #include "math/kernel.hpp"
@@ -36,7 +37,7 @@ class InnerProduct final : public Layer {
         precision_(read_precision(p)),
         N_(p_.num_output()) {
     require_field(
-        N_ > 0, "inner_product_param.num_output",
+        N_ > 0, kOutputs,
         p_.has_num_output() ? "num_output must be at least 1, it is 0" : "num_output is missing");
   }
 
@@ -47,7 +48,7 @@ class InnerProduct final : public Layer {
     K_ = shape.count_from(axis);
     std::vector<Index> dims(shape.dims().begin(), shape.dims().begin() + axis);
     dims.push_back(N_);
-    top[0]->reshape(Shape(std::move(dims)));
+    top[0]->reshape(checked_shape(std::move(dims), kOutputs));
     make_params(ctx);
   }
 
@@ -91,8 +92,11 @@ class InnerProduct final : public Layer {
   }
 
  private:
+  static constexpr const char* kOutputs = "inner_product_param.num_output";
+
   void make_params(const Context& ctx) {
-    const Shape weight_shape = p_.transpose() ? Shape{K_, N_} : Shape{N_, K_};
+    const Shape weight_shape =
+        checked_shape(p_.transpose() ? std::vector{K_, N_} : std::vector{N_, K_}, kOutputs);
     if (!params.empty()) {
       require_field(params[0].shape() == weight_shape, "bottom", "the bottom now has ", K_,
                     " inputs for each output but the weights were made as ",

@@ -1,5 +1,6 @@
 #include "doppio.pb.h"
 #include "doppio/registry.hpp"
+#include "layers/sizes.hpp"
 #include "math/kernel.hpp"
 
 namespace doppio {
@@ -55,10 +56,8 @@ class Interp final : public Layer {
   explicit Interp(const LayerParameter& p) : p_(p.interp_param()) {
     require_field(p_.pad_beg() <= 0 && p_.pad_end() <= 0, "interp_param",
                   "pad_beg and pad_end only cut off: they must not be positive");
-    require_field(p_.zoom_factor() > 0 && p_.zoom_factor() <= 1 << 15, "interp_param.zoom_factor",
-                  "zoom_factor must be from 1 to 32768, it is ", p_.zoom_factor());
-    require_field(p_.shrink_factor() > 0, "interp_param.shrink_factor",
-                  "shrink_factor must be at least 1, it is ", p_.shrink_factor());
+    require_size(p_.zoom_factor(), "interp_param.zoom_factor", 1);
+    require_size(p_.shrink_factor(), "interp_param.shrink_factor", 1);
     require_field(p_.has_height() == p_.has_width(), "interp_param",
                   "height and width must be given together");
     require_field(p_.interp_type() == "bilinear", "interp_param.interp_type", "interp_type ",
@@ -73,11 +72,13 @@ class Interp final : public Layer {
     require(in.axes() == 4, "Interp needs N x C x H x W, not ", in.text());
     rows_ = resampling(in[2], p_.height());
     cols_ = resampling(in[3], p_.width());
-    top[0]->reshape({in[0], in[1], rows_.out, cols_.out});
+    top[0]->reshape(
+        checked_shape({in[0], in[1], rows_.out, cols_.out},
+                      p_.has_zoom_factor() ? "interp_param.zoom_factor" : "interp_param.height"));
   }
 
   void forward(Context& ctx, Bottoms bottom, Tops top) override {
-    const Index H = bottom[0]->shape()[2], W = bottom[0]->shape()[3], cut = -p_.pad_beg();
+    const Index H = bottom[0]->shape()[2], W = bottom[0]->shape()[3], cut = -Index{p_.pad_beg()};
     const float* x = bottom[0]->data.read(ctx) + cut * W + cut;
     float* y = top[0]->data.write(ctx);
     parallel_for(
@@ -96,7 +97,7 @@ class Interp final : public Layer {
 
   void backward(Context& ctx, Tops top, std::span<const bool> wanted, Bottoms bottom) override {
     if (!wanted[0]) return;
-    const Index H = bottom[0]->shape()[2], W = bottom[0]->shape()[3], cut = -p_.pad_beg();
+    const Index H = bottom[0]->shape()[2], W = bottom[0]->shape()[3], cut = -Index{p_.pad_beg()};
     const float* dy = top[0]->grad.read(ctx);
     float* dx = bottom[0]->grad.write(ctx);
     parallel_for(

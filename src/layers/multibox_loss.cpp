@@ -4,6 +4,7 @@
 #include "doppio/registry.hpp"
 #include "layers/box_matching.hpp"
 #include "layers/labels.hpp"
+#include "layers/sizes.hpp"
 #include "layers/smooth_l1.hpp"
 #include "math/kernel.hpp"
 
@@ -250,6 +251,7 @@ MultiBoxLoss::MultiBoxLoss(const LayerParameter& layer)
       C_(p_.num_classes()),
       L_(p_.share_location() ? 1 : C_) {
   require_field(C_ > 0, "multibox_loss_param", "num_classes is missing");
+  require_size(C_, "multibox_loss_param.num_classes");
   require_field(Index{p_.background_label_id()} < C_, "multibox_loss_param.background_label_id",
                 "background_label_id ", p_.background_label_id(), " is none of ", C_, " classes");
   require_field(!p_.map_object_to_agnostic() || (C_ == 2 && p_.background_label_id() == 0),

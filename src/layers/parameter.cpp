@@ -1,5 +1,6 @@
 #include "doppio.pb.h"
 #include "doppio/registry.hpp"
+#include "layers/sizes.hpp"
 #include "math/kernel.hpp"
 
 namespace doppio {
@@ -13,7 +14,7 @@ class ParameterLayer final : public Layer {
   explicit ParameterLayer(const LayerParameter& p) {
     const auto& dims = p.parameter_param().shape().dim();
     params.resize(1);
-    params[0].reshape(Shape({dims.begin(), dims.end()}));
+    params[0].reshape(checked_shape({dims.begin(), dims.end()}, "parameter_param.shape"));
   }
 
   void reshape(Context&, Bottoms, Tops top) override {

@@ -8,6 +8,7 @@
 #include "layers/engines/device_maps.hpp"
 #include "layers/engines/tiled_pooling.hpp"
 #include "layers/run_layout.hpp"
+#include "layers/sizes.hpp"
 
 namespace doppio {
 namespace {
@@ -23,6 +24,9 @@ Pair read_pair(const std::string& both_field, const std::string& field, bool has
                 both_field, " or both ", field, "_h and ", field, "_w");
   require_field(has_h == has_w, "pooling_param." + field + (has_h ? "_h" : "_w"), "give both ",
                 field, "_h and ", field, "_w; ", field, has_h ? "_w" : "_h", " is missing");
+  require_size(both, "pooling_param." + both_field);
+  require_size(h, "pooling_param." + field + "_h");
+  require_size(w, "pooling_param." + field + "_w");
   return has_h ? Pair{h, w} : Pair{both, both};
 }
 
@@ -92,7 +96,11 @@ class Pooling final : public Layer, public PoolsImages {
             "only MAX pooling has a second top, the index of each maximum");
     channels_ = in[1];
     place_windows(in[2], in[3]);
-    const Shape out{in[0], in[1], windows_.rows.windows, windows_.cols.windows};
+    require_field(method_ == PoolingParameter::AVE || window_area() < Index{1} << 32, kernel_field_,
+                  "a window of kernel_size ", text(windows_.rows.kernel, windows_.cols.kernel),
+                  " has 2^32 places or more; only AVE takes such windows");
+    const Shape out = checked_shape({in[0], in[1], windows_.rows.windows, windows_.cols.windows},
+                                    "pooling_param.pad");
     for (Blob* blob : top) blob->reshape(out);
     const Index values = out.count(), place_bytes = few_places() ? 1 : sizeof(std::uint32_t);
     const auto float_bytes = static_cast<Index>(sizeof(float));
@@ -253,7 +261,8 @@ class Pooling final : public Layer, public PoolsImages {
   }
 
   /// True if a byte tells the places of a window apart.
-  bool few_places() const { return windows_.rows.kernel * windows_.cols.kernel <= 256; }
+  bool few_places() const { return window_area() <= 256; }
+  Index window_area() const { return windows_.rows.kernel * windows_.cols.kernel; }
 
   bool knows_blocks() const {
     return method_ == PoolingParameter::AVE || (method_ == PoolingParameter::MAX && few_places());

@@ -1,6 +1,7 @@
 #include "doppio.pb.h"
 #include "doppio/registry.hpp"
 #include "layers/boxes.hpp"
+#include "layers/sizes.hpp"
 #include "math/kernel.hpp"
 
 namespace doppio {
@@ -44,7 +45,8 @@ class PriorBox final : public Layer {
     require(map.axes() == 4 && image.axes() == 4, "the map and the image must be N x C x H x W, ",
             "they are ", map.text(), " and ", image.text());
     const auto priors = static_cast<Index>(sizes_at_a_cell().size());
-    top[0]->reshape({1, 2, Shape({map[2], map[3], priors, 4}).count()});
+    const Shape boxes = checked_shape({2, map[2], map[3], priors, 4}, "prior_box_param");
+    top[0]->reshape({1, 2, boxes.count_from(1)});
   }
 
   void forward(Context&, Bottoms bottom, Tops top) override {

@@ -4,6 +4,7 @@
 #include "doppio.pb.h"
 #include "doppio/registry.hpp"
 #include "layers/boxes.hpp"
+#include "layers/sizes.hpp"
 #include "math/kernel.hpp"
 
 namespace doppio {
@@ -43,8 +44,8 @@ class Proposal final : public Layer {
     const auto positive = [](bool is, const char* field) {
       require_field(is, str("proposal_param.", field), field, " must be positive");
     };
-    positive(p_.feat_stride() > 0, "feat_stride");
-    positive(p_.base_size() > 0, "base_size");
+    require_size(p_.feat_stride(), "proposal_param.feat_stride", 1);
+    require_size(p_.base_size(), "proposal_param.base_size", 1);
     positive(p_.pre_nms_topn() > 0, "pre_nms_topn");
     positive(p_.post_nms_topn() > 0, "post_nms_topn");
     std::vector<float> ratios(p_.ratio().begin(), p_.ratio().end());

@@ -4,6 +4,7 @@
 
 #include "doppio.pb.h"
 #include "doppio/layer.hpp"
+#include "layers/sizes.hpp"
 #include "math/filler.hpp"
 #include "math/gemm.hpp"
 #include "math/kernel.hpp"
@@ -55,6 +56,8 @@ class Recurrent : public Layer {
               " x ..., not ", constant.text());
       Ds_ = constant.count_from(1);
     }
+    for (const Index size : {D_, Ds_, H_}) checked_shape({G_, size}, "recurrent_param.num_output");
+    checked_shape({T_ + 1, B_, G_}, "recurrent_param.num_output");
     top[0]->reshape({T_, B_, H_});
     for (std::size_t i = 1; i < top.size(); ++i) {
       const Shape& state = initial(bottom, i - 1).shape();

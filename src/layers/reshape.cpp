@@ -1,5 +1,6 @@
 #include "doppio.pb.h"
 #include "doppio/registry.hpp"
+#include "layers/sizes.hpp"
 #include "math/kernel.hpp"
 
 namespace doppio {
@@ -39,7 +40,7 @@ class Reshape final : public Layer {
     for (std::size_t i = 0; i < dims_.size(); ++i) dims.push_back(resolved(i, shape, first));
     dims.insert(dims.end(), shape.dims().begin() + last, shape.dims().end());
     infer(dims, shape);
-    const Shape result(dims);
+    const Shape result = checked_shape(dims, "reshape_param.shape");
     require_field(result.count() == shape.count(), "reshape_param.shape", "shape ", result.text(),
                   " has ", result.count(), " elements, but the bottom ", shape.text(), " has ",
                   shape.count());
@@ -65,7 +66,7 @@ class Reshape final : public Layer {
     const auto unknown = std::find(dims.begin(), dims.end(), -1);
     if (unknown == dims.end()) return;
     *unknown = 1;
-    const Index known = Shape(dims).count();
+    const Index known = checked_shape(dims, "reshape_param.shape").count();
     require_field(known > 0 && shape.count() % known == 0, "reshape_param.shape",
                   "the -1 in shape cannot be inferred: ", shape.count(),
                   " elements are not a multiple of ", known);

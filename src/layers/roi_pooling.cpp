@@ -1,6 +1,7 @@
 #include "doppio.pb.h"
 #include "doppio/registry.hpp"
 #include "layers/regions.hpp"
+#include "layers/sizes.hpp"
 
 namespace doppio {
 namespace {
@@ -62,7 +63,8 @@ class RoiPooling final : public Layer {
     require_region_shapes(x, bottom[1]->shape());
     require(x[2] * x[3] <= 1 << 24, "maps of more than 2^24 pixels: indices do not fit a float");
     grid_.H = x[2], grid_.W = x[3];
-    top[0]->reshape({bottom[1]->shape()[0], x[1], grid_.rows, grid_.cols});
+    top[0]->reshape(checked_shape({bottom[1]->shape()[0], x[1], grid_.rows, grid_.cols},
+                                  "roi_pooling_param.pooled_h"));
     picked_.reshape(top[0]->shape());
   }
 

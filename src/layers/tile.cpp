@@ -1,5 +1,6 @@
 #include "doppio.pb.h"
 #include "doppio/registry.hpp"
+#include "layers/sizes.hpp"
 #include "math/kernel.hpp"
 
 namespace doppio {
@@ -17,7 +18,10 @@ class Tile final : public Layer {
   void reshape(Context&, Bottoms bottom, Tops top) override {
     const Shape& shape = bottom[0]->shape();
     const Index axis = shape.canonical(axis_);
-    top[0]->reshape(shape.with(axis, Shape({shape[axis], tiles_}).count()));
+    const std::string field = "tile_param.tiles";
+    std::vector<Index> dims = shape.dims();
+    dims[static_cast<std::size_t>(axis)] = checked_shape({shape[axis], tiles_}, field).count();
+    top[0]->reshape(checked_shape(std::move(dims), field));
     rows_ = shape.count_before(axis);
     cols_ = shape.count_from(axis);
   }

@@ -1,6 +1,7 @@
 #include "doppio.pb.h"
 #include "doppio/registry.hpp"
 #include "layers/indices.hpp"
+#include "layers/sizes.hpp"
 #include "math/kernel.hpp"
 
 namespace doppio {
@@ -17,11 +18,12 @@ namespace {
 class Upsample final : public Layer {
  public:
   explicit Upsample(const LayerParameter& p) : p_(p.upsample_param()) {
-    require_field(p_.scale() >= 1 && p_.scale() <= 1 << 15 && p_.scale() == std::trunc(p_.scale()),
-                  "upsample_param.scale", "scale must be a whole number of at least 1, it is ",
-                  p_.scale());
-    require_field(p_.scale_h() <= 1 << 15 && p_.scale_w() <= 1 << 15, "upsample_param",
-                  "scale_h and scale_w must be at most 32768");
+    require_field(p_.scale() >= 1 && p_.scale() <= static_cast<float>(kMaxSize) &&
+                      p_.scale() == std::trunc(p_.scale()),
+                  "upsample_param.scale", "scale must be a whole number from 1 to ", kMaxSize,
+                  ", it is ", p_.scale());
+    require_size(p_.scale_h(), "upsample_param.scale_h");
+    require_size(p_.scale_w(), "upsample_param.scale_w");
     require_field(p_.has_upsample_h() == p_.has_upsample_w(), "upsample_param",
                   "upsample_h and upsample_w must be given together");
   }
@@ -37,8 +39,7 @@ class Upsample final : public Layer {
               "bottom 1 must give a place for each value of bottom 0, so ", "be ", in.text(),
               "; it is ", bottom[1]->shape().text());
     scale_ = unpool && !p_.has_scale() ? 2 : static_cast<Index>(p_.scale());
-    Shape out{in[0], in[1], in[2] * scale_, in[3] * scale_};
-    if (unpool) out = unpooled(out, in);
+    const Shape out = top_shape(in, unpool);
     require_field(out.count_from(2) > 0, "upsample_param", "no pixel is left: the top would be ",
                   out.text());
     top[0]->reshape(out);
@@ -100,13 +101,16 @@ class Upsample final : public Layer {
            p_.has_pad_out_h() || p_.has_pad_out_w();
   }
 
-  Shape unpooled(const Shape& scaled, const Shape& in) const {
-    if (p_.has_upsample_h()) return scaled.with(2, p_.upsample_h()).with(3, p_.upsample_w());
+  Shape top_shape(const Shape& in, bool unpool) const {
+    if (unpool && p_.has_upsample_h())
+      return checked_shape({in[0], in[1], p_.upsample_h(), p_.upsample_w()},
+                           "upsample_param.upsample_h");
     const auto size = [&](Index axis, bool has, Index scale, bool padded) {
-      return std::max<Index>(0, (has ? in[axis] * scale : scaled[axis]) - (padded ? 1 : 0));
+      return std::max<Index>(0, in[axis] * (has ? scale : scale_) - (padded ? 1 : 0));
     };
-    return scaled.with(2, size(2, p_.has_scale_h(), p_.scale_h(), p_.pad_out_h()))
-        .with(3, size(3, p_.has_scale_w(), p_.scale_w(), p_.pad_out_w()));
+    return checked_shape({in[0], in[1], size(2, p_.has_scale_h(), p_.scale_h(), p_.pad_out_h()),
+                          size(3, p_.has_scale_w(), p_.scale_w(), p_.pad_out_w())},
+                         p_.has_scale_h() ? "upsample_param.scale_h" : "upsample_param.scale");
   }
 
   UpsampleParameter p_;

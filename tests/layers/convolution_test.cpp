@@ -217,6 +217,15 @@ TEST_P(ConvolutionTest, ForcedNdCodeGivesTheSame) {
   expect_values(h.bottom(0).grad, {1, 4, 4, 6, 20, 16, 9, 24, 16});
 }
 
+TEST_P(ConvolutionTest, PadsFarBeyondTheMapCostNoMemory) {
+  LayerHarness h =
+      make("num_output: 1 kernel_size: 2 pad: 1000000 stride: 1000000", {{1, 1, 3, 3}});
+  h.bottom_data(0, kNine);
+  h.param_data(0, {1, 2, 3, 4});
+  h.forward();
+  expect_values(h.top(0).data, {0, 0, 0, 0, 37, 0, 0, 0, 0});
+}
+
 TEST_P(ConvolutionTest, AnyEngineOfCaffesFilesIsAccepted) {
   for (const char* engine : {"DEFAULT", "CAFFE", "CUDNN", "MKL2017", "MKLDNN"}) {
     LayerHarness h =

@@ -10,6 +10,7 @@
 #include "core/pixel_batch.hpp"
 #include "data/prefetch.hpp"
 #include "doppio/layer.hpp"
+#include "layers/sizes.hpp"
 
 namespace doppio {
 
@@ -45,6 +46,7 @@ struct FeedOptions {
   Index batch_size = 1;
   Index prefetch = 0;  // batches to make ahead; 0: as many as are worth their memory, at most 4
   Index threads = 0;   // 0: all cores but one
+  std::string batch_field = "batch_size";  // path of the field that batch_size is read from
 };
 
 /// The options in a layer's parameters, the field `message` of LayerParameter. Throws: Error.
@@ -53,8 +55,10 @@ FeedOptions feed_options(const Parameter& param, const std::string& message) {
   require_field(!param.source().empty(), message + ".source", "source is missing");
   require_field(param.batch_size() > 0, message + ".batch_size", "batch_size must be at least 1");
   require_field(param.prefetch() > 0, message + ".prefetch", "prefetch must be at least 1");
+  require_field(param.prefetch() <= 1024, message + ".prefetch", "prefetch must be at most 1024");
   require_field(param.threads() <= 1024, message + ".threads", "threads must be at most 1024");
-  return {param.batch_size(), param.has_prefetch() ? param.prefetch() : 0, param.threads()};
+  return {param.batch_size(), param.has_prefetch() ? param.prefetch() : 0, param.threads(),
+          message + ".batch_size"};
 }
 
 /// The part of a data layer that makes batches ahead, on threads, and shows one after the other in
@@ -75,7 +79,8 @@ class BatchFeed {
   /// The data of one item: `rows` x C x H x W. `of_bytes`: items are made as bytes and views, and
   /// the layer has the data made of them.
   void set_item(const Shape& shape, Index rows, bool of_bytes = false) {
-    data_shape_ = {options_.batch_size * rows, shape[0], shape[1], shape[2]};
+    data_shape_ = checked_shape({options_.batch_size * rows, shape[0], shape[1], shape[2]},
+                                options_.batch_field);
     of_bytes_ = of_bytes;
   }
   bool has_item() const { return data_shape_.axes() > 0; }

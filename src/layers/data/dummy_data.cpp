@@ -2,6 +2,7 @@
 
 #include "doppio.pb.h"
 #include "doppio/registry.hpp"
+#include "layers/sizes.hpp"
 #include "math/filler.hpp"
 
 namespace doppio {
@@ -60,10 +61,11 @@ class DummyData final : public Layer {
 
   Shape shape(int t) const {
     if (param_.shape_size() == 0)
-      return {of(param_.num(), t), of(param_.channels(), t), of(param_.height(), t),
-              of(param_.width(), t)};
+      return checked_shape({of(param_.num(), t), of(param_.channels(), t), of(param_.height(), t),
+                            of(param_.width(), t)},
+                           "dummy_data_param.num");
     const auto& dims = of(param_.shape(), t).dim();
-    return Shape(std::vector<Index>(dims.begin(), dims.end()));
+    return checked_shape({dims.begin(), dims.end()}, "dummy_data_param.shape");
   }
 
   FillerParameter filler(int t) const {

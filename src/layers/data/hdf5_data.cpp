@@ -7,6 +7,7 @@
 #include "data/shuffle.hpp"
 #include "doppio.pb.h"
 #include "doppio/registry.hpp"
+#include "layers/sizes.hpp"
 
 namespace doppio {
 namespace {
@@ -32,8 +33,11 @@ class Hdf5Data final : public Layer {
 
   void reshape(Context&, Bottoms, Tops top) override {
     if (files_.empty()) scan();
-    for (std::size_t t = 0; t < top.size(); ++t)
-      top[t]->reshape(row_shapes_[t].with(0, batch_size_));
+    for (std::size_t t = 0; t < top.size(); ++t) {
+      std::vector<Index> dims = row_shapes_[t].dims();
+      dims[0] = batch_size_;
+      top[t]->reshape(checked_shape(std::move(dims), "hdf5_data_param.batch_size"));
+    }
   }
 
   void forward(Context& ctx, Bottoms, Tops top) override {

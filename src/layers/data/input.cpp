@@ -1,5 +1,6 @@
 #include "doppio.pb.h"
 #include "doppio/registry.hpp"
+#include "layers/sizes.hpp"
 
 namespace doppio {
 namespace {
@@ -22,7 +23,7 @@ class Input final : public Layer {
     done_ = true;
     for (std::size_t t = 0; t < top.size() && param_.shape_size() > 0; ++t) {
       const auto& dims = param_.shape(param_.shape_size() == 1 ? 0 : static_cast<int>(t)).dim();
-      top[t]->reshape(Shape(std::vector<Index>(dims.begin(), dims.end())));
+      top[t]->reshape(checked_shape({dims.begin(), dims.end()}, "input_param.shape"));
     }
   }
 

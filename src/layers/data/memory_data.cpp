@@ -5,6 +5,7 @@
 #include "data/transformer.hpp"
 #include "doppio.pb.h"
 #include "doppio/registry.hpp"
+#include "layers/sizes.hpp"
 
 namespace doppio {
 namespace {
@@ -18,8 +19,9 @@ class MemoryData final : public Layer {
   explicit MemoryData(const LayerParameter& p)
       : stream_(stream_of(p.name())),
         batch_size_(p.memory_data_param().batch_size()),
-        item_({p.memory_data_param().channels(), p.memory_data_param().height(),
-               p.memory_data_param().width()}),
+        item_(checked_shape({p.memory_data_param().channels(), p.memory_data_param().height(),
+                             p.memory_data_param().width()},
+                            "memory_data_param.channels")),
         transformer_(p.transform_param(), p.phase() == TRAIN) {
     require_field(batch_size_ > 0 && item_.count() > 0, "memory_data_param",
                   "batch_size, channels, height and width must be given, at least 1 each");
@@ -28,7 +30,8 @@ class MemoryData final : public Layer {
   }
 
   void reshape(Context&, Bottoms, Tops top) override {
-    top[0]->reshape({batch_size_, item_[0], item_[1], item_[2]});
+    top[0]->reshape(
+        checked_shape({batch_size_, item_[0], item_[1], item_[2]}, "memory_data_param.batch_size"));
     top[1]->reshape({batch_size_, 1, 1, 1});
   }
 

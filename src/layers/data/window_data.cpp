@@ -35,7 +35,7 @@ class WindowData final : public Layer {
               .context_pad = static_cast<int>(param_.context_pad()),
               .square = param_.crop_mode() == "square"},
         mirror_(p.transform_param().mirror()),
-        feed_({.batch_size = param_.batch_size()}) {
+        feed_({.batch_size = param_.batch_size(), .batch_field = "window_data_param.batch_size"}) {
     constexpr unsigned kMaxCrop = 1 << 14;
     const TransformationParameter& transform = p.transform_param();
     require_field(!param_.source().empty(), "window_data_param.source", "source is missing");

@@ -1,4 +1,5 @@
 #include "layers/engines/convolution.hpp"
+#include "layers/sizes.hpp"
 #include "math/gemm.hpp"
 #include "math/kernel.hpp"
 
@@ -36,7 +37,7 @@ class GemmConvolution final : public ConvolutionEngine {
         M_(g.num_output / g.group),
         N_(g.windows.out_count()),
         K_(g.channels / g.group * g.windows.kernel_count()),
-        column_(Shape{g.group, K_, N_}.count()),
+        column_(checked_shape({g.group, K_, N_}, "convolution_param.kernel_size").count()),
         x_image_(g.channels * g.windows.in_count()),
         y_image_(g.num_output * N_) {}
 

@@ -2,11 +2,11 @@
 
 #include <algorithm>
 #include <cstdint>
-#include <limits>
 #include <vector>
 
 #include "doppio.pb.h"
 #include "doppio/error.hpp"
+#include "layers/sizes.hpp"
 
 namespace doppio {
 
@@ -43,16 +43,15 @@ std::vector<Index> per_axis(const Setting& s, Index axes) {
   return std::vector<Index>(static_cast<std::size_t>(axes), given == 1 ? s.values[0] : s.otherwise);
 }
 
+/// The field that axis i is read from.
+std::string field_of_axis(const Setting& s, std::size_t i) {
+  return field(!(s.has_h || s.has_w) ? s.name : i == 0 ? s.name_h : s.name_w);
+}
+
 /// The values of one setting, each large enough, and small enough for 64-bit products.
 std::vector<Index> read(const Setting& s, Index axes) {
   const std::vector<Index> all = per_axis(s, axes);
-  for (std::size_t i = 0; i < all.size(); ++i) {
-    const std::string& name = !(s.has_h || s.has_w) ? s.name : i == 0 ? s.name_h : s.name_w;
-    require_field(all[i] >= s.least, field(name), name, " must be at least ", s.least, ", it is ",
-                  all[i]);
-    require_field(all[i] <= std::numeric_limits<std::int32_t>::max(), field(name), name, " ",
-                  all[i], " is too large");
-  }
+  for (std::size_t i = 0; i < all.size(); ++i) require_size(all[i], field_of_axis(s, i), s.least);
   return all;
 }
 
@@ -69,7 +68,7 @@ std::string sizes(const Windows& windows, Index (*size)(const WindowAxis&)) {
 Shape ConvolutionGeometry::weight_shape() const {
   std::vector<Index> dims = {num_output, channels / group};
   for (Index i = 0; i < windows.axes; ++i) dims.push_back(windows.axis[i].kernel);
-  return Shape(dims);
+  return checked_shape(dims, "convolution_param.num_output");
 }
 
 bool ConvolutionGeometry::overhangs() const {
@@ -114,6 +113,7 @@ Windows read_windows(const ConvolutionParameter& p, const Shape& bottom, Index c
                     p.has_pad_w(), p.pad_h(), p.pad_w(), 0,       0};
   const Setting dilation{"dilation", "", "", p.dilation(), false, false, 0, 0, 1};
   const std::vector<Index> kernels = read(kernel, windows.axes);
+  if (windows.axes > 0) checked_shape(kernels, field_of_axis(kernel, 0));
   const std::vector<Index> strides = read(stride, windows.axes);
   const std::vector<Index> pads = read(pad, windows.axes);
   const std::vector<Index> dilations = read(dilation, windows.axes);
@@ -133,12 +133,15 @@ void slide(Windows& windows) {
     dilated = dilated || a.dilation != 1;
     a.out = (a.in + 2 * a.pad - a.span()) / a.stride + 1;
   }
+  std::vector<Index> outs;
+  for (Index i = 0; i < windows.axes; ++i) outs.push_back(windows.axis[i].out);
   const auto kernel = [](const WindowAxis& a) { return a.kernel; };
   const auto span = [](const WindowAxis& a) { return a.span(); };
   const auto padded = [](const WindowAxis& a) { return a.in + 2 * a.pad; };
   require_field(fits, "convolution_param.kernel_size", "kernel ", sizes(windows, kernel),
                 dilated ? ", spread by its dilation to " + sizes(windows, span) + "," : "",
                 " exceeds the padded input ", sizes(windows, padded));
+  checked_shape(outs, "convolution_param.pad");
 }
 
 namespace {
@@ -179,13 +182,16 @@ ConvolutionGeometry read_deconvolution(const ConvolutionParameter& p, const Shap
   std::swap(g.channels, g.num_output);
   g.bias = false;
   g.windows = read_windows(p, bottom, bottom.canonical(p.axis()));
+  std::vector<Index> ins;
   for (Index i = 0; i < g.windows.axes; ++i) {
     WindowAxis& a = g.windows.axis[i];
     a.out = a.in;
     a.in = a.stride * (a.out - 1) + a.span() - 2 * a.pad;
     require_field(a.out > 0 && a.in > 0, "convolution_param.pad", "pad ", a.pad,
                   " leaves nothing of an output of ", a.in + 2 * a.pad);
+    ins.push_back(a.in);
   }
+  checked_shape(ins, "convolution_param.stride");
   return g;
 }
 

@@ -146,6 +146,8 @@ std::string why_not_image_convolution(const ConvolutionGeometry& g) {
   if (g.batch == 0 || g.windows.in_count() == 0) return "the bottom is empty";
   if (g.channels % channel_block() == 0) return "it is for bottoms that cannot be blocked";
   if (g.channels >= kFew) return "it is for few channels";
+  for (const WindowAxis& a : {g.windows.axis[0], g.windows.axis[1]})
+    if (2 * a.pad > 3 * a.in) return "the padded copy of the bottom would hold little but zeros";
   return {};
 }
 

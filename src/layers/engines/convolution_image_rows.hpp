@@ -56,7 +56,8 @@ class ImageConvolutionRows {
   Index padded_outputs() const { return blocks_ * B; }
   Index weight_count() const { return padded_outputs() * taps(); }
   Index padded_count() const {
-    return rows_.pad == 0 && cols_.pad == 0 ? 0 : batch_ * channels_ * height_ * width_;
+    if (rows_.pad == 0 && cols_.pad == 0) return 0;
+    return Shape{batch_, channels_, height_, width_}.count();
   }
 
   /// Place of the weight for output o and tap k among the packed ones: pairs of blocks, then taps,
