@@ -137,7 +137,7 @@ int run(std::vector<std::string> words) {
     net.set_compute_type(type);
     for (LayerParameter& layer : *net.mutable_layer())
       if (cublas && layer.has_convolution_param())
-        layer.mutable_convolution_param()->set_engine(ConvolutionParameter::CAFFE);
+        layer.mutable_convolution_param()->set_engine(ConvolutionParameter::GEMM);
     return (words[0] == "train" ? train : forward)(ctx, net, std::stoi(words[2]));
   }
   std::cerr << "usage: benchmark_net count NET.prototxt TRAIN|TEST\n"

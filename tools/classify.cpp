@@ -161,7 +161,7 @@ int run(const Arguments& given) {
   const ImagePreparation preparation = preparation_of_flags();
   const std::vector<std::string> labels = read_labels();
   Context ctx = open_context();
-  ctx.fusion = !FLAGS_no_fusion;
+  apply_flags(ctx);
   Overrides overrides(given.sets);
   const auto arena = std::make_shared<Arena>();
   std::vector<ImageNet> nets;
@@ -187,7 +187,7 @@ Command classify_command() {
           .summary = "print the five most probable classes of images",
           .operands = "IMAGE...",
           .flags = {"model", "weights", "mean", "mean_value", "scale", "resize", "views", "labels",
-                    "gpu", "level", "stage", "set", "no_fusion"},
+                    "gpu", "level", "stage", "set", "no_fusion", "reference"},
           .example =
               "doppio classify --model=models/alexnet/deploy.prototxt \\\n"
               "    --weights=alexnet.caffemodel --mean=data/ilsvrc12/imagenet_mean.binaryproto "

@@ -84,7 +84,7 @@ int run(const Arguments& given) {
         str(blobs.size(), " blobs need as many databases, ", databases.size(), " are given"));
 
   Context ctx = open_context();
-  ctx.fusion = !FLAGS_no_fusion;
+  apply_flags(ctx);
   Overrides overrides(given.sets);
   const NetState state = state_of_flags(TEST);
   SourcedNet source = read_model(overrides, state);
@@ -104,7 +104,7 @@ Command extract_command() {
           .summary = "run a net and store the values of blobs in databases",
           .operands = "BLOB[,BLOB...] DB[,DB...]",
           .flags = {"model", "weights", "iterations", "backend", "overwrite", "gpu", "level",
-                    "stage", "set", "no_fusion"},
+                    "stage", "set", "no_fusion", "reference"},
           .example =
               "doppio extract --model=train_val.prototxt --weights=alexnet.caffemodel \\\n"
               "    --iterations=10 fc7 fc7_lmdb",

@@ -26,6 +26,10 @@ DEFINE_bool(overwrite, false, "replace a database that exists");
 DEFINE_bool(gray, false, "read images as gray");
 DEFINE_int32(threads, 0, "threads to compute with; 0: one per core");
 DEFINE_bool(no_fusion, false, "run every layer by itself");
+DEFINE_bool(
+    reference, false,
+    "compute by the reference: convolutions as im2col and a matrix product, Pooling and LRN "
+    "by generic kernels, every layer by itself; slow");
 DEFINE_bool(quiet, false, "log warnings and errors alone");
 DEFINE_bool(verbose, false, "log details, such as the choice of engines");
 DEFINE_string(set, "", "FIELD=VALUE or LAYER.FIELD=VALUE: change a field, see below; may repeat");

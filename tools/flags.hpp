@@ -22,6 +22,7 @@ DECLARE_bool(overwrite);
 DECLARE_bool(gray);
 DECLARE_int32(threads);
 DECLARE_bool(no_fusion);
+DECLARE_bool(reference);
 DECLARE_bool(quiet);
 DECLARE_bool(verbose);
 

@@ -80,6 +80,7 @@ MemoryPlan print_layers(std::ostream& out, const Planned& planned, int histories
   const NetState& state = planned.net.state;
   Context ctx;
   ctx.dry_run = true;
+  apply_flags(ctx);
   Net net(ctx, planned.net.source, state);
   const bool train = state.phase() == TRAIN, shared = planned.shared;
   const Passes passes = train ? Passes::forward_and_backward : Passes::forward;
@@ -166,7 +167,7 @@ Command plan_command() {
       .name = "plan",
       .summary = "show the memory that each layer needs, without allocating it",
       .operands = "",
-      .flags = {"model", "solver", "level", "stage", "set"},
+      .flags = {"model", "solver", "level", "stage", "set", "no_fusion", "reference"},
       .example = "doppio plan --solver=models/alexnet/solver.prototxt --set data.batch_size=512",
       .run = run};
 }

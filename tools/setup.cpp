@@ -67,6 +67,11 @@ Context open_context() {
   return Context(open_accelerator(ids[0]));
 }
 
+void apply_flags(Context& ctx) {
+  ctx.fusion = !FLAGS_no_fusion;
+  ctx.reference = FLAGS_reference;
+}
+
 NetState state_of_flags(Phase phase) {
   NetState state;
   state.set_phase(phase);

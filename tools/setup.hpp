@@ -20,6 +20,9 @@ std::vector<std::unique_ptr<Context>> open_gpus();
 /// Throws: as open_gpus(); UsageError for more than one.
 Context open_context();
 
+/// Sets what --no_fusion and --reference ask for.
+void apply_flags(Context& ctx);
+
 /// `phase` with the level and stages of --level and --stage.
 NetState state_of_flags(Phase phase);
 

@@ -129,7 +129,7 @@ int run(const Arguments& given) {
   require_flag("weights", "test");
   if (FLAGS_iterations < 1) throw UsageError("--iterations must be at least 1");
   Context ctx = open_context();
-  ctx.fusion = !FLAGS_no_fusion;
+  apply_flags(ctx);
   Overrides overrides(given.sets);
   const auto arena = std::make_shared<Arena>();
   std::vector<Tested> nets;
@@ -163,7 +163,7 @@ Command test_command() {
           .summary = "run a net with given weights: mean outputs, top-1 and top-5 error",
           .operands = "",
           .flags = {"model", "weights", "iterations", "views", "gpu", "level", "stage", "set",
-                    "no_fusion"},
+                    "no_fusion", "reference"},
           .example =
               "doppio test --model=models/lenet/train_val.prototxt \\\n"
               "    --weights=models/lenet/lenet_iter_10000.caffemodel --iterations=100",

@@ -69,7 +69,7 @@ int run(const Arguments& given) {
     throw UsageError("--phase=" + FLAGS_phase + ": TRAIN or TEST is wanted");
   if (FLAGS_iterations < 1) throw UsageError("--iterations must be at least 1");
   Context ctx = open_context();
-  ctx.fusion = !FLAGS_no_fusion;
+  apply_flags(ctx);
   Overrides overrides(given.sets);
   const NetState state = state_of_flags(phase);
   SourcedNet source = read_model(overrides, state);
@@ -117,7 +117,8 @@ Command time_command() {
   return {.name = "time",
           .summary = "measure how long each layer of a net takes",
           .operands = "",
-          .flags = {"model", "phase", "iterations", "gpu", "level", "stage", "set", "no_fusion"},
+          .flags = {"model", "phase", "iterations", "gpu", "level", "stage", "set", "no_fusion",
+                    "reference"},
           .example = "doppio time --model=models/alexnet/deploy.prototxt --iterations=10",
           .run = run};
 }

@@ -120,7 +120,7 @@ int run(const Arguments& given) {
   const std::vector<std::unique_ptr<Context>> owned = contexts_for(source);
   std::vector<Context*> contexts;
   for (const auto& ctx : owned) {
-    ctx->fusion = !FLAGS_no_fusion;
+    apply_flags(*ctx);
     contexts.push_back(ctx.get());
   }
   Solver solver(contexts, std::move(source));
@@ -151,7 +151,7 @@ Command train_command() {
           .summary = "train a net, or go on from a snapshot or from given weights",
           .operands = "",
           .flags = {"solver", "snapshot", "weights", "gpu", "level", "stage", "sigint_effect",
-                    "sighup_effect", "set", "no_fusion"},
+                    "sighup_effect", "set", "no_fusion", "reference"},
           .example = "doppio train --solver=models/lenet/solver.prototxt --set max_iter=1000",
           .run = run,
           .notes =

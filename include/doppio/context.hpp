@@ -63,6 +63,9 @@ class Context {
   bool dry_run = false;
   /// Layers may do their successors' work on the way.
   bool fusion = true;
+  /// Layers compute as with `engine: GEMM`, whatever their own says, and nothing is fused: the
+  /// slow results that everything faster is checked against. Set it before a net is made.
+  bool reference = false;
   /// On an accelerator, passes that repeat themselves may be recorded and started by one call.
   bool recording = true;
 

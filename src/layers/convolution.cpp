@@ -89,6 +89,7 @@ class Convolution final : public Layer {
     make_convolution_params(ctx, p_, name_, g.weight_shape(), g.num_output, params);
     g.inference = inference;
     geometry_ = g;
+    forced_ = forced_engine(ctx, p_);
     make_engine();
     shape_ = shape;
   }
@@ -96,7 +97,7 @@ class Convolution final : public Layer {
   /// With nothing fused but the norm, which brings a bias.
   void make_engine() {
     geometry_.bias = p_.bias_term() || norm_;
-    engine_ = make_convolution_engine(name_, geometry_, forced_engine(p_.engine()));
+    engine_ = make_convolution_engine(name_, geometry_, forced_);
   }
 
   bool can_fold(const ChannelAffine& norm) const {
@@ -111,6 +112,7 @@ class Convolution final : public Layer {
   bool depthwise_;
   Shape shape_, top_shape_;  // of every bottom and top
   ConvolutionGeometry geometry_;
+  const char* forced_ = "";  // the engine that the user insists on
   std::unique_ptr<ConvolutionEngine> engine_;
   const ChannelAffine* norm_ = nullptr;  // whose work this layer does as well
   FoldedWeights folded_;                 // with norm_

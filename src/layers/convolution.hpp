@@ -14,9 +14,9 @@ namespace doppio {
 inline namespace DOPPIO_BUILD {
 
 /// The engine that the user insists on, empty if any will do.
-inline const char* forced_engine(ConvolutionParameter::Engine engine) {
-  switch (engine) {
-    case ConvolutionParameter::CAFFE:
+inline const char* forced_engine(const Context& ctx, const ConvolutionParameter& p) {
+  switch (ctx.reference ? ConvolutionParameter::GEMM : p.engine()) {
+    case ConvolutionParameter::GEMM:
       return "gemm";
     case ConvolutionParameter::WINOGRAD:
       return "winograd";

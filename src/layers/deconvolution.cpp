@@ -62,7 +62,7 @@ class Deconvolution final : public Layer {
     top_shape_ = checked_shape(std::move(dims), "convolution_param.num_output");
     channels_ = {g.batch, g.channels, g.windows.in_count()};
     make_convolution_params(ctx, p_, name_, g.weight_shape(), g.channels, params);
-    engine_ = make_convolution_engine(name_, g, forced_engine(p_.engine()));
+    engine_ = make_convolution_engine(name_, g, forced_engine(ctx, p_));
     shape_ = shape;
   }
 

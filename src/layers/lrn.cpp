@@ -125,6 +125,7 @@ class Lrn final : public Layer {
   explicit Lrn(const LayerParameter& layer)
       : size_(layer.lrn_param().local_size()),
         across_(layer.lrn_param().norm_region() == LRNParameter::ACROSS_CHANNELS),
+        reference_(layer.lrn_param().engine() == LRNParameter::GEMM),
         beta_(layer.lrn_param().beta()),
         k_(across_ ? layer.lrn_param().k() : 1) {
     require_field(size_ % 2 == 1, "lrn_param.local_size", "local_size must be odd, not ", size_);
@@ -132,7 +133,8 @@ class Lrn final : public Layer {
     alpha_ = layer.lrn_param().alpha() / (across_ ? size : size * size);
   }
 
-  void reshape(Context&, Bottoms bottom, Tops top) override {
+  void reshape(Context& ctx, Bottoms bottom, Tops top) override {
+    reference_ = reference_ || ctx.reference;
     const Shape& shape = bottom[0]->shape();
     require(shape.axes() == 4, "LRN needs a bottom of 4 axes (N x C x H x W), not ", shape.text());
     require(kDevice == Device::cpu || shape.count_from(1) < Index{1} << 31,
@@ -154,7 +156,7 @@ class Lrn final : public Layer {
       if (pool_)
         return lrn_pool_on_device(ctx, device_maps(), formula(shape_), pool_->device_pool(), x, y,
                                   reinterpret_cast<std::uint8_t*>(pool_->write_picks(ctx)));
-      if (across_) return lrn_on_device(ctx, device_maps(), formula(shape_), x, y);
+      if (runs_on_maps()) return lrn_on_device(ctx, device_maps(), formula(shape_), x, y);
     }
     if (!pool_) return normalize_images(ctx, shape_, x, y);
     float* rooms = ctx.workspace(room_for_pieces());
@@ -176,7 +178,8 @@ class Lrn final : public Layer {
         return lrn_pool_backward_on_device(
             ctx, device_maps(), formula(shape_), pool_->device_pool(), x, dy,
             reinterpret_cast<const std::uint8_t*>(pool_->read_picks(ctx)), dx);
-      if (across_) return lrn_backward_on_device(ctx, device_maps(), formula(shape_), x, dy, dx);
+      if (runs_on_maps())
+        return lrn_backward_on_device(ctx, device_maps(), formula(shape_), x, dy, dx);
     }
     if (layout_ == Layout::blocked && !pool_)
       return send_back_images(ctx, shape_, x, dy, nullptr, dx);
@@ -195,7 +198,8 @@ class Lrn final : public Layer {
   }
 
   bool fuse_pool(Layer* pool) override {
-    pool_ = dynamic_cast<PoolsImages*>(kDevice == Device::cuda && !across_ ? nullptr : pool);
+    const bool may = kDevice == Device::cuda ? runs_on_maps() : !reference_;
+    pool_ = dynamic_cast<PoolsImages*>(may ? pool : nullptr);
     if (pool_ && !pool_->pools_images(knows_blocks(shape_) ? Layout::blocked : Layout::plain))
       pool_ = nullptr;
     return pool_ != nullptr;
@@ -223,13 +227,17 @@ class Lrn final : public Layer {
   }
 
   Layout choose_layout(const Context& ctx, const Blob& bottom) const {
-    if (kDevice == Device::cuda) return across_ ? bottom.data.layout() : Layout::plain;
+    if (kDevice == Device::cuda) return runs_on_maps() ? bottom.data.layout() : Layout::plain;
     return knows_blocks(shape_) ? run_layout(ctx, bottom) : Layout::plain;
   }
 
   DeviceMaps device_maps() const { return {shape_[0], shape_[1], shape_[2], shape_[3], layout_}; }
 
-  bool knows_blocks(const Shape& s) const { return across_ && lrn_can_block(s[1], size_ / 2); }
+  /// True if a GPU's own kernels take it (device_maps.hpp).
+  bool runs_on_maps() const { return across_ && !reference_; }
+  bool knows_blocks(const Shape& s) const {
+    return across_ && !reference_ && lrn_can_block(s[1], size_ / 2);
+  }
 
   /// Some images of the bottom.
   struct Piece {
@@ -278,6 +286,7 @@ class Lrn final : public Layer {
 
   Index size_;
   bool across_;
+  bool reference_;  // by the generic kernels alone
   float beta_, k_, alpha_;
   Shape shape_;                    // of the bottom
   Layout layout_ = Layout::plain;  // of the last forward pass

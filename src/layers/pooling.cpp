@@ -54,6 +54,7 @@ class Pooling final : public Layer, public PoolsImages {
         global_(layer.pooling_param().global_pooling()),
         floor_(layer.pooling_param().round_mode() == PoolingParameter::FLOOR),
         train_(layer.phase() == TRAIN),
+        reference_(layer.pooling_param().engine() == PoolingParameter::GEMM),
         stream_(stream_of(layer.name())) {
     const PoolingParameter& p = layer.pooling_param();
     const Pair kernel = read_pair("kernel_size", "kernel", p.has_kernel_size(), p.kernel_size(),
@@ -84,7 +85,8 @@ class Pooling final : public Layer, public PoolsImages {
     windows_.cols = {.kernel = kernel.w, .stride = stride.w, .pad = pad.w};
   }
 
-  void reshape(Context&, Bottoms bottom, Tops top) override {
+  void reshape(Context& ctx, Bottoms bottom, Tops top) override {
+    reference_ = reference_ || ctx.reference;
     const Shape& in = bottom[0]->shape();
     require(in.axes() == 4 && in[2] > 0 && in[3] > 0,
             "Pooling needs N x C x H x W with H and W at least 1, not ", in.text());
@@ -146,7 +148,7 @@ class Pooling final : public Layer, public PoolsImages {
 
   bool pools_images(Layout layout) const override {
     const bool any_method = kDevice == Device::cpu && layout == Layout::plain;
-    return method_ != PoolingParameter::STOCHASTIC && (any_method || knows_blocks());
+    return !reference_ && method_ != PoolingParameter::STOCHASTIC && (any_method || knows_blocks());
   }
 
   DevicePool device_pool() const override {
@@ -208,41 +210,37 @@ class Pooling final : public Layer, public PoolsImages {
   }
 
   template <class Place>
-  static void pool_max(Context& ctx, Layout layout, const PoolWindows& some, const float* x,
-                       float* y, Place* picked) {
+  void pool_max(Context& ctx, Layout layout, const PoolWindows& some, const float* x, float* y,
+                Place* picked) const {
     if constexpr (kBytesOnCpu<Place>) {
       if (layout == Layout::blocked) return pool_max_blocked(ctx, some, x, y, picked);
-      if (tiles_map(some)) return pool_max_tiled(ctx, some, x, y, picked);
+      if (tiles(some)) return pool_max_tiled(ctx, some, x, y, picked);
     }
     doppio::pool_max(ctx, some, x, y, picked);
   }
 
   template <class Place>
-  static void send_to_picked(Context& ctx, Layout layout, const PoolWindows& some, const float* dy,
-                             const Place* picked, float* dx) {
+  void send_to_picked(Context& ctx, Layout layout, const PoolWindows& some, const float* dy,
+                      const Place* picked, float* dx) const {
     if constexpr (kBytesOnCpu<Place>) {
       if (layout == Layout::blocked) return send_to_picked_blocked(ctx, some, dy, picked, dx);
-      if (tiles_map(some)) return send_to_picked_tiled(ctx, some, dy, picked, dx);
+      if (tiles(some)) return send_to_picked_tiled(ctx, some, dy, picked, dx);
     }
     gather(ctx, some, dx, SendToPicked{dy, picked});
   }
 
   static void pool_average(Context& ctx, Layout layout, const PoolWindows& some, const float* x,
                            float* y) {
-    ensure(kDevice == Device::cpu, "a GPU averages by pool_on_device()");
-    if constexpr (kDevice == Device::cpu) {
+    if constexpr (kDevice == Device::cpu)
       if (layout == Layout::blocked) return pool_average_blocked(ctx, some, x, y);
-      doppio::pool_average(ctx, some, x, y);
-    }
+    doppio::pool_average(ctx, some, x, y);
   }
 
   static void send_shares(Context& ctx, Layout layout, const PoolWindows& some, const float* dy,
                           float* dx) {
-    ensure(kDevice == Device::cpu, "a GPU averages by pool_on_device()");
-    if constexpr (kDevice == Device::cpu) {
+    if constexpr (kDevice == Device::cpu)
       if (layout == Layout::blocked) return send_shares_blocked(ctx, some, dy, dx);
-      gather(ctx, some, dx, SendShares{dy});
-    }
+    gather(ctx, some, dx, SendShares{dy});
   }
 
   Index values_per_image() const {
@@ -265,8 +263,10 @@ class Pooling final : public Layer, public PoolsImages {
   Index window_area() const { return windows_.rows.kernel * windows_.cols.kernel; }
 
   bool knows_blocks() const {
-    return method_ == PoolingParameter::AVE || (method_ == PoolingParameter::MAX && few_places());
+    return !reference_ &&
+           (method_ == PoolingParameter::AVE || (method_ == PoolingParameter::MAX && few_places()));
   }
+  bool tiles(const PoolWindows& some) const { return !reference_ && tiles_map(some); }
 
   /// run(picked) with the memory of picked_ as the numbers that it holds.
   template <class Run>
@@ -310,6 +310,7 @@ class Pooling final : public Layer, public PoolsImages {
 
   PoolingParameter::PoolMethod method_;
   bool global_, floor_, train_;
+  bool reference_;  // by the generic kernels alone
   std::uint32_t stream_;
   std::string kernel_field_;
   Index channels_ = 0;

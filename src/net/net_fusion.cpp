@@ -21,7 +21,8 @@ bool Net::is_given_up(const Blob& blob) const {
 
 /// Lets a layer take over those behind it, as far as it can and nobody watches them.
 void Net::fuse_behind(NetLayer& l) {
-  const bool allowed = ctx_.fusion && !debug_info_, backward = runs_backward(l);
+  const bool allowed = ctx_.fusion && !ctx_.reference && !debug_info_;
+  const bool backward = runs_backward(l);
   NetLayer* last = &l;
   if (NetLayer* scale = number(l.scale_behind); scale && allowed)
     scale->fused =

@@ -9,6 +9,7 @@
 
 DEFINE_string(cases, "", "folder that holds cases, at any depth");
 DEFINE_string(device, "cpu", "cpu or gpu");
+DEFINE_bool(reference, false, "GEMM convolutions, generic Pooling and LRN, no fusion");
 DEFINE_string(filter, "", "run only the cases whose name contains this");
 DEFINE_bool(verbose, false, "print a line for every case that passes, and the log");
 
@@ -25,7 +26,7 @@ int run() {
 
   int passed = 0, failed = 0, skipped = 0;
   run_isolated(
-      cases.size(), [&](std::size_t i) { return run_case(cases[i], device); },
+      cases.size(), [&](std::size_t i) { return run_case(cases[i], device, FLAGS_reference); },
       [&](std::size_t i, const Result& result) {
     const bool pass = result.outcome == Result::Outcome::passed;
     const bool skip = result.outcome == Result::Outcome::skipped;
@@ -46,7 +47,9 @@ int run() {
 }  // namespace doppio::conformance
 
 int main(int argc, char** argv) {
-  gflags::SetUsageMessage("conformance_test --cases=FOLDER [--device=cpu|gpu] [--filter=TEXT]");
+  gflags::SetUsageMessage(
+      "conformance_test --cases=FOLDER [--device=cpu|gpu] [--reference] "
+      "[--filter=TEXT]");
   gflags::ParseCommandLineFlags(&argc, &argv, true);
   if (!FLAGS_verbose) FLAGS_minloglevel = google::GLOG_FATAL;
   try {

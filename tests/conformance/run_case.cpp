@@ -74,7 +74,7 @@ std::string missing_types(Device device) {
   return missing;
 }
 
-Result run_here(const Case& c, Device device) {
+Result run_here(const Case& c, Device device, bool reference) {
   if (device == Device::cuda && list_accelerators().empty())
     return {Result::Outcome::skipped, "no CUDA device, or a build without CUDA"};
   const WorkingFolder folder(c);
@@ -84,6 +84,7 @@ Result run_here(const Case& c, Device device) {
             str("this build has no layer type", missing, " for ", device_name(device))};
   const auto ctx = device == Device::cpu ? std::make_unique<Context>(1)
                                          : std::make_unique<Context>(open_accelerator(0), 1);
+  ctx->reference = reference;
   switch (c.kind) {
     case Case::Kind::data:
       return run_data_case(c, *ctx);
@@ -108,9 +109,9 @@ NetParameter read_net_loosely() {
   return net;
 }
 
-Result run_case(const Case& c, Device device) {
+Result run_case(const Case& c, Device device, bool reference) {
   try {
-    return run_here(c, device);
+    return run_here(c, device, reference);
   } catch (const std::exception& e) {
     return {Result::Outcome::failed, e.what()};
   }

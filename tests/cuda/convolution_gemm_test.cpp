@@ -49,7 +49,7 @@ TEST_F(BatchedGemm, DoesTheReluBehindOneByOneToo) {
   EXPECT_EQ(values(actual.dy), dy) << "as Caffe's ReLU in place leaves it";
 }
 
-TEST_F(BatchedGemm, IsWhatCaffesEngineMeans) {
+TEST_F(BatchedGemm, IsTheReference) {
   const auto engines = convolution_engines();
   EXPECT_EQ(std::string(engines[engines.size() - 2].name), "gemm") << "before the general one";
   ConvolutionGeometry nd = kGeometries[0];

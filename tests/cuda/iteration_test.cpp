@@ -40,7 +40,7 @@ SolverParameter small_alexnet(const std::string& engine) {
   for (LayerParameter& layer : *p.mutable_train_net_param()->mutable_layer())
     if (layer.type() == "Convolution")
       layer.mutable_convolution_param()->set_engine(
-          engine == "CAFFE" ? ConvolutionParameter::CAFFE : ConvolutionParameter::DEFAULT);
+          engine == "GEMM" ? ConvolutionParameter::GEMM : ConvolutionParameter::DEFAULT);
   p.set_base_lr(0.01f);
   p.set_lr_policy("fixed");
   p.set_momentum(0.9f);
@@ -79,14 +79,14 @@ std::vector<std::vector<float>> weights_after(Context& ctx, const SolverParamete
 class IterationTest : public GpuTest {};
 
 TEST_F(IterationTest, OnlyTheLossComesBack) {
-  const Journal journal = journal_of_an_iteration(*ctx, 3, "CAFFE");
+  const Journal journal = journal_of_an_iteration(*ctx, 3, "GEMM");
   EXPECT_EQ(journal.count("upload"), 0u) << "the images were on the card already";
   EXPECT_EQ(journal.at("download"), 1);
   EXPECT_EQ(journal.count("wait"), 0u) << "but for the loss";
 }
 
 TEST_F(IterationTest, EachConvolutionIsThreeProductsWhateverItsBatchAndGroups) {
-  const Journal journal = journal_of_an_iteration(*ctx, 3, "CAFFE");
+  const Journal journal = journal_of_an_iteration(*ctx, 3, "GEMM");
   // conv1 needs no gradient of the images; fc6 and fc8 add their biases by products.
   EXPECT_EQ(journal.at("copy_windows"), 4);
   EXPECT_EQ(journal.at("gather_windows"), 1);
@@ -94,7 +94,7 @@ TEST_F(IterationTest, EachConvolutionIsThreeProductsWhateverItsBatchAndGroups) {
 }
 
 TEST_F(IterationTest, PassesAreStartedByOneCall) {
-  const Journal journal = journal_of_an_iteration(*ctx, 4, "CAFFE");
+  const Journal journal = journal_of_an_iteration(*ctx, 4, "GEMM");
   EXPECT_EQ(journal.at("graph"), 2) << "one up to the loss, one behind it";
   EXPECT_EQ(journal.count("cuBLAS"), 0u);
   EXPECT_EQ(journal.at("Fused"), 8) << "updates need the learning rate";
@@ -102,7 +102,7 @@ TEST_F(IterationTest, PassesAreStartedByOneCall) {
 }
 
 TEST_F(IterationTest, RecordedPassesTrainAsOthersDo) {
-  for (const char* engine : {"CAFFE", "DEFAULT"})
+  for (const char* engine : {"GEMM", "DEFAULT"})
     for (const int iter_size : {1, 2}) {
       SolverParameter param = small_alexnet(engine);
       param.set_iter_size(iter_size);
@@ -114,7 +114,7 @@ TEST_F(IterationTest, RecordedPassesTrainAsOthersDo) {
 
 TEST_F(IterationTest, RecordedPassesComeToTheSameAsTheCpus) {
   Context cpu;
-  const auto expected = weights_after(cpu, small_alexnet("CAFFE"), 6);
+  const auto expected = weights_after(cpu, small_alexnet("GEMM"), 6);
   const auto actual = weights_after(*ctx, small_alexnet("DEFAULT"), 6);
   ASSERT_EQ(actual.size(), expected.size());
   for (std::size_t p = 0; p < expected.size(); ++p)
@@ -152,7 +152,7 @@ TEST_F(IterationTest, WhatTheHostChangesIsSeen) {
   for (const bool recording : {false, true}) {
     Context own(open_accelerator(0));
     own.recording = recording;
-    Solver solver(own, small_alexnet("CAFFE"));
+    Solver solver(own, small_alexnet("GEMM"));
     Net& net = solver.net();
     for (int i = 0; i < 8; ++i) {
       if (i == 5) net.parameters()[0].blob->data.update_host()[0] += 1;
@@ -167,8 +167,8 @@ TEST_F(IterationTest, WhatTheHostChangesIsSeen) {
 /// Tensors that two cards share go to and fro, so that there is nothing to be recorded.
 TEST_F(IterationTest, NetsOnTwoCardsMayShareWeights) {
   Context other(open_accelerator(0)), alone(open_accelerator(0));
-  Solver first(*ctx, small_alexnet("CAFFE")), second(other, small_alexnet("CAFFE")),
-      third(alone, small_alexnet("CAFFE"));
+  Solver first(*ctx, small_alexnet("GEMM")), second(other, small_alexnet("GEMM")),
+      third(alone, small_alexnet("GEMM"));
   second.net().share_weights(first.net());
   for (int i = 0; i < 5; ++i) {
     const float loss = third.net().forward_backward();
@@ -178,7 +178,7 @@ TEST_F(IterationTest, NetsOnTwoCardsMayShareWeights) {
 }
 
 TEST_F(IterationTest, BadLabelsAreFoundInRecordedPasses) {
-  Solver solver(*ctx, small_alexnet("CAFFE"));
+  Solver solver(*ctx, small_alexnet("GEMM"));
   Net& net = solver.net();
   for (int i = 0; i < 4; ++i) net.forward_backward();
   EXPECT_GT(net.repeated_passes(), 0u);
@@ -261,7 +261,7 @@ TEST_F(IterationTest, AReshapedNetIsRecordedAgain) {
 }
 
 TEST_F(IterationTest, BackwardNeedsAForwardPassThatWasNotRepeated) {
-  Solver solver(*ctx, small_alexnet("CAFFE"));
+  Solver solver(*ctx, small_alexnet("GEMM"));
   for (int i = 0; i < 5; ++i) solver.net().forward_backward();
   EXPECT_THROW(solver.net().backward(), InternalError);
   solver.net().forward();
@@ -270,7 +270,7 @@ TEST_F(IterationTest, BackwardNeedsAForwardPassThatWasNotRepeated) {
 
 /// A net with as many weights as are worth it: they are updated while the convolution still works.
 TEST_F(IterationTest, LargeUpdatesRunBesideTheBackwardPass) {
-  SolverParameter param = small_alexnet("CAFFE");
+  SolverParameter param = small_alexnet("GEMM");
   for (LayerParameter& layer : *param.mutable_train_net_param()->mutable_layer())
     if (layer.name() == "fc6") layer.mutable_inner_product_param()->set_num_output(9000);
   Context stepwise(open_accelerator(0)), repeating(open_accelerator(0));

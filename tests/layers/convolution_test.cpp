@@ -227,7 +227,7 @@ TEST_P(ConvolutionTest, PadsFarBeyondTheMapCostNoMemory) {
 }
 
 TEST_P(ConvolutionTest, AnyEngineOfCaffesFilesIsAccepted) {
-  for (const char* engine : {"DEFAULT", "CAFFE", "CUDNN", "MKL2017", "MKLDNN"}) {
+  for (const char* engine : {"DEFAULT", "CAFFE", "CUDNN", "MKL2017", "MKLDNN", "GEMM"}) {
     LayerHarness h =
         make(std::string("num_output: 1 kernel_size: 2 engine: ") + engine, {{1, 1, 3, 3}});
     h.bottom_data(0, kNine);

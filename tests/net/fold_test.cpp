@@ -103,7 +103,7 @@ const Geometry kGeometries[] = {
     {"depthwise", 32, "num_output: 32 kernel_size: 3 pad: 1 group: 32 bias_term: false"},
     {"image", 3, "num_output: 32 kernel_size: 5 stride: 2"},
     {"odd_channels", 44, "num_output: 44 kernel_size: 3 pad: 1"},
-    {"reference", 32, "num_output: 32 kernel_size: 3 engine: CAFFE"},
+    {"reference", 32, "num_output: 32 kernel_size: 3 engine: GEMM"},
 };
 
 class Fold : public testing::TestWithParam<Geometry> {};

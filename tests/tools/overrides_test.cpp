@@ -143,7 +143,7 @@ TEST(Overrides, RefusesWhatItCannotFind) {
 TEST(Overrides, RefusesValuesOfAnotherType) {
   EXPECT_EQ(refusal("conv1.engine=FAST"),
             "--set conv1.engine=FAST: error: 'FAST' is not a value of engine, which takes one of "
-            "DEFAULT, CAFFE, CUDNN, MKL2017, MKLDNN, WINOGRAD, ONEDNN");
+            "DEFAULT, CAFFE, CUDNN, MKL2017, MKLDNN, WINOGRAD, ONEDNN, GEMM");
   EXPECT_EQ(
       refusal("data.batch_size=-1"),
       "--set data.batch_size=-1: error: '-1' is not a value of batch_size, which takes uint32");
