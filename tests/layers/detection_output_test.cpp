@@ -156,7 +156,7 @@ TEST(DetectionOutput, RefusesBadInput) {
   expect_refused(detection("num_classes: 2 share_location: false"), kShapes,
                  "bottom 0 must hold 4 offsets for each of 6 boxes, it is 1 x 12");
   expect_refused(detection("num_classes: 4294967295 share_location: false"), kShapes,
-                 "bottom 0 must hold 4 offsets for each of 12884901885 boxes");
+                 "num_classes 4294967295 is too large");
   expect_refused(detection("num_classes: 3"), kShapes,
                  "bottom 1 must hold 3 scores for each of 3 priors, it is 1 x 6");
 }
