@@ -76,8 +76,11 @@ std::vector<CopiedLayer> Net::copy_weights(const std::string& file) {
   using Outcome = CopiedLayer::Outcome;
   SourcedNet source;
   source.file = file;
-  require(in.parse(source.net), file, ": not a .caffemodel, or cut short; copy or train it again",
-          foreign_kind(file));
+  const bool parsed = in.parse(source.net);
+  const bool empty = source.net.layer_size() + source.net.layers_size() == 0;
+  const std::string foreign = empty ? foreign_kind(file) : "";
+  require(parsed && foreign.empty(), file,
+          ": not a .caffemodel, or cut short; copy or train it again", foreign);
   const NetParameter stored = std::move(upgrade(std::move(source)).net);
   std::vector<CopiedLayer> copied;
   std::map<std::string, bool> seen;

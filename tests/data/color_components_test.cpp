@@ -101,7 +101,7 @@ TEST(ColorComponentsFile, RefusesOtherFiles) {
                        "the direction of component 0 is nan, 0, 0, of length nan"));
   const std::string text = folder.write("text", "no BlobProto");
   EXPECT_TRUE(contains(error_of([&] { read_color_components(text); }),
-                       "is not a file of colour components: it holds no BlobProto message"));
+                       "is not a file of colour components; it is a text file"));
 }
 
 }  // namespace

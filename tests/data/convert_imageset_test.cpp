@@ -336,7 +336,7 @@ TEST_F(Convert, ListErrorsHaveFileAndLine) {
   EXPECT_TRUE(contains(error_of([&] { convert_imageset(options("")); }), "is empty"));
   ImagesetOptions none = options("");
   none.list = "nolist";
-  EXPECT_EQ(error_of([&] { convert_imageset(none); }), "cannot read the list nolist");
+  EXPECT_TRUE(contains(error_of([&] { convert_imageset(none); }), "cannot read nolist: No such"));
 }
 
 TEST_F(Convert, RefusesImpossibleOptions) {

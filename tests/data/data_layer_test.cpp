@@ -332,7 +332,7 @@ TEST_F(DataLayer, DamagedRecordsThroughoutAreAnError) {
   writer.finish();
   EXPECT_TRUE(contains(
       error_of([&] { LayerHarness(layer(db, 1, "on_error: SKIP max_skipped: 1"), {}, 2); }),
-      "3 of 3 images cannot be used"));
+      "none of 3 images can be used; the last one: "));
 }
 
 TEST_F(DataLayer, KnowsWhereItsItemsComeFrom) {
