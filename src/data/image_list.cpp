@@ -103,6 +103,8 @@ std::string path_hint(const std::string& root, const std::string& path) {
   if (!root.empty() && exists(path)) return "; it is there without the root folder";
   if (path.find_first_of(" \t\"'") == 0)
     return "; the blank or quote before the path belongs to it";
+  if (is_number(split_at_last_blank(path).label))
+    return "; if the line has several labels, HDF5Data takes those";
   return slash_hint(root, path);
 }
 

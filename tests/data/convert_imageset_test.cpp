@@ -256,6 +256,7 @@ TEST_F(Convert, SeveralLabelsOnALineAreNamed) {
                        "list.txt:1: error: one label is wanted, and 'a.png' has several: '1 0  1'; "
                        "HDF5Data takes those"));
   EXPECT_TRUE(contains(error("b 2.png 3 4\n"), "'b 2.png' has several: '3 4'"));
+  EXPECT_TRUE(contains(error("gone.png 1 0\n"), "if the line has several labels, HDF5Data"));
   EXPECT_TRUE(contains(error("a.png 1,0\n"), "HDF5Data takes several"));
   EXPECT_TRUE(contains(error("a.png Annotations/a.xml\n"), "AnnotatedData"));
   fs::copy_file(folder / "a.png", folder / "c 7");
