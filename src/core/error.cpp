@@ -4,9 +4,24 @@
 #include <cctype>
 #include <numeric>
 
+#include "core/input_file.hpp"
+
 namespace doppio {
 
 namespace {
+
+/// `message` with everything escaped that could change how a terminal shows it, but for the ends of
+/// its own lines.
+std::string harmless(std::string_view message) {
+  std::string out;
+  for (;;) {
+    const std::size_t end = std::min(message.find('\n'), message.size());
+    out += printable(message.substr(0, end), message.npos);
+    if (end == message.size()) return out;
+    out += '\n';
+    message.remove_prefix(end + 1);
+  }
+}
 
 std::string with_location(const std::string& message, const Location& where) {
   return where.file.empty() ? message : where.text() + ": error: " + message;
@@ -35,31 +50,38 @@ std::size_t edit_distance(std::string_view a, std::string_view b) {
 }  // namespace
 
 std::string Location::text() const {
-  std::string s = file;
+  std::string s = printable(file, file.npos);
   if (line > 0) s += ":" + std::to_string(line);
   if (line > 0 && column > 0) s += ":" + std::to_string(column);
   return s;
 }
 
 Error::Error(const std::string& message, Location where, std::string field)
-    : std::runtime_error(with_location(message, where)),
-      message_(message),
+    : std::runtime_error(with_location(harmless(message), where)),
+      message_(harmless(message)),
       where_(std::move(where)),
       field_(std::move(field)) {}
 
 void Problems::throw_if_any() const {
   if (errors_.empty()) return;
   if (errors_.size() == 1) throw errors_.front();
+  constexpr std::size_t kShown = 20;
   std::string all = errors_.front().message();
-  for (std::size_t i = 1; i < errors_.size(); ++i) all += str("\n", errors_[i].what());
+  for (std::size_t i = 1; i < std::min(errors_.size(), kShown); ++i)
+    all += str("\n", errors_[i].what());
+  if (errors_.size() > kShown) all += str("\nand ", errors_.size() - kShown, " more errors");
   throw Error(all, errors_.front().where(), errors_.front().field());
 }
 
 std::vector<std::string> nearest(std::string_view name, const std::vector<std::string>& known) {
-  const std::size_t limit = std::max<std::size_t>(1, name.size() / 3);
+  // Of a short name all others are near by their number of edits; a long one may end as others do.
+  const std::size_t limit = std::min(name.size() / 3, 2 + name.size() / 20);
   std::vector<std::pair<std::size_t, std::string>> near;
-  for (const std::string& k : known)
+  for (const std::string& k : known) {
+    const bool of_like_length = k.size() <= name.size() + limit && name.size() <= k.size() + limit;
+    if (!of_like_length || k == name) continue;
     if (const std::size_t d = edit_distance(name, k); d <= limit) near.emplace_back(d, k);
+  }
   std::sort(near.begin(), near.end());
   // A name that differs in case alone is the one meant.
   if (!near.empty() && near[0].first == 0) near.resize(1);
@@ -72,7 +94,7 @@ std::vector<std::string> nearest(std::string_view name, const std::vector<std::s
 std::string did_you_mean(std::string_view name, const std::vector<std::string>& known) {
   std::string s;
   for (const std::string& k : nearest(name, known))
-    s += (s.empty() ? "" : " or ") + ("'" + k + "'");
+    s += str(s.empty() ? "" : " or ", "'", printable(k), "'");
   return s.empty() ? s : "; did you mean " + s + "?";
 }
 

@@ -1,5 +1,6 @@
 #include "doppio/registry.hpp"
 
+#include "core/input_file.hpp"
 #include "doppio/error.hpp"
 
 namespace doppio {
@@ -26,7 +27,7 @@ const LayerRegistry::Entry* LayerRegistry::find_or_null(const std::string& type,
 
 const LayerRegistry::Entry& LayerRegistry::find(const std::string& type, Device device) const {
   if (const Entry* entry = find_or_null(type, device)) return *entry;
-  throw Error(str("unknown layer type '", type, "'", did_you_mean(type, types()),
+  throw Error(str("unknown layer type '", printable(type), "'", did_you_mean(type, types()),
                   "; `doppio layers` lists the known types"),
               {}, "type");
 }

@@ -26,10 +26,29 @@ TEST(Problems, AreReportedTogether) {
   }
 }
 
+TEST(Error, EscapesAllButTheEndsOfItsLines) {
+  EXPECT_STREQ(Error("a\x1b\tb\nc\xff", {"n\n", 1, 2}).what(),
+               "n\\n:1:2: error: a\\x1b\\tb\nc\\xff");
+}
+
+TEST(Problems, ShowNoMoreThanTwenty) {
+  Problems problems;
+  for (int i = 1; i <= 100; ++i) problems.add(Error("one", {"a", i, 1}));
+  try {
+    problems.throw_if_any();
+    FAIL() << "nothing was thrown";
+  } catch (const Error& e) {
+    EXPECT_TRUE(std::string(e.what()).ends_with("a:20:1: error: one\nand 80 more errors"));
+  }
+}
+
 TEST(Nearest, FindsTypos) {
   EXPECT_EQ(did_you_mean("Convolutoin", {"Convolution", "Pooling"}),
             "; did you mean 'Convolution'?");
   EXPECT_EQ(did_you_mean("pool", {"Convolution", "Pooling"}), "");
+  EXPECT_EQ(did_you_mean("y", {"x"}), "");
+  EXPECT_EQ(did_you_mean("abcd", {"abcd"}), "");
+  EXPECT_EQ(did_you_mean("focal_param", {"concat_param", "scale_param"}), "");
   EXPECT_EQ(did_you_mean("relu", {"ELU", "ReLU", "PReLU"}), "; did you mean 'ReLU'?");
   EXPECT_EQ(did_you_mean("Rellu", {"ELU", "ReLU", "Silence"}), "; did you mean 'ReLU'?");
 }

@@ -165,7 +165,7 @@ TEST(Regularization, ReadsItsType) {
   EXPECT_EQ(regularizer_of(solver_param("regularization_type: 'L1'")), Regularizer::l1);
   const std::string error =
       error_of([] { regularizer_of(solver_param("regularization_type: 'L3'")); });
-  EXPECT_NE(error.find("unknown regularization_type 'L3'; did you mean 'L1' or 'L2'?; known are"),
+  EXPECT_NE(error.find("unknown regularization_type 'L3'; known are"),
             std::string::npos)
       << error;
 }
