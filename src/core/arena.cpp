@@ -12,26 +12,40 @@ namespace doppio {
 std::size_t Placement::take(std::size_t bytes) {
   constexpr std::size_t kLine = 64;
   const std::size_t size = std::max(kLine, (bytes + kLine - 1) / kLine * kLine);
-  std::size_t best = kNowhere, best_gap = kNowhere, end = 0;
-  for (const auto& [offset, block_end] : taken_) {
-    const std::size_t gap = offset - end;
-    if (gap >= size && gap < best_gap) {
-      best = end;
-      best_gap = gap;
-    }
-    end = block_end;
+  const auto gap = gaps_.lower_bound({size, 0});
+  std::size_t begin = end_;
+  if (gap != gaps_.end()) {
+    const auto [gap_size, offset] = *gap;
+    gaps_.erase(gap);
+    begin = offset;
+    add_gap(begin + size, begin + gap_size);
+  } else {
+    if (size > capacity_ || end_ > capacity_ - size) return kNowhere;
+    end_ += size;
   }
-  if (best == kNowhere) {
-    if (size > capacity_ || end > capacity_ - size) return kNowhere;
-    best = end;
-  }
-  taken_[best] = best + size;
-  peak_ = std::max(peak_, best + size);
-  return best;
+  taken_[begin] = begin + size;
+  peak_ = std::max(peak_, begin + size);
+  return begin;
 }
 
 void Placement::give_back(std::size_t offset) {
-  ensure(taken_.erase(offset) == 1, "only a block that was taken is given back");
+  const auto block = taken_.find(offset);
+  ensure(block != taken_.end(), "only a block that was taken is given back");
+  const auto next = std::next(block);
+  const std::size_t before = block == taken_.begin() ? 0 : std::prev(block)->second;
+  const std::size_t end = block->second;
+  gaps_.erase({offset - before, before});
+  if (next == taken_.end()) {
+    end_ = before;
+  } else {
+    gaps_.erase({next->first - end, end});
+    add_gap(before, next->first);
+  }
+  taken_.erase(block);
+}
+
+void Placement::add_gap(std::size_t begin, std::size_t end) {
+  if (begin < end) gaps_.emplace(end - begin, begin);
 }
 
 Arena::Arena(std::size_t bytes) : bytes_(bytes), begin_(nullptr), placement_(0) {

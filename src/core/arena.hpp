@@ -2,6 +2,8 @@
 #include <cstddef>
 #include <limits>
 #include <map>
+#include <set>
+#include <utility>
 
 namespace doppio {
 
@@ -23,8 +25,11 @@ class Placement {
   std::size_t blocks() const { return taken_.size(); }
 
  private:
-  std::size_t capacity_, peak_ = 0;
-  std::map<std::size_t, std::size_t> taken_;  // offset and end of each block
+  void add_gap(std::size_t begin, std::size_t end);
+
+  std::size_t capacity_, peak_ = 0, end_ = 0;           // end_: of the last block
+  std::map<std::size_t, std::size_t> taken_;            // offset and end of each block
+  std::set<std::pair<std::size_t, std::size_t>> gaps_;  // before end_: size and offset
 };
 
 /// Host memory that tensors of different lifetimes take turns to use. Pages that were touched once

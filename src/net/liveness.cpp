@@ -1,6 +1,7 @@
 #include "net/liveness.hpp"
 
 #include <algorithm>
+#include <map>
 
 #include "core/arena.hpp"
 
@@ -17,7 +18,10 @@ struct Memory {
 
 class Finder {
  public:
-  explicit Finder(const Net& net) : net_(net) {}
+  explicit Finder(const Net& net) : net_(net) {
+    for (const NetLayer& l : net.layers())
+      for (const Blob* top : l.tops) ++makers_[top];
+  }
 
   void find_uses(Passes passes) {
     const std::vector<NetLayer>& layers = net_.layers();
@@ -57,6 +61,7 @@ class Finder {
       live.steps[m.first].begins.push_back(live.shared.size());
       live.steps[m.last].ends.push_back(live.shared.size());
       live.shared.push_back(m.shown);
+      live.shared_tensors.insert(m.shown.tensor);
     }
     return live;
   }
@@ -71,7 +76,7 @@ class Finder {
   void use_backward(const NetLayer& l, std::size_t step) {
     for (std::size_t t = 0; t < l.tops.size(); ++t) {
       use_grad(*l.tops[t], l.top_names[t], step);
-      if (l.traits.backward_reads_top || is_changed_in_place(l, *l.tops[t]))
+      if (l.traits.backward_reads_top || is_changed_in_place(*l.tops[t]))
         use_data(*l.tops[t], l.top_names[t], step);
     }
     if (l.pool_behind >= 0) {  // which this layer may take over
@@ -84,13 +89,9 @@ class Finder {
     }
   }
 
-  /// True if another layer works on `top` in place: its work may be fused into `made_by`, whose
-  /// backward pass then reads the result.
-  bool is_changed_in_place(const NetLayer& made_by, const Blob& top) const {
-    return std::any_of(net_.layers().begin(), net_.layers().end(), [&](const NetLayer& l) {
-      return &l != &made_by && std::find(l.tops.begin(), l.tops.end(), &top) != l.tops.end();
-    });
-  }
+  /// True if another layer works on `top` in place: its work may be fused into the one that makes
+  /// it, whose backward pass then reads the result.
+  bool is_changed_in_place(const Blob& top) const { return makers_.at(&top) > 1; }
 
   void use_data(Blob& blob, const std::string& name, std::size_t step) {
     use(blob.data, str("blob '", name, "'"), step);
@@ -100,26 +101,24 @@ class Finder {
   }
 
   void use(Tensor& tensor, std::string name, std::size_t step) {
-    if (Memory* known = find(tensor))
-      known->last = step;
-    else
+    const auto [known, is_new] = numbers_.emplace(tensor.version(), memories_.size());
+    if (is_new)
       memories_.push_back({{&tensor, std::move(name)}, step, step});
+    else
+      memories_[known->second].last = step;
   }
 
   void set_kind(const Tensor& tensor, decltype(Memory::kind) kind) {
-    Memory* known = find(tensor);
-    if (known && known->kind != Memory::parameter) known->kind = kind;
-  }
-
-  Memory* find(const Tensor& tensor) {
-    const auto known = std::find_if(memories_.begin(), memories_.end(), [&](const Memory& m) {
-      return m.shown.tensor->shares_memory_with(tensor);
-    });
-    return known == memories_.end() ? nullptr : &*known;
+    const auto known = numbers_.find(tensor.version());
+    if (known == numbers_.end()) return;
+    Memory& memory = memories_[known->second];
+    if (memory.kind != Memory::parameter) memory.kind = kind;
   }
 
   const Net& net_;
+  std::map<const Blob*, int> makers_;  // how many layers have a blob as a top
   std::vector<Memory> memories_;
+  std::map<std::uint64_t, std::size_t> numbers_;  // by version(), which views of one memory share
 };
 
 }  // namespace
@@ -132,11 +131,11 @@ Liveness find_lifetimes(const Net& net, Passes passes, const std::vector<std::st
 }
 
 Index arena_bytes(const Net& net, const Liveness& live) {
+  std::set<const Tensor*> skipped;
+  for (const NetLayer& l : net.layers())
+    if (writes_past_its_top(l)) skipped.insert({&l.tops[0]->data, &l.tops[0]->grad});
   const auto bytes = [&](const Tensor& tensor) {
-    const bool skipped = std::any_of(net.layers().begin(), net.layers().end(), [&](auto& l) {
-      return writes_past_its_top(l) && (&tensor == &l.tops[0]->data || &tensor == &l.tops[0]->grad);
-    });
-    return skipped ? 0 : static_cast<std::size_t>(tensor.bytes());
+    return skipped.contains(&tensor) ? 0 : static_cast<std::size_t>(tensor.bytes());
   };
   Placement placement;
   std::vector<std::size_t> at(live.shared.size());

@@ -1,4 +1,5 @@
 #pragma once
+#include <set>
 #include <string>
 #include <vector>
 
@@ -21,6 +22,7 @@ struct Liveness {
   };
   Passes passes = Passes::forward_and_backward;
   std::vector<SharedTensor> shared;
+  std::set<const Tensor*> shared_tensors;  // those of `shared`
   std::vector<SharedTensor> lasting;  // the others, without parameters
   std::vector<Step> steps;            // twice the number of layers
 };

@@ -1,6 +1,7 @@
 #include "net/memory_plan.hpp"
 
 #include <algorithm>
+#include <set>
 
 #include "net/liveness.hpp"
 
@@ -17,7 +18,7 @@ bool is_view_of_bottom(const Blob& top, const NetLayer& layer) {
 
 MemoryPlan plan_memory(const Net& net, Passes passes) {
   MemoryPlan plan;
-  std::vector<const Blob*> parameters_seen;
+  std::set<std::uint64_t> parameters_seen;  // by version(), which views of one memory share
   for (const NetLayer& l : net.layers()) {
     LayerMemory m;
     m.name = l.name;
@@ -30,11 +31,7 @@ MemoryPlan plan_memory(const Net& net, Passes passes) {
       if (l.needs_backward && l.wanted[b] && !in_place) m.gradients += l.bottoms[b]->grad.bytes();
     }
     for (const Blob& p : l.layer->params) {
-      const bool shared =
-          std::any_of(parameters_seen.begin(), parameters_seen.end(),
-                      [&](const Blob* seen) { return seen->data.shares_memory_with(p.data); });
-      parameters_seen.push_back(&p);
-      if (shared) continue;
+      if (!parameters_seen.insert(p.data.version()).second) continue;  // shared
       m.parameters += p.data.bytes();
       if (p.needs_grad && l.needs_backward) m.parameter_gradients += p.grad.bytes();
     }

@@ -15,8 +15,7 @@ bool Net::is_inference(const NetLayer& l) const { return !runs_backward(l) && !s
 
 /// True if nobody can read `blob` after the pass.
 bool Net::is_given_up(const Blob& blob) const {
-  return liveness_ && std::any_of(liveness_->shared.begin(), liveness_->shared.end(),
-                                  [&](const SharedTensor& s) { return s.tensor == &blob.data; });
+  return liveness_ && liveness_->shared_tensors.contains(&blob.data);
 }
 
 /// Lets a layer take over those behind it, as far as it can and nobody watches them.
