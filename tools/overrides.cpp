@@ -1,12 +1,12 @@
 #include "tools/overrides.hpp"
 
 #include <google/protobuf/descriptor.h>
-#include <google/protobuf/io/tokenizer.h>
-#include <google/protobuf/text_format.h>
 
 #include <algorithm>
 #include <set>
 
+#include "core/input_file.hpp"
+#include "core/text_format.hpp"
 #include "net/passes.hpp"
 #include "tools/flags.hpp"
 
@@ -36,42 +36,23 @@ const pb::FieldDescriptor* find_field(const pb::Descriptor& type, const std::str
   return type.FindFieldByName(name);
 }
 
-std::vector<std::string> field_names(const pb::Descriptor& type) {
-  std::vector<std::string> names;
-  for (int i = 0; i < type.field_count(); ++i) names.push_back(type.field(i)->name());
-  return names;
-}
-
-/// What the field takes, for messages.
-std::string wanted(const pb::FieldDescriptor& field) {
-  if (field.cpp_type() == pb::FieldDescriptor::CPPTYPE_MESSAGE)
-    return "{ fields of " + field.message_type()->name() + " }";
-  if (field.cpp_type() != pb::FieldDescriptor::CPPTYPE_ENUM) return field.type_name();
-  std::string list;
-  for (int i = 0; i < field.enum_type()->value_count(); ++i)
-    list += (i ? ", " : "one of ") + field.enum_type()->value(i)->name();
-  return list;
-}
-
-/// protobuf's messages about a bad value say less than ours.
-class Silent final : public pb::io::ErrorCollector {
- public:
-  void AddError(int, int, const std::string&) override {}
-  void AddWarning(int, int, const std::string&) override {}
-};
-
 void set_field(pb::Message& message, const pb::FieldDescriptor& field, const std::string& value) {
+  const pb::Reflection& reflection = *message.GetReflection();
   const bool is_text = field.cpp_type() == pb::FieldDescriptor::CPPTYPE_STRING;
   const bool is_message = field.cpp_type() == pb::FieldDescriptor::CPPTYPE_MESSAGE;
-  message.GetReflection()->ClearField(&message, &field);
+  reflection.ClearField(&message, &field);
   for (const std::string& item :
        field.is_repeated() && !is_message ? comma_list(value) : std::vector<std::string>{value}) {
-    Silent silent;
-    pb::TextFormat::Parser parser;
-    parser.RecordErrorsTo(&silent);
-    const std::string text = is_text ? '"' + pb::CEscape(item) + '"' : item;
-    require(parser.ParseFieldValueFromString(text, &field, &message), "'", item,
-            "' is not a value of ", field.name(), ", which takes ", wanted(field));
+    if (is_text && field.is_repeated()) {
+      reflection.AddString(&message, &field, item);
+    } else if (is_text) {
+      reflection.SetString(&message, &field, item);
+    } else {
+      require(parse_field_value(item, field, message), "'", printable(item), "' is not a value of ",
+              field.name(),
+              field.enum_type() ? did_you_mean(item, value_names(*field.enum_type())) : "",
+              ", which takes ", wanted(field));
+    }
   }
 }
 

@@ -1,13 +1,11 @@
 #include "data/annotated_reader.hpp"
 
-#include <google/protobuf/io/tokenizer.h>
-#include <google/protobuf/text_format.h>
-
 #include <cmath>
 #include <limits>
 #include <opencv2/core.hpp>
 
 #include "core/input_file.hpp"
+#include "core/text_format.hpp"
 #include "doppio.pb.h"
 #include "doppio/error.hpp"
 
@@ -88,17 +86,6 @@ class AnnotatedReader final : public ImageReader {
   std::vector<ImageObject> objects_;
 };
 
-/// Keeps the first complaint of the parser.
-class FirstError final : public google::protobuf::io::ErrorCollector {
- public:
-  std::string text;
-
- private:
-  void AddError(int line, int, const std::string& message) override {
-    if (text.empty()) text = str(":", line + 1, ": ", message);
-  }
-};
-
 }  // namespace
 
 std::unique_ptr<ImageReader> make_annotated_reader(const AnnotatedOptions& options) {
@@ -106,12 +93,9 @@ std::unique_ptr<ImageReader> make_annotated_reader(const AnnotatedOptions& optio
 }
 
 std::set<int> read_label_map(const std::string& path) {
-  const std::string text = read_file(path);
-  FirstError error;
-  google::protobuf::TextFormat::Parser parser;
-  parser.RecordErrorsTo(&error);
+  TextAdvice advice;
   LabelMap map;
-  require(parser.ParseFromString(text, &map), path, error.text, " (a LabelMap is wanted)");
+  parse_text_format(read_text_file(path), path, map, advice);
   require(map.item_size() > 0, path, " names no label; a LabelMap is wanted");
   std::set<int> labels;
   for (const LabelMapItem& item : map.item()) labels.insert(item.label());

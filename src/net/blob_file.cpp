@@ -130,7 +130,8 @@ bool BlobFile::append(Range range, std::string& out) const {
   return read_at(fd_, out.data() + old, bytes, range.at) == bytes;
 }
 
-/// Appends the message with its blobs hollow.
+/// Appends the message with its blobs hollow. Descends as deep as the schema, in which no message
+/// holds itself.
 bool BlobFile::hollow(const google::protobuf::Descriptor& type, Range message, std::string& out) {
   for (Range rest = message; rest.at < rest.end;) {
     Field field;

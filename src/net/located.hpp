@@ -3,6 +3,7 @@
 #include <string>
 #include <vector>
 
+#include "core/input_file.hpp"
 #include "doppio.pb.h"
 #include "doppio/error.hpp"
 #include "doppio/net.hpp"
@@ -22,6 +23,11 @@ inline const std::string& written_bottom(const SourcedNet& source, int i, int b)
   return name;
 }
 
+/// "layer 'conv1' (Convolution): ", which messages about a layer begin with.
+inline std::string titled(const LayerParameter& layer) {
+  return str("layer '", printable(layer.name()), "' (", printable(layer.type()), "): ");
+}
+
 /// Runs `action` for layer `i`; an Error without a place comes out with the layer's name, line and
 /// bottom shapes.
 template <class Action>
@@ -31,9 +37,9 @@ void located(const SourcedNet& source, int i, const std::vector<Blob*>& bottoms,
   } catch (const Error& e) {
     if (!e.where().file.empty()) throw;
     const LayerParameter& layer = source.net.layer(i);
-    std::string message = str("layer '", layer.name(), "' (", layer.type(), "): ", e.message());
+    std::string message = str(titled(layer), e.message());
     for (std::size_t b = 0; b < bottoms.size(); ++b)
-      message += str("\n    bottom '", written_bottom(source, i, static_cast<int>(b)),
+      message += str("\n    bottom '", printable(written_bottom(source, i, static_cast<int>(b))),
                      "': ", bottoms[b]->shape().text());
     throw Error(message, source.where(i, e.field()), e.field());
   }

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <set>
 
+#include "core/input_file.hpp"
 #include "doppio/net.hpp"
 #include "net/located.hpp"
 #include "net/passes.hpp"
@@ -24,11 +25,12 @@ ParamSpec spec_of(const LayerParameter& param, const LayerTraits& traits, std::s
 
 /// Lets a later sharer's explicit multiplier settle the owner's; two different explicit ones are an
 /// error.
-void agree(const char* field, const std::string& name, bool given, float value, bool& owner_given,
-           float& owner_value) {
+void agree(const std::string& place, const char* field, const std::string& name, bool given,
+           float value, bool& owner_given, float& owner_value) {
   if (!given) return;
-  require(!owner_given || owner_value == value, "shared parameter '", name, "' has ", field, " ",
-          value, " here and ", owner_value, " where it was first named; they must agree");
+  require_field(!owner_given || owner_value == value, str(place, ".", field), "shared parameter '",
+                printable(name), "' has ", field, " ", value, " here and ", owner_value,
+                " where it was first named; they must agree");
   owner_given = true;
   owner_value = value;
 }
@@ -71,11 +73,12 @@ void Net::set_up_parameters() {
                               ? blob.count() == p.blob->count()
                               : blob.shape() == p.blob->shape();
         require_field(same, str("param[", j, "].share_mode"), "cannot share parameter '",
-                      spec.name(), "': it is ", blob.shape().text(), " here and ",
-                      p.blob->shape().text(), " in layer '", p.layer, "'");
-        agree("lr_mult", spec.name(), spec.has_lr_mult(), spec.lr_mult(), owner.lr_given,
+                      printable(spec.name()), "': it is ", blob.shape().text(), " here and ",
+                      p.blob->shape().text(), " in layer '", printable(p.layer), "'");
+        const std::string place = str("param[", j, "]");
+        agree(place, "lr_mult", spec.name(), spec.has_lr_mult(), spec.lr_mult(), owner.lr_given,
               p.lr_mult);
-        agree("decay_mult", spec.name(), spec.has_decay_mult(), spec.decay_mult(),
+        agree(place, "decay_mult", spec.name(), spec.has_decay_mult(), spec.decay_mult(),
               owner.decay_given, p.decay_mult);
         blob.share(*p.blob);
       }

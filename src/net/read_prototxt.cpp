@@ -2,17 +2,18 @@
 
 #include <glog/logging.h>
 #include <google/protobuf/descriptor.h>
-#include <google/protobuf/io/tokenizer.h>
-#include <google/protobuf/text_format.h>
 
-#include <optional>
-#include <regex>
+#include <algorithm>
+#include <mutex>
 #include <set>
-#include <sstream>
 
 #include "core/input_file.hpp"
+#include "core/text_format.hpp"
 #include "net/fork_hints.hpp"
+#include "net/layer_types.hpp"
+#include "net/located.hpp"
 #include "net/passes.hpp"
+#include "net/unused_params.hpp"
 
 namespace doppio {
 
@@ -20,159 +21,160 @@ namespace {
 
 namespace pb = google::protobuf;
 
-std::vector<std::string> field_names(const pb::Descriptor& message) {
-  std::vector<std::string> names;
-  for (int i = 0; i < message.field_count(); ++i) names.push_back(message.field(i)->name());
-  return names;
+/// Logs each warning once, though a solver reads its net for every phase.
+void warn_once(const std::string& text) {
+  static std::mutex mutex;
+  static std::set<std::string> said;
+  const std::lock_guard lock(mutex);
+  if (said.insert(text).second) LOG(WARNING) << text;
 }
 
-/// The value names of every enum field called `field`, wherever it occurs in the schema.
-std::vector<std::string> enum_values(const pb::FileDescriptor& schema, const std::string& field) {
-  std::set<std::string> names;
-  for (int m = 0; m < schema.message_type_count(); ++m)
-    if (const auto* f = schema.message_type(m)->FindFieldByName(field); f && f->enum_type())
-      for (int v = 0; v < f->enum_type()->value_count(); ++v)
-        names.insert(f->enum_type()->value(v)->name());
-  return {names.begin(), names.end()};
-}
-
-struct UnknownField {
-  std::string message, field;  // NetParameter, nmae
-};
-
-/// What protobuf's message is about if it is about a field that does not exist.
-std::optional<UnknownField> unknown_field(const std::string& message) {
-  static const std::regex pattern(
-      "Message type \"(?:[^\"]*\\.)?([^\".]+)\" has no field named \"([^\"]+)\".*");
-  std::smatch m;
-  if (!std::regex_match(message, m, pattern)) return {};
-  return UnknownField{m[1], m[2]};
-}
-
-struct Complaint {
-  std::string message;
-  std::string word;  // the name or value that is wrong; may be empty
-};
-
-/// protobuf's message in our words, with the nearest names where a name is unknown.
-Complaint explain(const std::string& message, const pb::FileDescriptor& schema) {
-  static const std::regex unknown_enum(
-      "Unknown enumeration value of \"([^\"]+)\" for field \"([^\"]+)\".*");
-  if (const auto unknown = unknown_field(message)) {
-    const auto* type = schema.FindMessageTypeByName(unknown->message);
-    return {str(unknown->message, " has no field '", unknown->field, "'",
-                type ? did_you_mean(unknown->field, field_names(*type)) : ""),
-            unknown->field};
-  }
-  std::smatch m;
-  if (std::regex_match(message, m, unknown_enum)) {
-    const std::vector<std::string> values = enum_values(schema, m[2]);
-    std::string list;
-    for (const std::string& v : values) list += (list.empty() ? "" : ", ") + v;
-    return {str("'", m[1].str(), "' is not a value of ", m[2].str(),
-                did_you_mean(m[1].str(), values), "; it takes ", list),
-            m[1]};
-  }
-  return {message, {}};
-}
-
-/// Turns protobuf's warnings (which unknown fields are, when they are allowed) and errors into
-/// ours.
-class Collector final : public pb::io::ErrorCollector {
+/// Knows the forms of nets through the years, and the fields of forks. Each mistake of a kind is
+/// explained once, where it is met first, since old and new forms are confused in all layers alike.
+class NetAdvice final : public TextAdvice {
  public:
-  Collector(const std::string& text, const std::string& file, const pb::FileDescriptor& schema)
-      : file_(file), schema_(schema) {
-    std::istringstream in(text);
-    for (std::string line; std::getline(in, line);) lines_.push_back(line);
+  std::vector<Error> unknown_fields(const pb::Message& message,
+                                    const std::vector<UnknownField>& unknown,
+                                    const Location& type_at) override {
+    const std::string type(message.GetDescriptor()->name());
+    std::vector<UnknownField> rest;
+    std::vector<Error> errors;
+    const LayerParameter* stranger = of_unknown_type(message);
+    if (stranger) errors.emplace_back(titled(*stranger) + unknown_type(*stranger), type_at, "type");
+    for (const UnknownField& field : unknown) {
+      const std::string_view why = why_passed_over(type, field.name);
+      const std::string old = other_form(message, field.name);
+      if (!why.empty()) {
+        ignored_.emplace(field.name, std::pair(field.where, why));
+      } else if (!old.empty()) {
+        if (first("field " + field.name)) errors.emplace_back(old, field.where);
+      } else if (!stranger || !field.name.ends_with("_param")) {
+        rest.push_back(field);
+      }
+    }
+    for (Error& e : TextAdvice::unknown_fields(message, rest, type_at))
+      errors.push_back(std::move(e));
+    return errors;
   }
-  void AddError(int line, int column, const std::string& message) override {
-    const Complaint complaint = explain(message, schema_);
-    problems.add(
-        Error(complaint.message, {file_, line + 1, start(line, column, complaint.word) + 1}));
+
+  std::optional<std::string> wrong_kind(const pb::FieldDescriptor& field,
+                                        const TextToken& value) override {
+    const std::string message = of_other_form(field, value);
+    if (message.empty()) return TextAdvice::wrong_kind(field, value);
+    return first(std::string(field.full_name())) ? message : "";
   }
-  void AddWarning(int line, int column, const std::string& message) override {
-    if (!pass_over(line, message)) AddError(line, column, message);
+
+  /// Warns of the fields that were ignored.
+  void log_ignored() const {
+    std::vector<std::pair<int, std::string>> lines;
+    for (const auto& [name, at] : ignored_)
+      lines.emplace_back(at.first.line, str(at.first.file, ":", at.first.line, ": ", name,
+                                            " is passed over: ", at.second));
+    std::sort(lines.begin(), lines.end());
+    for (const auto& [number, line] : lines) warn_once(line);
   }
-  Problems problems;
 
  private:
-  bool pass_over(int line, const std::string& message) {
-    const auto unknown = unknown_field(message);
-    if (!unknown) return false;
-    const std::string_view why = why_passed_over(unknown->message, unknown->field);
-    if (!why.empty() && passed_over_.insert(unknown->field).second)
-      LOG(WARNING) << file_ << ":" << line + 1 << ": " << unknown->field
-                   << " is passed over: " << why;
-    return !why.empty();
+  bool first(const std::string& mistake) { return said_.insert(mistake).second; }
+
+  /// The message as a layer, if it is one whose type does not exist.
+  static const LayerParameter* of_unknown_type(const pb::Message& message) {
+    if (message.GetDescriptor() != LayerParameter::descriptor()) return nullptr;
+    const auto& layer = static_cast<const LayerParameter&>(message);
+    return layer.type().empty() || is_layer_type(layer.type()) ? nullptr : &layer;
   }
 
-  /// protobuf names the token after the wrong word; this finds the word itself.
-  int start(int line, int column, const std::string& word) const {
-    if (word.empty() || line < 0 || line >= static_cast<int>(lines_.size())) return column;
-    const std::size_t at =
-        lines_[static_cast<std::size_t>(line)].rfind(word, static_cast<std::size_t>(column));
-    return at == std::string::npos ? column : static_cast<int>(at);
+  /// For a field of the other one of `layer` and `layers`; empty if it is not.
+  static std::string other_form(const pb::Message& message, const std::string& field) {
+    const auto* type = message.GetDescriptor();
+    if (type == LayerParameter::descriptor()) {
+      if (field == "blobs_lr" || field == "weight_decay")
+        return str("'", field, "' belongs to the old form, 'layers'; in 'layer' write param { ",
+                   field == "blobs_lr" ? "lr_mult" : "decay_mult", ": 1 }, one for each parameter");
+      if (field == "blob_share_mode")
+        return "'blob_share_mode' belongs to the old form, 'layers'; in 'layer' write param { "
+               "share_mode: STRICT }";
+    }
+    if (type == V1LayerParameter::descriptor() &&
+        LayerParameter::descriptor()->FindFieldByName(field))
+      return str("'layers' is the old form, which has no '", field,
+                 "'; write 'layer', with the type in quotes");
+    return {};
   }
 
-  const std::string& file_;
-  const pb::FileDescriptor& schema_;
-  std::vector<std::string> lines_;
-  std::set<std::string> passed_over_;  // each is said once
+  /// For a value as the other one of `layer` and `layers` has it; empty if it is not.
+  static std::string of_other_form(const pb::FieldDescriptor& field, const TextToken& value) {
+    const bool old = field.containing_type() == V1LayerParameter::descriptor();
+    if (!old && field.containing_type() != LayerParameter::descriptor()) return {};
+    if (field.name() == "param" && old && value.is("{"))
+      return "'layers' is the old form, in which param is a name and the rates are blobs_lr and "
+             "weight_decay; write 'layer' to use param { lr_mult: 1 }";
+    if (field.name() == "param" && !old && value.kind == TextToken::string)
+      return str("a bare name of a parameter belongs to the old form, 'layers'; in 'layer' write ",
+                 "param { name: ", printable(value.text), " }");
+    if (field.name() != "type") return {};
+    if (!old && value.kind == TextToken::word) {
+      V1LayerParameter::LayerType type;
+      const bool known = V1LayerParameter::LayerType_Parse(std::string(value.text), &type);
+      return known ? str("in 'layer' the type is quoted: type: \"", type_name(type),
+                         "\"; bare words such as ", value.text, " belong to the old form, 'layers'")
+                   : "";
+    }
+    if (!old || (value.kind != TextToken::word && value.kind != TextToken::string)) return {};
+    const std::string name(value.kind == TextToken::word ? value.text : value.value);
+    const std::string bare = old_type_name(name);
+    if (!bare.empty())
+      return str("'layers' is the old form, in which a type is a bare word: type: ", bare,
+                 "; or write 'layer' with type: \"", today(bare), "\"");
+    if (is_layer_type(name))
+      return str("'layers' is the old form, which has no type ", name,
+                 "; write 'layer' with type: \"", name, "\"");
+    return str("unknown layer type '", printable(name), "'", did_you_mean(name, old_type_names()));
+  }
+
+  static std::string today(const std::string& bare) {
+    V1LayerParameter::LayerType type;
+    return V1LayerParameter::LayerType_Parse(bare, &type) ? type_name(type) : "";
+  }
+
+  std::set<std::string> said_;
+  std::map<std::string, std::pair<Location, std::string_view>> ignored_;
 };
 
-/// Walks message and parse tree together and notes where each field was written.
-void collect(const pb::Message& message, pb::TextFormat::ParseInfoTree& tree,
-             const std::string& file, const std::string& prefix,
-             std::map<std::string, Location>& out) {
-  std::vector<const pb::FieldDescriptor*> set;
-  message.GetReflection()->ListFields(message, &set);
-  for (const pb::FieldDescriptor* field : set) {
-    const int n = field->is_repeated() ? message.GetReflection()->FieldSize(message, field) : 1;
-    for (int i = 0; i < n; ++i) {
-      const int index = field->is_repeated() ? i : -1;
-      const pb::TextFormat::ParseLocation at = tree.GetLocation(field, index);
-      std::string path = prefix + field->name();
-      if (i == 0) out.emplace(path, Location{file, at.line + 1, at.column + 1});
-      if (field->is_repeated()) {
-        path += "[" + std::to_string(i) + "]";
-        out.emplace(path, Location{file, at.line + 1, at.column + 1});
-      }
-      auto* nested = field->cpp_type() == pb::FieldDescriptor::CPPTYPE_MESSAGE
-                         ? tree.GetTreeForNested(field, index)
-                         : nullptr;
-      if (!nested) continue;
-      const auto* reflection = message.GetReflection();
-      collect(field->is_repeated() ? reflection->GetRepeatedMessage(message, field, i)
-                                   : reflection->GetMessage(message, field),
-              *nested, file, path + ".", out);
-    }
-  }
+/// Throws: Error if a text that is wrong as `wanted` is a file of the other kind.
+void check_kind(const std::string& text, const std::string& file, const pb::Message& wanted) {
+  const int net = known_fields(text, *NetParameter::descriptor());
+  const int solver = known_fields(text, *SolverParameter::descriptor());
+  const Location where = {file, 0, 0};
+  if (wanted.GetDescriptor() == NetParameter::descriptor() && solver > net)
+    throw Error("this is a solver; a net is wanted, as solvers name them in their field 'net'",
+                where);
+  if (wanted.GetDescriptor() == SolverParameter::descriptor() && net > solver)
+    throw Error(
+        "this is a net; a solver is wanted, which names the net: net: \"" + printable(file) + "\"",
+        where);
 }
 
 }  // namespace
 
 FieldLocations parse_text(const std::string& text, const std::string& file, pb::Message& out) {
-  Collector collector(text, file, *out.GetDescriptor()->file());
-  pb::TextFormat::ParseInfoTree tree;
-  pb::TextFormat::Parser parser;
-  parser.RecordErrorsTo(&collector);
-  parser.WriteLocationsTo(&tree);
-  parser.AllowUnknownField(true);  // reported as a warning, so that parsing goes on to the next one
-  parser.AllowPartialMessage(true);
-  const bool parsed = parser.ParseFromString(text, &out);
-  collector.problems.throw_if_any();
-  require(parsed, file, " is not a text prototxt");
-
+  NetAdvice advice;
   FieldLocations locations;
   locations.self = {file, 0, 0};
-  collect(out, tree, file, "", locations.fields);
+  try {
+    locations.fields = parse_text_format(text, file, out, advice);
+  } catch (const Error&) {
+    check_kind(text, file, out);
+    throw;
+  }
+  advice.log_ignored();
+  Problems problems;
   std::vector<std::string> missing;
   out.FindInitializationErrors(&missing);
   for (const std::string& path : missing)
-    collector.problems.add(
-        Error("the required field '" + path.substr(path.rfind('.') + 1) + "' is missing",
-              locations.find(path)));
-  collector.problems.throw_if_any();
+    problems.add(Error("the required field '" + path.substr(path.rfind('.') + 1) + "' is missing",
+                       locations.find(path)));
+  problems.throw_if_any();
   return locations;
 }
 
@@ -186,18 +188,27 @@ FieldLocations locations_under(const FieldLocations& all, const std::string& pat
   return part;
 }
 
-SourcedNet parse_prototxt(const std::string& text, const std::string& file) {
-  SourcedNet source;
-  source.file = file;
-  source.fields = parse_text(text, file, source.net);
-  require(source.net.layer_size() == 0 || source.net.layers_size() == 0, file,
-          ": has both `layer` and `layers`; rename every `layers` (and its type) to the new form");
+SourcedNet with_layer_places(SourcedNet source) {
+  if (source.net.layer_size() > 0 && source.net.layers_size() > 0)
+    throw Error(
+        "has both 'layer' and 'layers', the old form; write every 'layers' as 'layer', with the "
+        "type in quotes",
+        source.fields.find("layers"));
   const bool old = source.net.layers_size() > 0;
   const int n = old ? source.net.layers_size() : source.net.layer_size();
   for (int i = 0; i < n; ++i)
     source.layers.push_back(std::make_shared<FieldLocations>(
-        locations_under(source.fields, (old ? "layers[" : "layer[") + std::to_string(i) + "]")));
-  return upgrade(std::move(source));
+        locations_under(source.fields, str(old ? "layers[" : "layer[", i, "]"))));
+  return source;
+}
+
+SourcedNet parse_prototxt(const std::string& text, const std::string& file) {
+  SourcedNet source;
+  source.file = file;
+  source.fields = parse_text(text, file, source.net);
+  source = upgrade(with_layer_places(std::move(source)));
+  for (const std::string& warning : unused_params(source)) warn_once(warning);
+  return source;
 }
 
 SourcedNet read_prototxt(const std::string& file) {

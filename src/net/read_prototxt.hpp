@@ -16,4 +16,8 @@ FieldLocations parse_text(const std::string& text, const std::string& file,
 /// The part of `all` that lies under `path`, with paths relative to it.
 FieldLocations locations_under(const FieldLocations& all, const std::string& path);
 
+/// Fills `layers` of a net that was just parsed from its `fields`.
+/// Throws: Error if it has both `layer` and `layers`.
+SourcedNet with_layer_places(SourcedNet source);
+
 }  // namespace doppio

@@ -1,5 +1,7 @@
 #include "net/source_map.hpp"
 
+#include <algorithm>
+
 namespace doppio {
 
 Location FieldLocations::find(std::string path) const {
@@ -13,8 +15,19 @@ Location FieldLocations::find(std::string path) const {
 
 Location SourcedNet::where(int i, const std::string& path) const {
   const auto index = static_cast<std::size_t>(i);
-  if (index < layers.size() && layers[index]) return layers[index]->find(path);
-  return {file, 0, 0};
+  if (index >= layers.size() || !layers[index]) return {file, 0, 0};
+  const FieldLocations& places = *layers[index];
+  if (LayerParameter::descriptor()->FindFieldByName(path.substr(0, path.find_first_of(".["))))
+    return places.find(path);
+  for (std::string inner = path; !inner.empty();
+       inner.resize(inner.find('.') == inner.npos ? 0 : inner.rfind('.'))) {
+    const auto ends_so = [&](const auto& entry) { return entry.first.ends_with("." + inner); };
+    const auto found = std::find_if(places.fields.begin(), places.fields.end(), ends_so);
+    if (found != places.fields.end() &&
+        std::none_of(std::next(found), places.fields.end(), ends_so))
+      return found->second;
+  }
+  return places.self;
 }
 
 }  // namespace doppio

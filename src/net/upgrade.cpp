@@ -1,6 +1,7 @@
 // The old generations of the format, brought to today's form in the order in which Caffe does it.
 #include <google/protobuf/descriptor.h>
 
+#include "net/layer_types.hpp"
 #include "net/passes.hpp"
 #include "net/upgrade_forks.hpp"
 #include "net/upgrade_v0.hpp"
@@ -10,54 +11,6 @@ namespace doppio {
 namespace {
 
 namespace pb = google::protobuf;
-
-/// Type name of a V1 layer: "SOFTMAX_LOSS" -> "SoftmaxWithLoss". NONE is the empty type.
-std::string type_name(V1LayerParameter::LayerType type) {
-  static const std::map<V1LayerParameter::LayerType, const char*> names = {
-      {V1LayerParameter::ACCURACY, "Accuracy"},
-      {V1LayerParameter::BNLL, "BNLL"},
-      {V1LayerParameter::CONCAT, "Concat"},
-      {V1LayerParameter::CONVOLUTION, "Convolution"},
-      {V1LayerParameter::DATA, "Data"},
-      {V1LayerParameter::DROPOUT, "Dropout"},
-      {V1LayerParameter::EUCLIDEAN_LOSS, "EuclideanLoss"},
-      {V1LayerParameter::FLATTEN, "Flatten"},
-      {V1LayerParameter::HDF5_DATA, "HDF5Data"},
-      {V1LayerParameter::HDF5_OUTPUT, "HDF5Output"},
-      {V1LayerParameter::IM2COL, "Im2col"},
-      {V1LayerParameter::IMAGE_DATA, "ImageData"},
-      {V1LayerParameter::INFOGAIN_LOSS, "InfogainLoss"},
-      {V1LayerParameter::INNER_PRODUCT, "InnerProduct"},
-      {V1LayerParameter::LRN, "LRN"},
-      {V1LayerParameter::MULTINOMIAL_LOGISTIC_LOSS, "MultinomialLogisticLoss"},
-      {V1LayerParameter::POOLING, "Pooling"},
-      {V1LayerParameter::RELU, "ReLU"},
-      {V1LayerParameter::SIGMOID, "Sigmoid"},
-      {V1LayerParameter::SOFTMAX, "Softmax"},
-      {V1LayerParameter::SOFTMAX_LOSS, "SoftmaxWithLoss"},
-      {V1LayerParameter::SPLIT, "Split"},
-      {V1LayerParameter::TANH, "TanH"},
-      {V1LayerParameter::WINDOW_DATA, "WindowData"},
-      {V1LayerParameter::ELTWISE, "Eltwise"},
-      {V1LayerParameter::POWER, "Power"},
-      {V1LayerParameter::SIGMOID_CROSS_ENTROPY_LOSS, "SigmoidCrossEntropyLoss"},
-      {V1LayerParameter::HINGE_LOSS, "HingeLoss"},
-      {V1LayerParameter::MEMORY_DATA, "MemoryData"},
-      {V1LayerParameter::ARGMAX, "ArgMax"},
-      {V1LayerParameter::THRESHOLD, "Threshold"},
-      {V1LayerParameter::DUMMY_DATA, "DummyData"},
-      {V1LayerParameter::SLICE, "Slice"},
-      {V1LayerParameter::MVN, "MVN"},
-      {V1LayerParameter::ABSVAL, "AbsVal"},
-      {V1LayerParameter::SILENCE, "Silence"},
-      {V1LayerParameter::CONTRASTIVE_LOSS, "ContrastiveLoss"},
-      {V1LayerParameter::EXP, "Exp"},
-      {V1LayerParameter::DECONVOLUTION, "Deconvolution"},
-      {V1LayerParameter::CROP, "Crop"},
-  };
-  const auto it = names.find(type);
-  return it == names.end() ? "" : it->second;
-}
 
 /// V1 data layers kept the transformation in their own message; it moves to transform_param.
 template <class DataMessage>
@@ -151,8 +104,8 @@ void upgrade_inputs(SourcedNet& source) {
   const int inputs = net.input_size();
   const int shapes = net.input_shape_size(), dims = net.input_dim_size();
   if (shapes + dims > 0) {
-    require(shapes == 0 || dims == 0, source.file,
-            ": use either input_shape or input_dim, not both");
+    if (shapes > 0 && dims > 0)
+      throw Error("use either input_shape or input_dim, not both", source.fields.find("input_dim"));
     if (shapes != (dims == 0 ? inputs : 0) || dims != (shapes == 0 ? 4 * inputs : 0))
       throw Error(str(inputs, " inputs need ", inputs, " input_shape or ", 4 * inputs,
                       " input_dim, there are ", shapes, " and ", dims),

@@ -4,6 +4,7 @@
 
 #include "layers/bn_form.hpp"
 #include "net/blob_io.hpp"
+#include "net/located.hpp"
 
 namespace doppio {
 
@@ -119,8 +120,7 @@ SourcedNet upgrade_fork_names(SourcedNet source) {
       if (layer.has_convolution_param()) rename_hole(*layer.mutable_convolution_param());
       if (layer.pooling_param().has_ceil_mode()) rename_ceil_mode(*layer.mutable_pooling_param());
     } catch (const Error& e) {
-      throw Error(str("layer '", layer.name(), "' (", layer.type(), "): ", e.message()),
-                  source.where(i, e.field()), e.field());
+      throw Error(str(titled(layer), e.message()), source.where(i, e.field()), e.field());
     }
   }
   return source;

@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <map>
 
+#include "core/input_file.hpp"
+
 namespace doppio {
 
 namespace {
@@ -21,7 +23,7 @@ V1LayerParameter::LayerType v1_type(const std::string& type, const Location& whe
   if (const auto it = irregular.find(type); it != irregular.end()) name = it->second;
   V1LayerParameter::LayerType value = V1LayerParameter::NONE;
   if (!type.empty() && !V1LayerParameter::LayerType_Parse(name, &value))
-    throw Error(str("unknown old layer type '", type, "'"), where);
+    throw Error(str("unknown old layer type '", printable(type), "'"), where);
   return value;
 }
 
@@ -37,8 +39,8 @@ SourcedNet fold_padding(SourcedNet source) {
   for (int i = 0; i < original.layers_size(); ++i) {
     const V1LayerParameter& layer = original.layers(i);
     if (is_pad(layer)) {
-      require(layer.bottom_size() == 1 && layer.top_size() == 1, source.where(i).text(),
-              ": a padding layer has one bottom and one top");
+      if (layer.bottom_size() != 1 || layer.top_size() != 1)
+        throw Error("a padding layer has one bottom and one top", source.where(i));
       pads[layer.top(0)] = &layer;
       continue;
     }

@@ -30,17 +30,20 @@ SourcedNet from_file(const std::string& file, const char* field) {
   }
 }
 
-SourcedNet from_message(const NetParameter& net, const std::string& solver_file) {
+/// A net that is written in the solver's own file, as its field `path`.
+SourcedNet from_message(const NetParameter& net, const SourcedSolver& solver,
+                        const std::string& path) {
   SourcedNet source;
   source.net = net;
-  source.file = solver_file;
-  return upgrade(std::move(source));
+  source.file = solver.file;
+  source.fields = locations_under(solver.fields, path);
+  return upgrade(with_layer_places(std::move(source)));
 }
 
 /// The net that serves training and testing. Exactly one of the two fields is set.
 SourcedNet common_net(const SourcedSolver& solver) {
   const SolverParameter& p = solver.param;
-  return p.has_net() ? from_file(p.net(), "net") : from_message(p.net_param(), solver.file);
+  return p.has_net() ? from_file(p.net(), "net") : from_message(p.net_param(), solver, "net_param");
 }
 
 }  // namespace
@@ -93,7 +96,7 @@ SolverNet train_net(const SourcedSolver& solver) {
   if (p.has_train_net())
     return with_state(solver, from_file(p.train_net(), "train_net"), TRAIN, p.train_state());
   if (p.has_train_net_param())
-    return with_state(solver, from_message(p.train_net_param(), solver.file), TRAIN,
+    return with_state(solver, from_message(p.train_net_param(), solver, "train_net_param"), TRAIN,
                       p.train_state());
   return with_state(solver, common_net(solver), TRAIN, p.train_state());
 }
@@ -121,7 +124,8 @@ std::vector<SolverNet> test_nets(const SourcedSolver& solver) {
     nets.push_back(with_state(solver, std::move(source), TEST,
                               p.test_state_size() ? p.test_state(i) : NetState()));
   };
-  for (const NetParameter& net : p.test_net_param()) add(from_message(net, solver.file));
+  for (int i = 0; i < p.test_net_param_size(); ++i)
+    add(from_message(p.test_net_param(i), solver, str("test_net_param[", i, "]")));
   for (const std::string& file : p.test_net()) add(from_file(file, "test_net"));
   while (static_cast<int>(nets.size()) < total) add(common_net(solver));
   return nets;

@@ -1,6 +1,8 @@
 #include "net/read_prototxt.hpp"
 
+#include "doppio/registry.hpp"
 #include "net/passes.hpp"
+#include "net/unused_params.hpp"
 #include "support/layer_harness.hpp"
 #include "support/log_lines.hpp"
 
@@ -16,6 +18,10 @@ layer {
 }
 layer { name: "relu1" type: "ReLU" bottom: "conv1" top: "relu1" }
 )";
+
+std::string refusal(const std::string& text) {
+  return error_of([&] { parse_prototxt(text, "n"); });
+}
 
 TEST(ReadPrototxt, KnowsTheLineOfEveryField) {
   const SourcedNet source = parse_prototxt(kTwoLayers, "net.prototxt");
@@ -66,14 +72,94 @@ TEST(ReadPrototxt, ListsTheValuesOfAnEnum) {
   const std::string text = "layer { name: 'a' type: 'Pooling' pooling_param { pool: AVG } }";
   EXPECT_EQ(error_of([&] { parse_prototxt(text, "n.prototxt"); }),
             "n.prototxt:1:57: error: 'AVG' is not a value of pool; did you mean 'AVE'?; it takes "
-            "AVE, MAX, "
-            "STOCHASTIC");
+            "MAX, AVE, STOCHASTIC");
 }
 
 TEST(ReadPrototxt, NamesTheLineOfASyntaxError) {
-  const std::string message =
-      error_of([] { parse_prototxt("layer {\n  name: \n}", "n.prototxt"); });
-  EXPECT_TRUE(message.starts_with("n.prototxt:3:1: error: ")) << message;
+  EXPECT_EQ(refusal("layer {\n  name: \n}"), "n:3:1: error: 'name' takes text in quotes, not '}'");
+}
+
+TEST(ReadPrototxt, AnUnknownTypeIsNotHiddenByItsParameters) {
+  EXPECT_EQ(
+      refusal("layer {\n name: 'f' focal_param { gamma: 2 }\n type: 'Focal' }"),
+      "n:3:2: error: layer 'f' (Focal): unknown layer type 'Focal'; `doppio layers` lists the "
+      "known types");
+  EXPECT_EQ(refusal("layer { name: 'f' focal_param { gamma: 2 } type: 'Relu' tpo: 'x' }"),
+            "n:1:44: error: layer 'f' (Relu): unknown layer type 'Relu'; did you mean 'ReLU'?; "
+            "`doppio layers` lists the known types\n"
+            "n:1:57: error: LayerParameter has no field 'tpo'; did you mean 'top'?");
+}
+
+TEST(ReadPrototxt, FieldsThatEndAlikeAreNotNear) {
+  EXPECT_EQ(refusal("layer { type: 'ReLU' focal_param { } }"),
+            "n:1:22: error: LayerParameter has no field 'focal_param'");
+}
+
+TEST(ReadPrototxt, TellsTheOldFormFromToday) {
+  const std::pair<const char*, const char*> cases[] = {
+      {"layers { type: 'ReLU' }",
+       "n:1:16: error: 'layers' is the old form, in which a type is a bare word: type: RELU; or "
+       "write 'layer' with type: \"ReLU\""},
+      {"layers { type: 'SOFTMAX_LOSS' }\nlayers { type: 'RELU' }",
+       "n:1:16: error: 'layers' is the old form, in which a type is a bare word: type: "
+       "SOFTMAX_LOSS; or write 'layer' with type: \"SoftmaxWithLoss\""},
+      {"layers { type: ReLU }",
+       "n:1:16: error: 'layers' is the old form, in which a type is a bare word: type: RELU; or "
+       "write 'layer' with type: \"ReLU\""},
+      {"layers { type: 'BatchNorm' }",
+       "n:1:16: error: 'layers' is the old form, which has no type BatchNorm; write 'layer' with "
+       "type: \"BatchNorm\""},
+      {"layers { type: RLEU }", "n:1:16: error: unknown layer type 'RLEU'; did you mean 'RELU'?"},
+      {"layer { type: RELU }\nlayer { type: CONVOLUTION }",
+       "n:1:15: error: in 'layer' the type is quoted: type: \"ReLU\"; bare words such as RELU "
+       "belong to the old form, 'layers'"},
+      {"layer { type: ReLU }", "n:1:15: error: 'type' takes text in quotes: type: \"ReLU\""},
+      {"layer { blobs_lr: 1 blobs_lr: 2 }\nlayer { blobs_lr: 1 }",
+       "n:1:9: error: 'blobs_lr' belongs to the old form, 'layers'; in 'layer' write param { "
+       "lr_mult: 1 }, one for each parameter"},
+      {"layer { param: 'w' }",
+       "n:1:16: error: a bare name of a parameter belongs to the old form, 'layers'; in 'layer' "
+       "write param { name: 'w' }"},
+      {"layers { param { lr_mult: 1 } param { lr_mult: 2 } }",
+       "n:1:16: error: 'layers' is the old form, in which param is a name and the rates are "
+       "blobs_lr and weight_decay; write 'layer' to use param { lr_mult: 1 }"},
+      {"layers { batch_norm_param { } }",
+       "n:1:10: error: 'layers' is the old form, which has no 'batch_norm_param'; write 'layer', "
+       "with the type in quotes"},
+      {"layer { }\nlayers { }",
+       "n:2:1: error: has both 'layer' and 'layers', the old form; write every 'layers' as "
+       "'layer', with the type in quotes"},
+  };
+  for (const auto& [text, message] : cases) EXPECT_EQ(refusal(text), message);
+}
+
+TEST(ReadPrototxt, ASolverIsNoNet) {
+  EXPECT_EQ(refusal("net: 'x'\nbase_lr: 1\nmax_iter: 3"),
+            "n: error: this is a solver; a net is wanted, as solvers name them in their field "
+            "'net'");
+  SolverParameter solver;
+  EXPECT_EQ(error_of([&] { parse_text("name: 'x' layer { }", "n", solver); }),
+            "n: error: this is a net; a solver is wanted, which names the net: net: \"n\"");
+}
+
+TEST(ReadPrototxt, WarnsOfParametersThatATypeDoesNotRead) {
+  Lines log;
+  parse_prototxt(
+      "layer { type: 'ReLU'\n convolution_param { } relu_param { } }\n"
+      "layer { type: 'ReLU' convolution_param { } }\n"
+      "layer { type: 'Deconvolution' convolution_param { } }\n"
+      "layer { type: 'Data' data_param { } transform_param { } image_data_param { } }\n"
+      "layer { type: 'OfAnotherLibrary' convolution_param { } }\n",
+      "unused.prototxt");
+  EXPECT_EQ(log.all(),
+            "unused.prototxt:2:2: convolution_param has no effect in a layer of type ReLU, as in 1 "
+            "more layers\n"
+            "unused.prototxt:5:57: image_data_param has no effect in a layer of type Data\n");
+}
+
+TEST(ReadPrototxt, KnowsTheParametersOfEveryType) {
+  for (const std::string& type : LayerRegistry::instance().types())
+    EXPECT_TRUE(has_known_params(type)) << type << ": add it to src/net/unused_params.cpp";
 }
 
 TEST(ReadPrototxt, NamesAMissingRequiredField) {
@@ -83,16 +169,8 @@ TEST(ReadPrototxt, NamesAMissingRequiredField) {
 
 TEST(ReadPrototxt, MissingFileIsNamed) {
   const std::string message = error_of([] { read_prototxt("no/such/net.prototxt"); });
-  EXPECT_NE(message.find("cannot read no/such/net.prototxt: No such file"),
-            std::string::npos);
+  EXPECT_NE(message.find("cannot read no/such/net.prototxt: No such file"), std::string::npos);
   EXPECT_NE(error_of([] { read_prototxt("/tmp"); }).find("/tmp is a folder"), std::string::npos);
-}
-
-TEST(ReadPrototxt, OldAndNewLayersDoNotMix) {
-  EXPECT_NE(error_of([] {
-              parse_prototxt("layer { } layers { }", "n");
-            }).find("both `layer` and `layers`"),
-            std::string::npos);
 }
 
 }  // namespace

@@ -1,0 +1,53 @@
+#pragma once
+#include <cstddef>
+#include <string>
+#include <string_view>
+
+#include "doppio/error.hpp"
+
+namespace doppio {
+
+/// A word, number, string or sign of a text message.
+struct TextToken {
+  enum Kind { end, word, integer, real, string, sign };
+  Kind kind = end;
+  std::string_view text;  ///< as written
+  std::string value;      ///< of a string: its contents
+  int line = 1, column = 1;
+
+  bool is(std::string_view written) const { return kind != string && text == written; }
+};
+
+/// Splits protobuf's text format into tokens; comments run from # to the end of the line. Columns
+/// count characters.
+class TextTokens {
+ public:
+  /// Reads the first token. `text` must outlive this. Throws: Error, as next().
+  TextTokens(std::string_view text, const std::string& file) : text_(text), file_(file) { next(); }
+
+  const TextToken& now() const { return now_; }
+  Location where() const { return {file_, now_.line, now_.column}; }
+
+  /// Reads the next token; after the last one Kind::end, each time.
+  /// Throws: Error at a string without an end, a wrong escape, a malformed number or a character
+  /// that has no meaning outside of strings.
+  void next();
+
+ private:
+  template <class... Parts>
+  [[noreturn]] void fail(const Parts&... parts) const {
+    throw Error(str(parts...), {file_, line_, column_});
+  }
+  void skip_blanks();
+  void advance(std::size_t bytes);
+  void read_string();
+  void read_number();
+  std::size_t read_escape(std::string_view escape, std::string& value) const;
+
+  std::string_view text_;  // what is still to be read
+  std::string file_;
+  int line_ = 1, column_ = 1;
+  TextToken now_;
+};
+
+}  // namespace doppio
