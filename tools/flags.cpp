@@ -13,6 +13,7 @@ DEFINE_string(model, "", "net prototxt");
 DEFINE_string(weights, "", "weight files (.caffemodel or .caffemodel.h5), separated by commas");
 DEFINE_string(solver, "", "solver prototxt");
 DEFINE_int32(iterations, 50, "number of batches");
+DEFINE_string(phase, "", "phase of the net: TRAIN or TEST; without it, each that the net has");
 DEFINE_int32(level, 0, "level that include and exclude rules of the net are checked against");
 DEFINE_string(stage, "", "stages for the same rules, separated by commas");
 DEFINE_int32(views, 0,

@@ -14,6 +14,7 @@ DECLARE_string(weights);
 DECLARE_string(solver);
 DECLARE_int32(iterations);
 DECLARE_int32(views);
+DECLARE_string(phase);
 DECLARE_int32(level);
 DECLARE_string(stage);
 DECLARE_string(labels);

@@ -1,10 +1,12 @@
 // `doppio plan`: the memory that nets need, before any of it is allocated.
+#include <glog/logging.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <fstream>
 #include <iomanip>
 #include <iostream>
+#include <optional>
 #include <sstream>
 
 #include "net/memory_plan.hpp"
@@ -111,12 +113,16 @@ MemoryPlan print_layers(std::ostream& out, const Planned& planned, int histories
 /// The nets of --model, each for itself.
 std::vector<Planned> nets_of_model(Overrides& overrides) {
   std::vector<Planned> nets;
-  for (const Phase phase : {TRAIN, TEST}) {
+  for (const Phase phase : phases_of_flag()) {
     const NetState state = state_of_flags(phase);
     SourcedNet net = filter(read_model(overrides, state), state);
     if (net.net.layer_size() > 0) nets.push_back({{std::move(net), state}, false});
   }
   overrides.require_all_used();
+  if (nets.empty())
+    throw Error("no layer is left in the net for " +
+                    (FLAGS_phase.empty() ? "any phase" : "phase " + FLAGS_phase),
+                {FLAGS_model, 0, 0});
   return nets;
 }
 
@@ -134,6 +140,8 @@ std::vector<Planned> nets_of_solver(SourcedSolver& solver, Overrides& overrides)
 int run(const Arguments& given) {
   if (FLAGS_model.empty() == FLAGS_solver.empty())
     throw UsageError("`doppio plan` needs --model or --solver, one of them");
+  if (!FLAGS_phase.empty() && FLAGS_model.empty())
+    throw UsageError("--phase goes with --model; a solver has nets of both phases");
   Overrides overrides(given.sets);
   std::vector<Planned> nets;
   int histories = 1;
@@ -147,13 +155,24 @@ int run(const Arguments& given) {
   }
   std::ostringstream tables, peaks;
   Peak together;
+  std::optional<PhaseError> absent;
   for (const Planned& p : nets) {
-    const MemoryPlan plan = print_layers(tables, p, histories);
+    const std::string phase = Phase_Name(p.net.state.phase());
+    MemoryPlan plan;
+    try {
+      plan = print_layers(tables, p, histories);
+    } catch (const PhaseError& e) {
+      if (absent) throw *absent;
+      if (nets.size() == 1 || !FLAGS_solver.empty()) throw;
+      absent = e;
+      LOG(INFO) << "There is no " << phase << " net: " << e.what();
+      continue;
+    }
     const bool train = p.net.state.phase() == TRAIN;
     Peak alone;
     alone.add(plan, train, 0, p.shared);  // `doppio time` updates nothing
     together.add(plan, train, histories, p.shared);
-    if (FLAGS_solver.empty()) peaks << alone.text(str(Phase_Name(p.net.state.phase()), " net"));
+    if (FLAGS_solver.empty()) peaks << alone.text(phase + " net");
   }
   if (!FLAGS_solver.empty()) peaks << together.text("training");
   std::cout << tables.str() << peaks.str();
@@ -167,7 +186,7 @@ Command plan_command() {
       .name = "plan",
       .summary = "show the memory that each layer needs, without allocating it",
       .operands = "",
-      .flags = {"model", "solver", "level", "stage", "set", "no_fusion", "reference"},
+      .flags = {"model", "solver", "phase", "level", "stage", "set", "no_fusion", "reference"},
       .example = "doppio plan --solver=models/alexnet/solver.prototxt --set data.batch_size=512",
       .run = run};
 }

@@ -80,6 +80,15 @@ NetState state_of_flags(Phase phase) {
   return state;
 }
 
+std::vector<Phase> phases_of_flag() {
+  if (FLAGS_phase.empty()) return {TRAIN, TEST};
+  Phase phase = TRAIN;
+  if (!Phase_Parse(FLAGS_phase, &phase))
+    throw UsageError("--phase=" + FLAGS_phase + ": TRAIN or TEST is wanted" +
+                     did_you_mean(FLAGS_phase, {"TRAIN", "TEST"}));
+  return {phase};
+}
+
 SourcedNet read_model(Overrides& overrides, const NetState& state, const std::string& file) {
   return overrides.apply(read_prototxt(file), state);
 }

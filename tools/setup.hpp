@@ -12,8 +12,8 @@
 
 namespace doppio {
 
-/// A context on each GPU that --gpu names. Throws: UsageError for a bad number; Error if there is no
-/// such GPU.
+/// A context on each GPU that --gpu names. Throws: UsageError for a bad number; Error if there is
+/// no such GPU.
 std::vector<std::unique_ptr<Context>> open_gpus();
 
 /// A context on the GPU that --gpu names, or on the CPU without that flag.
@@ -25,6 +25,10 @@ void apply_flags(Context& ctx);
 
 /// `phase` with the level and stages of --level and --stage.
 NetState state_of_flags(Phase phase);
+
+/// The phase that --phase names, or TRAIN and TEST without that flag.
+/// Throws: UsageError for another value.
+std::vector<Phase> phases_of_flag();
 
 /// The net of `file`, or of --model, as it stands there, with --set applied for `state`.
 SourcedNet read_model(Overrides& overrides, const NetState& state, const std::string& file);

@@ -1,17 +1,16 @@
 // `doppio time`: how long each layer takes.
-#include <gflags/gflags.h>
 #include <glog/logging.h>
 
 #include <chrono>
 #include <iomanip>
+#include <memory>
 
 #include "core/accelerator.hpp"
 #include "net/multiply_adds.hpp"
+#include "net/passes.hpp"
 #include "tools/command.hpp"
 #include "tools/flags.hpp"
 #include "tools/setup.hpp"
-
-DEFINE_string(phase, "TRAIN", "phase of the net: TRAIN or TEST");
 
 namespace doppio {
 
@@ -62,19 +61,38 @@ void log_layer(const std::string& name, const char* pass, double ms, double mult
             << speed.str();
 }
 
+/// The net of --model in the phase of --phase, or in the first one that it has all layers for.
+std::unique_ptr<Net> make_net(Context& ctx, const std::vector<std::string>& sets) {
+  const std::vector<Phase> phases = phases_of_flag();
+  const auto make = [&](Phase phase) {
+    Overrides overrides(sets);
+    const NetState state = state_of_flags(phase);
+    SourcedNet source = read_model(overrides, state);
+    overrides.require_all_used();
+    return std::make_unique<Net>(ctx, std::move(source), state);
+  };
+  try {
+    return make(phases.front());
+  } catch (const PhaseError& e) {
+    if (phases.size() == 1) throw;
+    std::unique_ptr<Net> net;
+    try {
+      net = make(phases.back());
+    } catch (const Error&) {
+      throw e;
+    }
+    LOG(INFO) << "There is no TRAIN net, so the TEST net is timed: " << e.what();
+    return net;
+  }
+}
+
 int run(const Arguments& given) {
   require_flag("model", "time");
-  Phase phase = TRAIN;
-  if (!Phase_Parse(FLAGS_phase, &phase))
-    throw UsageError("--phase=" + FLAGS_phase + ": TRAIN or TEST is wanted");
   if (FLAGS_iterations < 1) throw UsageError("--iterations must be at least 1");
   Context ctx = open_context();
   apply_flags(ctx);
-  Overrides overrides(given.sets);
-  const NetState state = state_of_flags(phase);
-  SourcedNet source = read_model(overrides, state);
-  overrides.require_all_used();
-  Net net(ctx, std::move(source), state);
+  const std::unique_ptr<Net> made = make_net(ctx, given.sets);
+  Net& net = *made;
   net.save_memory(Passes::forward_and_backward);
 
   LOG(INFO) << "Performing Forward";

@@ -1,13 +1,11 @@
 // `doppio upgrade`: files of older Caffe versions and of forks, written in today's form.
 #include <glog/logging.h>
-#include <google/protobuf/io/tokenizer.h>
 #include <google/protobuf/text_format.h>
 
-#include <cctype>
-#include <fstream>
-
 #include "core/atomic_file.hpp"
+#include "core/file_kind.hpp"
 #include "core/input_file.hpp"
+#include "core/text_format.hpp"
 #include "net/blob_io.hpp"
 #include "net/passes.hpp"
 #include "net/read_prototxt.hpp"
@@ -15,6 +13,8 @@
 #include "solver/read_solver.hpp"
 #include "solver/update_rule.hpp"
 #include "tools/command.hpp"
+#include "tools/flags.hpp"
+#include "tools/setup.hpp"
 
 namespace doppio {
 
@@ -22,38 +22,9 @@ namespace {
 
 namespace pb = google::protobuf;
 
-/// Binary messages soon have a byte that no text has.
-bool is_text(const std::string& file) {
-  require(std::ifstream(file).good(), "cannot open ", file);
-  std::ifstream in(file, std::ios::binary);
-  char byte;
-  for (int i = 0; i < 4096 && in.get(byte); ++i)
-    if (std::iscntrl(static_cast<unsigned char>(byte)) &&
-        !std::isspace(static_cast<unsigned char>(byte)))
-      return false;
-  return true;
-}
-
-/// How many fields a text has that `message` knows.
-int known_fields(const std::string& text, pb::Message& message) {
-  struct Quiet final : pb::io::ErrorCollector {
-    void AddError(int, int, const std::string&) override {}
-    void AddWarning(int, int, const std::string&) override {}
-  } quiet;
-  pb::TextFormat::Parser parser;
-  parser.RecordErrorsTo(&quiet);
-  parser.AllowUnknownField(true);
-  parser.AllowPartialMessage(true);
-  parser.ParseFromString(text, &message);
-  std::vector<const pb::FieldDescriptor*> fields;
-  message.GetReflection()->ListFields(message, &fields);
-  return static_cast<int>(fields.size());
-}
-
 bool is_solver(const std::string& text) {
-  NetParameter net;
-  SolverParameter solver;
-  return known_fields(text, solver) > known_fields(text, net);
+  return known_fields(text, *SolverParameter::descriptor()) >
+         known_fields(text, *NetParameter::descriptor());
 }
 
 void write_text(const std::string& file, const pb::Message& message) {
@@ -105,18 +76,31 @@ NetParameter upgraded_weights(const std::string& file) {
   return net;
 }
 
+/// The layers of --phase, or all of them without that flag.
+NetParameter in_phase(SourcedNet source) {
+  if (FLAGS_phase.empty()) return std::move(source.net);
+  const NetState state = state_of_flags(phases_of_flag().front());
+  NetParameter net = filter(std::move(source), state).net;
+  for (LayerParameter& layer : *net.mutable_layer()) {
+    layer.clear_phase();
+    layer.clear_include();
+    layer.clear_exclude();
+  }
+  return net;
+}
+
 int run(const Arguments& given) {
   const std::string &in = given.operands[0], &out = given.operands[1];
-  const char* kind = "net (binary)";
-  if (!is_text(in)) {
+  const bool text = is_text(read_file(in).substr(0, kHeadBytes)), solver = text && is_solver(read_text_file(in));
+  if (!FLAGS_phase.empty() && (!text || solver))
+    throw UsageError("--phase goes with a net as text; " + in + " is none");
+  if (!text)
     write_message(out, upgraded_weights(in));
-  } else if (is_solver(read_text_file(in))) {
-    kind = "solver";
+  else if (solver)
     write_text(out, upgraded_solver(in));
-  } else {
-    kind = "net (text)";
-    write_text(out, read_prototxt(in).net);
-  }
+  else
+    write_text(out, in_phase(read_prototxt(in)));
+  const char* kind = !text ? "net (binary)" : solver ? "solver" : "net (text)";
   LOG(INFO) << "Wrote upgraded " << kind << " to " << out;
   return kDone;
 }
@@ -127,7 +111,7 @@ Command upgrade_command() {
   return {.name = "upgrade",
           .summary = "rewrite an old net, solver or weight file in today's form",
           .operands = "IN OUT",
-          .flags = {},
+          .flags = {"phase", "level", "stage"},
           .example = "doppio upgrade old_train_val.prototxt train_val.prototxt",
           .run = run,
           .min_operands = 2,
@@ -136,7 +120,8 @@ Command upgrade_command() {
                       "upgrade_solver_proto_text"},
           .notes =
               "IN may be a net or a solver as text, or a net with weights (.caffemodel), of any\n"
-              "version of Caffe. OUT is written even if nothing had to change. Comments are lost."};
+              "version of Caffe. OUT is written even if nothing had to change. Comments are lost.\n"
+              "With --phase, only the layers of a text net that it has in that phase are written."};
 }
 
 }  // namespace doppio

@@ -4,6 +4,9 @@
 #include <map>
 #include <set>
 
+#include "core/input_file.hpp"
+#include "net/layer_types.hpp"
+#include "net/located.hpp"
 #include "net/passes.hpp"
 
 namespace doppio {
@@ -19,6 +22,10 @@ std::string amount(const Arity& arity, const char* what) {
   return str(arity.min, " to ", arity.max, plural);
 }
 
+bool has(const google::protobuf::RepeatedPtrField<std::string>& names, const std::string& name) {
+  return std::find(names.begin(), names.end(), name) != names.end();
+}
+
 /// Resolves the names of one net and gathers what is wrong with it.
 class Builder {
  public:
@@ -26,7 +33,12 @@ class Builder {
 
   Graph build() {
     for (int i = 0; i < source_.net.layer_size(); ++i) add_layer(i);
-    problems_.throw_if_any();
+    try {
+      problems_.throw_if_any();
+    } catch (const Error& e) {
+      if (lacks_left_out_) throw PhaseError(e.message(), e.where(), e.field());
+      throw;
+    }
     for (const auto& [name, index] : available_)
       if (!hidden_.contains(index)) graph_.outputs.push_back(index);
     return std::move(graph_);
@@ -36,22 +48,23 @@ class Builder {
   template <class... Parts>
   void problem(int i, const std::string& field, const Parts&... parts) {
     const LayerParameter& layer = source_.net.layer(i);
-    problems_.add(Error(str("layer '", layer.name(), "' (", layer.type(), "): ", parts...),
-                        source_.where(i, field), field));
+    problems_.add(Error(str(titled(layer), parts...), source_.where(i, field), field));
   }
 
   void add_layer(int i) {
     const LayerParameter& layer = source_.net.layer(i);
     GraphLayer node;
-    try {
-      node.traits = LayerRegistry::instance().find(layer.type(), device_).traits;
-    } catch (const Error& e) {
-      problem(i, "type", e.message());
+    if (const auto* entry = LayerRegistry::instance().find_or_null(layer.type(), device_)) {
+      node.traits = entry->traits;
+    } else {
+      problem(i, "type", unknown_type(layer));
       node.traits = {.bottoms = {0, kUnlimited}, .tops = {0, kUnlimited}, .in_place = true};
     }
-    if (!names_.insert(layer.name()).second && !layer.name().empty())
-      LOG(WARNING) << source_.where(i, "name").text() << ": an earlier layer of this phase is "
-                   << "called '" << layer.name() << "' as well; both draw the same random numbers";
+    const auto [namesake, is_new] = names_.emplace(layer.name(), i);
+    if (!is_new && !layer.name().empty())
+      LOG(WARNING) << source_.where(i, "name").text() << ": the layer at "
+                   << source_.where(namesake->second, "name").text() << " is called '"
+                   << printable(layer.name()) << "' as well; both draw the same random numbers";
     check_counts(i, node.traits);
     for (int b = 0; b < layer.bottom_size(); ++b) node.bottoms.push_back(consume(i, b));
     for (int t = 0; t < layer.top_size(); ++t) node.tops.push_back(produce(i, t, node));
@@ -87,13 +100,30 @@ class Builder {
       available_.erase(it);
       return index;
     }
+    if (reported_.insert(name).second)
+      problem(i, str("bottom[", b, "]"), "unknown bottom '", printable(name), "'",
+              why_unknown(name));
+    const auto known = index_.find(name);
+    return known == index_.end() ? new_blob(name) : known->second;
+  }
+
+  std::string why_unknown(const std::string& name) {
+    if (const auto out = source_.left_out.find(name); out != source_.left_out.end()) {
+      lacks_left_out_ = true;
+      return str("; layer '", printable(out->second.layer), "' (", out->second.where.text(),
+                 "), which makes it, is not in the net for phase ",
+                 Phase_Name(source_.net.state().phase()));
+    }
+    for (int k = 0; k < source_.net.layer_size(); ++k) {
+      const LayerParameter& layer = source_.net.layer(k);
+      if (has(layer.top(), name))
+        return str("; layer '", printable(layer.name()), "' (", source_.where(k).text(),
+                   "), which makes it, must come before the layers that read it");
+    }
     std::vector<std::string> known;
     for (const auto& [blob, index] : index_) known.push_back(blob);
-    std::string hint = did_you_mean(name, known);
-    if (hint.empty()) hint = "; a blob must be the top of an earlier layer of the same phase";
-    unknown_bottom_in_ = i;
-    problem(i, str("bottom[", b, "]"), "unknown bottom '", name, "'", hint);
-    return new_blob(name);
+    const std::string hint = did_you_mean(name, known);
+    return hint.empty() ? "; a blob must be the top of an earlier layer of the same phase" : hint;
   }
 
   int produce(int i, int t, const GraphLayer& node) {
@@ -101,15 +131,41 @@ class Builder {
     const std::string& name = layer.top(t);
     const auto known = index_.find(name);
     if (known == index_.end()) return available_[name] = new_blob(name);
-    const bool same_index = t < layer.bottom_size() && layer.bottom(t) == name;
-    if (same_index && node.traits.in_place) return available_[name] = known->second;
-    if (same_index)
-      problem(i, str("top[", t, "]"), "cannot work in place; give the top another name than '",
-              name, "'");
-    else if (!node.traits.in_place || unknown_bottom_in_ != i)  // else bottom and top were one
-      problem(i, str("top[", t, "]"), "an earlier layer already makes a blob '", name,
-              "'; give this top another name");
-    return known->second;
+    const bool in_place = t < layer.bottom_size() && layer.bottom(t) == name;
+    if (!(in_place && node.traits.in_place) && reported_.insert(name).second)
+      problem(i, str("top[", t, "]"), why_not_made(i, t, node.traits.in_place));
+    return available_[name] = known->second;
+  }
+
+  /// Why layer `i` cannot make its top `t`, a blob that exists.
+  std::string why_not_made(int i, int t, bool in_place) {
+    const LayerParameter& layer = source_.net.layer(i);
+    const std::string& name = layer.top(t);
+    const std::string rename = str("; give the top another name than '", printable(name), "'");
+    for (int b = 0; b < layer.bottom_size(); ++b) {
+      if (written_bottom(source_, i, b) != name) continue;
+      if (!in_place) return "cannot work in place" + rename;
+      if (b != t)
+        return str("works in place on bottoms in the order of the tops; '", printable(name),
+                   "' is bottom ", b, " and top ", t);
+      return str("cannot work in place, since ", other_reader(i, name), " too", rename);
+    }
+    for (int k = 0; k < i; ++k)
+      if (has(source_.net.layer(k).top(), name))
+        return str("layer '", printable(source_.net.layer(k).name()), "' (",
+                   source_.where(k).text(), ") already makes a blob '", printable(name),
+                   "'; give this top another name");
+    return str("a bottom and a top are both called '", printable(name), "'", rename);
+  }
+
+  /// Who reads `name` besides layer `i`, for a message.
+  std::string other_reader(int i, const std::string& name) const {
+    for (int k = 0; k < source_.net.layer_size(); ++k)
+      for (int b = 0; k != i && b < source_.net.layer(k).bottom_size(); ++b)
+        if (source_.net.layer(k).type() != "Split" && written_bottom(source_, k, b) == name)
+          return str("layer '", printable(source_.net.layer(k).name()), "' (",
+                     source_.where(k).text(), ") reads '", printable(name), "'");
+    return str("the loss reads '", printable(name), "'");
   }
 
   int new_blob(const std::string& name) {
@@ -138,9 +194,10 @@ class Builder {
   Problems problems_;
   std::map<std::string, int> index_;      // every blob ever made
   std::map<std::string, int> available_;  // made and not yet consumed
-  int unknown_bottom_in_ = -1;            // the last layer that has one
-  std::set<int> hidden_;                  // tops that the user did not name
-  std::set<std::string> names_;
+  std::set<std::string> reported_;        // blobs whose mistakes are known
+  bool lacks_left_out_ = false;
+  std::set<int> hidden_;              // tops that the user did not name
+  std::map<std::string, int> names_;  // of layers, with the first of each name
 };
 
 }  // namespace

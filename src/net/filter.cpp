@@ -1,5 +1,6 @@
 #include <algorithm>
 
+#include "core/input_file.hpp"
 #include "net/passes.hpp"
 
 namespace doppio {
@@ -39,13 +40,19 @@ SourcedNet filter(SourcedNet source, const NetState& state) {
   out.net.clear_layer();
   out.file = source.file;
   out.fields = source.fields;
+  out.left_out = source.left_out;
   Problems problems;
   for (int i = 0; i < source.net.layer_size(); ++i) {
     LayerParameter& layer = *source.net.mutable_layer(i);
     if (layer.include_size() > 0 && layer.exclude_size() > 0)
-      problems.add(Error(str("layer '", layer.name(), "' has both include and exclude; use one"),
-                         source.where(i, "exclude")));
-    if (!kept(state, layer)) continue;
+      problems.add(
+          Error(str("layer '", printable(layer.name()), "' has both include and exclude; use one"),
+                source.where(i, "exclude")));
+    if (!kept(state, layer)) {
+      for (const std::string& top : layer.top())
+        out.left_out.emplace(top, LeftOut{layer.name(), source.where(i)});
+      continue;
+    }
     if (!layer.has_phase()) layer.set_phase(state.phase());
     if (!layer.has_compute_type() && source.net.has_compute_type())
       layer.set_compute_type(source.net.compute_type());

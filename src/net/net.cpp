@@ -62,8 +62,9 @@ void Net::build(SourcedNet source, const NetState& asked) {
   *source.net.mutable_state() = state;
   source_ =
       std::make_unique<SourcedNet>(insert_splits(average_views(filter(std::move(source), state))));
-  require(source_->net.layer_size() > 0, source_->file, ": no layer is left for phase ",
-          Phase_Name(phase_));
+  if (source_->net.layer_size() == 0)
+    throw PhaseError(str("no layer is left for phase ", Phase_Name(phase_)),
+                     {source_->file, 0, 0});
   const Graph graph = build_graph(*source_, ctx_.device());
   const std::vector<int> scales = scales_to_fuse(*source_, graph);
   const std::vector<int> norms = norms_to_fuse(*source_, graph);

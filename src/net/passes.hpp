@@ -47,8 +47,15 @@ struct Graph {
   std::vector<int> outputs;  // never consumed, in alphabetical order of name
 };
 
+/// A net that lacks blobs in its phase which layers of other phases make.
+class PhaseError : public Error {
+ public:
+  using Error::Error;
+};
+
 /// Resolves names; checks types, arity, order, in-place use and loss weights. Loss layers without a
-/// top get one. Throws: one Error with every problem.
+/// top get one. Throws: one Error with every problem, a PhaseError if a layer was left out that
+/// others need.
 Graph build_graph(const SourcedNet& source, Device device);
 
 /// For each BatchNorm layer the in-place Scale layer with a bias per channel that is next to use

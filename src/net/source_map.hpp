@@ -20,6 +20,12 @@ struct FieldLocations {
   Location find(std::string path) const;
 };
 
+/// The layer that would make a blob if its include and exclude rules did not leave it out.
+struct LeftOut {
+  std::string layer;
+  Location where;
+};
+
 /// A net and where it came from. `layers` runs parallel to the net's layers (`layer`, or `layers`
 /// before the upgrade); passes that drop, add or move layers keep it so. Entries may be null: a net
 /// built in memory has no lines.
@@ -28,8 +34,10 @@ struct SourcedNet {
   std::string file;
   FieldLocations fields;  // of the net itself
   std::vector<std::shared_ptr<const FieldLocations>> layers;
+  std::map<std::string, LeftOut> left_out;  // by blob; filled by filter()
 
-  /// Location of a field of layer `i`, or just the file if nothing better is known.
+  /// Location of a field of layer `i`, or just the file if nothing better is known. A field of one
+  /// of the layer's messages may be given without the message, "axis" for "concat_param.axis".
   Location where(int i, const std::string& path = {}) const;
 };
 

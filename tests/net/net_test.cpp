@@ -305,7 +305,7 @@ TEST(Net, NoLayerLeftIsAnError) {
   Context ctx;
   EXPECT_EQ(
       error_of([&] { make_net(ctx, "layer { name: 'a' type: 'ReLU' include { phase: TEST } }"); }),
-      "net.prototxt: no layer is left for phase TRAIN");
+      "net.prototxt: error: no layer is left for phase TRAIN");
 }
 
 TEST(MemoryPlan, CountsBytesWithoutAllocating) {

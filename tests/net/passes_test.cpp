@@ -129,22 +129,22 @@ TEST(BuildGraph, OutputsAreInAlphabeticalOrder) {
 }
 
 TEST(BuildGraph, ReportsAllProblemsTogether) {
-  EXPECT_EQ(error_of([] {
-              graph_of(
-                  "layer { name: 'in' type: 'Input' top: 'data' }\n"
-                  "layer { name: 'a' type: 'Relu' bottom: 'data' top: 'a' }\n"
-                  "layer { name: 'b' type: 'ReLU' bottom: 'dta' top: 'b' }\n"
-                  "layer { name: 'b' type: 'ReLU' bottom: 'b' top: 'a' }\n"
-                  "layer { name: 'c' type: 'ReLU' top: 'c' }");
-            }),
-            "n:2:19: error: layer 'a' (Relu): unknown layer type 'Relu'; did you mean 'ReLU'?; "
-            "`doppio layers` "
-            "lists the known types\n"
-            "n:3:32: error: layer 'b' (ReLU): unknown bottom 'dta'; did you mean 'data'?\n"
-            "n:4:44: error: layer 'b' (ReLU): an earlier layer already makes a blob 'a'; give this "
-            "top another "
-            "name\n"
-            "n:5:1: error: layer 'c' (ReLU): takes exactly 1 bottom, has 0");
+  EXPECT_EQ(
+      error_of([] {
+        graph_of(
+            "layer { name: 'in' type: 'Input' top: 'data' }\n"
+            "layer { name: 'a' type: 'Relu' bottom: 'data' top: 'a' }\n"
+            "layer { name: 'b' type: 'ReLU' bottom: 'dta' top: 'b' }\n"
+            "layer { name: 'b' type: 'ReLU' bottom: 'b' top: 'a' }\n"
+            "layer { name: 'c' type: 'ReLU' top: 'c' }");
+      }),
+      "n:2:19: error: layer 'a' (Relu): unknown layer type 'Relu'; did you mean 'ReLU'?; "
+      "`doppio layers` "
+      "lists the known types\n"
+      "n:3:32: error: layer 'b' (ReLU): unknown bottom 'dta'; did you mean 'data'?\n"
+      "n:4:44: error: layer 'b' (ReLU): layer 'a' (n:2:1) already makes a blob 'a'; give this "
+      "top another name\n"
+      "n:5:1: error: layer 'c' (ReLU): takes exactly 1 bottom, has 0");
 }
 
 TEST(BuildGraph, WarnsOfLayersOfOneName) {
@@ -154,10 +154,84 @@ TEST(BuildGraph, WarnsOfLayersOfOneName) {
                      "layer { name: 'r' type: 'ReLU' bottom: 'a' top: 'b' }")
                 .layers.size(),
             3u);
+  EXPECT_EQ(log.all(),
+            "n:3:9: the layer at n:2:9 is called 'r' as well; both draw the same random numbers\n");
+}
+
+std::string graph_error(const std::string& text) {
+  return error_of([&] { graph_of(text); });
+}
+
+TEST(BuildGraph, ALayerThatCannotWorkInPlaceIsTheOnlyMistake) {
+  EXPECT_EQ(graph_error("layer { name: 'd' type: 'Input' top: 'a' top: 'b' }\n"
+                        "layer { name: 'e' type: 'Eltwise' bottom: 'a' bottom: 'b' top: 'a' }\n"
+                        "layer { name: 's' type: 'Softmax' bottom: 'a' top: 'p' }"),
+            "n:2:59: error: layer 'e' (Eltwise): cannot work in place; give the top another name "
+            "than 'a'");
+}
+
+TEST(BuildGraph, NamesTheOtherReaderOfABlobThatALayerChangesInPlace) {
+  EXPECT_EQ(graph_error("layer { name: 'd' type: 'Input' top: 'x' }\n"
+                        "layer { name: 'a' type: 'Sigmoid' bottom: 'x' top: 'y' }\n"
+                        "layer { name: 'b' type: 'TanH' bottom: 'y' top: 'z' }\n"
+                        "layer { name: 'r' type: 'ReLU' bottom: 'y' top: 'y' }\n"
+                        "layer { name: 'l' type: 'EuclideanLoss' bottom: 'y' bottom: 'z' }"),
+            "n:4:44: error: layer 'r' (ReLU): cannot work in place, since layer 'b' (n:3:1) reads "
+            "'y' too; give the top another name than 'y'");
+  EXPECT_EQ(graph_error("layer { name: 'd' type: 'Input' top: 'x' }\n"
+                        "layer { name: 'r' type: 'ReLU' bottom: 'x' top: 'x' }\n"
+                        "layer { name: 'b' type: 'TanH' bottom: 'x' top: 'x' loss_weight: 1 }\n"
+                        "layer { name: 's' type: 'ReLU' bottom: 'x' top: 'x' }"),
+            "n:4:44: error: layer 's' (ReLU): cannot work in place, since the loss reads 'x' too; "
+            "give the top another name than 'x'");
+}
+
+TEST(BuildGraph, ReportsABottomThatNobodyMakesOnce) {
+  EXPECT_EQ(graph_error("layer { name: 'a' type: 'ReLU' bottom: 'q' top: 'a' }\n"
+                        "layer { name: 'b' type: 'ReLU' bottom: 'q' top: 'b' }\n"
+                        "layer { name: 'c' type: 'ReLU' bottom: 'q' top: 'q' }"),
+            "n:1:32: error: layer 'a' (ReLU): unknown bottom 'q'; layer 'c' (n:3:1), which makes "
+            "it, must come before the layers that read it");
+  EXPECT_EQ(graph_error("layer { name: 'in' type: 'Input' top: 'y' }\n"
+                        "layer { name: 'a' type: 'ReLU' bottom: 'x' top: 'a' }\n"
+                        "layer { name: 'b' type: 'ReLU' bottom: 'x' top: 'b' }"),
+            "n:2:32: error: layer 'a' (ReLU): unknown bottom 'x'; a blob must be the top of an "
+            "earlier layer of the same phase");
+}
+
+TEST(BuildGraph, SaysThatABottomIsMadeInTheOtherPhase) {
+  const std::string text =
+      "layer { name: 'd' type: 'Input' top: 'x' include { phase: TRAIN } }\n"
+      "layer { name: 'r' type: 'ReLU' bottom: 'x' top: 'y' }";
+  NetState state;
+  state.set_phase(TEST);
+  SourcedNet net = filter(parse_prototxt(text, "n"), state);
+  *net.net.mutable_state() = state;
+  try {
+    build_graph(net, Device::cpu);
+    ADD_FAILURE() << "nothing was thrown";
+  } catch (const PhaseError& e) {
+    EXPECT_STREQ(e.what(),
+                 "n:2:32: error: layer 'r' (ReLU): unknown bottom 'x'; layer 'd' (n:1:1), which "
+                 "makes it, is not in the net for phase TEST");
+  }
+}
+
+TEST(BuildGraph, LayersInPythonSayWhatReplacesThem) {
+  EXPECT_EQ(graph_error("layer { name: 'p' type: 'Python' python_param { module: "
+                        "'rpn.proposal_layer' } }"),
+            "n:1:19: error: layer 'p' (Python): layers written in Python are not run; Proposal "
+            "replaces rpn.proposal_layer");
   EXPECT_EQ(
-      log.all(),
-      "n:3:9: an earlier layer of this phase is called 'r' as well; both draw the same random "
-      "numbers\n");
+      graph_error("layer { name: 'p' type: 'Python' bottom: 'x' python_param { } }").substr(0, 69),
+      "n:1:19: error: layer 'p' (Python): layers written in Python are not run");
+}
+
+TEST(BuildGraph, EscapesWhatNamesHold) {
+  EXPECT_EQ(
+      graph_error("layer { name: 'a\\nb' type: 'ReLU\\x1b' }"),
+      "n:1:23: error: layer 'a\\nb' (ReLU\\x1b): unknown layer type 'ReLU\\x1b'; did you mean "
+      "'ReLU' or 'ELU' or 'PReLU'?; `doppio layers` lists the known types");
 }
 
 TEST(BuildGraph, ChecksPropagateDownAndLossWeight) {

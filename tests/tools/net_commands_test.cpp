@@ -173,6 +173,44 @@ TEST_F(NetCommands, PlanPredictsWhatTrainingTakes) {
   EXPECT_NEAR(mebibytes(train.err, "peak memory"), predicted, 0.05 * predicted) << plan.out;
 }
 
+/// A net of one phase only.
+std::string net_of(const std::string& phase) {
+  return "layer { name: 'd' type: 'Input' top: 'x' include { phase: " + phase +
+         " } input_param { shape { dim: 2 dim: 3 } } }\n"
+         "layer { name: 's' type: 'Softmax' bottom: 'x' top: 'p' }\n";
+}
+
+TEST_F(NetCommands, PlanAndTimeTakeNetsOfOnePhase) {
+  for (const std::string phase : {"TRAIN", "TEST"}) {
+    const std::string net = folder.write("net.prototxt", net_of(phase));
+    const std::string other = phase == "TRAIN" ? "TEST" : "TRAIN";
+    const std::string lacks =
+        net + ":2:38: error: layer 's' (Softmax): unknown bottom 'x'; layer 'd' (" + net +
+        ":1:1), which makes it, is not in the net for phase " + other + "\n";
+    const Outcome plan = run_doppio({"plan", "--model=" + net});
+    EXPECT_EQ(plan.exit_code, 0) << plan.err;
+    EXPECT_TRUE(plan.out.starts_with(phase + " net, " + net)) << plan.out;
+    EXPECT_FALSE(contains(plan.out, other)) << plan.out;
+    EXPECT_TRUE(contains(plan.err, "] There is no " + other + " net: " + lacks)) << plan.err;
+    const Outcome time = run_doppio({"time", "--model=" + net, "--iterations=1"});
+    EXPECT_EQ(time.exit_code, 0) << time.err;
+    EXPECT_EQ(contains(time.err, "so the TEST net is timed: "), phase == "TEST") << time.err;
+    for (const char* command : {"plan", "time"}) {
+      EXPECT_EQ(run_doppio({command, "--model=" + net, "--phase=" + phase}).exit_code, 0);
+      const Outcome r = run_doppio({command, "--model=" + net, "--phase=" + other, "--quiet"});
+      EXPECT_EQ(r.exit_code, 1);
+      EXPECT_EQ(r.err, lacks);
+    }
+  }
+}
+
+TEST_F(NetCommands, PlanRefusesANetWithoutLayers) {
+  const std::string net = folder.write("net.prototxt", "name: 'x'");
+  const Outcome r = run_doppio({"plan", "--model=" + net});
+  EXPECT_EQ(r.exit_code, 1);
+  EXPECT_EQ(r.err, net + ": error: no layer is left in the net for any phase\n");
+}
+
 TEST_F(NetCommands, PlanSumsUpWithoutAllocating) {
   const Outcome r = run_doppio(
       {"plan", "--model=" + deploy, "--set", "data.shape={dim: 1000000 dim: 1024 dim: 16 dim: 4}"});

@@ -75,6 +75,20 @@ TEST_F(Upgrade, Weights) {
             "dim: 1 dim: 1 dim: 2 } } blobs { data: 1.5 shape { dim: 1 } } }");
 }
 
+TEST_F(Upgrade, WritesTheLayersOfOnePhase) {
+  const std::string in =
+      folder.write("in",
+                   "layer { name: 'd' type: 'Input' top: 'x' include { phase: TRAIN } }\n"
+                   "layer { name: 't' type: 'Input' top: 'x' include { phase: TEST } }\n"
+                   "layer { name: 'r' type: 'ReLU' bottom: 'x' top: 'x' }");
+  ASSERT_EQ(run_doppio({"upgrade", in, folder / "out", "--phase=TEST"}).exit_code, 0);
+  NetParameter net;
+  ASSERT_TRUE(google::protobuf::TextFormat::ParseFromString(read_file(folder / "out"), &net));
+  EXPECT_EQ(net.ShortDebugString(),
+            "layer { name: \"t\" type: \"Input\" top: \"x\" } layer { name: \"r\" type: \"ReLU\" "
+            "bottom: \"x\" top: \"x\" }");
+}
+
 TEST_F(Upgrade, RefusesWhatItCannotRead) {
   EXPECT_TRUE(contains(refusal("layer { typ: 'ReLU' }"),
                        "LayerParameter has no field 'typ'; did you mean"));
@@ -89,7 +103,7 @@ TEST_F(Upgrade, RefusesWhatItCannotRead) {
   EXPECT_TRUE(contains(refusal(net.SerializeAsString()), "layer 'c', blob 0 holds 1 values where"));
   const Outcome gone = run_doppio({"upgrade", folder / "gone", folder / "out"});
   EXPECT_EQ(gone.exit_code, 1);
-  EXPECT_TRUE(contains(gone.err, "cannot open " + (folder / "gone"))) << gone.err;
+  EXPECT_TRUE(contains(gone.err, "cannot read " + (folder / "gone"))) << gone.err;
 }
 
 }  // namespace

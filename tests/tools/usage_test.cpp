@@ -53,7 +53,7 @@ TEST(Usage, EveryCommandHasHelp) {
 TEST(Usage, HelpShowsDefaults) {
   const std::string help = run_doppio({"time", "-help"}).out;
   EXPECT_TRUE(contains(help, "number of batches (default 50)")) << help;
-  EXPECT_TRUE(contains(help, "TRAIN or TEST (default TRAIN)")) << help;
+  EXPECT_TRUE(contains(help, "TRAIN or TEST; without it, each that the net has")) << help;
 }
 
 TEST(Usage, PrintsTheVersion) {
