@@ -191,7 +191,8 @@ class QuietErrors final : public std::streambuf {
 };
 thread_local bool QuietErrors::muted = false;
 
-/// Decodes by OpenCV, without the orientation that only some of its versions heed.
+/// Decodes by OpenCV, without the orientation that only some of its versions heed. Empty if OpenCV
+/// cannot.
 cv::Mat decode_by_opencv(std::string_view bytes, Color color) {
   QuietErrors::install();
   const QuietErrors::Mute mute;
@@ -200,8 +201,8 @@ cv::Mat decode_by_opencv(std::string_view bytes, Color color) {
   try {
     const cv::Mat file(1, static_cast<int>(bytes.size()), CV_8UC1, const_cast<char*>(bytes.data()));
     return cv::imdecode(file, read_mode(color));
-  } catch (const cv::Exception& e) {
-    throw Error(str("cannot decode the image: ", e.err));
+  } catch (const cv::Exception&) {
+    return {};
   }
 }
 
