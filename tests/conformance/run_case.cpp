@@ -1,6 +1,5 @@
 #include "run_case.hpp"
 
-#include <google/protobuf/io/tokenizer.h>
 #include <google/protobuf/text_format.h>
 #include <unistd.h>
 
@@ -8,6 +7,7 @@
 #include <sstream>
 
 #include "doppio/registry.hpp"
+#include "support/parse_errors.hpp"
 
 namespace doppio::conformance {
 namespace {
@@ -57,10 +57,6 @@ class WorkingFolder {
   fs::path before_, copy_;
 };
 
-class Silent : public google::protobuf::io::ErrorCollector {
-  void AddError(int, int, const std::string&) override {}
-};
-
 /// The layer types of net.prototxt that cannot run on `device`, for example "'AbsVal' 'Tile'".
 std::string missing_types(Device device) {
   const NetParameter net = read_net_loosely();
@@ -101,9 +97,9 @@ NetParameter read_net_loosely() {
   std::ostringstream text;
   text << std::ifstream("net.prototxt").rdbuf();
   NetParameter net;
-  Silent silent;
+  FirstParseError ignored;
   google::protobuf::TextFormat::Parser parser;
-  parser.RecordErrorsTo(&silent);
+  parser.RecordErrorsTo(&ignored);
   parser.AllowUnknownField(true);
   parser.ParseFromString(text.str(), &net);
   return net;

@@ -1,6 +1,5 @@
 #include "spec_file.hpp"
 
-#include <google/protobuf/io/tokenizer.h>
 #include <google/protobuf/text_format.h>
 
 #include <algorithm>
@@ -9,26 +8,18 @@
 #include <set>
 #include <sstream>
 
+#include "support/parse_errors.hpp"
+
 namespace doppio::specs {
 namespace {
 
 namespace fs = std::filesystem;
 
-/// Keeps the first error of a parse as line:column: message.
-class FirstError : public google::protobuf::io::ErrorCollector {
- public:
-  void AddError(int line, int column, const std::string& message) override {
-    if (text.empty())
-      text = std::to_string(line + 1) + ":" + std::to_string(column + 1) + ": " + message;
-  }
-  std::string text;
-};
-
 void read_file(const fs::path& file, std::vector<NamedSpec>& out) {
   const std::string stem = file.stem().string();
   std::ostringstream text;
   text << std::ifstream(file).rdbuf();
-  FirstError first_error;
+  FirstParseError first_error;
   google::protobuf::TextFormat::Parser parser;
   parser.RecordErrorsTo(&first_error);
   SpecFile parsed;

@@ -1,7 +1,6 @@
 #pragma once
 #include <glog/logging.h>
 
-#include <ctime>
 #include <string>
 #include <vector>
 
@@ -12,8 +11,8 @@ class Lines final : public google::LogSink {
  public:
   Lines() { google::AddLogSink(this); }
   ~Lines() override { google::RemoveLogSink(this); }
-  void send(google::LogSeverity, const char*, const char*, int, const std::tm*, const char* message,
-            std::size_t length) override {
+  void send(google::LogSeverity, const char*, const char*, int, const google::LogMessageTime&,
+            const char* message, std::size_t length) override {
     lines.emplace_back(message, length);
   }
   std::string all() const {
