@@ -1,5 +1,9 @@
 # What Doppio stands on; docs/design.md says why each is there. Debian's packages are named by install_packages.sh.
-find_package(Protobuf REQUIRED)
+# Since version 22 protobuf needs Abseil's libraries, which only its own CMake package names; Debian 12 and 13 have none.
+find_package(Protobuf CONFIG QUIET)
+if(NOT Protobuf_FOUND)
+  find_package(Protobuf REQUIRED)
+endif()
 find_package(OpenMP REQUIRED COMPONENTS CXX)
 find_package(OpenCV REQUIRED COMPONENTS core imgproc imgcodecs)
 find_package(glog REQUIRED)

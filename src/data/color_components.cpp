@@ -76,7 +76,7 @@ void write_color_components(const std::string& path, const ColorComponents& comp
     blob.add_data(static_cast<float>(components.variances[k]));
     for (const double v : components.directions[k]) blob.add_data(static_cast<float>(v));
   }
-  write_file_atomically(path, [&](std::ostream& out) { blob.SerializeToOstream(&out); });
+  write_file_atomically(path, [&](std::ostream& out) { out << blob.SerializeAsString(); });
 }
 
 ColorComponents read_color_components(const std::string& path) {

@@ -88,7 +88,7 @@ Made make_record(const ImagesetOptions& o, const ImageEntry& entry, Index place)
       set_pixels(image, datum);
       datum.set_encoded(false);
     }
-    datum.SerializeToString(&made.value);
+    made.value = datum.SerializeAsString();
   } catch (const Error& e) {
     made.damage = str(printable(o.root + entry.path), ": ", e.message());
   }

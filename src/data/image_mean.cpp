@@ -47,7 +47,7 @@ void write_mean(const std::string& path, const Shape& shape, const std::vector<d
   blob.set_height(static_cast<int>(shape[1]));
   blob.set_width(static_cast<int>(shape[2]));
   for (const double v : mean) blob.add_data(static_cast<float>(v));
-  write_file_atomically(path, [&](std::ostream& out) { blob.SerializeToOstream(&out); });
+  write_file_atomically(path, [&](std::ostream& out) { out << blob.SerializeAsString(); });
 }
 
 /// Sums over all records. Sums of bytes are exact, so their order does not matter; floats are added
