@@ -1,6 +1,7 @@
 #include "doppio/context.hpp"
 
 #include "core/accelerator.hpp"
+#include "core/threads.hpp"
 #include "doppio/tensor.hpp"
 
 namespace doppio {
@@ -26,12 +27,12 @@ const char* device_name(Device device) {
   return "?";
 }
 
-Context::Context(std::uint64_t seed_) : seed(seed_), workspace_(std::make_unique<Workspace>()) {}
+Context::Context(std::uint64_t seed_) : Context(nullptr, seed_) {}
 
 Context::Context(std::shared_ptr<Accelerator> accelerator, std::uint64_t seed_)
-    : seed(seed_),
-      accelerator_(std::move(accelerator)),
-      workspace_(std::make_unique<Workspace>()) {}
+    : seed(seed_), accelerator_(std::move(accelerator)), workspace_(std::make_unique<Workspace>()) {
+  shorten_waits();
+}
 
 Context::~Context() = default;
 

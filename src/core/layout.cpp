@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "core/cpu.hpp"
+#include "core/threads.hpp"
 #include "doppio/tensor.hpp"
 
 namespace doppio {
@@ -13,7 +14,7 @@ namespace {
 template <class F>
 void for_each_block(const Blocks& blocks, F f) {
   const Index B = channel_block(), in_image = (blocks.channels + B - 1) / B;
-#pragma omp parallel for collapse(2) schedule(static) if (blocks.count() > 16384)
+#pragma omp parallel for collapse(2) schedule(static) if (blocks.count() > kLittleWork)
   for (Index n = 0; n < blocks.images; ++n)
     for (Index block = 0; block < in_image; ++block)
       f((n * blocks.channels + block * B) * blocks.pixels,

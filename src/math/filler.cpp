@@ -6,6 +6,7 @@
 
 #include "core/normal.hpp"
 #include "core/philox.hpp"
+#include "core/threads.hpp"
 #include "doppio.pb.h"
 #include "doppio/error.hpp"
 
@@ -18,7 +19,7 @@ using Four = std::array<float, 4>;
 /// v[4b .. 4b+3] = four(words of block b): one Philox block makes four values.
 template <class F>
 void draw(const Random& random, Index n, float* v, F four) {
-#pragma omp parallel for schedule(static) if (n > 16384)
+#pragma omp parallel for schedule(static) if (n > kLittleWork)
   for (Index b = 0; b < (n + 3) / 4; ++b) {
     std::uint32_t words[4];
     random.block(static_cast<std::uint64_t>(b), words);
@@ -42,7 +43,7 @@ void draw_normal(const Random& random, Index n, float mean, float std, float* v)
 
 /// Zeroes each value but with probability `keep`.
 void thin_out(const Random& random, Index n, float keep, float* v) {
-#pragma omp parallel for schedule(static) if (n > 16384)
+#pragma omp parallel for schedule(static) if (n > kLittleWork)
   for (Index i = 0; i < n; ++i)
     if (random.uniform(i) >= keep) v[i] = 0;
 }

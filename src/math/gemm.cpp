@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "core/threads.hpp"
 #include "doppio/error.hpp"
 #include "math/kernel.hpp"
 #include "math/lanes.hpp"
@@ -86,6 +87,7 @@ void gemm(Context& ctx, Transpose transpose_a, Transpose transpose_b, Index M, I
     return;
   }
   const bool ta = transpose_a == Transpose::yes, tb = transpose_b == Transpose::yes;
+  const ThreadsFor work(M * K + K * N + M * N + elements_for_products(M * N * K));
   const Index copies = alpha == 1 ? gemm_workspace(M, N, K, precision) : 0;
   if (copies > 0) return matmul_bf16(ta, tb, M, N, K, A, B, beta, C, ctx.workspace(copies));
   if (M == 1 && tb) return matrix_times_vector(ctx, N, K, alpha, A, B, beta, C);

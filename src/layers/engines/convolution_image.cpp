@@ -2,6 +2,7 @@
 #include <memory>
 
 #include "core/cpu.hpp"
+#include "core/threads.hpp"
 #include "doppio/error.hpp"
 #include "layers/engines/convolution.hpp"
 #include "layers/engines/convolution_image_rows.hpp"
@@ -84,12 +85,13 @@ class ImageConvolution final : public ConvolutionEngine {
     const float* x = rows_.padded(x_.read(ctx), sums + parts * part);
     const float* dy = dy_.read(ctx, layout_);
     const float* y = rectified_ ? rectified_->read(ctx, layout_) : nullptr;
-#pragma omp parallel for schedule(static)
+    const Index image = elements_for_products(rows_.weight_count() * g_.windows.out_count());
+#pragma omp parallel for schedule(static) if (worth_threads(parts, image))
     for (Index p = 0; p < parts; ++p) {
       std::fill_n(sums + p * part, part, 0.0f);
       rows_.weights(x, dy, y, p * g_.batch / parts, (p + 1) * g_.batch / parts, sums + p * part);
     }
-#pragma omp parallel for schedule(static)
+#pragma omp parallel for schedule(static) if (worth_threads(part, parts))
     for (Index i = 0; i < part; ++i)
       for (Index p = 1; p < parts; ++p) sums[i] += sums[p * part + i];
     if (dweight_) {
@@ -121,7 +123,7 @@ class ImageConvolution final : public ConvolutionEngine {
     const float *dy = dy_.read(ctx), *y = rectified_->read(ctx);
     float* to = masked_.write(ctx);
     const Index plane = g_.windows.out_count(), planes = g_.batch * g_.num_output;
-#pragma omp parallel for schedule(static)
+#pragma omp parallel for schedule(static) if (worth_threads(planes, plane))
     for (Index i = 0; i < planes; ++i)
       copy_where_positive(dy + i * plane, y + i * plane, plane, to + i * plane);
     return masked_;

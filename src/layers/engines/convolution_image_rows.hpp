@@ -5,6 +5,7 @@
 #include "core/cpu.hpp"
 #include "core/full_width.hpp"
 #include "core/layout.hpp"
+#include "core/threads.hpp"
 #include "layers/engines/convolution.hpp"
 #include "layers/engines/image_kernels.hpp"
 
@@ -70,8 +71,9 @@ class ImageConvolutionRows {
   /// The maps with their padding around them, in `room` if there is any.
   const float* padded(const float* x, float* room) const {
     if (padded_count() == 0) return x;
-#pragma omp parallel for schedule(static)
-    for (Index plane = 0; plane < batch_ * channels_; ++plane) {
+    const Index planes = batch_ * channels_;
+#pragma omp parallel for schedule(static) if (worth_threads(planes, height_ * width_))
+    for (Index plane = 0; plane < planes; ++plane) {
       float* to = room + plane * height_ * width_;
       std::fill_n(to, height_ * width_, 0.0f);
       for (Index h = 0; h < rows_.in; ++h)
@@ -83,7 +85,8 @@ class ImageConvolutionRows {
 
   /// y from padded x, packed weights and padded_outputs() biases or null.
   void forward(const float* x, const float* weight, const float* bias, bool relu, float* y) const {
-#pragma omp parallel
+    const Index row = elements_for_products(weight_count() * cols_.out);
+#pragma omp parallel if (worth_threads(batch_ * rows_.out, row))
     {
       std::vector<float> line(line_size());
 #pragma omp for collapse(2) schedule(static)

@@ -4,6 +4,7 @@
 
 #include "core/bf16.hpp"
 #include "core/full_width.hpp"
+#include "core/threads.hpp"
 #include "layers/engines/convolution.hpp"
 #include "layers/engines/convolution_onednn_choice.hpp"
 #include "layers/engines/kept_copy.hpp"
@@ -22,7 +23,7 @@ using onednn::Outside;
 /// to[i] = from[i] in bfloat16 where gate[i] > 0, else 0.
 void round_where_positive(const float* from, const float* gate, Index n, std::uint16_t* to) {
   constexpr Index kRun = 4096;
-#pragma omp parallel for schedule(static)
+#pragma omp parallel for schedule(static) if (n > kLittleWork)
   for (Index first = 0; first < n; first += kRun)
     at_full_width([=, last = std::min(first + kRun, n)] {
       for (Index i = first; i < last; ++i) {
@@ -30,6 +31,13 @@ void round_where_positive(const float* from, const float* gate, Index n, std::ui
         to[i] = gate[i] > 0 ? value : 0;
       }
     });
+}
+
+/// Elements that a pass touches, as if products were so many.
+Index work(const ConvolutionGeometry& g) {
+  const Index y = g.num_output * g.windows.out_count();
+  const Index products = y * g.windows.kernel_count() * g.channels / g.group;
+  return g.batch * (g.channels * g.windows.in_count() + y + elements_for_products(products));
 }
 
 class OnednnConvolution final : public ConvolutionEngine {
@@ -72,6 +80,7 @@ class OnednnConvolution final : public ConvolutionEngine {
 
   void forward(Context& ctx, const Tensor& x_, const Tensor& weight_, const Tensor* bias_,
                Tensor& y_) override {
+    const ThreadsFor threads(work(g_));
     const float* x = x_.read(ctx, x_layout_);
     float* y = y_.write(ctx, y_layout_);
     float* scratch = ctx.workspace(forward_.scratch);
@@ -94,6 +103,7 @@ class OnednnConvolution final : public ConvolutionEngine {
   }
 
   void backward_data(Context& ctx, const Tensor& dy_, const Tensor& weight_, Tensor& dx_) override {
+    const ThreadsFor threads(work(g_));
     const float* dy = dy_.read(ctx, y_layout_);
     const float* gate = rectified(ctx);
     float* dx = dx_.write(ctx, x_layout_);
@@ -111,6 +121,7 @@ class OnednnConvolution final : public ConvolutionEngine {
 
   void backward_params(Context& ctx, const Tensor& x_, const Tensor& dy_, Tensor* dweight_,
                        Tensor* dbias_) override {
+    const ThreadsFor threads(work(g_));
     const float* x = x_.read(ctx, x_layout_);
     const float* dy = dy_.read(ctx, y_layout_);
     const float* gate = rectified(ctx);
@@ -167,6 +178,7 @@ class OnednnConvolution final : public ConvolutionEngine {
   };
 
   void rebuild(Fused fused) {
+    const ThreadsFor threads(work(g_));
     const Tensor* addend = addend_;
     *this = OnednnConvolution(g_, fused);
     addend_ = addend;
@@ -244,6 +256,7 @@ std::string why_not_onednn_convolution(const ConvolutionGeometry& g) {
 }
 
 std::unique_ptr<ConvolutionEngine> make_onednn_convolution(const ConvolutionGeometry& geometry) {
+  const ThreadsFor threads(work(geometry));
   return onednn::check([&] { return std::make_unique<OnednnConvolution>(geometry); });
 }
 

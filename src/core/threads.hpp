@@ -1,0 +1,36 @@
+#pragma once
+#include "doppio/shape.hpp"
+
+namespace doppio {
+
+/// Elements that a loop touches in about the time that it takes to wake the other threads.
+inline constexpr Index kLittleWork = 65536;
+
+/// Returns whether a loop of `pieces` calls that touch `elements` elements each is worth waking the
+/// other threads for. A team is always whole: OpenMP would end threads, and start others later,
+/// whenever its size changed.
+inline bool worth_threads(Index pieces, Index elements) {
+  return pieces > 1 && pieces * elements > kLittleWork;
+}
+
+/// As `elements` above: what multiplying and adding `count` times is worth.
+inline Index elements_for_products(Index count) { return count / 32; }
+
+/// While it lives, OpenMP, and oneDNN with it, stays in the calling thread unless `elements` are
+/// worth more threads.
+class ThreadsFor {
+ public:
+  explicit ThreadsFor(Index elements);
+  ~ThreadsFor();
+  ThreadsFor(const ThreadsFor&) = delete;
+
+ private:
+  int before_;
+};
+
+/// Makes OpenMP's threads sleep soon after they run out of work, so that the core is free for
+/// others. Called by every Context; later calls have no effect, nor has any if the user set
+/// OMP_WAIT_POLICY or GOMP_SPINCOUNT.
+void shorten_waits();
+
+}  // namespace doppio
