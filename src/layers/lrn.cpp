@@ -257,14 +257,18 @@ class Lrn final : public Layer {
   /// work(piece) for pieces that make up the bottom.
   template <class Work>
   void for_each_piece(Work work) const {
-    for_each_by_a_thread(pieces(), [&](Index i, Index thread) {
+    const auto work_on = [&](Index i, Index thread) {
       const Index first = i * images_per_piece();
       const Index images = std::min(images_per_piece(), shape_[0] - first);
       work(Piece{first,
                  {images, shape_[1], shape_[2], shape_[3]},
                  i * values_per_piece(),
                  thread * values_per_piece()});
-    });
+    };
+    if (threads_for(pieces()) > 1) return for_each_by_a_thread(pieces(), work_on);
+    // All threads work on each piece, outside of any parallel region: within one, each loop would
+    // start new threads.
+    for (Index i = 0; i < pieces(); ++i) work_on(i, 0);
   }
 
   LrnFormula formula(const Shape& s) const {

@@ -1,3 +1,5 @@
+#include <omp.h>
+
 #include "core/cpu.hpp"
 #include "doppio/net.hpp"
 #include "net/memory_plan.hpp"
@@ -201,6 +203,19 @@ TEST(Fusion, LrnAndPoolingWorkPieceByPiece) {
   ASSERT_TRUE(together.fused());
   EXPECT_EQ(values(together.net->blob("c").data), values(apart.net->blob("c").data));
   EXPECT_EQ(values(together.net->blob("x").grad), values(apart.net->blob("x").grad));
+}
+
+TEST(Fusion, LrnAndPoolingDoNotDependOnTheNumberOfThreads) {
+  const auto run = [](Index images, int threads) {
+    const int before = omp_get_max_threads();
+    omp_set_num_threads(threads);
+    PooledRun r("local_size: 5", "pool: MAX kernel_size: 3 stride: 2", true, {}, images);
+    omp_set_num_threads(before);
+    EXPECT_TRUE(r.fused());
+    return std::pair(values(r.net->blob("c").data), values(r.net->blob("x").grad));
+  };
+  for (const Index images : {1, 2, 5})
+    for (const int threads : {2, 3}) EXPECT_EQ(run(images, threads), run(images, 1)) << images;
 }
 
 TEST(Fusion, LeavesLrnAndPoolingApartWhereItMustNotFuse) {
