@@ -1,6 +1,7 @@
 // `doppio time`: how long each layer takes.
 #include <glog/logging.h>
 
+#include <algorithm>
 #include <chrono>
 #include <iomanip>
 #include <memory>
@@ -54,6 +55,13 @@ Times run_once(Net& net, std::vector<Times>& layers) {
   return sum;
 }
 
+/// The value that `percent` of `values` do not exceed.
+double percentile(std::vector<double> values, std::size_t percent) {
+  const auto at = values.begin() + static_cast<std::ptrdiff_t>((values.size() - 1) * percent / 100);
+  std::nth_element(values.begin(), at, values.end());
+  return *at;
+}
+
 void log_layer(const std::string& name, const char* pass, double ms, double multiply_adds_) {
   std::ostringstream speed;
   if (multiply_adds_ > 0 && ms > 0) speed << " (" << 2e-6 * multiply_adds_ / ms << " GFLOP/s)";
@@ -104,13 +112,14 @@ int run(const Arguments& given) {
   LOG(INFO) << "Testing for " << FLAGS_iterations << " iterations.";
   std::vector<Times> layers(net.layers().size());
   Times sum;
+  std::vector<double> passes;
   const double total = milliseconds(ctx, [&] {
     for (int i = 1; i <= FLAGS_iterations; ++i) {
       const Times once = run_once(net, layers);
       sum.forward += once.forward;
       sum.backward += once.backward;
-      LOG(INFO) << "Iteration: " << i << " forward-backward time: " << once.forward + once.backward
-                << " ms.";
+      passes.push_back(once.forward + once.backward);
+      LOG(INFO) << "Iteration: " << i << " forward-backward time: " << passes.back() << " ms.";
     }
   });
   LOG(INFO) << "Average time per layer: ";
@@ -124,6 +133,8 @@ int run(const Arguments& given) {
   LOG(INFO) << "Average Forward pass: " << sum.forward / n << " ms.";
   LOG(INFO) << "Average Backward pass: " << sum.backward / n << " ms.";
   LOG(INFO) << "Average Forward-Backward: " << (sum.forward + sum.backward) / n << " ms.";
+  LOG(INFO) << "Median Forward-Backward: " << percentile(passes, 50)
+            << " ms, 95th percentile: " << percentile(passes, 95) << " ms.";
   LOG(INFO) << "Total Time: " << total << " ms.";
   LOG(INFO) << "*** Benchmark ends ***";
   return kDone;

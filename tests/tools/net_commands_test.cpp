@@ -133,8 +133,9 @@ TEST_F(NetCommands, TimeReportsEveryLayer) {
         R"(\] Iteration: 2 forward-backward time: \S+ ms\.)", R"(\] Average time per layer: )",
         R"(\]         ip\tforward: \S+ ms\. \(\S+ GFLOP/s\))", R"(\]       prob\tbackward: 0 ms\.)",
         R"(\] Average Forward pass: \S+ ms\.)", R"(\] Average Backward pass: \S+ ms\.)",
-        R"(\] Average Forward-Backward: \S+ ms\.)", R"(\] Total Time: \S+ ms\.)",
-        R"(\] \*\*\* Benchmark ends \*\*\*)"})
+        R"(\] Average Forward-Backward: \S+ ms\.)",
+        R"(\] Median Forward-Backward: \S+ ms, 95th percentile: \S+ ms\.)",
+        R"(\] Total Time: \S+ ms\.)", R"(\] \*\*\* Benchmark ends \*\*\*)"})
     EXPECT_TRUE(std::regex_search(r.err, std::regex(line))) << line << r.err;
 }
 
