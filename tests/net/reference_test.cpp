@@ -11,8 +11,8 @@ namespace {
 
 /// A net of layers that have several implementations and can be fused, `engine` being in all of
 /// their messages that have the field; after one pass in TEST.
-struct Run {
-  explicit Run(const std::string& engine, bool reference = false) : ctx(7) {
+struct OnePass {
+  explicit OnePass(const std::string& engine, bool reference = false) : ctx(7) {
     ctx.reference = reference;
     const std::string field = engine.empty() ? "" : " engine: " + engine;
     const std::string filler = " weight_filler { type: 'xavier' }";
@@ -71,7 +71,7 @@ void expect_near(const std::vector<float>& actual, const std::vector<float>& exp
 }
 
 TEST(Engine, NamesInPublishedFilesLeaveTheChoiceFree) {
-  const Run unnamed("");
+  const OnePass unnamed("");
   if (cpu_isa() != Isa::baseline) {
     EXPECT_EQ(unnamed.fused(), (std::vector<std::string>{"relu", "p", "norm"}));
     EXPECT_EQ(unnamed.layout, Layout::blocked);
@@ -79,7 +79,7 @@ TEST(Engine, NamesInPublishedFilesLeaveTheChoiceFree) {
 
   for (const char* engine : {"DEFAULT", "CAFFE", "CUDNN", "MKL2017", "MKLDNN"}) {
     SCOPED_TRACE(engine);
-    const Run run(engine);
+    const OnePass run(engine);
     EXPECT_EQ(run.fused(), unnamed.fused());
     EXPECT_EQ(run.layout, unnamed.layout);
     EXPECT_EQ(run.y, unnamed.y);
@@ -87,17 +87,17 @@ TEST(Engine, NamesInPublishedFilesLeaveTheChoiceFree) {
 }
 
 TEST(Engine, GemmIsTheReference) {
-  const Run unnamed(""), gemm("GEMM");
+  const OnePass unnamed(""), gemm("GEMM");
   EXPECT_EQ(gemm.fused(), std::vector<std::string>{"norm"}) << "its weights are folded";
   EXPECT_EQ(gemm.layout, Layout::plain);
   expect_near(gemm.y, unnamed.y);
 }
 
 TEST(Reference, OverridesEveryEngineAndFusesNothing) {
-  const Run unnamed("", false);
+  const OnePass unnamed("", false);
   for (const char* engine : {"", "CAFFE", "GEMM"}) {
     SCOPED_TRACE(engine);
-    const Run run(engine, true);
+    const OnePass run(engine, true);
     EXPECT_EQ(run.fused(), std::vector<std::string>{});
     EXPECT_EQ(run.layout, Layout::plain);
     expect_near(run.y, unnamed.y);
