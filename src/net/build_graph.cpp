@@ -148,7 +148,7 @@ class Builder {
       if (b != t)
         return str("works in place on bottoms in the order of the tops; '", printable(name),
                    "' is bottom ", b, " and top ", t);
-      return str("cannot work in place, since ", other_reader(i, name), " too", rename);
+      return str("cannot work in place, since ", other_reader(i, b), " too", rename);
     }
     for (int k = 0; k < i; ++k)
       if (has(source_.net.layer(k).top(), name))
@@ -158,14 +158,20 @@ class Builder {
     return str("a bottom and a top are both called '", printable(name), "'", rename);
   }
 
-  /// Who reads `name` besides layer `i`, for a message.
-  std::string other_reader(int i, const std::string& name) const {
-    for (int k = 0; k < source_.net.layer_size(); ++k)
-      for (int b = 0; k != i && b < source_.net.layer(k).bottom_size(); ++b)
-        if (source_.net.layer(k).type() != "Split" && written_bottom(source_, k, b) == name)
-          return str("layer '", printable(source_.net.layer(k).name()), "' (",
-                     source_.where(k).text(), ") reads '", printable(name), "'");
-    return str("the loss reads '", printable(name), "'");
+  /// Who reads the blob besides layer `i`, whose bottom `b` is a top of the Split that was inserted
+  /// for its readers; for a message.
+  std::string other_reader(int i, int b) const {
+    const NetParameter& net = source_.net;
+    const std::string& name = net.layer(i).bottom(b);
+    int split = i - 1;
+    while (split > 0 && !has(net.layer(split).top(), name)) --split;
+    const auto& copies = net.layer(split).top();
+    for (int k = split + 1; k < net.layer_size(); ++k)
+      for (const std::string& bottom : net.layer(k).bottom())
+        if (k != i && has(copies, bottom))
+          return str("layer '", printable(net.layer(k).name()), "' (", source_.where(k).text(),
+                     ") reads it");
+    return "the loss reads it";
   }
 
   int new_blob(const std::string& name) {

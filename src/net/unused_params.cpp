@@ -99,7 +99,7 @@ std::vector<std::string> unused_params(const SourcedNet& source) {
   }
   std::vector<std::pair<std::pair<int, int>, std::string>> lines;
   for (const auto& [what, use] : uses) {
-    const std::string more = use.layers == 1 ? "" : str(", as in ", use.layers - 1, " more layers");
+    const std::string more = use.layers == 1 ? "" : str(" (", use.layers - 1, " more like it)");
     lines.push_back({{use.first.line, use.first.column},
                      str(use.first.text(), ": ", what.second, " has no effect in a layer of type ",
                          what.first, more)});

@@ -152,8 +152,8 @@ TEST(ReadPrototxt, WarnsOfParametersThatATypeDoesNotRead) {
       "layer { type: 'OfAnotherLibrary' convolution_param { } }\n",
       "unused.prototxt");
   EXPECT_EQ(log.all(),
-            "unused.prototxt:2:2: convolution_param has no effect in a layer of type ReLU, as in 1 "
-            "more layers\n"
+            "unused.prototxt:2:2: convolution_param has no effect in a layer of type ReLU (1 more "
+            "like it)\n"
             "unused.prototxt:5:57: image_data_param has no effect in a layer of type Data\n");
 }
 

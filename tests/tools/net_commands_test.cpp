@@ -186,7 +186,7 @@ TEST_F(NetCommands, PlanAndTimeTakeNetsOfOnePhase) {
     const std::string net = folder.write("net.prototxt", net_of(phase));
     const std::string other = phase == "TRAIN" ? "TEST" : "TRAIN";
     const std::string lacks =
-        net + ":2:38: error: layer 's' (Softmax): unknown bottom 'x'; layer 'd' (" + net +
+        net + ":2:35: error: layer 's' (Softmax): unknown bottom 'x'; layer 'd' (" + net +
         ":1:1), which makes it, is not in the net for phase " + other + "\n";
     const Outcome plan = run_doppio({"plan", "--model=" + net});
     EXPECT_EQ(plan.exit_code, 0) << plan.err;
