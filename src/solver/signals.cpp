@@ -1,9 +1,14 @@
 #include "solver/signals.hpp"
 
 #include <signal.h>
+#include <unistd.h>
 
 #include <atomic>
+#include <cerrno>
+#include <charconv>
 #include <map>
+#include <string_view>
+#include <utility>
 
 #include "doppio/error.hpp"
 
@@ -15,27 +20,48 @@ namespace {
 using Flag = std::atomic<bool>;
 static_assert(Flag::is_always_lock_free);
 Flag g_interrupted, g_hung_up, g_terminated, g_interrupt_stops, g_stopping;
+std::atomic<int> g_iteration;
 bool g_installed = false;
+std::map<int, std::string> g_effects;  // of each signal, in words; constant while a handler lives
+
+void write_out(std::string_view text) {
+  [[maybe_unused]] const auto written = ::write(STDERR_FILENO, text.data(), text.size());
+}
+
+/// Says what becomes of the iteration under way.
+void announce(int signal) {
+  const auto effect = g_effects.find(signal);
+  if (effect == g_effects.end()) return;
+  char number[16];
+  const char* end = std::to_chars(number, number + sizeof number, g_iteration.load()).ptr;
+  write_out(signal == SIGINT ? "\nCtrl-C" : signal == SIGHUP ? "SIGHUP" : "SIGTERM");
+  write_out(": finishing iteration ");
+  write_out({number, static_cast<std::size_t>(end - number)});
+  write_out(effect->second);
+}
 
 void handle(int signal) {
-  if (signal == SIGHUP) g_hung_up = true;
-  if (signal == SIGTERM) g_terminated = true;
-  if (signal != SIGINT) return;
-  if (g_stopping) {  // the user means it
+  const int error = errno;
+  if (signal == SIGINT && g_stopping) {  // the user means it
     ::signal(SIGINT, SIG_DFL);
     ::raise(SIGINT);
   }
-  g_interrupted = true;
-  if (g_interrupt_stops) g_stopping = true;
+  announce(signal);
+  if (signal == SIGINT) g_interrupted = true;
+  if (signal == SIGHUP) g_hung_up = true;
+  if (signal == SIGTERM) g_terminated = true;
+  if (signal == SIGTERM || (signal == SIGINT && g_interrupt_stops)) g_stopping = true;
+  errno = error;
 }
 
-void install(void (*handler)(int)) {
+void install(void (*handler)(int), void (*at_broken_pipe)(int)) {
   struct sigaction action = {};
   action.sa_handler = handler;
   action.sa_flags = SA_RESTART;
   sigfillset(&action.sa_mask);
   for (const int signal : {SIGINT, SIGHUP, SIGTERM})
     ensure(::sigaction(signal, &action, nullptr) == 0, "sigaction failed");
+  ::signal(SIGPIPE, at_broken_pipe);
 }
 
 bool snapshots(SolverAction a) {
@@ -43,6 +69,15 @@ bool snapshots(SolverAction a) {
 }
 bool stops(SolverAction a) {
   return a == SolverAction::stop || a == SolverAction::snapshot_and_stop;
+}
+
+/// What follows the iteration, for messages.
+std::string effect_of(SolverAction action, bool snapshot_at_stop) {
+  if (!stops(action)) return ", then writing a snapshot; training continues\n";
+  const bool saves = snapshots(action) || snapshot_at_stop;
+  return str(
+      saves ? ", then writing a snapshot and stopping" : ", then stopping without a snapshot",
+      "; press Ctrl-C again to stop at once\n");
 }
 
 SolverAction both(SolverAction a, SolverAction b) {
@@ -65,19 +100,28 @@ SolverAction action_from_name(const std::string& name) {
   return it->second;
 }
 
-SignalHandler::SignalHandler(SolverAction on_interrupt, SolverAction on_hangup)
+SignalHandler::SignalHandler(SolverAction on_interrupt, SolverAction on_hangup,
+                             bool snapshot_at_stop)
     : on_interrupt_(on_interrupt), on_hangup_(on_hangup) {
   ensure(!g_installed, "a SignalHandler is installed already");
   g_installed = true;
   for (Flag* flag : {&g_interrupted, &g_hung_up, &g_terminated, &g_stopping}) *flag = false;
   g_interrupt_stops = stops(on_interrupt);
-  install(handle);
+  g_iteration = 0;
+  g_effects.clear();
+  const std::map<int, SolverAction> actions = {
+      {SIGINT, on_interrupt}, {SIGHUP, on_hangup}, {SIGTERM, SolverAction::snapshot_and_stop}};
+  for (const auto& [signal, action] : actions)
+    if (action != SolverAction::none) g_effects[signal] = effect_of(action, snapshot_at_stop);
+  install(handle, SIG_IGN);
 }
 
 SignalHandler::~SignalHandler() {
-  install(SIG_DFL);
+  install(SIG_DFL, SIG_DFL);
   g_installed = false;
 }
+
+void SignalHandler::set_iteration(int iteration) { g_iteration = iteration; }
 
 SolverAction SignalHandler::poll() {
   SolverAction action = SolverAction::none;
