@@ -4,11 +4,14 @@
 
 #include <chrono>
 #include <cmath>
+#include <optional>
+#include <set>
 #include <string_view>
 #include <utility>
 #include <vector>
 
 #include "doppio.pb.h"
+#include "net/net_epoch.hpp"
 #include "solver/divergence.hpp"
 #include "solver/lr_policy.hpp"
 
@@ -56,6 +59,7 @@ class LogObserver final : public SolverObserver {
   }
 
   void on_test(Solver& solver, const TestResult& result) override {
+    note_repeated_images(solver, result.net);
     if (solver.param().test_compute_loss()) LOG(INFO) << "Test loss: " << result.loss;
     int index = 0;
     for (const TestResult::Output& output : result.outputs) {
@@ -86,6 +90,16 @@ class LogObserver final : public SolverObserver {
   }
 
  private:
+  /// Says once per test net that its test_iter is more than its set, whose size is known by then.
+  void note_repeated_images(Solver& solver, int net) {
+    const std::optional<Epoch> epoch =
+        epoch_of(*solver.test_nets()[static_cast<std::size_t>(net)], false);
+    const Index batches = solver.param().test_iter(net);
+    const std::string repeated = epoch ? repeated_records(*epoch, batches) : "";
+    if (repeated.empty() || !noted_.insert(net).second) return;
+    LOG(INFO) << "test_iter " << batches << " x batch " << epoch->batch << ": " << repeated;
+  }
+
   void log_progress(Solver& solver, int iteration, float loss) {
     const double seconds = std::chrono::duration<double>(Clock::now() - since_).count();
     const double speed = seconds > 0 ? (iteration - since_iteration_) / seconds : 0;
@@ -137,6 +151,7 @@ class LogObserver final : public SolverObserver {
   Clock::time_point since_ = Clock::now();
   int since_iteration_ = 0;
   int lr_step_ = 0;
+  std::set<int> noted_;  // test nets
   bool warned_ = false;
 };
 

@@ -42,8 +42,8 @@ class AnnotatedData final : public DatabaseLayer {
     DatabaseLayer::forward(ctx, bottom, top.first(1));
     if (top.size() < 2) return;
     std::vector<float> rows;
-    for (const std::vector<float>& of_image : shown()->rows)
-      rows.insert(rows.end(), of_image.begin(), of_image.end());
+    for (std::size_t i = 0; i < static_cast<std::size_t>(top[0]->shape()[0]); ++i)
+      rows.insert(rows.end(), shown()->rows[i].begin(), shown()->rows[i].end());
     if (rows.empty()) rows.assign(kRow, -1);
     top[1]->reshape({1, 1, static_cast<Index>(rows.size()) / kRow, kRow});
     std::copy(rows.begin(), rows.end(), top[1]->data.write_host());

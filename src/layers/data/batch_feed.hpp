@@ -72,7 +72,8 @@ class BatchFeed {
     std::function<void(int worker, const Item&, DataBatch&, Index i)> make;
   };
 
-  explicit BatchFeed(const FeedOptions& options) : options_(options) {}
+  explicit BatchFeed(const FeedOptions& options)
+      : options_(options), items_shown_(options.batch_size) {}
 
   int workers() const { return worker_count(static_cast<int>(options_.threads)); }
 
@@ -87,9 +88,13 @@ class BatchFeed {
 
   void reshape(Tops top) const {
     if (held_) return;  // they show a batch, whose shape may differ
-    top[0]->reshape(data_shape_);
-    if (top.size() > 1) top[1]->reshape({options_.batch_size});
+    top[0]->reshape(shown_part(data_shape_));
+    if (top.size() > 1) top[1]->reshape({items_shown_});
   }
+
+  Index batch_size() const { return options_.batch_size; }
+  /// The tops show the first `items` of each batch from the next one on.
+  void show_first(Index items) { items_shown_ = items; }
 
   /// Shows the next batch, and sends the one behind it to ctx's device if it is ready. `start()`
   /// gives the steps when threads begin to work.
@@ -102,12 +107,16 @@ class BatchFeed {
       ahead_->release();
     }
     held_ = &ahead_->take();
-    if (!of_bytes_ && top[0]->shape() != held_->data.shape()) {
+    const Shape shape = shown_part(of_bytes_ ? data_shape_ : held_->data.shape());
+    if (top[0]->shape() != shape) {
       top[0]->data = Tensor();
-      top[0]->reshape(held_->data.shape());
+      top[0]->reshape(shape);
     }
     if (!of_bytes_) top[0]->data.share(held_->data);
-    if (top.size() > 1) top[1]->data.share(held_->labels);
+    if (top.size() > 1) {
+      top[1]->reshape({items_shown_});
+      top[1]->data.share(held_->labels);
+    }
     shown_ += static_cast<std::uint64_t>(options_.batch_size);
     held_->prefetch(ctx);
     if (const DataBatch* next = ahead_->peek()) next->prefetch(ctx);
@@ -137,6 +146,11 @@ class BatchFeed {
 
  private:
   using Ahead = Prefetcher<Item, DataBatch>;
+
+  /// The shape of the items that the tops show, in a batch of shape `batch`.
+  Shape shown_part(const Shape& batch) const {
+    return batch.with(0, batch[0] / options_.batch_size * items_shown_);
+  }
 
   Index batches_ahead() const {
     constexpr Index kEnoughFloats = Index{16} << 20, kMost = 4;
@@ -170,6 +184,7 @@ class BatchFeed {
   }
 
   const FeedOptions options_;
+  Index items_shown_;  // of each batch
   Shape data_shape_;
   bool of_bytes_ = false;
   std::uint64_t shown_ = 0;  // items

@@ -6,6 +6,7 @@
 #include "data/hdf5.hpp"
 #include "data/shuffle.hpp"
 #include "doppio.pb.h"
+#include "doppio/epoch.hpp"
 #include "doppio/registry.hpp"
 #include "layers/sizes.hpp"
 
@@ -18,12 +19,13 @@ namespace {
 /// With `shuffle`, every epoch has its own order of files and of rows within each, which depends on
 /// ctx.seed and the layer's name. One file at a time is in memory.
 /// Source: matches Caffe but for the random numbers.
-class Hdf5Data final : public Layer {
+class Hdf5Data final : public Layer, public EpochSource {
  public:
   explicit Hdf5Data(const LayerParameter& p)
       : stream_(stream_of(p.name())),
         param_(p.hdf5_data_param()),
         batch_size_(param_.batch_size()),
+        rows_shown_(batch_size_),
         datasets_(p.top().begin(), p.top().end()) {
     require_field(!param_.source().empty(), "hdf5_data_param.source", "source is missing");
     require_field(batch_size_ > 0, "hdf5_data_param.batch_size", "batch_size must be at least 1");
@@ -35,7 +37,7 @@ class Hdf5Data final : public Layer {
     if (files_.empty()) scan();
     for (std::size_t t = 0; t < top.size(); ++t) {
       std::vector<Index> dims = row_shapes_[t].dims();
-      dims[0] = batch_size_;
+      dims[0] = rows_shown_;
       top[t]->reshape(checked_shape(std::move(dims), "hdf5_data_param.batch_size"));
     }
   }
@@ -44,19 +46,25 @@ class Hdf5Data final : public Layer {
     const auto start = std::chrono::steady_clock::now();
     std::vector<float*> out;
     for (Blob* t : top) out.push_back(t->data.write_host());
-    for (Index i = 0; i < batch_size_; ++i, ++records_) {
+    for (Index i = 0; i < rows_shown_; ++i, ++records_) {
       const Index row = find_row(ctx.seed);
       for (std::size_t t = 0; t < top.size(); ++t) {
         const Index n = row_shapes_[t].count();
         std::copy_n(loaded_.values[t].read_host() + row * n, n, out[t] + i * n);
       }
     }
+    records_ += static_cast<std::uint64_t>(batch_size_ - rows_shown_);
     waited_ += std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   }
 
   Cursor cursor() const override { return {records_}; }
   void seek(const Cursor& cursor) override { records_ = cursor.records; }
   double input_wait_seconds() const override { return waited_; }
+  std::optional<Epoch> epoch(bool) override {
+    if (epoch_rows_ == 0) return std::nullopt;
+    return Epoch{static_cast<Index>(epoch_rows_), batch_size_};
+  }
+  void show_first(Index records) override { rows_shown_ = records; }
 
  private:
   struct File {
@@ -142,7 +150,7 @@ class Hdf5Data final : public Layer {
 
   std::uint32_t stream_;
   HDF5DataParameter param_;
-  Index batch_size_;
+  Index batch_size_, rows_shown_;
   std::vector<std::string> datasets_;  // one per top
   std::vector<File> files_;
   std::vector<Shape> row_shapes_;  // per top, with one row

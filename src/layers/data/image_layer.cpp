@@ -84,6 +84,14 @@ std::string ImageLayer::item_name(Index item) const {
   return key.empty() ? key : source_->name({{key, {}}});
 }
 
+std::optional<Epoch> ImageLayer::epoch(bool count) {
+  const std::lock_guard lock(mutex_);
+  const Index size = !source_ ? 0 : count ? source_->size() : source_->known_size();
+  if (size == 0) return std::nullopt;
+  const auto shard = static_cast<Index>(read_.shard), shards = static_cast<Index>(read_.shards);
+  return Epoch{std::max<Index>(1, (size - shard + shards - 1) / shards), feed_.batch_size()};
+}
+
 void ImageLayer::forward(Context& ctx, Bottoms, Tops top) {
   feed_.show_next(ctx, top, [&] { return start(ctx); });
   if (!of_bytes_) return;

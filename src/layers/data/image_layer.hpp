@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
@@ -9,6 +10,7 @@
 #include "data/image_source.hpp"
 #include "data/transformer.hpp"
 #include "doppio.pb.h"
+#include "doppio/epoch.hpp"
 #include "layers/data/batch_feed.hpp"
 
 namespace doppio {
@@ -48,7 +50,7 @@ ReadOptions read_options(const Parameter& p, const TransformationParameter& tran
 /// its own H and W. Which place an image has in the order, and which crop and mirror image it gets,
 /// depends on ctx.seed, the layer's name and its number since the start of training, not on
 /// threads, batch_size or shards.
-class ImageLayer : public Layer {
+class ImageLayer : public Layer, public EpochSource {
  public:
   void reshape(Context& ctx, Bottoms, Tops top) override;
   void forward(Context& ctx, Bottoms, Tops top) override;
@@ -57,6 +59,8 @@ class ImageLayer : public Layer {
   Scratch scratch() const override { return feed_.scratch(); }
   double input_wait_seconds() const override { return feed_.wait_seconds(); }
   std::string item_name(Index item) const override;
+  std::optional<Epoch> epoch(bool count) override;
+  void show_first(Index records) override { feed_.show_first(records); }
 
  protected:
   ImageLayer(const LayerParameter& layer, const FeedOptions& feed, const ReadOptions& read);

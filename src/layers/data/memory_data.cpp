@@ -4,6 +4,7 @@
 
 #include "data/transformer.hpp"
 #include "doppio.pb.h"
+#include "doppio/epoch.hpp"
 #include "doppio/registry.hpp"
 #include "layers/sizes.hpp"
 
@@ -14,11 +15,12 @@ namespace {
 ///
 /// Tops: data, batch_size x channels x height x width; labels, batch_size x 1 x 1 x 1.
 /// Throws: Error at a forward pass before there is any data. Source: matches Caffe.
-class MemoryData final : public Layer {
+class MemoryData final : public Layer, public EpochSource {
  public:
   explicit MemoryData(const LayerParameter& p)
       : stream_(stream_of(p.name())),
         batch_size_(p.memory_data_param().batch_size()),
+        items_shown_(batch_size_),
         item_(checked_shape({p.memory_data_param().channels(), p.memory_data_param().height(),
                              p.memory_data_param().width()},
                             "memory_data_param.channels")),
@@ -30,9 +32,9 @@ class MemoryData final : public Layer {
   }
 
   void reshape(Context&, Bottoms, Tops top) override {
-    top[0]->reshape(
-        checked_shape({batch_size_, item_[0], item_[1], item_[2]}, "memory_data_param.batch_size"));
-    top[1]->reshape({batch_size_, 1, 1, 1});
+    top[0]->reshape(checked_shape({items_shown_, item_[0], item_[1], item_[2]},
+                                  "memory_data_param.batch_size"));
+    top[1]->reshape({items_shown_, 1, 1, 1});
   }
 
   void forward(Context&, Bottoms, Tops top) override {
@@ -41,15 +43,21 @@ class MemoryData final : public Layer {
     const Index values = item_.count();
     float* data = top[0]->data.write_host();
     float* labels = top[1]->data.write_host();
-    for (Index i = 0; i < batch_size_; ++i, ++records_) {
+    for (Index i = 0; i < items_shown_; ++i, ++records_) {
       const auto item = static_cast<Index>(records_ % static_cast<std::uint64_t>(n));
       std::copy_n(data_.data() + item * values, values, data + i * values);
       labels[i] = labels_[static_cast<std::size_t>(item)];
     }
+    records_ += static_cast<std::uint64_t>(batch_size_ - items_shown_);
   }
 
   Cursor cursor() const override { return {records_}; }
   void seek(const Cursor& cursor) override { records_ = cursor.records; }
+  std::optional<Epoch> epoch(bool) override {
+    if (labels_.empty()) return std::nullopt;
+    return Epoch{static_cast<Index>(labels_.size()), batch_size_};
+  }
+  void show_first(Index records) override { items_shown_ = records; }
 
   void set(std::vector<float> data, std::vector<float> labels) {
     const auto n = static_cast<Index>(labels.size());
@@ -86,7 +94,7 @@ class MemoryData final : public Layer {
 
  private:
   std::uint32_t stream_;
-  Index batch_size_;
+  Index batch_size_, items_shown_;
   Shape item_;
   Transformer transformer_;
   std::vector<float> data_, labels_;
