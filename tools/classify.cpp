@@ -2,6 +2,7 @@
 #include <gflags/gflags.h>
 
 #include <algorithm>
+#include <cmath>
 #include <cstdio>
 #include <memory>
 #include <numeric>
@@ -12,6 +13,7 @@
 #include "tools/ensemble.hpp"
 #include "tools/flags.hpp"
 #include "tools/image_input.hpp"
+#include "tools/interrupt.hpp"
 #include "tools/setup.hpp"
 
 DEFINE_string(mean, "", "mean image to subtract (.binaryproto), of the size before the crop");
@@ -32,9 +34,9 @@ std::vector<float> numbers(const std::string& flag, const std::string& text) {
   for (const std::string& item : comma_list(text)) try {
       std::size_t used = 0;
       values.push_back(std::stof(item, &used));
-      if (used != item.size()) throw std::invalid_argument(item);
+      if (used != item.size() || !std::isfinite(values.back())) throw std::invalid_argument(item);
     } catch (const std::logic_error&) {
-      throw UsageError("--" + flag + "=" + text + ": '" + item + "' is no number");
+      throw UsageError("--" + flag + "=" + text + ": '" + item + "' is no finite number");
     }
   return values;
 }
@@ -70,6 +72,9 @@ ImagePreparation preparation_of_flags() {
   preparation.mean_file = FLAGS_mean;
   preparation.mean_value = numbers("mean_value", FLAGS_mean_value);
   preparation.scale = static_cast<float>(FLAGS_scale);
+  constexpr int kMaxSide = 1 << 16;
+  if (FLAGS_resize < 0 || FLAGS_resize > kMaxSide)
+    throw UsageError(str("--resize=", FLAGS_resize, ": 0 to ", kMaxSide, " pixels are possible"));
   preparation.resize = FLAGS_resize;
   if (FLAGS_views < 0) throw UsageError("--views must not be negative");
   preparation.views = std::max(1, FLAGS_views);
@@ -101,6 +106,9 @@ class ImageNet {
   }
 
   const std::string& model() const { return files_.model; }
+  std::size_t classes() const {
+    return static_cast<std::size_t>(net_->blob(scores_).count() / views_);
+  }
 
   /// Throws: Error if the scores are no probabilities, which alone can be averaged.
   void require_probabilities() const {
@@ -114,10 +122,9 @@ class ImageNet {
     net_->forward();
     const Tensor& scores = net_->blob(scores_).data;
     const float* values = scores.read_host();
-    const auto classes = static_cast<std::size_t>(scores.count() / views_);
-    std::vector<double> mean(classes, 0);
+    std::vector<double> mean(classes(), 0);
     for (std::size_t i = 0; i < static_cast<std::size_t>(scores.count()); ++i)
-      mean[i % classes] += values[i] / static_cast<double>(views_);
+      mean[i % mean.size()] += values[i] / static_cast<double>(views_);
     return mean;
   }
 
@@ -141,18 +148,44 @@ class ImageNet {
   bool probabilities_ = false;
 };
 
+void require_same_classes(const std::vector<ImageNet>& nets,
+                          const std::vector<std::string>& labels) {
+  const std::size_t classes = nets[0].classes();
+  for (const ImageNet& net : nets)
+    require(net.classes() == classes, nets[0].model(), " has ", classes, " classes and ",
+            net.model(), " ", net.classes(),
+            ", so their probabilities cannot be averaged; give models of the same classes");
+  require(labels.empty() || labels.size() == classes, FLAGS_labels, ": has ", labels.size(),
+          " lines and the net ", classes, " classes");
+}
+
 std::vector<double> mean_scores(std::vector<ImageNet>& nets, const std::string& image) {
-  std::vector<double> mean;
+  std::vector<double> mean(nets[0].classes(), 0);
   for (ImageNet& net : nets) {
     const std::vector<double> scores = net.scores(image);
-    mean.resize(mean.empty() ? scores.size() : mean.size());
-    require(scores.size() == mean.size(), nets[0].model(), " has ", mean.size(), " classes and ",
-            net.model(), " ", scores.size(),
-            ", so their probabilities cannot be averaged; give models of the same classes");
     for (std::size_t c = 0; c < scores.size(); ++c)
       mean[c] += scores[c] / static_cast<double>(nets.size());
   }
   return mean;
+}
+
+/// Classifies the images that can be read and reports the others. Returns the number of those.
+std::size_t classify(std::vector<ImageNet>& nets, const std::vector<std::string>& images,
+                     const std::vector<std::string>& labels) {
+  const Interruptible signals;
+  std::size_t failed = 0;
+  for (const std::string& image : images) {
+    signals.check();
+    try {
+      print_best(image, mean_scores(nets, image), labels);
+    } catch (const OutOfMemory&) {
+      throw;
+    } catch (const Error& e) {
+      print_error(e);
+      ++failed;
+    }
+  }
+  return failed;
 }
 
 int run(const Arguments& given) {
@@ -171,13 +204,12 @@ int run(const Arguments& given) {
   if (nets.size() > 1 || preparation.views > 1)
     for (const ImageNet& net : nets) net.require_probabilities();
 
-  for (const std::string& image : given.operands) {
-    const std::vector<double> scores = mean_scores(nets, image);
-    require(labels.empty() || labels.size() == scores.size(), FLAGS_labels, ": has ", labels.size(),
-            " lines and the net ", scores.size(), " classes");
-    print_best(image, scores, labels);
-  }
-  return kDone;
+  require_same_classes(nets, labels);
+
+  const std::size_t images = given.operands.size();
+  const std::size_t failed = classify(nets, given.operands, labels);
+  require(failed == 0 || images == 1, failed, " of ", images, " images could not be classified");
+  return failed == 0 ? kDone : kUserError;
 }
 
 }  // namespace

@@ -2,12 +2,16 @@
 #include <string>
 #include <vector>
 
+#include "doppio/error.hpp"
+
 namespace doppio {
 
 /// What a command is given, beside the flags with a value, which are read as FLAGS_name.
 struct Arguments {
   std::vector<std::string> operands;  ///< the words after the command's name
   std::vector<std::string> sets;      ///< the values of --set, in order
+  /// Program, command, flags as --name=value and operands, from which the run can be repeated.
+  std::vector<std::string> command_line;
 };
 
 /// One command of the tool; each has a file of its own name.
@@ -23,7 +27,7 @@ struct Command {
   std::string notes = {};                 ///< more for its --help
 };
 
-/// Exit codes of the tool.
+/// Exit codes of the tool; 128 + its number after a signal.
 enum ExitCode {
   kDone = 0,
   kUserError = 1,
@@ -31,6 +35,10 @@ enum ExitCode {
   kInternal = 3,
   kTerminated = 75,  ///< stopped by SIGTERM after a snapshot: start again with --snapshot
 };
+
+/// Prints "FILE:LINE:COLUMN: error: ..." or, if the place is unknown, "doppio: error: ..." to
+/// stderr.
+void print_error(const Error& error);
 
 Command classify_command();
 Command convert_idx_command();

@@ -1,6 +1,19 @@
+#include <cstdio>
+#include <iostream>
+#include <sstream>
+
+#include "core/input_file.hpp"
 #include "tools/command.hpp"
 
 namespace doppio {
+
+void print_error(const Error& error) {
+  std::fflush(stdout);  // what was printed before it stays before it
+  std::cerr << (error.where().file.empty() ? "doppio: error: " : "");
+  std::istringstream lines(error.what());
+  for (std::string line; std::getline(lines, line);)  // names may hold any bytes
+    std::cerr << printable(line, line.max_size()) << '\n';
+}
 
 const std::vector<Command>& commands() {
   static const std::vector<Command> all = {

@@ -10,6 +10,8 @@
 #include "doppio/context.hpp"
 #include "doppio/error.hpp"
 #include "tools/command.hpp"
+#include "tools/flags.hpp"
+#include "tools/setup.hpp"
 
 namespace doppio {
 
@@ -38,6 +40,7 @@ std::string instruction_sets() {
 }
 
 int run(const Arguments&) {
+  if (is_given("gpu")) gpu_numbers();  // Caffe's flag; all GPUs are shown
   constexpr double kGiB = 1024.0 * 1024 * 1024;
   const std::string model = cpu_property("model name");
   const double memory =

@@ -1,21 +1,20 @@
 // The command-line tool: finds the command, and turns errors into messages and exit codes.
-#include <gflags/gflags.h>
-#include <glog/logging.h>
 #include <omp.h>
 
 #include <algorithm>
+#include <filesystem>
 #include <iostream>
 #include <new>
+#include <system_error>
 
-#if __has_include(<google/protobuf/stubs/logging.h>)
-#include <google/protobuf/stubs/logging.h>
-#define DOPPIO_PROTOBUF_LOGS  // by itself; from version 22 on it does not
-#endif
-
+#include "core/input_file.hpp"
 #include "doppio/context.hpp"
 #include "doppio/error.hpp"
 #include "tools/command.hpp"
 #include "tools/flags.hpp"
+#include "tools/interrupt.hpp"
+#include "tools/logging.hpp"
+#include "tools/standard_streams.hpp"
 
 namespace doppio {
 
@@ -53,21 +52,8 @@ Found find_command(const std::vector<std::string>& words) {
   }
   std::string hint = did_you_mean(two, names);
   if (hint.empty()) hint = did_you_mean(words[0], names);
-  throw UsageError(
-      str("unknown command '", words[0], "'", hint, "; `doppio --help` lists the commands"));
-}
-
-/// Log lines go to stderr in Caffe's form, which published parsers read, and nowhere else.
-void start_logging(const char* program) {
-  google::InitGoogleLogging(program);
-  FLAGS_logtostderr = true;
-  // By name, because older versions lack the flag (and the year).
-  gflags::SetCommandLineOption("log_year_in_prefix", "false");
-  if (FLAGS_quiet) FLAGS_minloglevel = google::GLOG_WARNING;
-  if (FLAGS_verbose) FLAGS_v = 1;
-#ifdef DOPPIO_PROTOBUF_LOGS
-  google::protobuf::SetLogHandler(nullptr);  // its parse errors come back as ours
-#endif
+  throw UsageError(str("unknown command '", printable(words[0]), "'", hint,
+                       "; `doppio --help` lists the commands"));
 }
 
 int run(const std::vector<std::string>& arguments, const char* program) {
@@ -87,35 +73,50 @@ int run(const std::vector<std::string>& arguments, const char* program) {
     std::cout << command_help(*found.command);
     return kDone;
   }
-  const Arguments given = apply_command_line(line, *found.command, found.name_words);
+  Arguments given = apply_command_line(line, *found.command, found.name_words);
+  const int most_threads = std::max(1024, omp_get_num_procs());
   if (FLAGS_threads < 0) throw UsageError("--threads must not be negative");
+  if (FLAGS_threads > most_threads)
+    throw UsageError(str("--threads=", FLAGS_threads, ": at most ", most_threads, " are possible"));
   if (FLAGS_threads > 0) omp_set_num_threads(FLAGS_threads);
   start_logging(program);
+  given.command_line.insert(given.command_line.begin(), program);
   return found.command->run(given);
 }
 
-void print_error(const Error& e) {
-  std::cerr << (e.where().file.empty() ? "doppio: error: " : "") << e.what() << '\n';
+/// Runs a command and prints its error, if there is one. Returns the exit code.
+int run_and_report(const std::vector<std::string>& arguments, const char* program) {
+  try {
+    const int code = run(arguments, program);
+    return finish_output() || code != kDone ? code : kUserError;
+  } catch (const Interrupted& by) {
+    std::cerr << "doppio: interrupted\n";
+    end_by(by.signal);
+  } catch (const UsageError& e) {
+    print_error(e);
+    return kUsage;
+  } catch (const Error& e) {
+    print_error(e);
+  } catch (const std::bad_alloc&) {
+    print_error(Error("out of memory; lower batch_size (`doppio plan` shows what a net needs)"));
+  } catch (const std::length_error& e) {
+    print_error(Error(str("a size is too large for memory (", e.what(), ")")));
+  } catch (const std::filesystem::filesystem_error& e) {
+    print_error(
+        Error(str("cannot use '", printable(e.path1().string()), "': ", e.code().message())));
+  } catch (const std::system_error& e) {
+    print_error(Error(str("the system refuses: ", e.what())));
+  } catch (const std::exception& e) {
+    std::cerr << "doppio: internal error: " << e.what() << '\n';
+    return kInternal;
+  }
+  return kUserError;
 }
 
 }  // namespace
 }  // namespace doppio
 
 int main(int argc, char** argv) {
-  using namespace doppio;
-  try {
-    return run({argv + 1, argv + argc}, argv[0]);
-  } catch (const UsageError& e) {
-    print_error(e);
-    return kUsage;
-  } catch (const Error& e) {
-    print_error(e);
-    return kUserError;
-  } catch (const std::bad_alloc&) {
-    print_error(Error("out of memory; lower batch_size (`doppio plan` shows what a net needs)"));
-    return kUserError;
-  } catch (const std::exception& e) {
-    std::cerr << "doppio: internal error: " << e.what() << '\n';
-    return kInternal;
-  }
+  doppio::open_standard_streams();
+  return doppio::run_and_report({argv + 1, argv + argc}, argv[0]);
 }

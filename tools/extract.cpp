@@ -7,6 +7,7 @@
 #include "data/database.hpp"
 #include "tools/command.hpp"
 #include "tools/flags.hpp"
+#include "tools/interrupt.hpp"
 #include "tools/setup.hpp"
 
 namespace doppio {
@@ -58,14 +59,17 @@ class FeatureWriter {
 /// Leaves no database behind if it fails.
 void write_features(Net& net, const std::vector<std::string>& blobs,
                     const std::vector<std::string>& databases) {
+  const Interruptible signals;
   std::vector<std::unique_ptr<FeatureWriter>> writers;
   try {
     for (std::size_t i = 0; i < blobs.size(); ++i)
       writers.push_back(std::make_unique<FeatureWriter>(blobs[i], databases[i]));
     for (int i = 0; i < FLAGS_iterations; ++i) {
+      signals.check();
       net.forward();
       for (const auto& writer : writers) writer->add(net);
     }
+    note_repeated_images(net, FLAGS_iterations);
     for (const auto& writer : writers) writer->finish();
   } catch (...) {
     for (const auto& writer : writers) writer->discard();
@@ -77,6 +81,7 @@ int run(const Arguments& given) {
   require_flag("model", "extract");
   require_flag("weights", "extract");
   if (FLAGS_iterations < 1) throw UsageError("--iterations must be at least 1");
+  backend_of(FLAGS_backend);  // before the net is made
   const std::vector<std::string> blobs = comma_list(given.operands[0]);
   const std::vector<std::string> databases = comma_list(given.operands[1]);
   if (blobs.size() != databases.size())

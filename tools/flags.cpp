@@ -3,16 +3,20 @@
 #include <gflags/gflags.h>
 
 #include <algorithm>
+#include <cmath>
 #include <set>
 #include <sstream>
 
+#include "core/input_file.hpp"
 #include "doppio/error.hpp"
+#include "tools/logging.hpp"
 
 DEFINE_string(gpu, "", "run on the GPU of this number; `train` also on several: 0,1 or `all`");
 DEFINE_string(model, "", "net prototxt");
 DEFINE_string(weights, "", "weight files (.caffemodel or .caffemodel.h5), separated by commas");
 DEFINE_string(solver, "", "solver prototxt");
-DEFINE_int32(iterations, 50, "number of batches");
+DEFINE_int32(iterations, 50,
+             "number of batches; without it, `test` covers a set that has an end exactly once");
 DEFINE_string(phase, "", "phase of the net: TRAIN or TEST; without it, each that the net has");
 DEFINE_int32(level, 0, "level that include and exclude rules of the net are checked against");
 DEFINE_string(stage, "", "stages for the same rules, separated by commas");
@@ -31,7 +35,7 @@ DEFINE_bool(
     reference, false,
     "compute by the reference: convolutions as im2col and a matrix product, Pooling and LRN "
     "by generic kernels, every layer by itself; slow");
-DEFINE_bool(quiet, false, "log warnings and errors alone");
+DEFINE_bool(quiet, false, "log only warnings and errors");
 DEFINE_bool(verbose, false, "log details, such as the choice of engines");
 DEFINE_string(set, "", "FIELD=VALUE or LAYER.FIELD=VALUE: change a field, see below; may repeat");
 
@@ -52,6 +56,12 @@ const char* const kSetHelp =
     "  test:data.batch_size=10    only in nets of phase TEST (or train:)\n"
     "  stepvalue=100,200          a repeated field is replaced\n";
 
+const char* const kLogHelp =
+    "glog's flags and variables work as in Caffe: --log_dir=FOLDER (files as well as stderr),\n"
+    "--logtostderr, --alsologtostderr, --stderrthreshold, --minloglevel, --v, --vmodule; "
+    "GLOG_v=1.\n";
+
+/// The flags that --help lists.
 std::vector<std::string> flags_of(const Command& command) {
   std::vector<std::string> names = command.flags;
   names.insert(names.end(), kCommonFlags.begin(), kCommonFlags.end());
@@ -62,6 +72,7 @@ std::vector<std::string> all_flags() {
   std::set<std::string> names;
   for (const Command& command : commands())
     for (const std::string& name : flags_of(command)) names.insert(name);
+  names.insert(glog_flags().begin(), glog_flags().end());
   return {names.begin(), names.end()};
 }
 
@@ -77,9 +88,19 @@ CommandLineFlagInfo info_of(const std::string& flag) {
 
 bool is_bool(const std::string& flag) { return info_of(flag).type == "bool"; }
 
-const char* type_words(const std::string& type) {
+std::string wanted(const std::string& flag, const std::string& instead_of) {
+  const std::string type = info_of(flag).type;
   if (type == "bool") return "true or false";
-  return type == "double" ? "a number" : "an integer";
+  if (type == "double") return "a finite number";
+  const bool number = instead_of.find_first_not_of("+-0123456789") == instead_of.npos;
+  return number && instead_of.size() > 5 ? "a smaller integer" : "an integer";
+}
+
+bool set_flag(const std::string& name, const std::string& value) {
+  if (gflags::SetCommandLineOption(name.c_str(), value.c_str()).empty()) return false;
+  double number = 0;  // gflags takes "nan" and "inf"
+  return info_of(name).type != "double" ||
+         (std::istringstream(info_of(name).current_value) >> number && std::isfinite(number));
 }
 
 }  // namespace
@@ -116,7 +137,8 @@ CommandLine split_command_line(const std::vector<std::string>& arguments) {
     } else if (name.starts_with("no") && has(known, name.substr(2)) && is_bool(name.substr(2))) {
       line.values.emplace_back(name.substr(2), "false");
     } else {
-      throw UsageError(str("unknown flag --", name, did_you_mean(name, known)));
+      throw UsageError(str("unknown flag --", printable(name),
+                           name.size() > 1 ? did_you_mean(name, known) : ""));
     }
   }
   return line;
@@ -124,29 +146,35 @@ CommandLine split_command_line(const std::vector<std::string>& arguments) {
 
 Arguments apply_command_line(const CommandLine& line, const Command& command, int name_words) {
   Arguments arguments;
-  const std::vector<std::string> taken = flags_of(command);
+  const std::vector<std::string> listed = flags_of(command);
   for (const auto& [name, value] : line.values) {
-    if (!has(taken, name))
+    if (!has(listed, name) && !has(glog_flags(), name))
       throw UsageError(
-          str("`doppio ", command.name, "` takes no --", name, did_you_mean(name, taken)));
+          str("`doppio ", command.name, "` takes no --", name, did_you_mean(name, listed)));
+    arguments.command_line.push_back("--" + name + "=" + value);
     if (name == "set")
       arguments.sets.push_back(value);
-    else if (gflags::SetCommandLineOption(name.c_str(), value.c_str()).empty())
+    else if (!set_flag(name, value))
       throw UsageError(
-          str("--", name, "=", value, ": ", type_words(info_of(name).type), " is wanted"));
+          str("--", name, "=", printable(value), ": ", wanted(name, value), " is wanted"));
   }
-  arguments.operands.assign(line.words.begin() + name_words, line.words.end());
+  const auto operands = line.words.begin() + name_words;
+  arguments.operands.assign(operands, line.words.end());
+  arguments.command_line.insert(arguments.command_line.begin(), line.words.begin(), operands);
+  arguments.command_line.insert(arguments.command_line.end(), operands, line.words.end());
   const int n = static_cast<int>(arguments.operands.size());
   if (n < command.min_operands || n > command.max_operands) {
     const std::string wanted = command.operands.empty() ? "no words" : command.operands;
     throw UsageError(str("`doppio ", command.name, "` takes ", wanted, " beside its flags, not ",
-                         n == 0 ? "nothing" : "'" + arguments.operands.back() + "'"));
+                         n == 0 ? "nothing" : "'" + printable(arguments.operands.back()) + "'"));
   }
   return arguments;
 }
 
+bool is_given(const std::string& flag) { return !info_of(flag).is_default; }
+
 void require_flag(const std::string& flag, const std::string& command) {
-  if (info_of(flag).is_default)
+  if (info_of(flag).current_value.empty())
     throw UsageError(str("`doppio ", command, "` needs --", flag, ": ", info_of(flag).description));
 }
 
@@ -165,6 +193,7 @@ std::string command_help(const Command& command) {
     text << '\n';
   }
   if (has(flags, "set")) text << '\n' << kSetHelp;
+  text << '\n' << kLogHelp;
   if (!command.notes.empty()) text << '\n' << command.notes << '\n';
   text << "\nexample:\n  " << command.example << '\n';
   return text.str();

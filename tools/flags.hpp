@@ -46,6 +46,9 @@ CommandLine split_command_line(const std::vector<std::string>& arguments);
 /// Throws: UsageError for what `command` does not take and for values that are none of the type.
 Arguments apply_command_line(const CommandLine& line, const Command& command, int name_words);
 
+/// Returns whether the command line gives --`flag`.
+bool is_given(const std::string& flag);
+
 /// Throws: UsageError unless --`flag` has a value.
 void require_flag(const std::string& flag, const std::string& command);
 

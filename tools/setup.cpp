@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <charconv>
 
+#include "net/net_epoch.hpp"
 #include "net/passes.hpp"
 #include "tools/flags.hpp"
 #include "tools/table.hpp"
@@ -15,7 +16,22 @@ namespace {
 
 constexpr const char* kWanted = ": numbers of GPUs are wanted, as in 0 or 0,1, or `all`";
 
-/// The GPUs that --gpu names.
+const char* outcome_name(CopiedLayer::Outcome outcome) {
+  switch (outcome) {
+    case CopiedLayer::Outcome::loaded:
+      return "loaded";
+    case CopiedLayer::Outcome::fresh:
+      return "new";
+    case CopiedLayer::Outcome::skipped:
+      return "skipped";
+    case CopiedLayer::Outcome::mismatched:
+      return "mismatched";
+  }
+  return "?";
+}
+
+}  // namespace
+
 std::vector<int> gpu_numbers() {
   std::vector<int> ids;
   if (FLAGS_gpu == "all") {
@@ -35,22 +51,6 @@ std::vector<int> gpu_numbers() {
   if (ids.empty()) throw UsageError("--gpu=" + FLAGS_gpu + kWanted);
   return ids;
 }
-
-const char* outcome_name(CopiedLayer::Outcome outcome) {
-  switch (outcome) {
-    case CopiedLayer::Outcome::loaded:
-      return "loaded";
-    case CopiedLayer::Outcome::fresh:
-      return "new";
-    case CopiedLayer::Outcome::skipped:
-      return "skipped";
-    case CopiedLayer::Outcome::mismatched:
-      return "mismatched";
-  }
-  return "?";
-}
-
-}  // namespace
 
 std::vector<std::unique_ptr<Context>> open_gpus() {
   std::vector<std::unique_ptr<Context>> contexts;
@@ -107,6 +107,13 @@ void edit_nets(SourcedSolver& solver, Overrides& overrides) {
     test_nets(solver);
   });
   overrides.require_all_used();
+}
+
+void note_repeated_images(Net& net, Index batches) {
+  const std::optional<Epoch> epoch = epoch_of(net, false);
+  const std::string repeated = epoch ? repeated_records(*epoch, batches) : "";
+  LOG_IF(WARNING, !repeated.empty())
+      << "--iterations=" << batches << " x batch " << epoch->batch << ": " << repeated;
 }
 
 void load_weights(Net& net, const std::vector<std::string>& files) {

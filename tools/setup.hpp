@@ -12,6 +12,9 @@
 
 namespace doppio {
 
+/// The numbers of the GPUs that --gpu names. Throws: UsageError if it names none.
+std::vector<int> gpu_numbers();
+
 /// A context on each GPU that --gpu names. Throws: UsageError for a bad number; Error if there is
 /// no such GPU.
 std::vector<std::unique_ptr<Context>> open_gpus();
@@ -41,5 +44,8 @@ void edit_nets(SourcedSolver& solver, Overrides& overrides);
 /// Copies weights from `files` by layer name and logs a table of what became of each layer.
 /// Throws: Error if a layer does not fit.
 void load_weights(Net& net, const std::vector<std::string>& files);
+
+/// Warns if `batches` batches held some records of the net's data more than once. For after them.
+void note_repeated_images(Net& net, Index batches);
 
 }  // namespace doppio

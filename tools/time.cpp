@@ -11,6 +11,7 @@
 #include "net/passes.hpp"
 #include "tools/command.hpp"
 #include "tools/flags.hpp"
+#include "tools/interrupt.hpp"
 #include "tools/setup.hpp"
 
 namespace doppio {
@@ -113,8 +114,10 @@ int run(const Arguments& given) {
   std::vector<Times> layers(net.layers().size());
   Times sum;
   std::vector<double> passes;
+  const Interruptible signals;
   const double total = milliseconds(ctx, [&] {
     for (int i = 1; i <= FLAGS_iterations; ++i) {
+      signals.check();
       const Times once = run_once(net, layers);
       sum.forward += once.forward;
       sum.backward += once.backward;

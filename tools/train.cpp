@@ -8,6 +8,7 @@
 #include "doppio/solver.hpp"
 #include "solver/input_wait.hpp"
 #include "solver/log_observer.hpp"
+#include "solver/lr_policy.hpp"
 #include "solver/read_solver.hpp"
 #include "solver/signals.hpp"
 #include "tools/command.hpp"
@@ -28,7 +29,7 @@ void check_flags() {
     throw UsageError("--snapshot continues a run and --weights begins a new one; give one of them");
   if (FLAGS_snapshot.ends_with(".caffemodel") || FLAGS_snapshot.ends_with(".caffemodel.h5"))
     throw UsageError("--snapshot=" + FLAGS_snapshot +
-                     " holds weights alone: use --weights to begin " +
+                     " holds only weights: use --weights to begin " +
                      "with them, or name the .solverstate beside it to continue its run");
 }
 
@@ -110,12 +111,60 @@ class Throughput final : public SolverObserver {
   Index images_ = 0;
 };
 
+/// Remembers the state file that was written last.
+class LastSnapshot final : public SolverObserver {
+ public:
+  explicit LastSnapshot(const std::string& state) : state_(state) {}
+  void on_snapshot(Solver&, const std::string&, const std::string& state) override {
+    state_ = state;
+  }
+  const std::string& state() const { return state_; }
+
+ private:
+  std::string state_;
+};
+
+void warn_if_finished(const Solver& solver) {
+  const bool plateau = solver.policy().finished();
+  const int last = solver.param().max_iter();
+  LOG_IF(WARNING, plateau || solver.iteration() >= last)
+      << FLAGS_snapshot << " is of iteration " << solver.iteration() << ", and the run ends at "
+      << (plateau ? std::string("its plateau") : str("max_iter ", last))
+      << ": nothing is left to train"
+      << (plateau ? "" : "; --set max_iter=N with a larger N trains longer");
+}
+
+/// `word` as a shell reads it back.
+std::string quoted(const std::string& word) {
+  const char* const plain =
+      "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-+=./:,@%";
+  if (!word.empty() && word.find_first_not_of(plain) == word.npos) return word;
+  std::string text = "'";
+  for (const char c : word) text += c == '\'' ? std::string("'\\''") : std::string(1, c);
+  return text + "'";
+}
+
+/// Logs the command that continues from `state`, even with --quiet: nothing else tells it.
+void log_how_to_continue(const Solver& solver, const std::string& state,
+                         const std::vector<std::string>& command_line) {
+  std::string command;
+  for (const std::string& word : command_line)
+    if (!word.starts_with("--snapshot=") && !word.starts_with("--weights="))
+      command += quoted(word) + ' ';
+  LOG(WARNING) << "Stopped before iteration " << solver.iteration() << " of "
+               << solver.param().max_iter()
+               << (state.empty() ? "; no snapshot was written, so the run can only start again"
+                                 : ". To continue from the last snapshot:\n" + command +
+                                       quoted("--snapshot=" + state));
+}
+
 int run(const Arguments& given) {
   check_flags();
-  SignalHandler signals(action_from_name(FLAGS_sigint_effect),
-                        action_from_name(FLAGS_sighup_effect));
+  const SolverAction on_interrupt = action_from_name(FLAGS_sigint_effect);
+  const SolverAction on_hangup = action_from_name(FLAGS_sighup_effect);
   Overrides overrides(given.sets);
   SourcedSolver source = read_changed_solver(overrides);
+  SignalHandler signals(on_interrupt, on_hangup, source.param.snapshot_after_train());
   const std::vector<std::string> weights = take_weights(source.param);
   const std::vector<std::unique_ptr<Context>> owned = contexts_for(source);
   std::vector<Context*> contexts;
@@ -132,34 +181,44 @@ int run(const Arguments& given) {
   if (!FLAGS_snapshot.empty()) {
     LOG(INFO) << "Resuming from " << FLAGS_snapshot;
     solver.restore(FLAGS_snapshot);
+    warn_if_finished(solver);
   }
   solver.save_memory();
   solver.add_observer(make_input_wait_observer());
   solver.add_observer(make_log_observer());
   solver.add_observer(std::make_shared<Throughput>());
-  solver.set_action_source([&] { return signals.poll(); });
+  const auto last = std::make_shared<LastSnapshot>(FLAGS_snapshot);
+  solver.add_observer(last);
+  signals.set_iteration(solver.iteration());
+  solver.set_action_source([&] {
+    signals.set_iteration(solver.iteration());
+    return signals.poll();
+  });
   LOG(INFO) << "Starting Optimization";
   solver.solve();
   LOG(INFO) << "Optimization Done.";
+  if (solver.stopped_early()) log_how_to_continue(solver, last->state(), given.command_line);
   return signals.terminated() ? kTerminated : kDone;
 }
 
 }  // namespace
 
 Command train_command() {
-  return {.name = "train",
-          .summary = "train a net, or go on from a snapshot or from given weights",
-          .operands = "",
-          .flags = {"solver", "snapshot", "weights", "gpu", "level", "stage", "sigint_effect",
-                    "sighup_effect", "set", "no_fusion", "reference"},
-          .example = "doppio train --solver=models/lenet/solver.prototxt --set max_iter=1000",
-          .run = run,
-          .notes =
-              "--level and --stage count for the training net alone.\n"
-              "With several GPUs, batch_size is that of all of them together: each gets its part of "
-              "every batch, and\ntheir gradients are averaged. Tests run on the first one.\n"
-              "SIGTERM writes a snapshot and stops; the exit code is then 75, so that a "
-              "scheduler can start the\nrun again with --snapshot."};
+  return {
+      .name = "train",
+      .summary = "train a net, or continue from a snapshot or start from given weights",
+      .operands = "",
+      .flags = {"solver", "snapshot", "weights", "gpu", "level", "stage", "sigint_effect",
+                "sighup_effect", "set", "no_fusion", "reference"},
+      .example = "doppio train --solver=models/lenet/solver.prototxt --set max_iter=1000",
+      .run = run,
+      .notes =
+          "--level and --stage count for the training net alone.\n"
+          "With several GPUs, batch_size is that of all of them together: each gets its part of "
+          "every batch, and\ntheir gradients are averaged. Tests run on the first one.\n"
+          "Ctrl-C and SIGTERM finish the iteration, write a snapshot and log the command that "
+          "continues\nthe run; a second Ctrl-C stops at once. After SIGTERM the exit code is 75, "
+          "so that a scheduler\ncan start the run again with --snapshot."};
 }
 
 }  // namespace doppio

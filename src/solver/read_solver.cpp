@@ -138,7 +138,8 @@ std::string snapshot_prefix(const SourcedSolver& solver) {
   require_field(!prefix.empty() || !stem.empty(), "snapshot_prefix",
                 "snapshot_prefix is missing, and there is no solver file to name snapshots after");
   if (prefix.empty()) return fs::path(solver.file).replace_extension();
-  if (!prefix.ends_with('/') && !fs::is_directory(prefix)) return prefix;
+  std::error_code unknown;  // such as a name that is too long: writing says so
+  if (!prefix.ends_with('/') && !fs::is_directory(prefix, unknown)) return prefix;
   return fs::path(prefix) / (stem.empty() ? "solver" : stem);
 }
 

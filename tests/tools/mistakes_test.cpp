@@ -149,6 +149,37 @@ TEST_F(Mistakes, TruncatedSolverstate) {
       {"--snapshot=" + folder / "cut.solverstate"});
 }
 
+TEST_F(Mistakes, NamesThatAreTooLongAreNoInternalErrors) {
+  const std::string name = std::string(300, 'a');
+  const std::string net = folder / "net.prototxt";
+  folder.write("long.prototxt", "layer { name: 'd' type: 'Data' top: 'd' data_param { source: '" +
+                                    name + "' batch_size: 1 } }");
+  for (const std::vector<std::string>& arguments : std::vector<std::vector<std::string>>{
+           {"plan", "--model=" + name},
+           {"time", "--model=" + folder / "long.prototxt"},
+           {"test", "--model=" + net, "--weights=" + name},
+           {"train", "--solver=" + name},
+           folder.train({"--snapshot=" + name}),
+           folder.train({"--weights=" + name}),
+           folder.train({"--set", "snapshot_prefix=" + name}),
+           folder.train({"--set", "net=" + name}),
+           folder.train({"--log_dir=" + name}),
+           {"classify", "--model=" + net, "--weights=x", "--labels=" + name, "x.png"},
+           {"mean", name},
+           {"mean", folder / "train_lmdb", name},
+           {"mean", folder / "train_lmdb", "--pca=" + name},
+           {"upgrade", name, "out"},
+           {"upgrade", net, name},
+           {"convert", "imageset", folder / "", name, folder / "db"},
+           {"convert", "imageset", folder / "", folder.write("list.txt", name + " 1\n"), name},
+           {"convert", "idx", "--images=" + name, "--labels=" + name, folder / "db"},
+       }) {
+    const Outcome r = run_doppio(arguments);
+    EXPECT_EQ(r.exit_code, 1) << arguments[0] << ' ' << arguments.back().substr(0, 40) << r.err;
+    EXPECT_FALSE(contains(r.err, "internal error")) << r.err;
+  }
+}
+
 TEST_F(Mistakes, SnapshotPrefixThatCannotBeWrittenIsRefusedBeforeTraining) {
   expect_error(
       "--set snapshot_prefix=/nowhere/x: error: snapshots cannot be written: cannot create "

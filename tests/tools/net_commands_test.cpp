@@ -73,6 +73,17 @@ TEST_F(NetCommands, ClassifyNamesClassesAndSubtractsMeans) {
   EXPECT_EQ(r.out, one + one);
 }
 
+TEST_F(NetCommands, ClassifyReportsABadImageAndClassifiesTheOthers) {
+  const std::string empty = folder.write("empty.jpg", "");
+  const std::string one = run_doppio(classify({red})).out;
+  const Outcome r = run_doppio(classify({red, empty, "gone.png", red}));
+  EXPECT_EQ(r.exit_code, 1);
+  EXPECT_EQ(r.out, one + one);
+  EXPECT_TRUE(contains(r.err, "\n" + empty + ": error: ")) << r.err;
+  EXPECT_TRUE(contains(r.err, "\ngone.png: error: ")) << r.err;
+  EXPECT_TRUE(r.err.ends_with("doppio: error: 2 of 4 images could not be classified\n")) << r.err;
+}
+
 TEST_F(NetCommands, ClassifyExplainsWhatDoesNotFit) {
   const auto error = [&](const std::vector<std::string>& more) {
     const Outcome r = run_doppio(classify(more));

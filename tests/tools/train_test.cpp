@@ -217,14 +217,57 @@ TEST_F(Train, SigtermWritesASnapshotAndAsksToBeStartedAgain) {
   ASSERT_EQ(folder.files_with(".solverstate").size(), 1u) << read_file(folder / "log");
   EXPECT_TRUE(contains(read_file(folder / "log"), "Optimization stopped early."));
   EXPECT_TRUE(contains(read_file(folder / "log"), "Optimization Done."));  // as Caffe's tool
+  EXPECT_TRUE(contains(read_file(folder / "log"), "SIGTERM: finishing iteration "));
   const std::string state = folder / folder.files_with(".solverstate")[0];
   EXPECT_EQ(run_doppio(folder.train({"--snapshot=" + state, "--set", "max_iter=1"})).exit_code, 0);
+}
+
+TEST_F(Train, CtrlCPrintsTheCommandThatContinuesTheRun) {
+  const std::string prefix = folder / "it's here";
+  EXPECT_EQ(interrupted(folder, SIGINT,
+                        {"--quiet", "--set=snapshot_prefix=" + prefix, "--set=max_iter=100000000",
+                         "--noquiet"}),
+            0);
+  const std::string log = read_file(folder / "log");
+  EXPECT_TRUE(std::regex_search(
+      log, std::regex("\nCtrl-C: finishing iteration \\d+, then writing a snapshot and stopping; "
+                      "press Ctrl-C again to stop at once\n")))
+      << log;
+  const std::string sign = ". To continue from the last snapshot:\n";
+  ASSERT_TRUE(contains(log, sign)) << log;
+  const std::size_t at = log.find(sign) + sign.size();
+  const std::string command = log.substr(at, log.find('\n', at) - at);
+  EXPECT_TRUE(contains(command, " '--set=snapshot_prefix=" + folder / "it'\\''s here'")) << command;
+  const Outcome again = run_doppio({"-c", command + " --set=max_iter=1"}, "/bin/sh");
+  EXPECT_EQ(again.exit_code, 0) << again.err;
+  EXPECT_TRUE(contains(again.err, "Resuming from " + prefix + "_iter_")) << again.err;
+}
+
+TEST_F(Train, AFinishedRunThatIsResumedSaysSo) {
+  ASSERT_EQ(run_doppio(folder.train({"--set", "max_iter=3"})).exit_code, 0);
+  const std::string state = folder / "noise_iter_3.solverstate";
+  const Outcome r =
+      run_doppio(folder.train({"--quiet", "--set", "max_iter=3", "--snapshot", state}));
+  EXPECT_EQ(r.exit_code, 0);
+  EXPECT_TRUE(contains(r.err, state + " is of iteration 3, and the run ends at max_iter 3: nothing "
+                                      "is left to train; --set max_iter=N with a larger N trains "
+                                      "longer\n"))
+      << r.err;
+}
+
+TEST_F(Train, SaysThatTestIterReadsTheSetSeveralTimes) {
+  const Outcome r = run_doppio(folder.train({"--set", "max_iter=6", "--set", "test_iter=10"}));
+  EXPECT_EQ(lines_with(r.err, "test_iter 10 x batch 4: 40 images are 3.077 passes over 13").size(),
+            1u)
+      << r.err;
+  EXPECT_FALSE(contains(run_doppio(folder.train({"--set", "max_iter=1"})).err, "passes over"));
 }
 
 TEST_F(Train, SigintStopsAsTold) {
   EXPECT_EQ(interrupted(folder, SIGINT, {"--set", "snapshot_after_train=false"}), 0);
   EXPECT_TRUE(folder.files_with(".solverstate").empty());
   EXPECT_TRUE(contains(read_file(folder / "log"), "Optimization stopped early."));
+  EXPECT_TRUE(contains(read_file(folder / "log"), ", then stopping without a snapshot"));
 }
 
 TEST_F(Train, SeveralGpusShareTheBatch) {

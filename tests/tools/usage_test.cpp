@@ -52,7 +52,7 @@ TEST(Usage, EveryCommandHasHelp) {
 
 TEST(Usage, HelpShowsDefaults) {
   const std::string help = run_doppio({"time", "-help"}).out;
-  EXPECT_TRUE(contains(help, "number of batches (default 50)")) << help;
+  EXPECT_TRUE(contains(help, " exactly once (default 50)")) << help;
   EXPECT_TRUE(contains(help, "TRAIN or TEST; without it, each that the net has")) << help;
 }
 
@@ -91,7 +91,14 @@ TEST(Usage, RefusesBadValues) {
   expect_usage_error({"time", "--iterations=many"}, "--iterations=many: an integer is wanted");
   expect_usage_error({"time", "--model=x", "--iterations=0"}, "--iterations must be at least 1");
   expect_usage_error({"test", "--quiet=perhaps"}, "--quiet=perhaps: true or false is wanted");
+  expect_usage_error({"time", "--iterations=99999999999"},
+                     "--iterations=99999999999: a smaller integer is wanted");
+  expect_usage_error({"classify", "--scale=nan", "x"}, "--scale=nan: a finite number is wanted");
+  expect_usage_error({"devices", "--gpu=x"},
+                     "--gpu=x: numbers of GPUs are wanted, as in 0 or 0,1, or `all`");
   expect_usage_error({"layers", "--threads=-1"}, "--threads must not be negative");
+  expect_usage_error({"layers", "--threads=2000000"},
+                     "--threads=2000000: at most 1024 are possible");
   expect_usage_error({"time", "--model"}, "--model needs a value: --model=VALUE");
   expect_usage_error({"time", "--model", "--quiet"}, "--model needs a value: --model=VALUE");
   expect_usage_error({"time", "--model=x", "--phase=NIGHT"},
@@ -106,6 +113,7 @@ TEST(Usage, RefusesBadValues) {
   expect_usage_error({"time", "--model=x", "--set", "lr"},
                      "--set takes FIELD=VALUE or LAYER.FIELD=VALUE, not 'lr'");
   expect_usage_error({"test"}, "`doppio test` needs --model: net prototxt");
+  expect_usage_error({"test", "--model="}, "`doppio test` needs --model: net prototxt");
   expect_usage_error({"test", "--model=x"},
                      "`doppio test` needs --weights: weight files (.caffemodel or "
                      ".caffemodel.h5), separated by commas");

@@ -1,0 +1,77 @@
+#include "tools/logging.hpp"
+
+#include <gflags/gflags.h>
+#include <glog/logging.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdlib>
+#include <cstring>
+#include <filesystem>
+
+#if __has_include(<google/protobuf/stubs/logging.h>)
+#include <google/protobuf/stubs/logging.h>
+#define DOPPIO_PROTOBUF_LOGS  // by itself; from version 22 on it does not
+#endif
+
+#include "core/input_file.hpp"
+#include "doppio/error.hpp"
+#include "tools/flags.hpp"
+
+namespace doppio {
+
+namespace {
+
+/// True if a flag or its variable sets glog's flag `name`.
+bool is_set(const char* name) {
+  gflags::CommandLineFlagInfo info;
+  const bool flag = gflags::GetCommandLineFlagInfo(name, &info) && !info.is_default;
+  return flag || std::getenv((std::string("GLOG_") + name).c_str()) != nullptr;
+}
+
+/// glog would drop its files without an error if it could not make them.
+void make_log_folder() {
+  if (FLAGS_log_dir.empty()) return;
+  std::error_code failed;
+  std::filesystem::create_directories(FLAGS_log_dir, failed);
+  if (!failed && ::access(FLAGS_log_dir.c_str(), W_OK | X_OK) != 0)
+    failed = std::error_code(errno, std::generic_category());
+  require(!failed, "--log_dir=", printable(FLAGS_log_dir),
+          ": log files cannot be made there: ", failed.message());
+}
+
+}  // namespace
+
+const std::vector<std::string>& glog_flags() {
+  static const std::vector<std::string> present = [] {
+    std::vector<std::string> names;
+    for (const char* name :
+         {"alsologtostderr", "colorlogtostderr", "log_backtrace_at", "log_dir", "log_link",
+          "log_prefix", "logbuflevel", "logbufsecs", "logfile_mode", "logtostderr", "max_log_size",
+          "minloglevel", "stderrthreshold", "stop_logging_if_full_disk", "v", "vmodule"}) {
+      gflags::CommandLineFlagInfo info;
+      if (gflags::GetCommandLineFlagInfo(name, &info)) names.push_back(name);
+    }
+    return names;
+  }();
+  return present;
+}
+
+void start_logging(const char* program) {
+  const bool files = is_set("log_dir") || is_set("alsologtostderr") || is_set("stderrthreshold");
+  if (!is_set("logtostderr")) FLAGS_logtostderr = !files;
+  // Caffe's default: what goes to the files is shown too.
+  if (!is_set("alsologtostderr") && !is_set("stderrthreshold")) FLAGS_alsologtostderr = true;
+  if (!FLAGS_logtostderr) make_log_folder();
+  google::InitGoogleLogging(program);
+  // By name, because older versions lack the flag (and the year).
+  gflags::SetCommandLineOption("log_year_in_prefix", "false");
+  if (FLAGS_quiet) FLAGS_minloglevel = std::max<int>(FLAGS_minloglevel, google::GLOG_WARNING);
+  if (FLAGS_verbose) FLAGS_v = std::max<int>(FLAGS_v, 1);
+#ifdef DOPPIO_PROTOBUF_LOGS
+  google::protobuf::SetLogHandler(nullptr);  // its parse errors come back as ours
+#endif
+}
+
+}  // namespace doppio
