@@ -53,7 +53,7 @@ doppio train --solver=models/fashion_alexnet/solver.prototxt
 weights=$(ls -t models/fashion_alexnet/fashion_alexnet_iter_*.caffemodel | head -n 1)
 
 step "5/6 Testing on the 10,000 test images"
-doppio test --quiet --model=models/fashion_alexnet/train_val.prototxt --weights="$weights" --iterations=100
+doppio test --quiet --model=models/fashion_alexnet/train_val.prototxt --weights="$weights"
 
 step "6/6 Classifying data/fashion_mnist/examples/ankle_boot.png"
 doppio classify --quiet --model=models/fashion_alexnet/deploy.prototxt --weights="$weights" \

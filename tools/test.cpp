@@ -4,24 +4,52 @@
 
 #include <algorithm>
 #include <iostream>
+#include <map>
 #include <memory>
+#include <optional>
 
 #include "core/arena.hpp"
+#include "net/net_epoch.hpp"
+#include "solver/average_precision.hpp"
 #include "tools/accuracy.hpp"
 #include "tools/command.hpp"
 #include "tools/ensemble.hpp"
 #include "tools/flags.hpp"
+#include "tools/interrupt.hpp"
 #include "tools/setup.hpp"
 
 namespace doppio {
 
 namespace {
 
-/// One element of an output blob, summed over the batches.
+/// A mean over images, of which each batch gives the mean of its own.
+struct Mean {
+  double sum = 0, images = 0;
+
+  void add(double value, double batch) {
+    sum += value * batch;
+    images += batch;
+  }
+  double value() const { return sum / images; }
+};
+
+/// One element of an output blob.
 struct Output {
   std::string name;
   float loss_weight;
-  double sum = 0;
+  Mean mean = {};
+};
+
+/// The batches of a test.
+struct Plan {
+  std::optional<Epoch> epoch = {};  ///< of the data, if it has an end that is known
+  Index batches = 0;
+  bool cut = false;  ///< the last batch holds only what is left of the epoch
+
+  Index images(Index batch) const {
+    if (!epoch) return 1;  // all batches count the same
+    return cut && batch + 1 == batches ? epoch->last_batch() : epoch->batch;
+  }
 };
 
 /// A net under test, and what it has given so far.
@@ -31,20 +59,32 @@ struct Tested {
   std::optional<Classifier> classifier;
   TopCounts counts;
   std::vector<Output> outputs;
-  double loss = 0;
+  std::map<std::string, DetectionScores> detections;  // of DetectionEvaluate layers
+  Mean loss;
 };
 
-/// Runs one batch and adds it up; logs each output if asked.
-void run_batch(Tested& tested, int batch, bool log) {
+bool evaluates_detections(const Net& net, const std::string& output) {
+  return std::any_of(net.layers().begin(), net.layers().end(), [&](const NetLayer& l) {
+    return l.type == "DetectionEvaluate" && l.top_names[0] == output;
+  });
+}
+
+/// Runs batch number `batch`, of `images` images, and adds it up; logs each output if asked.
+void run_batch(Tested& tested, Index batch, Index images, bool log) {
   Net& net = *tested.net;
-  tested.loss += net.forward();
+  const auto weight = static_cast<double>(images);
+  tested.loss.add(net.forward(), weight);
   std::size_t element = 0;
   for (const std::string& name : net.outputs()) {
     const Tensor& output = net.blob(name).data;
+    if (evaluates_detections(net, name)) {
+      tested.detections[name].add(output);
+      continue;
+    }
     const float* values = output.read_host();
     for (Index i = 0; i < output.count(); ++i, ++element) {
       if (element == tested.outputs.size()) tested.outputs.push_back({name, net.loss_weight(name)});
-      tested.outputs[element].sum += values[i];
+      tested.outputs[element].mean.add(values[i], weight);
       LOG_IF(INFO, log) << "Batch " << batch << ", " << name << " = " << values[i];
     }
   }
@@ -87,9 +127,7 @@ bool averages_views(Net& net) {
                      [](const NetLayer& layer) { return layer.type == "AverageViews"; });
 }
 
-/// `arena` is for the blobs of all nets: they never run at the same time.
-Tested open(Context& ctx, const Member& files, Overrides& overrides,
-            const std::shared_ptr<Arena>& arena) {
+Tested open(Context& ctx, const Member& files, Overrides& overrides) {
   Tested tested;
   tested.files = files;
   const NetState state = state_of_flags(TEST);
@@ -103,22 +141,64 @@ Tested open(Context& ctx, const Member& files, Overrides& overrides,
   require(!tested.classifier || !has_views(param) || averages_views(net), files.model,
           ": no layer compares the average over the views with the labels; add an Accuracy layer, "
           "or leave --views (and views in the prototxt) out");
-  net.save_memory(Passes::forward, tested.classifier ? names_of(net, *tested.classifier) : Names(),
-                  arena);
   return tested;
+}
+
+/// The batches that --iterations asks for; without it, those of one pass over the data.
+Plan plan_of(const std::vector<Tested>& nets) {
+  Plan plan{.batches = FLAGS_iterations};
+  if (is_given("iterations")) return plan;
+  plan.epoch = epoch_of(*nets[0].net, true);
+  if (!plan.epoch) return plan;
+  const Epoch& epoch = *plan.epoch;
+  plan.batches = epoch.batches();
+  std::string refusal;
+  if (epoch.last_batch() < epoch.batch)
+    for (const Tested& tested : nets)
+      if (refusal.empty()) refusal = refuses_last_batch(*tested.net, epoch);
+  plan.cut = refusal.empty();
+  LOG(INFO) << "Testing on all " << epoch.records << " images, once.";
+  LOG_IF(WARNING, !plan.cut) << "The last batch is filled with the first "
+                             << epoch.batch - epoch.last_batch()
+                             << " images, which count twice, because the net cannot run on "
+                             << epoch.last_batch() << " of " << epoch.batch << ": " << refusal;
+  return plan;
+}
+
+/// `arena` is for the blobs of all nets: they never run at the same time.
+void save_memory(Tested& tested, const std::shared_ptr<Arena>& arena) {
+  const Names read = tested.classifier ? names_of(*tested.net, *tested.classifier) : Names();
+  tested.net->save_memory(Passes::forward, read, arena);
+}
+
+/// Logs and prints what DetectionEvaluate layers found.
+void report_detections(const Tested& tested) {
+  for (const auto& [output, scores] : tested.detections) {
+    const auto precisions = scores.average_precisions(SolverParameter().ap_version());
+    double sum = 0;
+    for (const auto& [label, precision] : precisions) {
+      LOG(INFO) << "class" << label << ": " << precision;
+      sum += precision;
+    }
+    const std::size_t classes = precisions.size();
+    std::cout << output << ": mean average precision "
+              << sum / static_cast<double>(std::max<std::size_t>(1, classes)) << " of " << classes
+              << " classes\n";
+  }
 }
 
 /// Logs Caffe's lines and prints how often the net was right.
 void report(const Tested& tested, bool name) {
   LOG_IF(INFO, name) << tested.files.weights << ":";
-  LOG(INFO) << "Loss: " << tested.loss / FLAGS_iterations;
+  LOG(INFO) << "Loss: " << tested.loss.value();
   for (const Output& output : tested.outputs) {
-    const double mean = output.sum / FLAGS_iterations;
+    const double mean = output.mean.value();
     std::string as_loss;
     if (output.loss_weight != 0)
       as_loss = str(" (* ", output.loss_weight, " = ", output.loss_weight * mean, " loss)");
     LOG(INFO) << output.name << " = " << mean << as_loss;
   }
+  report_detections(tested);
   if (!tested.classifier) return;
   if (name) std::cout << tested.files.weights << ": ";
   std::cout << tested.counts.summary() << '\n';
@@ -131,9 +211,8 @@ int run(const Arguments& given) {
   Context ctx = open_context();
   apply_flags(ctx);
   Overrides overrides(given.sets);
-  const auto arena = std::make_shared<Arena>();
   std::vector<Tested> nets;
-  for (const Member& files : members_of_flags()) nets.push_back(open(ctx, files, overrides, arena));
+  for (const Member& files : members_of_flags()) nets.push_back(open(ctx, files, overrides));
   overrides.require_all_used();
   const bool several = nets.size() > 1;
   for (const Tested& net : nets)
@@ -141,17 +220,24 @@ int run(const Arguments& given) {
             ": has no scores that could be averaged; SoftmaxWithLoss, Accuracy and Softmax layers "
             "have some");
 
-  LOG(INFO) << "Running for " << FLAGS_iterations << " iterations.";
+  const Plan plan = plan_of(nets);
+  const auto arena = std::make_shared<Arena>();
+  for (Tested& net : nets) save_memory(net, arena);
+  LOG(INFO) << "Running for " << plan.batches << " iterations.";
   MeanProbabilities mean;
   TopCounts counts;
-  for (int i = 0; i < FLAGS_iterations; ++i) {
+  const Interruptible signals;
+  for (Index i = 0; i < plan.batches; ++i) {
+    signals.check();
     for (Tested& net : nets) {
-      run_batch(net, i, !several);
+      if (plan.epoch) show_first(*net.net, plan.images(i));
+      run_batch(net, i, plan.images(i), !several);
       if (several) mean.add(*net.classifier, net.files.model);
     }
     if (several) counts.add(mean.take());
   }
   for (const Tested& net : nets) report(net, several);
+  if (is_given("iterations")) note_repeated_images(*nets[0].net, plan.batches);
   if (several) std::cout << "mean of " << nets.size() << " nets: " << counts.summary() << '\n';
   return kDone;
 }
@@ -166,7 +252,7 @@ Command test_command() {
                     "no_fusion", "reference"},
           .example =
               "doppio test --model=models/lenet/train_val.prototxt \\\n"
-              "    --weights=models/lenet/lenet_iter_10000.caffemodel --iterations=100",
+              "    --weights=models/lenet/lenet_iter_10000.caffemodel",
           .run = run,
           .notes = kEnsembleHelp};
 }
