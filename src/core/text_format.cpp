@@ -21,11 +21,12 @@ using Field = pb::FieldDescriptor;
 /// After a mistake in the grammar nothing that follows can be trusted.
 struct Stop {};
 
-std::string quoted(std::string_view text) { return "'" + printable(text, 60) + "'"; }
+// Not `quoted`, which would be ambiguous with std::quoted for a std::string.
+std::string in_quotes(std::string_view text) { return "'" + printable(text, 60) + "'"; }
 
 std::string shown(const TextToken& token) {
   if (token.kind == TextToken::end) return "the end of the file";
-  return token.kind == TextToken::string ? printable(token.text, 60) : quoted(token.text);
+  return token.kind == TextToken::string ? printable(token.text, 60) : in_quotes(token.text);
 }
 
 std::string lower(std::string_view word) {
@@ -182,7 +183,7 @@ class Parser {
       skip_field(name);
       unknown.push_back({name, where});
     } else if (!known->is_repeated() && !places_.emplace(prefix + name, where).second) {
-      problem(where, quoted(name), " is given twice, first in line ",
+      problem(where, in_quotes(name), " is given twice, first in line ",
               places_.at(prefix + name).line, "; leave one of them out");
       skip_field(name);
     } else {
@@ -216,7 +217,7 @@ class Parser {
       const pb::Descriptor* outer = i == 0 ? root_ : open_[i - 1].type;
       const Field* known = outer ? outer->FindFieldByName(name) : nullptr;
       if (!known || !is_message(*known)) continue;
-      problem(where, quoted(name), " is a field of ", outer->name(), ", not of ", type.name(),
+      problem(where, in_quotes(name), " is a field of ", outer->name(), ", not of ", type.name(),
               "; is the '", closing(open_[i].brace), "' missing that closes '", open_[i].name, " ",
               open_[i].brace, "' of line ", open_[i].where.line, "?");
       throw Stop();
@@ -395,7 +396,7 @@ class Parser {
   static std::string explained(const Field& field, const TextToken& v, bool minus) {
     const bool text = field.cpp_type() == Field::CPPTYPE_STRING;
     if (field.enum_type() && v.kind == TextToken::word && !minus)
-      return str(quoted(v.text), " is not a value of ", field.name(),
+      return str(in_quotes(v.text), " is not a value of ", field.name(),
                  did_you_mean(v.text, value_names(*field.enum_type())), "; it takes ",
                  joined(value_names(*field.enum_type())));
     if (text && v.kind == TextToken::word)
@@ -409,7 +410,7 @@ class Parser {
       return str(shown(v), " is too large for '", field.name(), "'");
     const std::string what = v.is("{") || v.is("<") ? "{ }"
                              : v.is("[")            ? "a list"
-                             : minus                ? quoted(str("-", v.text))
+                             : minus                ? in_quotes(str("-", v.text))
                                                     : shown(v);
     const bool unquote = !text && !is_message(field) && v.kind == TextToken::string;
     return str("'", field.name(), "' takes ", wanted(field), ", not ", what,
@@ -435,12 +436,12 @@ class Parser {
         check_depth(open_.size() + open.size() + 1);
         open.emplace_back(now().text, here());
       } else if (now().kind == TextToken::end) {
-        problem(open.back().second, quoted(open.back().first), " has no closing '",
+        problem(open.back().second, in_quotes(open.back().first), " has no closing '",
                 closing(open.back().first), "' before the end of the file");
         throw Stop();
       } else if (ends()) {
         if (!now().is(closing(open.back().first)))
-          fail("the ", quoted(open.back().first), " of line ", open.back().second.line,
+          fail("the ", in_quotes(open.back().first), " of line ", open.back().second.line,
                " is closed by '", closing(open.back().first), "', not by ", shown(now()));
         open.pop_back();
       }
@@ -479,7 +480,7 @@ std::vector<Error> TextAdvice::unknown_fields(const pb::Message& message,
   const pb::Descriptor& type = *message.GetDescriptor();
   std::vector<Error> errors;
   for (const UnknownField& field : unknown)
-    errors.emplace_back(str(type.name(), " has no field ", quoted(field.name),
+    errors.emplace_back(str(type.name(), " has no field ", in_quotes(field.name),
                             did_you_mean(field.name, field_names(type))),
                         field.where);
   return errors;

@@ -85,7 +85,7 @@ std::vector<std::string> engines_of(const LayerParameter& layer) {
   std::vector<std::string> names;
   const auto* type = message->GetDescriptor()->FindFieldByName("engine")->enum_type();
   for (int i = 0; i < type->value_count(); ++i)
-    if (type->value(i)->number() != 0) names.push_back(type->value(i)->name());
+    if (type->value(i)->number() != 0) names.emplace_back(type->value(i)->name());
   return names;
 }
 
