@@ -1,6 +1,6 @@
 # shellcheck shell=bash
-# Sourced by data/*/get.sh. A database is first built under the name partial_NAME and renamed
-# once complete, so an interrupted script can simply be started again.
+# Sourced by data/*/get.sh. A database gets its name once it is whole (until then it is NAME.partial),
+# so an interrupted script can simply be started again.
 
 say() { echo "$(basename "$(dirname "$0")"): $*"; }
 
@@ -39,27 +39,25 @@ require_space() {
 }
 
 # make_database DB ARGUMENT...: runs "doppio convert ARGUMENT... DB" unless DB exists. Images are
-# gone on with where an interrupted conversion with the same arguments and the same list stopped.
+# continued where an interrupted conversion with the same arguments and the same list stopped.
 make_database() {
-  local database=$1 partial made_of resume=()
+  local database=$1 made_of resume=()
   shift
   if [[ -d $database ]]; then
     say "$database is already there"
     return
   fi
-  partial=$(dirname "$database")/partial_$(basename "$database")
   made_of=$*
   if [[ $1 == imageset ]]; then
     resume=(--resume)
     made_of+=" $(cksum < "${@: -1}")"  # the list
   fi
-  if [[ $1 != imageset || ! -f $partial.arguments || $(< "$partial.arguments") != "$made_of" ]]; then
-    rm -rf "$partial"
-    echo "$made_of" > "$partial.arguments"
+  if [[ $1 != imageset || ! -f $database.arguments || $(< "$database.arguments") != "$made_of" ]]; then
+    rm -rf "$database.partial"
+    echo "$made_of" > "$database.arguments"
   fi
-  "$doppio" convert "$@" "${resume[@]}" "$partial"
-  mv "$partial" "$database"
-  rm -f "$partial.arguments"
+  "$doppio" convert "$@" "${resume[@]}" "$database"
+  rm -f "$database.arguments"
   say "made $database"
 }
 

@@ -6,6 +6,7 @@
 
 #include "tools/command.hpp"
 #include "tools/flags.hpp"
+#include "tools/interrupt.hpp"
 #include "tools/progress.hpp"
 
 DEFINE_string(images, "", "file of images (train-images-idx3-ubyte or alike, or a .gz of it)");
@@ -23,7 +24,11 @@ int run(const Arguments& given) {
   options.database = given.operands[0];
   options.overwrite = FLAGS_overwrite;
   options.backend = FLAGS_backend;
-  options.progress = log_progress("images");
+  const Interruptible signals;
+  options.progress = [&, log = log_progress("images")](Index done, Index total) {
+    signals.check();
+    log(done, total);
+  };
   LOG(INFO) << "Processed " << convert_idx(options) << " images.";
   return kDone;
 }
@@ -31,16 +36,19 @@ int run(const Arguments& given) {
 }  // namespace
 
 Command convert_idx_command() {
-  return {.name = "convert idx",
-          .summary = "make a database from images and labels in MNIST's idx format",
-          .operands = "DB",
-          .flags = {"images", "labels", "backend", "overwrite"},
-          .example =
-              "doppio convert idx --images=train-images-idx3-ubyte.gz \\\n"
-              "    --labels=train-labels-idx1-ubyte.gz train_lmdb",
-          .run = run,
-          .min_operands = 1,
-          .max_operands = 1};
+  return {
+      .name = "convert idx",
+      .summary = "make a database from images and labels in MNIST's idx format",
+      .operands = "DB",
+      .flags = {"images", "labels", "backend", "overwrite"},
+      .example =
+          "doppio convert idx --images=train-images-idx3-ubyte.gz \\\n"
+          "    --labels=train-labels-idx1-ubyte.gz train_lmdb",
+      .run = run,
+      .min_operands = 1,
+      .max_operands = 1,
+      .notes =
+          "DB is made in DB.partial; --overwrite replaces the old one once the new one is whole."};
 }
 
 }  // namespace doppio

@@ -4,11 +4,13 @@
 #include <gflags/gflags.h>
 #include <glog/logging.h>
 
+#include <iostream>
 #include <random>
 
 #include "doppio/error.hpp"
 #include "tools/command.hpp"
 #include "tools/flags.hpp"
+#include "tools/interrupt.hpp"
 #include "tools/progress.hpp"
 
 DEFINE_bool(shuffle, false, "put the images into a random order");
@@ -19,7 +21,7 @@ DEFINE_bool(check_size, false, "refuse images that differ in size");
 DEFINE_bool(encoded, false, "store image files instead of pixels");
 DEFINE_string(encode_type, "",
               "format to store, such as png or jpg; empty: as the file's name ends");
-DEFINE_bool(resume, false, "go on where an interrupted conversion stopped");
+DEFINE_bool(resume, false, "continue where an interrupted conversion stopped");
 DEFINE_string(on_error, "fail", "what images that cannot be read do: fail, or skip them");
 
 namespace doppio {
@@ -47,10 +49,26 @@ int run(const Arguments& given) {
   options.on_error = FLAGS_on_error == "skip" ? OnError::skip : OnError::fail;
   options.threads = FLAGS_threads;
   options.progress = log_progress("images");
+  const Interruptible signals;
+  options.stop = [&] { return signals.requested(); };
   if (FLAGS_shuffle) LOG(INFO) << "Shuffling data, --seed=" << options.seed;
   const ImagesetResult result = convert_imageset(options);
-  LOG_IF(INFO, result.resumed > 0) << "Went on behind image " << result.resumed << " of the list.";
+  if (result.resumed > 0 && result.resumed == result.total)
+    LOG(INFO) << "Nothing is left to do: all " << result.total << " images of the list are in "
+              << options.database << ".";
+  else if (result.resumed > 0)
+    LOG(INFO) << "Resumed after image " << result.resumed << " of " << result.total << ".";
+  const auto skipped = static_cast<Index>(result.damaged.size());
   for (const std::string& image : result.damaged) LOG(WARNING) << "skipped " << image;
+  if (result.stopped) {
+    std::vector<std::string> continuing = given.command_line;
+    if (!FLAGS_resume) continuing.push_back("--resume");
+    if (FLAGS_shuffle && !is_given("seed")) continuing.push_back(str("--seed=", options.seed));
+    std::cerr << "doppio: stopped by a signal after " << result.resumed + result.written + skipped
+              << " of " << result.total << " images; to continue:\n  " << shell_command(continuing)
+              << '\n';
+    signals.check();
+  }
   LOG(INFO) << "Processed " << result.written << " files, skipped " << result.damaged.size() << ".";
   return kDone;
 }
@@ -73,8 +91,12 @@ Command convert_imageset_command() {
       .notes =
           "LIST has a line \"path label\" for each image; ROOT/ is put before the path.\n"
           "With --on_error=fail all damaged images are listed and no database is made.\n"
-          "With --resume what is done stays after an error, a full disk or a kill, and the same\n"
-          "command (with --shuffle, and the same --seed) goes on from there."};
+          "The database is made in DB.partial, which no command reads, and becomes DB once it is\n"
+          "whole; with --overwrite the old DB stays until then. After Ctrl-C or a kill the same\n"
+          "command with --resume (with --shuffle, and the same --seed) continues DB.partial, or "
+          "adds\n"
+          "to a DB the images by which LIST has grown; with --resume it also stays after an "
+          "error."};
 }
 
 }  // namespace doppio

@@ -2,15 +2,20 @@
 #include <glog/logging.h>
 
 #include <cstdio>
+#include <filesystem>
 #include <memory>
 
+#include "core/input_file.hpp"
 #include "data/database.hpp"
+#include "net/source_map.hpp"
 #include "tools/command.hpp"
 #include "tools/flags.hpp"
 #include "tools/interrupt.hpp"
 #include "tools/setup.hpp"
 
 namespace doppio {
+
+namespace fs = std::filesystem;
 
 namespace {
 
@@ -56,7 +61,7 @@ class FeatureWriter {
   Index count_ = 0;
 };
 
-/// Leaves no database behind if it fails.
+/// Leaves no database if it fails.
 void write_features(Net& net, const std::vector<std::string>& blobs,
                     const std::vector<std::string>& databases) {
   const Interruptible signals;
@@ -77,6 +82,36 @@ void write_features(Net& net, const std::vector<std::string>& blobs,
   }
 }
 
+/// One spelling for each folder, whether it exists or not.
+std::string plain_path(const std::string& path) {
+  std::error_code unknown;
+  const fs::path absolute = fs::weakly_canonical(fs::absolute(path, unknown), unknown);
+  return (absolute.has_filename() ? absolute : absolute.parent_path()).string();
+}
+
+/// Throws: UsageError if two of the databases would be made in one folder.
+void require_apart(const std::vector<std::string>& databases) {
+  for (std::size_t i = 0; i < databases.size(); ++i)
+    for (std::size_t k = 0; k < databases.size(); ++k) {
+      const std::string a = plain_path(databases[i]), b = plain_path(databases[k]);
+      if (k < i && a == b)
+        throw UsageError("'" + printable(databases[i]) + "' and '" + printable(databases[k]) +
+                         "' are one database; each blob needs its own");
+      if (b.starts_with(a + "/") || b == a + ".partial")
+        throw UsageError("the database '" + printable(databases[k]) + "' would lie within '" +
+                         printable(databases[i]) + "', or where that is made; give another name");
+    }
+}
+
+/// Throws: UsageError if the net reads one of the databases that are to be made.
+void require_not_read(const NetParameter& net, const std::vector<std::string>& databases) {
+  for (const LayerParameter& layer : net.layer())
+    for (const std::string& database : databases)
+      if (layer.has_data_param() && plain_path(layer.data_param().source()) == plain_path(database))
+        throw UsageError("'" + printable(database) + "' is the database that layer '" +
+                         printable(layer.name()) + "' reads; give another name");
+}
+
 int run(const Arguments& given) {
   require_flag("model", "extract");
   require_flag("weights", "extract");
@@ -87,6 +122,7 @@ int run(const Arguments& given) {
   if (blobs.size() != databases.size())
     throw UsageError(
         str(blobs.size(), " blobs need as many databases, ", databases.size(), " are given"));
+  require_apart(databases);
 
   Context ctx = open_context();
   apply_flags(ctx);
@@ -94,6 +130,7 @@ int run(const Arguments& given) {
   const NetState state = state_of_flags(TEST);
   SourcedNet source = read_model(overrides, state);
   overrides.require_all_used();
+  require_not_read(source.net, databases);
   Net net(ctx, std::move(source), state);
   load_weights(net, comma_list(FLAGS_weights));
   net.save_memory(Passes::forward, blobs);
@@ -105,20 +142,22 @@ int run(const Arguments& given) {
 }  // namespace
 
 Command extract_command() {
-  return {.name = "extract",
-          .summary = "run a net and store the values of blobs in databases",
-          .operands = "BLOB[,BLOB...] DB[,DB...]",
-          .flags = {"model", "weights", "iterations", "backend", "overwrite", "gpu", "level",
-                    "stage", "set", "no_fusion", "reference"},
-          .example =
-              "doppio extract --model=train_val.prototxt --weights=alexnet.caffemodel \\\n"
-              "    --iterations=10 fc7 fc7_lmdb",
-          .run = run,
-          .min_operands = 2,
-          .max_operands = 2,
-          .notes =
-              "The net runs in phase TEST, --iterations batches. A record is a Datum with\n"
-              "float_data, its key the number of the item with ten digits."};
+  return {
+      .name = "extract",
+      .summary = "run a net and store the values of blobs in databases",
+      .operands = "BLOB[,BLOB...] DB[,DB...]",
+      .flags = {"model", "weights", "iterations", "backend", "overwrite", "gpu", "level", "stage",
+                "set", "no_fusion", "reference"},
+      .example =
+          "doppio extract --model=train_val.prototxt --weights=alexnet.caffemodel \\\n"
+          "    --iterations=10 fc7 fc7_lmdb",
+      .run = run,
+      .min_operands = 2,
+      .max_operands = 2,
+      .notes =
+          "The net runs in phase TEST, --iterations batches. A record is a Datum with\n"
+          "float_data, its key the number of the item with ten digits. DB is made in DB.partial,\n"
+          "and --overwrite replaces the old one once the new one is whole."};
 }
 
 }  // namespace doppio

@@ -27,7 +27,7 @@ DEFINE_int32(views, 0,
 DEFINE_string(labels, "",
               "names of the classes, one a line; for `convert idx` an idx file of labels");
 DEFINE_string(backend, "lmdb", "format of the database: lmdb or leveldb");
-DEFINE_bool(overwrite, false, "replace a database that exists");
+DEFINE_bool(overwrite, false, "replace a database that exists, once the new one is whole");
 DEFINE_bool(gray, false, "read images as gray");
 DEFINE_int32(threads, 0, "threads to compute with; 0: one per core");
 DEFINE_bool(no_fusion, false, "run every layer by itself");
@@ -169,6 +169,23 @@ Arguments apply_command_line(const CommandLine& line, const Command& command, in
                          n == 0 ? "nothing" : "'" + printable(arguments.operands.back()) + "'"));
   }
   return arguments;
+}
+
+std::string shell_command(const std::vector<std::string>& words) {
+  const char* const plain =
+      "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-+=./:,@%";
+  std::string line;
+  for (const std::string& word : words) {
+    if (!line.empty()) line += ' ';
+    if (!word.empty() && word.find_first_not_of(plain) == word.npos) {
+      line += word;
+      continue;
+    }
+    line += '\'';
+    for (const char c : word) line += c == '\'' ? std::string("'\\''") : std::string(1, c);
+    line += '\'';
+  }
+  return line;
 }
 
 bool is_given(const std::string& flag) { return !info_of(flag).is_default; }

@@ -26,7 +26,11 @@ void install(void (*handler)(int)) {
   struct sigaction action = {};
   action.sa_handler = handler;
   action.sa_flags = SA_RESTART | SA_RESETHAND;
-  for (const int signal : {SIGINT, SIGTERM}) ::sigaction(signal, &action, nullptr);
+  for (const int signal : {SIGINT, SIGTERM, SIGHUP}) {
+    struct sigaction before = {};
+    ::sigaction(signal, nullptr, &before);
+    if (before.sa_handler != SIG_IGN) ::sigaction(signal, &action, nullptr);
+  }
 }
 
 }  // namespace
@@ -37,6 +41,8 @@ Interruptible::Interruptible() {
 }
 
 Interruptible::~Interruptible() { install(SIG_DFL); }
+
+bool Interruptible::requested() const { return g_signal != 0; }
 
 void Interruptible::check() const {
   if (const int signal = g_signal) throw Interrupted{signal};

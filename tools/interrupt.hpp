@@ -7,9 +7,9 @@ struct Interrupted {
   int signal;
 };
 
-/// While it lives, SIGINT (Ctrl-C) and SIGTERM let the pass in hand come to its end; a second one
-/// ends the process at once. For commands that repeat passes and publish their result at the end.
-/// At most one may live at a time.
+/// While it lives, SIGINT (Ctrl-C), SIGTERM and SIGHUP let the pass in hand come to its end; a
+/// second one ends the process at once. Signals that are ignored, as under nohup, stay so. For
+/// commands that repeat passes and publish their result at the end. At most one may live at a time.
 class Interruptible {
  public:
   Interruptible();
@@ -17,6 +17,8 @@ class Interruptible {
   Interruptible(const Interruptible&) = delete;
   Interruptible& operator=(const Interruptible&) = delete;
 
+  /// True from the first signal on.
+  bool requested() const;
   /// Called before each pass. Throws: Interrupted after a signal.
   void check() const;
 };

@@ -134,28 +134,19 @@ void warn_if_finished(const Solver& solver) {
       << (plateau ? "" : "; --set max_iter=N with a larger N trains longer");
 }
 
-/// `word` as a shell reads it back.
-std::string quoted(const std::string& word) {
-  const char* const plain =
-      "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-+=./:,@%";
-  if (!word.empty() && word.find_first_not_of(plain) == word.npos) return word;
-  std::string text = "'";
-  for (const char c : word) text += c == '\'' ? std::string("'\\''") : std::string(1, c);
-  return text + "'";
-}
-
 /// Logs the command that continues from `state`, even with --quiet: nothing else tells it.
 void log_how_to_continue(const Solver& solver, const std::string& state,
                          const std::vector<std::string>& command_line) {
-  std::string command;
+  std::vector<std::string> command;
   for (const std::string& word : command_line)
     if (!word.starts_with("--snapshot=") && !word.starts_with("--weights="))
-      command += quoted(word) + ' ';
+      command.push_back(word);
+  command.push_back("--snapshot=" + state);
   LOG(WARNING) << "Stopped before iteration " << solver.iteration() << " of "
                << solver.param().max_iter()
-               << (state.empty() ? "; no snapshot was written, so the run can only start again"
-                                 : ". To continue from the last snapshot:\n" + command +
-                                       quoted("--snapshot=" + state));
+               << (state.empty()
+                       ? "; no snapshot was written, so the run can only start again"
+                       : ". To continue from the last snapshot:\n" + shell_command(command));
 }
 
 int run(const Arguments& given) {

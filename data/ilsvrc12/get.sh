@@ -145,7 +145,7 @@ make_resized_database() {
     pages=9
     encoding=(--encode_type=jpg)
   fi
-  [[ -d $database || -d $out/partial_$(basename "$database") ]] ||
+  [[ -d $database || -d $database.partial ]] ||
     require_space $(($(wc -l < "$list") * pages * 4096 * 21 / 20)) $out
   make_database "$database" imageset --resize_height=256 --resize_width=256 "${encoding[@]}" "$@" \
     "$list"

@@ -13,6 +13,7 @@
 #include <filesystem>
 #include <utility>
 
+#include "core/descriptor.hpp"
 #include "core/file_kind.hpp"
 #include "doppio/error.hpp"
 
@@ -85,21 +86,6 @@ constexpr Disguise kDisguises[] = {
     {0x2212, "MINUS SIGN", "-"},
     {0x3000, "IDEOGRAPHIC SPACE", " "},
     {0xFEFF, "BYTE ORDER MARK", ""},
-};
-
-class Descriptor {
- public:
-  explicit Descriptor(int fd) : fd_(fd) {}
-  ~Descriptor() {
-    if (fd_ >= 0) ::close(fd_);
-  }
-  Descriptor(Descriptor&& other) noexcept : fd_(other.release()) {}
-  Descriptor& operator=(const Descriptor&) = delete;
-  int get() const { return fd_; }
-  int release() { return std::exchange(fd_, -1); }
-
- private:
-  int fd_;
 };
 
 [[noreturn]] void fail(const std::string& path, int error) {

@@ -10,6 +10,7 @@
 
 #include "core/input_file.hpp"
 #include "data/database.hpp"
+#include "data/database_folder.hpp"
 #include "data/image_file.hpp"
 #include "data/image_list.hpp"
 #include "data/prefetch.hpp"
@@ -96,7 +97,6 @@ Made make_record(const ImagesetOptions& o, const ImageEntry& entry, Index place)
 }
 
 void check_options(const ImagesetOptions& o) {
-  require(!(o.resume && o.overwrite), "to resume and to overwrite exclude each other");
   constexpr Index kMaxSide = 1 << 16;
   require((o.resize_height > 0) == (o.resize_width > 0) && o.resize_height >= 0 &&
               o.resize_width >= 0 && o.resize_height <= kMaxSide && o.resize_width <= kMaxSide,
@@ -159,14 +159,16 @@ class Sequence {
     return entries_[static_cast<std::size_t>(order_[static_cast<std::size_t>(place)])];
   }
 
-  /// The place behind the record with the key `last`, which an interrupted conversion wrote.
-  Index place_behind(const std::string& last, const std::string& database) const {
+  /// The place after the record with the key `last`, which an interrupted conversion wrote.
+  Index place_after(const std::string& last, const std::string& database) const {
     if (last.empty()) return 0;
-    Index place = 0;
+    Index place = -1;
     std::from_chars(last.data(), last.data() + last.size(), place);
-    require(place < size() && key_of((*this)[place], place) == last, "cannot go on with ", database,
-            ": its last record '", last, "' is not what this list makes; give the list and, if it ",
-            "was shuffled, the seed that it was begun with");
+    const bool ours = 0 <= place && place < size() && key_of((*this)[place], place) == last;
+    require(
+        ours, "cannot resume ", printable(database), ": its last record '", printable(last),
+        "' is not what this list makes; give the list and, if it was shuffled, the seed that it "
+        "was begun with");
     return place + 1;
   }
 
@@ -175,8 +177,9 @@ class Sequence {
   std::vector<Index> order_;
 };
 
-/// Hands the records of the images from `first` on to `sink`, made on all cores.
-void convert(const ImagesetOptions& options, const Sequence& images, Index first, Sink& sink) {
+/// Hands the records of the images from `first` on to `sink`, made on all cores. Returns the place
+/// where it ended, which is that of the last image unless it was told to stop.
+Index convert(const ImagesetOptions& options, const Sequence& images, Index first, Sink& sink) {
   constexpr Index kBatch = 32;
   constexpr std::size_t kSlots = 4;
   using Batch = std::vector<Made>;
@@ -189,7 +192,8 @@ void convert(const ImagesetOptions& options, const Sequence& images, Index first
   };
   Prefetcher<Index, Batch> made_ahead(std::vector<Batch>(kSlots, Batch(kBatch)), kBatch,
                                       worker_count(options.threads), {claim, make});
-  for (Index done = first; done < total;) {
+  Index done = first;
+  while (done < total && !(options.stop && options.stop())) {
     const Batch& batch = made_ahead.take();
     const Index n = std::min(kBatch, total - done);
     for (Index i = 0; i < n; ++i) sink.take(batch[static_cast<std::size_t>(i)]);
@@ -197,10 +201,11 @@ void convert(const ImagesetOptions& options, const Sequence& images, Index first
     done += n;
     if (options.progress) options.progress(done, total);
   }
+  return done;
 }
 
 IfThere if_there(const ImagesetOptions& options) {
-  if (options.resume) return IfThere::append;
+  if (options.resume) return options.overwrite ? IfThere::append_and_replace : IfThere::append;
   return options.overwrite ? IfThere::replace : IfThere::fail;
 }
 
@@ -210,13 +215,27 @@ ImagesetResult convert_imageset(const ImagesetOptions& options) {
   check_options(options);
   const Backend backend = backend_of(options.backend);
   const Sequence images(options);
+  Index first = 0;
+  if (options.resume) {
+    const Begun begun = begun_database(options.database, if_there(options));
+    first = images.place_after(last_key(begun.folder), begun.folder);
+    if (begun.finished && first == images.size()) {
+      ImagesetResult nothing_left;
+      nothing_left.resumed = nothing_left.total = first;
+      return nothing_left;
+    }
+  }
   const auto writer = make_database(options.database, backend, if_there(options));
   try {
-    const Index first = images.place_behind(writer->last_key(), options.database);
     Sink sink(options, *writer);
-    convert(options, images, first, sink);
     ImagesetResult& result = sink.result;
     result.resumed = first;
+    result.total = images.size();
+    if (convert(options, images, first, sink) < images.size()) {
+      result.stopped = true;
+      writer->suspend();
+      return result;
+    }
     const std::size_t damaged = result.damaged.size();
     require(
         damaged == 0 || options.on_error == OnError::skip, damaged, " of ", images.size(),

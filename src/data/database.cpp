@@ -2,12 +2,18 @@
 
 #include <filesystem>
 
+#include "core/input_file.hpp"
+#include "data/database_folder.hpp"
 #include "data/leveldb.hpp"
 #include "data/lmdb.hpp"
 
 namespace doppio {
 
 namespace fs = std::filesystem;
+
+std::string record_name(const std::string& database, std::string_view key) {
+  return str("database ", printable(database), ", record '", printable(key), "'");
+}
 
 Backend backend_of(const std::string& name) {
   require(name == "lmdb" || name == "leveldb", "there is no backend '", name, "'",
@@ -16,9 +22,9 @@ Backend backend_of(const std::string& name) {
 }
 
 Backend find_backend(const std::string& path) {
-  if (is_lmdb(path)) return Backend::lmdb;
-  require(is_leveldb(path), missing_database(path));
-  return Backend::leveldb;
+  const std::string problem = why_unreadable(path);
+  require(problem.empty(), problem);
+  return is_lmdb(path) ? Backend::lmdb : Backend::leveldb;
 }
 
 bool has_database(const std::string& path) { return is_lmdb(path) || is_leveldb(path); }
@@ -29,22 +35,32 @@ std::unique_ptr<Database> open_database(const std::string& path) {
 }
 
 std::string missing_database(const std::string& path) {
-  const std::string message = "no database at " + path;
-  if (fs::is_regular_file(path))
+  std::error_code unknown;
+  const std::string message = "no database at " + printable(path);
+  if (fs::is_regular_file(path, unknown))
     return message + ": that is a file; give the folder that holds the database";
   // Databases of the known sets lie in data/SET/, beside the script that makes them.
   const fs::path given = path, folder = given.has_filename() ? given : given.parent_path();
   const fs::path script = folder.parent_path() / "get.sh";
-  if (fs::is_regular_file(script)) return message + "; make it with " + script.string();
-  if (fs::path(path).is_relative())
-    return message + " (seen from " + fs::current_path().string() + ")";
+  if (fs::is_regular_file(script, unknown)) return message + "; make it with " + script.string();
+  if (given.is_relative())
+    return message + " (seen from " + fs::current_path(unknown).string() + ")";
   return message;
+}
+
+std::string last_key(const std::string& folder) {
+  if (is_lmdb(folder)) return last_lmdb_key(folder);
+  return is_leveldb(folder) ? last_leveldb_key(folder) : "";
 }
 
 std::unique_ptr<DatabaseWriter> make_database(const std::string& path, Backend backend,
                                               IfThere if_there) {
-  require(if_there != IfThere::append || !has_database(path) || find_backend(path) == backend, path,
-          ": what is there was made with the other backend; resume with that one");
+  if (if_there == IfThere::append || if_there == IfThere::append_and_replace) {
+    const std::string begun = begun_database(path, if_there).folder;
+    const Backend other = backend == Backend::lmdb ? Backend::leveldb : Backend::lmdb;
+    require(!(other == Backend::lmdb ? is_lmdb(begun) : is_leveldb(begun)), printable(begun),
+            ": what is there was made with the other backend; resume with that one");
+  }
   if (backend == Backend::lmdb) return std::make_unique<LmdbWriter>(path, if_there);
   return std::make_unique<LevelDbWriter>(path, if_there);
 }

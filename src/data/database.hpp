@@ -3,24 +3,20 @@
 #include <memory>
 #include <string>
 #include <string_view>
-#include <utility>
 
 #include "core/naming.hpp"
 #include "doppio/shape.hpp"
 
 namespace doppio {
 
-/// One record of a database. The views stay valid as long as the database is open and, if there is
-/// an `owner`, as long as a copy of that.
+/// One record of a database. The views stay valid as long as a copy of `owner`.
 struct Record {
   std::string_view key, value;
-  std::shared_ptr<const std::pair<std::string, std::string>> owner = nullptr;
+  std::shared_ptr<const void> owner = nullptr;
 };
 
 /// "database DB, record 'KEY'".
-inline std::string record_name(const std::string& database, std::string_view key) {
-  return str("database ", database, ", record '", key, "'");
-}
+std::string record_name(const std::string& database, std::string_view key);
 
 /// Runs `action` and adds the database and the record's key to the message of its Error.
 template <class F>
@@ -29,8 +25,8 @@ void naming_record(const std::string& database, const Record& record, F action) 
 }
 
 /// A database that is open for reading, at least one record in the order of their keys. Reading
-/// never writes to its folder, not even a lock, where the system forbids it; so nobody may change a
-/// database meanwhile. For use by one thread at a time.
+/// never writes to its folder, not even a lock file. Nobody may change it meanwhile, but it may be
+/// replaced (by another folder of that name) or removed. For use by one thread at a time.
 class Database {
  public:
   virtual ~Database() = default;
@@ -57,7 +53,7 @@ enum class Backend { lmdb, leveldb };
 Backend backend_of(const std::string& name);
 
 /// What kind of database the folder `path` holds. Throws: Error that says how to make it if there
-/// is none.
+/// is none, or how to finish it if a conversion was interrupted.
 Backend find_backend(const std::string& path);
 
 /// True if the folder `path` holds a database (whole or not).
@@ -70,32 +66,40 @@ std::unique_ptr<Database> open_database(const std::string& path);
 /// Why there is no database at `path`, and how to make it.
 std::string missing_database(const std::string& path);
 
-/// What becomes of a database that is there already.
-enum class IfThere { fail, replace, append };
+/// The largest key of the database in `folder`, finished or not; empty if there is none.
+std::string last_key(const std::string& folder);
 
-/// A database that is being made. Records are written in batches: after a failure the database
-/// holds all complete batches.
+/// What becomes of a database that is there already.
+enum class IfThere {
+  fail,
+  replace,             ///< it stays until the new one is whole
+  append,              ///< it, or what an interrupted conversion left, gets more records
+  append_and_replace,  ///< what an interrupted conversion left gets more records and replaces it
+};
+
+/// A database that is being made, in a folder of its own beside its destination (PartialFolder).
+/// Records are written in batches: after a failure that folder holds all complete batches.
 class DatabaseWriter {
  public:
-  /// The destructor drops the records that were not committed yet; see finish().
+  /// The destructor drops the records that were not committed yet, and the folder if none was.
   virtual ~DatabaseWriter() = default;
 
   /// Adds a record. Throws: Error if the key is empty, too long or there already, or if the disk is
   /// full.
   virtual void put(std::string_view key, std::string_view value) = 0;
-  /// Commits what is left and closes the database.
+  /// Commits what is left, closes the database and moves it to its destination.
   virtual void finish() = 0;
+  /// Commits what is left and closes the database, which IfThere::append continues.
+  virtual void suspend() = 0;
   /// Closes and removes the database, for when making it has failed.
   virtual void discard() = 0;
-  /// The largest key that is committed; empty if there is no record.
-  virtual std::string last_key() = 0;
 
   /// Longest key that every backend takes, in bytes.
   static constexpr std::size_t kMaxKey = 511;
 };
 
-/// Creates the folder `path` with an empty database in it, or opens the one that is there.
-/// Throws: Error if it exists and `if_there` is fail.
+/// Makes an empty database that will lie in the folder `path`, or continues one. Throws: Error if
+/// what is there already forbids it.
 std::unique_ptr<DatabaseWriter> make_database(const std::string& path, Backend backend,
                                               IfThere if_there = IfThere::fail);
 

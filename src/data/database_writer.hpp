@@ -5,7 +5,9 @@
 #include <utility>
 #include <vector>
 
+#include "core/input_file.hpp"
 #include "data/database.hpp"
+#include "data/database_folder.hpp"
 
 namespace doppio {
 
@@ -14,6 +16,7 @@ class BatchedWriter : public DatabaseWriter {
  public:
   void put(std::string_view key, std::string_view value) final;
   void finish() final;
+  void suspend() final;
   void discard() final;
 
  protected:
@@ -25,14 +28,19 @@ class BatchedWriter : public DatabaseWriter {
   virtual void close() = 0;
   /// Throws: Error that says that the key is there already.
   [[noreturn]] void report_duplicate(std::string_view key) const {
-    throw Error(str("the database ", path_, " has a record '", key, "' already"));
+    throw Error(
+        str("the database ", printable(path_), " has a record '", printable(key), "' already"));
   }
 
-  const std::string path_;
+  /// Where the files are.
+  const std::string& folder() const { return folder_.path(); }
+
+  const std::string path_;  // for messages
 
  private:
   void commit();
 
+  PartialFolder folder_;
   Batch batch_;
   std::uint64_t batch_bytes_ = 0;
 };

@@ -1,11 +1,13 @@
 #include "data/image_mean.hpp"
 
 #include <algorithm>
+#include <filesystem>
 #include <functional>
 #include <numeric>
 #include <optional>
 
 #include "core/atomic_file.hpp"
+#include "core/input_file.hpp"
 #include "data/database.hpp"
 #include "data/datum.hpp"
 #include "data/prefetch.hpp"
@@ -13,6 +15,8 @@
 #include "doppio/error.hpp"
 
 namespace doppio {
+
+namespace fs = std::filesystem;
 
 namespace {
 
@@ -97,12 +101,32 @@ Share sum_images(Database& reader, const Image& first, const MeanOptions& option
   return std::move(all);
 }
 
+/// Throws: Error unless both results can be written to files of their own, outside of the database.
+void check_outputs(const MeanOptions& options) {
+  std::error_code unknown;
+  for (const std::string& file : {options.output, options.pca}) {
+    if (file.empty()) continue;
+    const fs::path folder = fs::path(file).has_parent_path() ? fs::path(file).parent_path() : ".";
+    require(!fs::is_directory(file, unknown), printable(file),
+            " is a folder; give the name of a file for the result");
+    require(!fs::equivalent(folder, options.database, unknown), printable(file),
+            " would lie within the database; give another name for the result");
+    require_writable(file);
+  }
+  const auto plain = [&](const std::string& file) {
+    return fs::weakly_canonical(fs::absolute(file, unknown), unknown);
+  };
+  require(
+      options.output.empty() || options.pca.empty() || plain(options.output) != plain(options.pca),
+      "the mean and the components of the colours need a file each; both are to be ",
+      printable(options.output));
+}
+
 }  // namespace
 
 ImageMean compute_image_mean(const MeanOptions& options) {
-  for (const std::string& file : {options.output, options.pca})
-    if (!file.empty()) require_writable(file);
   const std::unique_ptr<Database> database = open_database(options.database);
+  check_outputs(options);
   Database& reader = *database;
   DatumReader datum;
   const Record record = reader.next();

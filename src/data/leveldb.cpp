@@ -16,7 +16,8 @@ namespace doppio {
 namespace {
 
 void check(const leveldb::Status& status, const std::string& path, std::string_view doing) {
-  require(status.ok(), "cannot ", doing, " the database ", path, ": ", status.ToString());
+  require(status.ok(), "cannot ", doing, " the database ", printable(path), ": ",
+          printable(status.ToString(), 500));
 }
 
 std::unique_ptr<leveldb::DB> open(const leveldb::Options& options, const std::string& path) {
@@ -32,6 +33,26 @@ leveldb::ReadOptions checked_reading() {
   return options;
 }
 
+/// Opens a database in an environment that writes nothing to its folder.
+std::unique_ptr<leveldb::DB> open_for_reading(ReadOnlyEnv& env, const std::string& path) {
+  leveldb::Options options;
+  options.env = &env;
+  options.paranoid_checks = true;
+  options.reuse_logs = true;            // keeps the log's records in memory, makes no table of them
+  options.write_buffer_size = 1 << 30;  // room for them
+  options.max_open_files = 500;         // each takes a descriptor
+  auto db = open(options, path);
+  env.close();
+  return db;
+}
+
+std::string last_key(leveldb::DB& db, const std::string& path) {
+  const std::unique_ptr<leveldb::Iterator> walk(db.NewIterator(checked_reading()));
+  walk->SeekToLast();
+  check(walk->status(), path, "read");
+  return walk->Valid() ? walk->key().ToString() : "";
+}
+
 Record owned(std::string key, std::string value) {
   auto owner =
       std::make_shared<const std::pair<std::string, std::string>>(std::move(key), std::move(value));
@@ -41,6 +62,8 @@ Record owned(std::string key, std::string value) {
 }  // namespace
 
 struct LevelDbReader::State {
+  explicit State(const std::string& path) : env(path) {}
+
   ReadOnlyEnv env;
   std::unique_ptr<leveldb::DB> db;
   std::unique_ptr<leveldb::Iterator> walk;
@@ -51,7 +74,7 @@ struct LevelDbReader::State {
   void to_first(const std::string& path) {
     walk->SeekToFirst();
     check(walk->status(), path, "read");
-    require(walk->Valid(), "the database ", path, " has no records");
+    require(walk->Valid(), "the database ", printable(path), " has no records");
     position = 0;
   }
 
@@ -65,15 +88,10 @@ struct LevelDbReader::State {
   }
 };
 
-LevelDbReader::LevelDbReader(const std::string& path) : path_(path), state_(new State) {
+LevelDbReader::LevelDbReader(const std::string& path)
+    : path_(path), lock_(lock_for_reading(path)), state_(new State(path)) {
   require(is_leveldb(path), missing_database(path));
-  leveldb::Options options;
-  options.env = &state_->env;
-  options.paranoid_checks = true;
-  options.reuse_logs = true;            // keeps the log's records in memory, makes no table of them
-  options.write_buffer_size = 1 << 30;  // room for them
-  state_->db = open(options, path);
-  state_->env.close();
+  state_->db = open_for_reading(state_->env, path);
   state_->walk.reset(state_->db->NewIterator(checked_reading()));
   state_->to_first(path);
 }
@@ -81,7 +99,13 @@ LevelDbReader::LevelDbReader(const std::string& path) : path_(path), state_(new 
 LevelDbReader::~LevelDbReader() = default;
 
 bool is_leveldb(const std::string& path) {
-  return std::filesystem::is_regular_file(path + "/CURRENT");
+  std::error_code unknown;
+  return std::filesystem::is_regular_file(path + "/CURRENT", unknown);
+}
+
+std::string last_leveldb_key(const std::string& folder) {
+  ReadOnlyEnv env(folder);
+  return last_key(*open_for_reading(env, folder), folder);
 }
 
 void LevelDbReader::seek(std::uint64_t k) {
@@ -135,16 +159,11 @@ LevelDbWriter::LevelDbWriter(const std::string& path, IfThere if_there)
   options.block_size = 64 << 10;
   options.write_buffer_size = 64 << 20;
   options.max_open_files = 100;
-  state_->db = open(options, path);
-  const std::unique_ptr<leveldb::Iterator> walk(state_->db->NewIterator(checked_reading()));
-  walk->SeekToLast();
-  check(walk->status(), path, "read");
-  if (walk->Valid()) state_->last_key = walk->key().ToString();
+  state_->db = open(options, folder());
+  state_->last_key = last_key(*state_->db, path);
 }
 
 LevelDbWriter::~LevelDbWriter() = default;
-
-std::string LevelDbWriter::last_key() { return state_->last_key; }
 
 void LevelDbWriter::write(const Batch& batch) {
   leveldb::WriteBatch changes;

@@ -28,19 +28,21 @@ class LevelDbReader final : public Database {
 
   struct State;
   std::string path_;
+  const Descriptor lock_;
   std::unique_ptr<State> state_;
 };
 
 /// True if the folder `path` holds a LevelDB database (whole or not).
 bool is_leveldb(const std::string& path);
 
+/// As last_key(), of a LevelDB database.
+std::string last_leveldb_key(const std::string& folder);
+
 /// Writes a LevelDB database, with Caffe's settings.
 class LevelDbWriter final : public BatchedWriter {
  public:
   explicit LevelDbWriter(const std::string& path, IfThere if_there = IfThere::fail);
   ~LevelDbWriter() override;
-
-  std::string last_key() override;
 
  private:
   void write(const Batch& batch) override;

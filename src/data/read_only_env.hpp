@@ -5,6 +5,8 @@
 #include <memory>
 #include <string>
 
+#include "core/descriptor.hpp"
+
 namespace doppio {
 
 /// An environment in which LevelDB opens a database for reading without a trace: what it would
@@ -12,7 +14,9 @@ namespace doppio {
 /// back, are kept, in memory, until close(); later ones (compactions) fail.
 class ReadOnlyEnv final : public leveldb::EnvWrapper {
  public:
-  ReadOnlyEnv();
+  /// `folder` is the database's: its tables are read from there even if another folder is given its
+  /// name meanwhile.
+  explicit ReadOnlyEnv(const std::string& folder);
   ~ReadOnlyEnv() override;
 
   /// From now on nothing is written, not even to memory.
@@ -39,6 +43,7 @@ class ReadOnlyEnv final : public leveldb::EnvWrapper {
   leveldb::Env& place_of(const std::string& file);
 
   const std::unique_ptr<leveldb::Env> memory_;
+  const Descriptor folder_;
   std::atomic<bool> closed_ = false;
 };
 

@@ -204,10 +204,59 @@ TEST_F(Convert, AFailureLeavesWhatCanBeResumed) {
   ImagesetOptions o = options(list + "late.png 2\n");
   o.resume = true;
   EXPECT_TRUE(contains(error_of([&] { convert_imageset(o); }), "1 of 1101 images cannot be read"));
-  EXPECT_EQ(read_all(o.database).size(), 1000u);
+  EXPECT_EQ(last_key(o.database + ".partial"), "00000999_a.png");
   image("late.png", 1, 1, {});
   EXPECT_EQ(convert_imageset(o).written, 101);
   EXPECT_EQ(read_all(o.database).back().key, "00001100_late.png");
+}
+
+TEST_F(Convert, StopsWhenToldAndIsContinued) {
+  std::string list;
+  for (int i = 0; i < 1100; ++i) list += "a.png 1\n";
+  image("a.png", 1, 1, {});
+  ImagesetOptions o = options(list);
+  o.stop = [asked = 0]() mutable { return ++asked > 10; };
+  const ImagesetResult part = convert_imageset(o);
+  EXPECT_TRUE(part.stopped);
+  EXPECT_EQ(part.written, 320);
+  EXPECT_EQ(part.total, 1100);
+  EXPECT_FALSE(fs::exists(o.database));
+  o.stop = nullptr;
+  EXPECT_TRUE(contains(error_of([&] { convert_imageset(o); }), "--resume"));
+  o.resume = true;
+  const ImagesetResult rest = convert_imageset(o);
+  EXPECT_EQ(rest.resumed, 320);
+  EXPECT_EQ(rest.written, 780);
+  EXPECT_EQ(read_all(o.database).size(), 1100u);
+}
+
+TEST_F(Convert, AFailedReplacementLeavesTheOldDatabase) {
+  image("a.png", 1, 1, {});
+  ImagesetOptions o = options("a.png 7");
+  convert_imageset(o);
+  o = options("a.png 8\ngone.png 8");
+  o.overwrite = true;
+  EXPECT_TRUE(contains(error_of([&] { convert_imageset(o); }), "1 of 2 images cannot be read"));
+  EXPECT_EQ(read_all(o.database).at(0).datum.label(), 7);
+  EXPECT_FALSE(fs::exists(o.database + ".partial"));
+}
+
+TEST_F(Convert, ResumingRefusesForeignKeys) {
+  image("a.png", 1, 1, {});
+  ImagesetOptions o = options("a.png 7\na.png 8");
+  o.resume = true;
+  for (const char* key :
+       {"-2000000_", "-1", "_", "a", "99999999999999999999_a.png", "9223372036854775807",
+        "00000005_a.png", "00000000_b.png", "0_a.png", "\x01\xFF"}) {
+    const auto writer = make_database(o.database, Backend::lmdb, IfThere::replace);
+    writer->put(key, "v");
+    writer->finish();
+    const std::string error = error_of([&] { convert_imageset(o); });
+    EXPECT_TRUE(
+        contains(error, str("its last record '", printable(key), "' is not what this list makes")))
+        << error;
+    EXPECT_EQ(open_database(o.database)->size(), 1);
+  }
 }
 
 TEST_F(Convert, CheckSizeNamesTheOddImage) {
@@ -345,14 +394,12 @@ TEST_F(Convert, RefusesImpossibleOptions) {
   o.backend = "sqlite";
   EXPECT_TRUE(contains(error_of([&] { convert_imageset(o); }), "there is no backend 'sqlite'"));
   o.backend = "lmdb";
-  o.resume = o.overwrite = true;
-  EXPECT_TRUE(contains(error_of([&] { convert_imageset(o); }), "exclude each other"));
-  o.resume = o.overwrite = false;
   o.resize_height = 5;
   EXPECT_TRUE(contains(error_of([&] { convert_imageset(o); }),
                        "resize_height 5 and resize_width 0: give both"));
   o.resize_height = 0;
   fs::create_directory(o.database);
+  folder.write("db/notes.txt", "");
   EXPECT_TRUE(contains(error_of([&] { convert_imageset(o); }), "exists already"));
 }
 

@@ -1,6 +1,7 @@
 #include "data/database.hpp"
 
 #include <map>
+#include <set>
 
 #include "data/database_writer.hpp"
 #include "support/layer_harness.hpp"
@@ -22,8 +23,15 @@ class DatabaseOf : public testing::TestWithParam<Backend> {
     writer->finish();
     return path;
   }
+  /// What lies beside the database.
+  std::set<std::string> entries() const {
+    std::set<std::string> names;
+    for (const auto& entry : fs::directory_iterator(folder / ""))
+      names.insert(entry.path().filename());
+    return names;
+  }
   ScratchFolder folder;
-  const std::string path = folder / "db";
+  const std::string path = folder / "db", partial = path + ".partial";
 };
 
 std::string backend_name(const testing::TestParamInfo<Backend>& backend) {
@@ -112,13 +120,138 @@ TEST_P(DatabaseOf, WritesEveryThousandRecords) {
     const auto writer = make_database(path, GetParam());
     for (int i = 0; i < 2500; ++i) writer->put(str(10000 + i), "v");
   }
-  EXPECT_EQ(open_database(path)->size(), 2000);
+  EXPECT_EQ(last_key(partial), "11999");
   const auto writer = make_database(path, GetParam(), IfThere::append);
-  EXPECT_EQ(writer->last_key(), "11999");
   writer->put("12000", "w");
-  EXPECT_EQ(writer->last_key(), "11999");
   writer->finish();
+  EXPECT_EQ(open_database(path)->size(), 2001);
   EXPECT_EQ(open_database(path)->at(2000).value, "w");
+}
+
+TEST_P(DatabaseOf, IsRefusedUntilItIsFinished) {
+  {
+    const auto writer = make_database(path, GetParam());
+    for (int i = 0; i < 1000; ++i) writer->put(str(10000 + i), "v");
+  }
+  EXPECT_FALSE(fs::exists(path));
+  for (const std::string& given : {path, partial}) {
+    const std::string error = error_of([&] { open_database(given); });
+    EXPECT_TRUE(contains(error, "the database " + partial + " is not finished")) << error;
+    EXPECT_TRUE(contains(error, "--resume")) << error;
+  }
+  fs::rename(partial, path);
+  EXPECT_TRUE(contains(error_of([&] { open_database(path); }), "is not finished"));
+  fs::rename(path, partial);
+  EXPECT_TRUE(contains(error_of([&] { make_database(path, GetParam()); }),
+                       partial + " holds what an interrupted conversion made"));
+  make_database(path, GetParam(), IfThere::append)->finish();
+  EXPECT_EQ(open_database(path)->size(), 1000);
+  EXPECT_EQ(entries(), std::set<std::string>{"db"});
+}
+
+TEST_P(DatabaseOf, LeavesNothingIfNoRecordWasStored) {
+  { const auto writer = make_database(path, GetParam()); }
+  EXPECT_TRUE(entries().empty());
+  make(3);
+  { const auto writer = make_database(path, GetParam(), IfThere::append); }
+  { const auto writer = make_database(path, GetParam(), IfThere::replace); }
+  EXPECT_EQ(entries(), std::set<std::string>{"db"});
+  EXPECT_EQ(open_database(path)->size(), 3);
+}
+
+TEST_P(DatabaseOf, StaysUntilItsReplacementIsWhole) {
+  make(3);
+  const auto writer = make_database(path, GetParam(), IfThere::replace);
+  for (int i = 0; i < 1000; ++i) writer->put(str(i), "new");
+  EXPECT_EQ(open_database(path)->size(), 3);
+  writer->discard();
+  EXPECT_EQ(open_database(path)->size(), 3);
+  EXPECT_EQ(entries(), std::set<std::string>{"db"});
+}
+
+TEST_P(DatabaseOf, IsReplacedByWhatAnInterruptedConversionBegan) {
+  make(3);
+  {
+    const auto writer = make_database(path, GetParam(), IfThere::replace);
+    for (int i = 0; i < 1000; ++i) writer->put(str(10000 + i), "new");
+  }
+  EXPECT_TRUE(contains(error_of([&] { make_database(path, GetParam(), IfThere::append); }),
+                       "with --overwrite that is finished and then replaces it"));
+  const auto reader = open_database(path);
+  const auto writer = make_database(path, GetParam(), IfThere::append_and_replace);
+  writer->put("2", "newest");
+  writer->finish();
+  EXPECT_EQ(open_database(path)->size(), 1001);
+  EXPECT_EQ(reader->at(1).value, "v1") << "whoever reads the old one is not disturbed";
+  EXPECT_EQ(entries(), std::set<std::string>{"db"});
+}
+
+TEST_P(DatabaseOf, OverwritingTouchesNoFolderOfOtherFiles) {
+  const auto overwrite = [&] { make_database(path, GetParam(), IfThere::replace); };
+  make(3);
+  folder.write("db/notes.txt", "mine");
+  EXPECT_TRUE(contains(error_of(overwrite), "holds 'notes.txt', which is no part of a database"));
+  EXPECT_EQ(open_database(path)->size(), 3);
+  fs::remove_all(path);
+  for (const char* name : {"000001.log", "data.mdb"}) {
+    fs::create_directory(path);
+    folder.write(str("db/", name), "measured");
+    EXPECT_TRUE(contains(error_of(overwrite), "holds no database")) << name;
+    EXPECT_TRUE(fs::exists(path + "/" + name));
+    fs::remove_all(path);
+  }
+  fs::create_directory(path);
+  fs::create_directory(partial);
+  folder.write("db.partial/notes.txt", "mine");
+  EXPECT_TRUE(contains(error_of(overwrite), "holds 'notes.txt'"));
+  EXPECT_TRUE(fs::exists(partial + "/notes.txt"));
+}
+
+TEST_P(DatabaseOf, IsMadeByOneProcessAtATime) {
+  make(3);
+  const auto writer = make_database(path, GetParam(), IfThere::replace);
+  for (const IfThere how : {IfThere::replace, IfThere::append_and_replace})
+    EXPECT_TRUE(contains(error_of([&] { make_database(path, GetParam(), how); }),
+                         "another process makes or reads it"));
+  writer->put("a", "b");
+  writer->finish();
+  EXPECT_EQ(open_database(path)->size(), 1);
+}
+
+TEST_P(DatabaseOf, IsNotChangedWhileItIsRead) {
+  make(3);
+  const auto reader = open_database(path);
+  EXPECT_TRUE(contains(error_of([&] { make_database(path, GetParam(), IfThere::append); }),
+                       "another process makes or reads it"));
+  make(2, IfThere::replace);
+  EXPECT_EQ(reader->at(2).value, "v2");
+}
+
+TEST_P(DatabaseOf, IsMadeWhereASymbolicLinkLeads) {
+  make(3);
+  fs::create_directory_symlink("db", folder / "link");
+  const auto writer = make_database(folder / "link/", GetParam(), IfThere::replace);
+  writer->put("a", "b");
+  writer->finish();
+  EXPECT_TRUE(fs::is_symlink(folder / "link"));
+  EXPECT_EQ(open_database(path)->size(), 1);
+}
+
+TEST_P(DatabaseOf, TakesAnEmptyFolderAndMakesThoseAboveIt) {
+  fs::create_directory(path);
+  EXPECT_EQ(open_database(make(2))->size(), 2);
+  make_database(folder / "some/where/db", GetParam())->finish();
+  EXPECT_TRUE(has_database(folder / "some/where/db"));
+}
+
+TEST_P(DatabaseOf, NamesTooLongAreErrors) {
+  const std::string name(300, 'n');
+  for (const std::string& place : {folder / name, folder / name + "/db"}) {
+    EXPECT_TRUE(contains(error_of([&] { open_database(place); }), "no database at"));
+    for (const IfThere how : {IfThere::fail, IfThere::replace, IfThere::append})
+      EXPECT_TRUE(
+          contains(error_of([&] { make_database(place, GetParam(), how); }), "File name too long"));
+  }
 }
 
 TEST_P(DatabaseOf, IsNotResumedByTheOtherBackend) {
@@ -129,8 +262,8 @@ TEST_P(DatabaseOf, IsNotResumedByTheOtherBackend) {
 }
 
 TEST_P(DatabaseOf, AppendsToNothing) {
+  EXPECT_EQ(last_key(path), "");
   const auto writer = make_database(path, GetParam(), IfThere::append);
-  EXPECT_EQ(writer->last_key(), "");
   writer->put("a", "b");
   writer->finish();
   EXPECT_EQ(open_database(path)->size(), 1);
@@ -142,24 +275,22 @@ TEST_P(DatabaseOf, IsReplacedOnlyWhenTold) {
       contains(error_of([&] { make_database(path, GetParam()); }), path + " exists already"));
   make(1, IfThere::replace);
   EXPECT_EQ(open_database(path)->size(), 1);
+  EXPECT_EQ(entries(), std::set<std::string>{"db"});
   const Backend other = GetParam() == Backend::lmdb ? Backend::leveldb : Backend::lmdb;
   make_database(path, other, IfThere::replace)->finish();
   EXPECT_EQ(find_backend(path), other);
   const std::string file = folder.write("file", "");
   EXPECT_TRUE(
       contains(error_of([&] { make_database(file, GetParam(), IfThere::replace); }), "is a file"));
-  EXPECT_TRUE(
-      contains(error_of([&] { make_database(folder / "no/db", GetParam()); }), "No such file"));
 }
 
 TEST_P(DatabaseOf, IsRemovedWhenMakingItFailed) {
   const auto writer = make_database(path, GetParam());
   writer->put("a", "b");
-  folder.write("db/notes.txt", "mine");
+  folder.write("db.partial/notes.txt", "mine");
   writer->discard();
-  EXPECT_FALSE(has_database(path));
-  EXPECT_TRUE(fs::exists(path + "/notes.txt"));
-  EXPECT_EQ(std::distance(fs::directory_iterator(path), fs::directory_iterator()), 1);
+  EXPECT_EQ(std::distance(fs::directory_iterator(partial), fs::directory_iterator()), 1);
+  EXPECT_TRUE(fs::exists(partial + "/notes.txt"));
 }
 
 TEST_P(DatabaseOf, RefusesBadKeys) {
@@ -187,6 +318,11 @@ TEST(Database, KnowsItsBackendsByName) {
   EXPECT_EQ(backend_of("leveldb"), Backend::leveldb);
   EXPECT_EQ(error_of([] { backend_of("levldb"); }),
             "there is no backend 'levldb'; did you mean 'leveldb'?; lmdb and leveldb are known");
+}
+
+TEST(Database, RecordsWithStrangeKeysAreNamedInPlainText) {
+  EXPECT_EQ(record_name("db", std::string_view("\x01\n\xFF", 3)),
+            "database db, record '\\x01\\n\\xff'");
 }
 
 TEST(Database, SaysHowMuchRoomIsMissing) {

@@ -1,6 +1,9 @@
 #include "data/leveldb.hpp"
 
+#include <leveldb/db.h>
 #include <sys/file.h>
+
+#include <random>
 
 #include "support/layer_harness.hpp"
 #include "support/scratch_folder.hpp"
@@ -32,7 +35,7 @@ TEST_F(LevelDb, ReadsAnUnfinishedLogBesideTables) {
   const std::string path = make(3);  // in a log
   LevelDbWriter(path, IfThere::append).finish();
   LevelDbWriter writer(path, IfThere::append);  // opening made a table of it
-  ASSERT_NE(file_of(path, ".ldb"), "");
+  ASSERT_NE(file_of(path + ".partial", ".ldb"), "");
   writer.put("2000", "late");
   writer.finish();
   LevelDbReader reader(path);
@@ -74,12 +77,12 @@ TEST_F(LevelDb, RefusesADamagedDatabase) {
       contains(error_of([&] { LevelDbReader reader(path); }), "cannot open the database " + path));
 }
 
-TEST_F(LevelDb, RefusesADatabaseThatIsBeingWritten) {
+TEST_F(LevelDb, RefusesADatabaseThatAnotherProgramWrites) {
   const std::string path = make(2);
   const pid_t writer = fork();
   if (writer == 0) {
-    LevelDbWriter open(path, IfThere::append);
-    folder.write("ready", "");
+    leveldb::DB* db = nullptr;
+    if (leveldb::DB::Open({}, path, &db).ok()) folder.write("ready", "");
     pause();
   }
   while (!fs::exists(folder / "ready")) usleep(1000);
@@ -88,6 +91,29 @@ TEST_F(LevelDb, RefusesADatabaseThatIsBeingWritten) {
   waitpid(writer, nullptr, 0);
   EXPECT_TRUE(contains(error, str("process ", writer, " is writing to it"))) << error;
   EXPECT_EQ(LevelDbReader(path).size(), 2);
+}
+
+TEST_F(LevelDb, ATableThatIsCutWhileItIsReadIsAnError) {
+  const std::string path = folder / "db";
+  {
+    std::mt19937 random(1);
+    std::string value(20'000, '\0');
+    LevelDbWriter writer(path);
+    for (int i = 0; i < 40; ++i) {
+      for (char& c : value) c = static_cast<char>(random());
+      writer.put(str(1000 + i), value);
+    }
+    writer.finish();
+  }
+  LevelDbWriter(path, IfThere::append).finish();  // makes a table of the log
+  LevelDbReader reader(path);
+  const std::string table = file_of(path, ".ldb");
+  ASSERT_NE(table, "");
+  fs::resize_file(table, 5000);
+  EXPECT_TRUE(contains(error_of([&] {
+                         for (int i = 0; i < 40; ++i) reader.next();
+                       }),
+                       "cannot read the database " + path + ": IO error"));
 }
 
 TEST_F(LevelDb, SaysHowToMakeAMissingDatabase) {

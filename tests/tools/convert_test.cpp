@@ -1,9 +1,13 @@
 // `doppio convert` and `doppio mean`: their flags reach the library, whose own tests do the rest.
 #include <gtest/gtest.h>
+#include <signal.h>
+#include <unistd.h>
 
+#include <filesystem>
 #include <opencv2/core.hpp>
 #include <opencv2/imgcodecs.hpp>
 
+#include "core/input_file.hpp"
 #include "data/datum.hpp"
 #include "data/leveldb.hpp"
 #include "data/lmdb.hpp"
@@ -80,8 +84,80 @@ TEST_F(Convert, ImagesetResumesInAnyFormat) {
   folder.write("more.txt", "a.png 3\nb.png 7\na.png 5\n");
   const Outcome more = run_doppio(imageset("more.txt", flags));
   EXPECT_EQ(more.exit_code, 0);
-  EXPECT_TRUE(contains(more.err, "] Went on behind image 2 of the list.\n")) << more.err;
+  EXPECT_TRUE(contains(more.err, "] Resumed after image 2 of 3.\n")) << more.err;
   EXPECT_TRUE(contains(more.err, "] Processed 1 files, skipped 0.\n")) << more.err;
+  const Outcome again = run_doppio(imageset("more.txt", flags));
+  EXPECT_EQ(again.exit_code, 0);
+  EXPECT_TRUE(contains(again.err, "] Nothing is left to do: all 3 images of the list are in "))
+      << again.err;
+}
+
+/// Starts a conversion of many images and sends it `signal` when it has begun; its exit code.
+int interrupted(const std::vector<std::string>& arguments, int signal, const std::string& database,
+                const std::string& log) {
+  const int process = start_doppio(arguments, log);
+  while (!std::filesystem::exists(database + ".partial/UNFINISHED")) usleep(1000);
+  usleep(100'000);
+  kill(process, signal);
+  return wait_for(process);
+}
+
+TEST_F(Convert, AnInterruptedConversionIsRefusedAndContinued) {
+  std::string list;
+  for (int i = 0; i < 20'000; ++i) list += "b.png 7\n";
+  folder.write("long.txt", list);
+  const std::string db = folder / "db", log = folder / "log";
+  for (const int signal : {SIGKILL, SIGINT, SIGTERM}) {
+    const auto arguments =
+        imageset("long.txt", {"--resize_height=32", "--resize_width=32", "--shuffle", "--seed=3"});
+    EXPECT_EQ(interrupted(arguments, signal, db, log), 128 + signal) << read_file(log);
+    if (signal != SIGKILL) {
+      EXPECT_TRUE(contains(read_file(log), " of 20000 images; to continue:\n  ")) << read_file(log);
+      EXPECT_TRUE(contains(read_file(log), " --seed=3 --resume\n")) << read_file(log);
+    }
+    for (const std::string& given : {db, db + ".partial"}) {
+      const Outcome refused = run_doppio({"mean", given});
+      EXPECT_EQ(refused.exit_code, 1);
+      EXPECT_TRUE(contains(refused.err, "is not finished")) << refused.err;
+      EXPECT_TRUE(contains(refused.err, "--resume")) << refused.err;
+    }
+    auto resumed = arguments;
+    resumed.push_back("--resume");
+    EXPECT_EQ(run_doppio(resumed).exit_code, 0);
+    EXPECT_EQ(LmdbReader(db).size(), 20'000);
+    EXPECT_FALSE(std::filesystem::exists(db + ".partial"));
+    std::filesystem::remove_all(db);
+  }
+}
+
+TEST_F(Convert, AFailedReplacementLeavesTheOldDatabase) {
+  ASSERT_EQ(run_doppio(imageset("good.txt", {})).exit_code, 0);
+  EXPECT_EQ(run_doppio(imageset("bad.txt", {"--overwrite"})).exit_code, 1);
+  EXPECT_EQ(LmdbReader(folder / "db").size(), 2);
+  folder.write("db/notes.txt", "mine");
+  const Outcome foreign = run_doppio(imageset("good.txt", {"--overwrite"}));
+  EXPECT_EQ(foreign.exit_code, 1);
+  EXPECT_TRUE(contains(foreign.err, "notes.txt")) << foreign.err;
+  EXPECT_TRUE(std::filesystem::exists(folder / "db/notes.txt"));
+}
+
+TEST_F(Convert, AFullDiskIsAnErrorThatLeavesNothing) {
+  std::string list;
+  for (int i = 0; i < 300; ++i) list += "b.png 7\n";
+  folder.write("long.txt", list);
+  for (const char* backend : {"lmdb", "leveldb"})
+    for (const long room : {1L, 5000L, 9000L, 60'000L, 150'000L}) {
+      const Outcome r = run_doppio(imageset("long.txt", {str("--backend=", backend)}), {}, room);
+      if (r.exit_code == 0) {  // LevelDB's files may each have been small enough
+        EXPECT_EQ(open_database(folder / "db")->size(), 300);
+        std::filesystem::remove_all(folder / "db");
+      } else {
+        EXPECT_EQ(r.exit_code, 1) << backend << ' ' << room << ": " << r.err;
+        EXPECT_TRUE(contains(r.err, "File too large")) << r.err;
+      }
+      EXPECT_FALSE(std::filesystem::exists(folder / "db"));
+      EXPECT_FALSE(std::filesystem::exists(folder / "db.partial"));
+    }
 }
 
 TEST_F(Convert, ImagesetRefusesBadFlags) {
@@ -120,6 +196,14 @@ TEST_F(Convert, IdxAndMean) {
   ASSERT_EQ(mean.exit_code, 0) << mean.err;
   EXPECT_EQ(mean.out, "mean_value channel [0]: 4\n");
   EXPECT_EQ(read_mean_file(folder / "mean.binaryproto").values, (std::vector<float>{3, 5}));
+
+  const std::string inside = folder / "idx_lmdb/data.mdb", twice = folder / "m";
+  EXPECT_TRUE(
+      contains(run_doppio({"mean", folder / "idx_lmdb", inside}).err, "within the database"));
+  EXPECT_TRUE(contains(run_doppio({"mean", folder / "idx_lmdb", folder / ""}).err, "is a folder"));
+  EXPECT_TRUE(contains(run_doppio({"mean", folder / "idx_lmdb", twice, "--pca=" + twice}).err,
+                       "need a file each"));
+  EXPECT_EQ(LmdbReader(folder / "idx_lmdb").size(), 2);
 
   EXPECT_EQ(run_doppio({"convert", "idx", "--labels=" + labels, folder / "x"}).exit_code, 2);
   const Outcome none = run_doppio({"mean", folder / "gone"});

@@ -1,4 +1,6 @@
 // `doppio extract`: features of a blob in a database.
+#include <filesystem>
+
 #include "data/database.hpp"
 #include "doppio.pb.h"
 #include "doppio/net.hpp"
@@ -61,6 +63,40 @@ TEST_F(Extract, WritesLevelDbToo) {
   ASSERT_EQ(extract({"r", db, "--backend=leveldb"}).exit_code, 0);
   EXPECT_EQ(find_backend(db), Backend::leveldb);
   EXPECT_EQ(open_database(db)->at(5).key, "0000000005");
+}
+
+TEST_F(Extract, EachBlobNeedsADatabaseOfItsOwn) {
+  namespace fs = std::filesystem;
+  fs::create_directory(folder / "sub");
+  fs::create_directory_symlink(".", folder / "here");
+  for (const std::string& again :
+       {db, db + "/", folder / "./db", folder / "sub/../db", folder / "here/db"}) {
+    const Outcome r = extract({"r,x", db + "," + again, "--overwrite"});
+    EXPECT_EQ(r.exit_code, 2) << again;
+    EXPECT_TRUE(contains(r.err, "are one database")) << r.err;
+  }
+  EXPECT_EQ(extract({"r,x", db + "," + db + "/inner"}).exit_code, 2);
+  EXPECT_EQ(extract({"r,x", db + ".partial," + db}).exit_code, 2);
+  EXPECT_FALSE(fs::exists(db));
+}
+
+TEST_F(Extract, TheDatabaseThatTheNetReadsIsNoPlaceForResults) {
+  ASSERT_EQ(extract({"r", db}).exit_code, 0);
+  const std::string reads = folder.write(
+      "reads.prototxt", "layer { name: 'd' type: 'Data' top: 'd' data_param { source: '" + db +
+                            "' backend: LMDB batch_size: 2 } }\n");
+  const Outcome r = extract({"d", folder / "./db", "--model=" + reads, "--overwrite"});
+  EXPECT_EQ(r.exit_code, 2);
+  EXPECT_TRUE(contains(r.err, "is the database that layer 'd' reads")) << r.err;
+  EXPECT_EQ(open_database(db)->size(), 6);
+}
+
+TEST_F(Extract, AFailedReplacementLeavesTheOldDatabase) {
+  ASSERT_EQ(extract({"r", db}).exit_code, 0);
+  EXPECT_EQ(extract({"sum", db, "--overwrite"}).exit_code, 1);
+  EXPECT_EQ(open_database(db)->size(), 6);
+  EXPECT_EQ(extract({"x", db, "--overwrite", "--iterations=1"}).exit_code, 0);
+  EXPECT_EQ(open_database(db)->size(), 3);
 }
 
 TEST_F(Extract, ExplainsWhatDoesNotFit) {

@@ -143,18 +143,10 @@ TEST(Overrides, RefusesWhatItCannotFind) {
 TEST(Overrides, RefusesValuesOfAnotherType) {
   EXPECT_EQ(refusal("conv1.engine=FAST"),
             "--set conv1.engine=FAST: error: 'FAST' is not a value of engine, which takes one of "
-<<<<<<< HEAD
             "DEFAULT, CAFFE, CUDNN, MKL2017, MKLDNN, WINOGRAD, ONEDNN, GEMM");
-  EXPECT_EQ(
-      refusal("data.batch_size=-1"),
-      "--set data.batch_size=-1: error: '-1' is not a value of batch_size, which takes uint32");
-=======
-            "DEFAULT, CAFFE, CUDNN, MKL2017, MKLDNN, WINOGRAD, ONEDNN");
   EXPECT_EQ(refusal("data.batch_size=-1"),
             "--set data.batch_size=-1: error: '-1' is not a value of batch_size, which takes an "
-            "integer of "
-            "at least 0");
->>>>>>> 98ef83d (net: read prototxts with a parser of our own)
+            "integer of at least 0");
   EXPECT_EQ(refusal("data.batch_size=12x"),
             "--set data.batch_size=12x: error: '12x' is not a value of batch_size, which takes "
             "an integer of at least 0");
