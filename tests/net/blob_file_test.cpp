@@ -112,7 +112,7 @@ TEST(BlobFile, RefusesWhatIsCutShortOrNotAMessage) {
   }
   write(folder / "w", std::string(20, '\xff'));
   EXPECT_FALSE(BlobFile(folder / "w").parse(hollow));
-  EXPECT_NE(error_of([&] { BlobFile("/none"); }).find("cannot open /none: No such file"),
+  EXPECT_NE(error_of([&] { BlobFile("/none"); }).find("cannot read /none: No such file"),
             std::string::npos);
 }
 
