@@ -1,6 +1,8 @@
 #include "core/atomic_file.hpp"
 
 #include <fcntl.h>
+#include <sys/file.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -40,17 +42,46 @@ int open_retrying(const char* path, int flags) {
   return fd;
 }
 
+constexpr std::string_view kMark = ".partial-";
+
+/// True for names that Temporary makes of paths whose last part begins with `stem`.
+bool is_temporary(std::string_view name, std::string_view stem) {
+  const std::size_t mark = name.rfind(kMark);
+  if (!name.starts_with(stem) || mark == name.npos || mark < stem.size()) return false;
+  const std::string_view number = name.substr(mark + kMark.size());
+  return !number.empty() && number.size() <= 8 &&
+         number.find_first_not_of("0123456789abcdef") == number.npos;
+}
+
+/// Removes what killed processes left of files whose path begins with `prefix`: temporary files
+/// that nobody holds a lock on. A file system without locks keeps them.
+void remove_leftovers(const std::string& prefix) {
+  const std::string stem = std::filesystem::path(prefix).filename();
+  std::error_code ignored;
+  for (std::filesystem::directory_iterator entry(folder_of(prefix), ignored), end;
+       !ignored && entry != end; entry.increment(ignored)) {
+    const std::string name = entry->path().filename();
+    if (!is_temporary(name, stem)) continue;
+    const int fd = open_retrying(entry->path().c_str(), O_RDONLY | O_NONBLOCK | O_NOFOLLOW);
+    if (fd < 0) continue;
+    if (::flock(fd, LOCK_EX | LOCK_NB) == 0) ::unlink(entry->path().c_str());
+    ::close(fd);
+  }
+}
+
 /// A new file beside its destination; removed unless it is moved there.
 class Temporary {
  public:
   explicit Temporary(const std::string& path) : path_(path) {
     if (const int error = injected(FileStep::open)) fail(path_, "create", error);
+    remove_leftovers(path);
     std::random_device random;
     do {
-      name_ = str(path, ".partial-", std::hex, random());
+      if (fd_ >= 0) ::close(fd_);
+      name_ = str(path, kMark, std::hex, random());
       fd_ = open_retrying(name_.c_str(), O_WRONLY | O_CREAT | O_EXCL);
-    } while (fd_ < 0 && errno == EEXIST);
-    if (fd_ < 0) fail(path_, "create", errno);
+      if (fd_ < 0 && errno != EEXIST) fail(path_, "create", errno);
+    } while (fd_ < 0 || !lock());
   }
   ~Temporary() {
     if (fd_ >= 0) ::close(fd_);
@@ -91,6 +122,14 @@ class Temporary {
   }
 
  private:
+  /// Marks the file as being written, until it is closed. Returns false if another process took it
+  /// for a leftover before that.
+  bool lock() const {
+    struct stat status {};
+    ::flock(fd_, LOCK_EX);
+    return ::fstat(fd_, &status) != 0 || status.st_nlink > 0;
+  }
+
   /// Some network and FUSE file systems refuse to sync: EINVAL then, and there is nothing to wait
   /// for.
   static int sync(int fd, FileStep step) {
@@ -162,7 +201,8 @@ void require_writable(const std::string& prefix) {
     Temporary probe(prefix);
   } catch (const Error& e) {
     const std::string folder = folder_of(prefix);
-    const bool exists = std::filesystem::is_directory(folder);
+    std::error_code unknown;
+    const bool exists = std::filesystem::is_directory(folder, unknown);
     throw Error(str(e.message(), exists ? "; make folder '" : "; create folder '", folder,
                     exists ? "' writable or choose another prefix" : "' first"));
   }

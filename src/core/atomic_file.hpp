@@ -10,7 +10,8 @@ namespace doppio {
 ///
 /// `write` gets a stream into a temporary file in the same folder, which is then flushed, synced
 /// and renamed; the folder is synced last. After a failure the temporary file is gone and the old
-/// file untouched. Throws: Error with the path and the system's reason.
+/// file untouched. What a killed process leaves, PATH.partial-NUMBER, is removed when `path` is
+/// written the next time. Throws: Error with the path and the system's reason.
 void write_file_atomically(const std::string& path,
                            const std::function<void(std::ostream&)>& write);
 
@@ -18,7 +19,8 @@ void write_file_atomically(const std::string& path,
 void write_named_file_atomically(const std::string& path,
                                  const std::function<void(const std::string&)>& write);
 
-/// Checks that files named `prefix` + something can be made, by making and removing one.
+/// Checks that files named `prefix` + something can be made, by making and removing one. Removes
+/// what killed processes left of such files.
 /// Throws: Error with the folder, the system's reason and what to do.
 void require_writable(const std::string& prefix);
 

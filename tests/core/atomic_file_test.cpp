@@ -128,6 +128,36 @@ TEST_F(AtomicFile, IsWholeWhereverTheProcessIsKilled) {
   EXPECT_EQ(contents(), big);
 }
 
+TEST_F(AtomicFile, RemovesWhatAKilledWriterLeft) {
+  const pid_t child = ::fork();
+  if (child == 0) {
+    set_file_step_hook([](FileStep step) {
+      if (step == FileStep::sync) ::_exit(7);
+      return 0;
+    });
+    write_file_atomically(path_, write_new);
+  }
+  int status = 0;
+  ASSERT_EQ(::waitpid(child, &status, 0), child);
+  ASSERT_EQ(files(), 2);
+  std::ofstream(path_.string() + ".partial-notes") << "the user's";
+  std::ofstream(folder_ / "other.partial-12ab") << "another file's";
+
+  write_file_atomically(path_, write_new);
+  EXPECT_EQ(files(), 3);
+  require_writable(folder_ / "oth");
+  EXPECT_EQ(files(), 2);
+}
+
+TEST_F(AtomicFile, LeavesTheTemporaryFileOfARunningWriter) {
+  write_file_atomically(path_, [&](std::ostream& out) {
+    out << "outer";
+    write_file_atomically(path_, write_new);  // as another process would
+    EXPECT_EQ(files(), 2);
+  });
+  EXPECT_EQ(contents(), "outer");
+}
+
 TEST_F(AtomicFile, LetsALibraryWriteByName) {
   write_named_file_atomically(path_,
                               [](const std::string& name) { std::ofstream(name) << "named"; });
