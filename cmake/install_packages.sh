@@ -19,7 +19,7 @@ END
 
 tools=(g++ cmake ninja-build ccache)
 packages=(
-  protobuf-compiler libprotobuf-dev libopencv-dev libjpeg-dev libdnnl-dev liblmdb-dev libleveldb-dev libhdf5-dev zlib1g-dev
+  protobuf-compiler libprotobuf-dev libopencv-dev libjpeg-dev libdnnl-dev liblmdb-dev libleveldb-dev libhdf5-dev libssl-dev zlib1g-dev
   libgoogle-glog-dev libgflags-dev
   libgtest-dev # to test
 )
