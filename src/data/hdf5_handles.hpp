@@ -1,18 +1,24 @@
 #pragma once
-#define H5_USE_110_API  // what names such as H5Ovisit mean; each later release changes some of them
 #include <hdf5.h>
 
 #include <mutex>
 #include <string>
 #include <utility>
 
+#include "doppio/error.hpp"
+
 namespace doppio {
+
+/// Name of the attribute with the SHA-256 of a dataset's values.
+inline constexpr char kHdf5Checksum[] = "doppio_sha256";
 
 /// Held during every call: the library may not be thread-safe, and it prints its errors unless
 /// told otherwise.
 class Session {
  public:
   Session() : lock_(mutex()) {
+    // At exit the library crashes over files that could not be closed on a full disk.
+    [[maybe_unused]] static const herr_t no_exit_handler = H5dont_atexit();
     H5Eget_auto2(H5E_DEFAULT, &print_, &print_argument_);
     H5Eset_auto2(H5E_DEFAULT, nullptr, nullptr);
   }
@@ -33,31 +39,63 @@ class Session {
 /// Closes an HDF5 id at the end of its scope.
 class Id {
  public:
-  Id(hid_t id, herr_t (*close)(hid_t)) : id_(id), close_(close) {}
-  ~Id() {
-    if (id_ >= 0) close_(id_);
-  }
+  Id(hid_t id, herr_t (*closer)(hid_t)) : id_(id), close_(closer) {}
+  ~Id() { close(); }
   Id(Id&& other) noexcept : id_(std::exchange(other.id_, -1)), close_(other.close_) {}
   Id& operator=(const Id&) = delete;
   operator hid_t() const { return id_; }
-  hid_t release() { return std::exchange(id_, -1); }
+
+  /// Closes it now; negative if that fails, which after writing means that values were lost.
+  herr_t close() { return id_ < 0 ? 0 : close_(std::exchange(id_, -1)); }
 
  private:
   hid_t id_;
   herr_t (*close_)(hid_t);
 };
 
-/// The innermost reason that the library gives for its last failure.
-inline std::string last_reason() {
-  std::string reason;
+/// Why the library's last call failed, without the addresses and offsets that it adds. What only
+/// the library knows comes with `guess`, such as "it is damaged ".
+inline std::string last_reason(const std::string& guess = {}) {
+  std::string text;
   H5Ewalk2(
       H5E_DEFAULT, H5E_WALK_UPWARD,
       [](unsigned n, const H5E_error2_t* error, void* out) -> herr_t {
         if (n == 0 && error->desc) *static_cast<std::string*>(out) = error->desc;
         return 0;
       },
-      &reason);
-  return reason.empty() ? reason : ": " + reason;
+      &text);
+  constexpr std::string_view kSystem = "error message = '";
+  if (const auto at = text.find(kSystem); at != text.npos) {
+    text.erase(0, at + kSystem.size());
+    return ": " + text.substr(0, text.find('\''));
+  }
+  if (text.starts_with("truncated file")) return ": it is cut short";
+  text = text.substr(0, text.find_first_of(",:="));
+  if (text.find("version number") != text.npos)
+    return ": a newer version of HDF5 wrote it (" + text + ")";
+  return text.empty() ? text : ": " + guess + "(HDF5: " + text + ")";
+}
+
+/// A file's name for messages, and how they read.
+struct Hdf5Name {
+  std::string file;
+  std::string guess = {};  // for last_reason()
+
+  [[noreturn]] void fail(const std::string& path, const std::string& what) const {
+    throw Error(str(file, ": '", path, "' ", what));
+  }
+  void check(std::int64_t status, const std::string& path, const std::string& what) const {
+    if (status < 0) fail(path, what + last_reason(guess));
+  }
+};
+
+/// Properties of an access to a file.
+inline Id file_access() {
+  Id access(H5Pcreate(H5P_FILE_ACCESS), H5Pclose);
+#if H5_VERSION_GE(1, 10, 7)
+  H5Pset_file_locking(access, false, true);  // network file systems often have no locks
+#endif
+  return access;
 }
 
 }  // namespace doppio

@@ -4,7 +4,6 @@
 
 #include <algorithm>
 
-#include "core/atomic_file.hpp"
 #include "data/hdf5.hpp"
 
 namespace doppio {
@@ -22,8 +21,23 @@ std::string dataset(const std::string& group, const std::string& layer, std::siz
   return group + "/" + layer + "/" + std::to_string(j);
 }
 
+/// Datasets of a layer, without those of layers named after it, such as "conv1/bn".
+std::size_t count_blobs(const Hdf5Reader& in, const std::string& layer) {
+  const std::vector<std::string> paths = in.datasets("data/" + layer);
+  return static_cast<std::size_t>(
+      std::count_if(paths.begin(), paths.end(),
+                    [](const std::string& path) { return path.find('/') == path.npos; }));
+}
+
+/// The shape of a dataset that is not needed, whatever it holds.
+std::string shape_text(const Hdf5Reader& in, const std::string& path) try {
+  return in.shape(path).text();
+} catch (const Error&) {
+  return "no numbers";
+}
+
 /// Copies what the file holds for one layer; a parameter without a dataset must be a shared one.
-CopiedLayer copy_layer(Net& net, NetLayer& layer, const Hdf5File& in) {
+CopiedLayer copy_layer(Net& net, NetLayer& layer, const Hdf5Reader& in) {
   CopiedLayer copied{layer.name, Outcome::fresh, {}};
   std::string stored, wanted;
   bool fits = true;
@@ -36,13 +50,13 @@ CopiedLayer copy_layer(Net& net, NetLayer& layer, const Hdf5File& in) {
     wanted += (j ? ", " : "") + param.shape().text();
   }
   copied.detail = wanted;
-  const std::size_t count = in.datasets("data/" + layer.name).size();
+  const std::size_t count = count_blobs(in, layer.name);
   if (count == 0) return copied;
   if (!fits || count > layer.layer->params.size())
     return {layer.name, Outcome::mismatched, "file: " + stored + "; net: " + wanted};
   for (std::size_t j = 0; j < layer.layer->params.size(); ++j)
     if (const std::string path = dataset("data", layer.name, j); in.has(path))
-      in.read(path, layer.layer->params[j].data);
+      in.read(path, layer.layer->params[j].data, Hdf5Reader::Unwritten::error);
   copied.outcome = Outcome::loaded;
   return copied;
 }
@@ -61,26 +75,24 @@ std::vector<CopiedLayer> copy_weights_hdf5(Net& net, const std::string& file) {
     const std::string layer = path.substr(0, path.rfind('/'));
     if (std::find(names.begin(), names.end(), layer) != names.end()) continue;
     names.push_back(layer);
-    copied.push_back({layer, Outcome::skipped, in->shape("data/" + path).text()});
+    copied.push_back({layer, Outcome::skipped, shape_text(*in, "data/" + path)});
     LOG(INFO) << "Ignoring source layer " << layer;
   }
   return copied;
 }
 
-void save_weights_hdf5(Net& net, const std::string& file, bool with_grads) {
-  write_named_file_atomically(file, [&](const std::string& temporary) {
-    const auto out = create_hdf5(temporary);
-    for (const NetLayer& layer : net.layers()) {
-      out->make_group("data/" + layer.name);
-      for (std::size_t j = 0; j < layer.layer->params.size(); ++j) {
-        const Blob& param = layer.layer->params[j];
-        if (!owns(net, param)) continue;
-        out->write(dataset("data", layer.name, j), param.data);
-        if (with_grads) out->write(dataset("diff", layer.name, j), param.grad);
-      }
+std::string save_weights_hdf5(Net& net, const std::string& file, bool with_grads) {
+  const auto out = create_hdf5(file);
+  for (const NetLayer& layer : net.layers()) {
+    out->make_group("data/" + layer.name);
+    for (std::size_t j = 0; j < layer.layer->params.size(); ++j) {
+      const Blob& param = layer.layer->params[j];
+      if (!owns(net, param)) continue;
+      out->write(dataset("data", layer.name, j), param.data);
+      if (with_grads) out->write(dataset("diff", layer.name, j), param.grad);
     }
-    out->close();
-  });
+  }
+  return out->close();
 }
 
 }  // namespace doppio

@@ -8,8 +8,8 @@ namespace doppio {
 
 /// Net::copy_weights and Net::save for .h5 files: datasets data/LAYER/I (and diff/LAYER/I with
 /// gradients), one per parameter that the layer owns; shared parameters stand with their owner
-/// alone. Source: matches Caffe.
+/// only. Source: matches Caffe.
 std::vector<CopiedLayer> copy_weights_hdf5(Net& net, const std::string& file);
-void save_weights_hdf5(Net& net, const std::string& file, bool with_grads);
+std::string save_weights_hdf5(Net& net, const std::string& file, bool with_grads);
 
 }  // namespace doppio

@@ -94,6 +94,20 @@ TEST_F(Hdf5DataLayer, ResumesExactlyAtACursor) {
   EXPECT_EQ(labels(resumed, 8), labels(unbroken, 8));
 }
 
+TEST_F(Hdf5DataLayer, TakesEachLineOfItsListForAFile) {
+  LayerHarness h(layer({write("with space", 0, 2) + " \r", "", " " + write("b", 2, 1)}, 3), {}, 2);
+  EXPECT_EQ(labels(h, 1), (std::vector<float>{0, 1, 2}));
+}
+
+TEST_F(Hdf5DataLayer, RefusesWhatItCannotReadWhenItIsSetUp) {
+  const std::string file = folder / "strings";
+  const auto h5 = create_hdf5(file);
+  h5->write_string("x", "text");
+  h5->close();
+  expect_refused(layer({write("a", 0, 2), file}, 1), {},
+                 "list.txt:2: " + file + ": 'x' is of type string", 2);
+}
+
 TEST_F(Hdf5DataLayer, SkipsFilesWithoutRows) {
   LayerHarness h(layer({write("a", 0, 0), write("b", 3, 2), write("c", 0, 0)}, 3), {}, 2);
   EXPECT_EQ(labels(h, 2), (std::vector<float>{3, 4, 3, 4, 3, 4}));
@@ -105,7 +119,7 @@ TEST_F(Hdf5DataLayer, NamesWhatIsWrong) {
                  "narrow: rows of dataset 'x' are 1 x 3, in the first file they are 1 x 2", 2);
   expect_refused(layer({write("uneven", 0, 3, 2, 4)}, 1), {},
                  "uneven: dataset 'y' has 4 rows and 'x' has 3", 2);
-  expect_refused(layer({a, folder / "none"}, 1), {}, "cannot open " + folder / "none", 2);
+  expect_refused(layer({a, folder / "none"}, 1), {}, "cannot read " + folder / "none", 2);
   expect_refused(layer({}, 1), {}, "lists 0 files and they have no rows", 2);
   expect_refused(layer({write("empty", 0, 0)}, 1), {}, "lists 1 files and they have no rows", 2);
   expect_refused("type: 'HDF5Data' top: 'z' hdf5_data_param { source: '" + folder.write("l", a) +
@@ -113,7 +127,7 @@ TEST_F(Hdf5DataLayer, NamesWhatIsWrong) {
                  {}, "a has no dataset 'z'");
   const std::string type = "type: 'HDF5Data' top: 'x' ";
   expect_refused(type + "hdf5_data_param { source: 'nolist' batch_size: 1 }", {},
-                 "cannot read the list nolist");
+                 "cannot read nolist");
   expect_refused(type + "hdf5_data_param { source: 'x' }", {}, "batch_size must be at least 1");
   expect_refused(type, {}, "source is missing");
   expect_refused(layer({a}, 1) + " transform_param { }", {}, "does not transform its data", 2);

@@ -1,3 +1,6 @@
+#include <cerrno>
+
+#include "core/atomic_file.hpp"
 #include "data/hdf5.hpp"
 #include "support/layer_harness.hpp"
 #include "support/scratch_folder.hpp"
@@ -54,11 +57,23 @@ TEST_F(Hdf5OutputLayer, NamesWhatIsWrong) {
   expect_refused(layer, {{2, 3}, {3}}, "data of 2 x 3 needs as many labels as items, not 3", 0);
   LayerHarness nowhere("type: 'HDF5Output' hdf5_output_param { file_name: '/nowhere/a.h5' }",
                        {{1}, {1}}, 0);
-  EXPECT_TRUE(contains(error_of([&] { nowhere.forward(); }), "cannot create /nowhere/a.h5"));
+  EXPECT_TRUE(contains(error_of([&] { nowhere.forward(); }), "cannot create '/nowhere/a.h5'"));
+}
+
+TEST_F(Hdf5OutputLayer, KeepsTheOldFileUntilABatchIsWhole) {
+  folder.write("out.h5", "old");
+  LayerHarness h(layer, {{1, 3}, {1, 2}}, 0);
+  set_file_step_hook([](FileStep step) { return step == FileStep::sync ? ENOSPC : 0; });
+  const std::string error = error_of([&] { h.forward(); });
+  set_file_step_hook({});
+  EXPECT_TRUE(contains(error, "cannot write '" + file + "': No space left on device")) << error;
+  EXPECT_FALSE(is_hdf5(file));
+  h.forward();
+  EXPECT_EQ(open_hdf5(file)->shape("data"), Shape({1, 3, 1, 1}));
 }
 
 TEST_F(Hdf5OutputLayer, RowsMustBeAlike) {
-  const auto h5 = create_hdf5(file);
+  const auto h5 = append_hdf5(file, file);
   Tensor rows;
   rows.reshape({2, 3});
   h5->append("x", rows);

@@ -1,7 +1,7 @@
 #include <algorithm>
 #include <chrono>
-#include <fstream>
 
+#include "core/input_file.hpp"
 #include "core/philox.hpp"
 #include "data/hdf5.hpp"
 #include "data/shuffle.hpp"
@@ -15,7 +15,8 @@ namespace {
 
 /// Rows of HDF5 files: each top shows batch_size rows of the dataset with its name.
 ///
-/// `source` is a text file that lists the .h5 files; relative names start at the working directory.
+/// `source` is a text file that lists the .h5 files, one a line, blanks in names included; relative
+/// names start at the working directory.
 /// With `shuffle`, every epoch has its own order of files and of rows within each, which depends on
 /// ctx.seed and the layer's name. One file at a time is in memory.
 /// Source: matches Caffe but for the random numbers.
@@ -72,18 +73,25 @@ class Hdf5Data final : public Layer, public EpochSource {
     std::uint64_t rows;
   };
 
-  void scan() {
-    std::ifstream list(param_.source());
-    require_field(list.good(), "hdf5_data_param.source", "cannot read the list ", param_.source());
+  void scan() try {
     std::vector<File> files;
-    for (std::string name; list >> name;) files.push_back({name, scan_file(name, files.empty())});
+    for (const TextLine& line : read_lines(param_.source())) {
+      const std::string name = line.text.substr(line.text.find_first_not_of(" \t"));
+      try {
+        files.push_back({name, scan_file(name, files.empty())});
+      } catch (const Error& e) {
+        throw Error(str(param_.source(), ":", line.number, ": ", e.message()));
+      }
+    }
     for (const File& file : files) epoch_rows_ += file.rows;
-    require_field(epoch_rows_ > 0, "hdf5_data_param.source", param_.source(), " lists ",
-                  files.size(), " files and they have no rows");
+    require(epoch_rows_ > 0, param_.source(), " lists ", files.size(),
+            " files and they have no rows");
     files_ = std::move(files);
+  } catch (const Error& e) {
+    throw Error(e.message(), {}, "hdf5_data_param.source");
   }
 
-  /// Checks the datasets' shapes and returns the number of rows.
+  /// Checks that the datasets can be read and fit; returns the number of rows.
   std::uint64_t scan_file(const std::string& name, bool first) {
     const auto file = open_hdf5(name);
     Index rows = 0;

@@ -1,5 +1,6 @@
 #include <memory>
 
+#include "core/atomic_file.hpp"
 #include "data/hdf5.hpp"
 #include "doppio.pb.h"
 #include "doppio/registry.hpp"
@@ -7,8 +8,11 @@
 namespace doppio {
 namespace {
 
-/// Writes its two bottoms as the datasets `data` and `label` of a new HDF5 file, the batches one
-/// behind the other.
+/// Writes its two bottoms as the datasets `data` and `label` of a new HDF5 file, one batch after
+/// the other.
+///
+/// The file takes its name, and the place of an older one, when the first batch is in it, and grows
+/// from then on: features may need more memory than there is.
 ///
 /// Bottoms: data, N x ...; labels, N x .... In the file both have 4 axes, as Caffe writes them.
 /// Throws: Error if the numbers of items differ or the file cannot be written. Source: matches
@@ -26,9 +30,17 @@ class Hdf5Output final : public Layer {
   }
 
   void forward(Context&, Bottoms bottom, Tops) override {
-    if (!file_) file_ = create_hdf5(file_name_);
-    file_->append("data", with_four_axes(bottom[0]->data));
-    file_->append("label", with_four_axes(bottom[1]->data));
+    const auto append = [&](Hdf5Appender& file) {
+      file.append("data", with_four_axes(bottom[0]->data));
+      file.append("label", with_four_axes(bottom[1]->data));
+    };
+    if (file_) return append(*file_);
+    std::unique_ptr<Hdf5Appender> file;
+    write_named_file_atomically(file_name_, [&](const std::string& temporary) {
+      file = append_hdf5(temporary, file_name_);
+      append(*file);
+    });
+    file_ = std::move(file);
   }
 
   void backward(Context&, Tops, std::span<const bool>, Bottoms) override {}
@@ -45,7 +57,7 @@ class Hdf5Output final : public Layer {
   }
 
   std::string file_name_;
-  std::unique_ptr<Hdf5File> file_;
+  std::unique_ptr<Hdf5Appender> file_;
 };
 DOPPIO_REGISTER_LAYER_ON(Device::any, "HDF5Output", Hdf5Output, .bottoms = exactly(2),
                          .tops = exactly(0), .no_grad_bottoms = 3, .backward_reads_bottom = false,
