@@ -15,7 +15,8 @@
 #include "tools/flags.hpp"
 #include "tools/setup.hpp"
 
-DEFINE_string(snapshot, "", "continue from this .solverstate");
+DEFINE_string(snapshot, "",
+              "continue from this .solverstate; with --weights, from other weights than its own");
 DEFINE_string(sigint_effect, "stop", "what SIGINT (Ctrl-C) does: stop, snapshot or none");
 DEFINE_string(sighup_effect, "snapshot", "what SIGHUP does: stop, snapshot or none");
 
@@ -25,8 +26,8 @@ namespace {
 
 void check_flags() {
   require_flag("solver", "train");
-  if (!FLAGS_snapshot.empty() && !FLAGS_weights.empty())
-    throw UsageError("--snapshot continues a run and --weights begins a new one; give one of them");
+  if (!FLAGS_snapshot.empty() && comma_list(FLAGS_weights).size() > 1)
+    throw UsageError("--snapshot continues a run with one file of weights, not several");
   if (FLAGS_snapshot.ends_with(".caffemodel") || FLAGS_snapshot.ends_with(".caffemodel.h5"))
     throw UsageError("--snapshot=" + FLAGS_snapshot +
                      " holds only weights: use --weights to begin " +
@@ -164,15 +165,16 @@ int run(const Arguments& given) {
     contexts.push_back(ctx.get());
   }
   Solver solver(contexts, std::move(source));
-  for (const std::string& file : weights) {
-    LOG(INFO) << "Finetuning from " << file;
-    load_weights(solver.net(), {file});
-    for (const auto& net : solver.test_nets()) require_no_mismatch(net->copy_weights(file), file);
-  }
   if (!FLAGS_snapshot.empty()) {
     LOG(INFO) << "Resuming from " << FLAGS_snapshot;
-    solver.restore(FLAGS_snapshot);
+    solver.restore(FLAGS_snapshot, weights.empty() ? "" : weights[0]);
     warn_if_finished(solver);
+  } else {
+    for (const std::string& file : weights) {
+      LOG(INFO) << "Finetuning from " << file;
+      load_weights(solver.net(), {file});
+      for (const auto& net : solver.test_nets()) require_no_mismatch(net->copy_weights(file), file);
+    }
   }
   solver.save_memory();
   solver.add_observer(make_input_wait_observer());

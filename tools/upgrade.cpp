@@ -37,7 +37,12 @@ NetParameter upgraded(const NetParameter& net, const std::string& file) {
   SourcedNet source;
   source.file = file;
   source.net = net;
-  return upgrade(std::move(source)).net;
+  try {
+    return upgrade(std::move(source)).net;
+  } catch (const Error& e) {
+    if (!e.where().file.empty()) throw;
+    throw Error(e.message(), {file, 0, 0});
+  }
 }
 
 SolverParameter upgraded_solver(const std::string& file) {

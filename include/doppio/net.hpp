@@ -145,15 +145,15 @@ class Net {
 
   /// Copies weights by layer name from a .caffemodel (or .caffemodel.h5) of any Caffe generation.
   /// Returns what happened to every layer that has parameters. A mismatch is only reported here;
-  /// see require_no_mismatch.
+  /// see require_no_mismatch. Throws: Error if the file differs from the checksum in it.
   std::vector<CopiedLayer> copy_weights(const std::string& file);
   /// Makes the parameters views of `other`'s, by layer name.
   void share_weights(Net& other);
   /// The filtered net with its weights, as a .caffemodel holds it; with gradients if asked.
   void to_proto(NetParameter& out, bool with_grads = false) const;
   /// Writes to_proto(), or HDF5 if the name ends in .h5, so that `file` is always whole: temporary
-  /// file, sync, rename.
-  void save(const std::string& file, bool with_grads = false);
+  /// file, sync, rename. Returns the file's SHA-256 in hexadecimal digits.
+  std::string save(const std::string& file, bool with_grads = false);
 
   /// Number of forward passes so far: the key of random layers. Saved and restored by snapshots.
   std::uint64_t passes() const { return passes_; }

@@ -92,8 +92,9 @@ class Solver {
   /// state's file name. Throws: Error.
   std::string snapshot();
   /// Continues from a .solverstate (or .solverstate.h5), ours or Caffe's: ours bit for bit, Caffe's
-  /// with the data restarted. Throws: Error.
-  void restore(const std::string& state_file);
+  /// with the data restarted. The weights are those that the state was written with, beside it or
+  /// where it says they are; `weights_file` names others to continue with. Throws: Error.
+  void restore(const std::string& state_file, const std::string& weights_file = {});
 
   /// Lets the blobs of all nets take turns in memory, as Net::save_memory() does; only data and
   /// outputs of a net can be read after its passes.

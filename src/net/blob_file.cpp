@@ -2,13 +2,9 @@
 
 #include <google/protobuf/descriptor.h>
 #include <google/protobuf/unknown_field_set.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include <algorithm>
-#include <cerrno>
 
-#include "core/input_file.hpp"
 #include "doppio/error.hpp"
 #include "net/blob_io.hpp"
 #include "net/wire.hpp"
@@ -48,32 +44,11 @@ bool is_common(const google::protobuf::Descriptor& type, int field) {
   return true;
 }
 
-/// Reads until `bytes` have come or the file ends; returns how many have come.
-std::size_t read_at(int fd, void* to, std::size_t bytes, std::uint64_t at) {
-  std::size_t done = 0;
-  while (done < bytes) {
-    const ssize_t n =
-        pread(fd, static_cast<char*>(to) + done, bytes - done, static_cast<off_t>(at + done));
-    if (n < 0 && errno == EINTR) continue;
-    if (n <= 0) break;
-    done += static_cast<std::size_t>(n);
-  }
-  return done;
-}
-
 }  // namespace
-
-BlobFile::BlobFile(const std::string& file) : file_(file), fd_(open_file(file)) {
-  struct stat status;
-  if (fstat(fd_, &status) == 0 && S_ISREG(status.st_mode))
-    size_ = static_cast<std::uint64_t>(status.st_size);
-}
-
-BlobFile::~BlobFile() { close(fd_); }
 
 bool BlobFile::parse(google::protobuf::Message& out) {
   std::string hollowed;
-  return size_ > 0 && hollow(*out.GetDescriptor(), {0, size_}, hollowed) &&
+  return file_.size() > 0 && hollow(*out.GetDescriptor(), {0, file_.size()}, hollowed) &&
          out.ParsePartialFromString(hollowed);
 }
 
@@ -86,7 +61,7 @@ void BlobFile::read(const BlobProto& blob, Tensor& tensor) const {
   }
   if (bytes == 0) return read_blob(blob, tensor);
   require_count(static_cast<Index>(bytes / sizeof(float)), tensor);
-  require(read_at(fd_, tensor.write_host(), bytes, place) == bytes, "cannot be read from ", file_,
+  require(file_.read_at(place, tensor.write_host(), bytes) == bytes, "cannot be read from ", name_,
           ", which was cut short in the meantime");
 }
 
@@ -97,7 +72,7 @@ bool BlobFile::varint(Range& rest, std::uint64_t& value) {
     if (rest.at < window_at_ || rest.at >= window_at_ + window_.size()) {
       window_.resize(kWindow);
       window_at_ = rest.at;
-      window_.resize(read_at(fd_, window_.data(), kWindow, rest.at));
+      window_.resize(file_.read_at(rest.at, window_.data(), kWindow));
       if (window_.empty()) return false;
     }
     const unsigned char byte = window_[rest.at++ - window_at_];
@@ -127,7 +102,7 @@ bool BlobFile::next_field(Range& rest, Field& field) {
 bool BlobFile::append(Range range, std::string& out) const {
   const std::size_t old = out.size(), bytes = range.end - range.at;
   out.resize(old + bytes);
-  return read_at(fd_, out.data() + old, bytes, range.at) == bytes;
+  return file_.read_at(range.at, out.data() + old, bytes) == bytes;
 }
 
 /// Appends the message with its blobs hollow. Descends as deep as the schema, in which no message

@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "core/regular_file.hpp"
 #include "doppio.pb.h"
 #include "doppio/tensor.hpp"
 
@@ -16,11 +17,8 @@ namespace doppio {
 /// forks of Caffe, while other numbers mean different things in different forks.
 class BlobFile {
  public:
-  /// Throws: Error if `file` cannot be opened.
-  explicit BlobFile(const std::string& file);
-  ~BlobFile();
-  BlobFile(const BlobFile&) = delete;
-  BlobFile& operator=(const BlobFile&) = delete;
+  /// Throws: Error if `file` cannot be opened, or is no regular file.
+  explicit BlobFile(const std::string& file) : name_(file), file_(file) {}
 
   /// Parses the file, but for the long `data` of its blobs: a blob gets an unknown field instead
   /// that says where they are. Returns false if the file is not of this type, or cut short.
@@ -45,9 +43,8 @@ class BlobFile {
   bool hollow(const google::protobuf::Descriptor& type, Range message, std::string& out);
   bool hollow_blob(Range message, std::string& out);
 
-  std::string file_;
-  int fd_;
-  std::uint64_t size_ = 0;
+  std::string name_;
+  RegularFile file_;
   std::vector<unsigned char> window_;  // a piece of the file, from window_at_ on
   std::uint64_t window_at_ = 0;
 };

@@ -4,18 +4,16 @@
 #include <glog/logging.h>
 #include <google/protobuf/io/coded_stream.h>
 #include <google/protobuf/io/zero_copy_stream_impl.h>
-#include <unistd.h>
 
-#include <cerrno>
-#include <cstring>
 #include <limits>
 
-#include "core/atomic_file.hpp"
 #include "core/file_kind.hpp"
 #include "core/input_file.hpp"
+#include "core/regular_file.hpp"
 #include "data/hdf5.hpp"
 #include "net/blob_file.hpp"
 #include "net/blob_io.hpp"
+#include "net/checked_file.hpp"
 #include "net/passes.hpp"
 #include "net/weights_hdf5.hpp"
 #include "net/wire.hpp"
@@ -43,6 +41,23 @@ bool all_fit(const LayerParameter& stored, const Layer& layer) {
   return true;
 }
 
+/// "; it is a JPEG image" for what is no net.
+std::string foreign_kind(const std::string& file) {
+  const std::string hint = kind_hint(read_head(file, kHeadBytes));
+  return hint.find("weights") == std::string::npos ? hint : "";
+}
+
+/// Runs `action`; an Error without a place comes out with the file's name, after `what`.
+template <class Action>
+void within(const std::string& file, const std::string& what, Action action) {
+  try {
+    action();
+  } catch (const Error& e) {
+    if (!e.where().file.empty()) throw;
+    throw Error(what + e.message(), {file, 0, 0});
+  }
+}
+
 /// Fills the layer's params; read(blob, tensor) takes the values of one.
 template <class Read>
 void copy_blobs(const LayerParameter& stored, Layer& layer, const std::string& file, Read read) {
@@ -53,27 +68,29 @@ void copy_blobs(const LayerParameter& stored, Layer& layer, const std::string& f
     }
 }
 
-/// "; it is a JPEG image" for what is no net.
-std::string foreign_kind(const std::string& file) {
-  const std::string hint = kind_hint(read_head(file, kHeadBytes));
-  return hint.find("weights") == std::string::npos ? hint : "";
-}
-
 }  // namespace
 
 bool parse_binary_file(const std::string& file, google::protobuf::Message& out) {
-  google::protobuf::io::FileInputStream stream(open_file(file));
-  stream.SetCloseOnDelete(true);
+  check_file(file);
+  const RegularFile in(file);
+  google::protobuf::io::FileInputStream stream(in.descriptor());
   google::protobuf::io::CodedInputStream coded(&stream);
   coded.SetTotalBytesLimit(std::numeric_limits<int>::max());
   // Partial: a fork's file may lack a field that the schema requires in a message we do not read.
-  return out.ParsePartialFromCodedStream(&coded) && coded.ConsumedEntireMessage();
+  if (!out.ParsePartialFromCodedStream(&coded) || !coded.ConsumedEntireMessage()) return false;
+  out.GetReflection()->MutableUnknownFields(&out)->DeleteByNumber(kChecksumField);
+  return true;
 }
 
 std::vector<CopiedLayer> Net::copy_weights(const std::string& file) {
-  BlobFile in(file);  // which refuses pipes
-  if (is_hdf5(file)) return copy_weights_hdf5(*this, file);
+  if (!is_hdf5(file)) check_file(file);  // an .h5 file has a checksum for each dataset
+  return copy_checked_weights(*this, file);
+}
+
+std::vector<CopiedLayer> copy_checked_weights(Net& net, const std::string& file) {
+  if (is_hdf5(file)) return copy_weights_hdf5(net, file);
   using Outcome = CopiedLayer::Outcome;
+  BlobFile in(file);
   SourcedNet source;
   source.file = file;
   const bool parsed = in.parse(source.net);
@@ -81,28 +98,32 @@ std::vector<CopiedLayer> Net::copy_weights(const std::string& file) {
   const std::string foreign = empty ? foreign_kind(file) : "";
   require(parsed && foreign.empty(), file,
           ": not a .caffemodel, or cut short; copy or train it again", foreign);
-  const NetParameter stored = std::move(upgrade(std::move(source)).net);
+  NetParameter stored;
+  within(file, "", [&] { stored = std::move(upgrade(std::move(source)).net); });
+  std::vector<NetLayer>& layers = net.layers();
   std::vector<CopiedLayer> copied;
   std::map<std::string, bool> seen;
-  for (const LayerParameter& from : stored.layer()) {
-    const auto to = std::find_if(layers_.begin(), layers_.end(),
+  const auto copy = [&](const LayerParameter& from) {
+    const auto to = std::find_if(layers.begin(), layers.end(),
                                  [&](const NetLayer& l) { return l.name == from.name(); });
-    if (to == layers_.end()) {
+    if (to == layers.end()) {
       if (from.blobs_size() > 0) copied.push_back({from.name(), Outcome::skipped, shapes(from)});
       LOG(INFO) << "Ignoring source layer " << from.name();
-      continue;
+      return;
     }
-    if (from.blobs_size() == 0 && to->layer->params.empty()) continue;
+    if (from.blobs_size() == 0 && to->layer->params.empty()) return;
     seen[from.name()] = true;
     if (!all_fit(from, *to->layer)) {
       copied.push_back({from.name(), Outcome::mismatched,
                         "file: " + shapes(from) + "; net: " + shapes(*to->layer)});
-      continue;
+      return;
     }
     copy_blobs(from, *to->layer, file, [&](const BlobProto& b, Tensor& t) { in.read(b, t); });
     copied.push_back({from.name(), Outcome::loaded, shapes(from)});
-  }
-  for (const NetLayer& l : layers_)
+  };
+  for (const LayerParameter& from : stored.layer())
+    within(file, str("layer '", from.name(), "': "), [&] { copy(from); });
+  for (const NetLayer& l : layers)
     if (!l.layer->params.empty() && !seen[l.name])
       copied.push_back({l.name, Outcome::fresh, shapes(*l.layer)});
   return copied;
@@ -152,7 +173,7 @@ void Net::to_proto(NetParameter& out, bool with_grads) const {
   }
 }
 
-void Net::save(const std::string& file, bool with_grads) {
+std::string Net::save(const std::string& file, bool with_grads) {
   if (file.ends_with(".h5")) return save_weights_hdf5(*this, file, with_grads);
   NetParameter net = source_->net;
   net.clear_layer();
@@ -170,7 +191,7 @@ void Net::save(const std::string& file, bool with_grads) {
     total += lengths.back();
   }
   require_protobuf_size(file, total);
-  write_file_atomically(file, [&](std::ostream& out) {
+  return write_checked_file(file, [&](std::ostream& out) {
     out << net.SerializePartialAsString();
     for (std::size_t i = 0; i < layers_.size(); ++i) {
       out << wire::head(NetParameter::kLayerFieldNumber, lengths[i]) << layers[i];
@@ -182,13 +203,13 @@ void Net::save(const std::string& file, bool with_grads) {
 }
 
 void require_protobuf_size(const std::string& file, std::uint64_t bytes) {
-  require(bytes < std::numeric_limits<int>::max(), file,
+  require(bytes + kChecksumBytes < std::numeric_limits<int>::max(), file,
           " would exceed the 2 GB that protobuf can hold");
 }
 
 void write_message(const std::string& file, const google::protobuf::Message& message) {
   require_protobuf_size(file, message.ByteSizeLong());
-  write_file_atomically(file, [&](std::ostream& out) { message.SerializePartialToOstream(&out); });
+  write_checked_file(file, [&](std::ostream& out) { message.SerializePartialToOstream(&out); });
 }
 
 }  // namespace doppio

@@ -3,12 +3,14 @@
 #include <glog/logging.h>
 #include <google/protobuf/text_format.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <map>
 
 #include "core/atomic_file.hpp"
 #include "data/hdf5.hpp"
 #include "net/blob_io.hpp"
+#include "net/checked_file.hpp"
 #include "net/weights_io.hpp"
 #include "solver/lr_policy.hpp"
 #include "solver/read_solver.hpp"
@@ -24,7 +26,7 @@ namespace fs = std::filesystem;
 const char kExtra[] = "doppio";
 
 SolverState read_hdf5(const std::string& file) {
-  const std::unique_ptr<Hdf5File> in = open_hdf5(file);
+  const std::unique_ptr<Hdf5Reader> in = open_hdf5(file);
   SolverState state;
   if (in->has(kExtra))
     require(google::protobuf::TextFormat::ParseFromString(in->read_string(kExtra), &state), file,
@@ -34,7 +36,7 @@ SolverState read_hdf5(const std::string& file) {
   if (in->has("learned_net")) state.set_learned_net(in->read_string("learned_net"));
   for (int i = 0; in->has(str("history/", i)); ++i) {
     Tensor history;
-    in->read(str("history/", i), history);
+    in->read(str("history/", i), history, Hdf5Reader::Unwritten::error);
     write_blob(history, nullptr, *state.add_history());
   }
   return state;
@@ -42,27 +44,25 @@ SolverState read_hdf5(const std::string& file) {
 
 void write_hdf5(const std::string& file, const SolverState& state,
                 const std::vector<Tensor>& further) {
-  write_named_file_atomically(file, [&](const std::string& name) {
-    const std::unique_ptr<Hdf5File> out = create_hdf5(name);
-    out->write_int("iter", state.iter());
-    out->write_int("current_step", state.current_step());
-    out->write_string("learned_net", state.learned_net());
-    out->make_group("history");
-    for (int i = 0; i < state.history_size(); ++i) {
-      Tensor history;
-      history.reshape(stored_shape(state.history(i)));
-      read_blob(state.history(i), history);
-      out->write(str("history/", i), history);
-    }
-    for (std::size_t i = 0; i < further.size(); ++i)
-      out->write(str("history/", static_cast<std::size_t>(state.history_size()) + i), further[i]);
-    SolverState extra = state;
-    extra.clear_history();
-    std::string text;
-    google::protobuf::TextFormat::PrintToString(extra, &text);
-    out->write_string(kExtra, text);
-    out->close();
-  });
+  const std::unique_ptr<Hdf5Writer> out = create_hdf5(file);
+  out->write_int("iter", state.iter());
+  out->write_int("current_step", state.current_step());
+  out->write_string("learned_net", state.learned_net());
+  out->make_group("history");
+  for (int i = 0; i < state.history_size(); ++i) {
+    Tensor history;
+    history.reshape(stored_shape(state.history(i)));
+    read_blob(state.history(i), history);
+    out->write(str("history/", i), history);
+  }
+  for (std::size_t i = 0; i < further.size(); ++i)
+    out->write(str("history/", static_cast<std::size_t>(state.history_size()) + i), further[i]);
+  SolverState extra = state;
+  extra.clear_history();
+  std::string text;
+  google::protobuf::TextFormat::PrintToString(extra, &text);
+  out->write_string(kExtra, text);
+  out->close();
 }
 
 bool is_state(const SolverState& state) { return state.has_iter() || state.history_size() > 0; }
@@ -91,19 +91,60 @@ void restore_positions(Net& net, const std::string& prefix, const States& states
 
 std::string test_prefix(std::size_t net) { return std::to_string(net) + "/"; }
 
-/// The weight file that the state names, or one of the same name beside the state.
-std::string find_model(const std::string& learned_net, const std::string& state_file) {
-  if (fs::exists(learned_net)) return learned_net;
-  const fs::path beside = fs::path(state_file).parent_path() / fs::path(learned_net).filename();
-  require(fs::exists(beside), "its weights are missing: there is neither '", learned_net, "' nor '",
-          beside.string(), "'; copy the .caffemodel beside the .solverstate");
-  return beside;
+bool is_there(const fs::path& file) {
+  std::error_code unknown;
+  return fs::exists(file, unknown);
+}
+
+/// Where the weights of a state may be, likeliest first: beside it under its own name, since both
+/// are renamed and copied together; beside it under the recorded name; at the recorded path.
+std::vector<fs::path> model_places(const SolverState& state, const std::string& state_file) {
+  const fs::path recorded = state.learned_net(), folder = fs::path(state_file).parent_path();
+  std::string stem = fs::path(state_file).filename();
+  stem.resize(std::min(stem.rfind(".solverstate"), stem.size()));
+  std::vector<fs::path> places;
+  for (const fs::path& place :
+       {folder / (stem + (recorded.extension() == ".h5" ? ".caffemodel.h5" : ".caffemodel")),
+        folder / recorded.filename(), recorded})
+    if (std::find(places.begin(), places.end(), place) == places.end()) places.push_back(place);
+  return places;
+}
+
+/// The weight file that the state was written with, of those that are there. A state of Caffe's
+/// own does not know its checksum.
+std::string find_model(const SolverState& state, const std::string& state_file) {
+  std::string names, first, first_sha256;
+  for (const fs::path& place : model_places(state, state_file)) {
+    names += (names.empty() ? "'" : ", '") + place.string() + "'";
+    if (!is_there(place)) continue;
+    const std::string sha256 = check_file(place);
+    if (!state.has_learned_net_sha256() || sha256 == state.learned_net_sha256()) return place;
+    if (!first.empty()) continue;
+    first = place;
+    first_sha256 = sha256;
+  }
+  require(!first.empty(), "its weights are missing: there is none of ", names,
+          "; copy the .caffemodel beside the .solverstate");
+  throw Error(str("its weights '", first, "' are damaged or another run's: their SHA-256 is ",
+                  first_sha256, ", it was written with ", state.learned_net_sha256(),
+                  "; copy the right file beside it, or add --weights=", first,
+                  " to continue with these"));
+}
+
+/// The file to load the weights from.
+std::string model_of(const SolverState& state, const std::string& state_file) {
+  const std::string model = find_model(state, state_file);
+  const std::string name = fs::path(model).filename(),
+                    recorded = fs::path(state.learned_net()).filename();
+  LOG(INFO) << "Weights of " << state_file << ": " << model
+            << (name == recorded ? "" : ", which was called " + recorded + " when it was written");
+  return model;
 }
 
 }  // namespace
 
 SolverState read_solver_state(const std::string& file) {
-  require(fs::exists(file), "cannot open ", file, ": there is no such file");
+  require(is_there(file), "cannot open ", file, ": there is no such file");
   const std::string name = fs::path(file).filename();
   require(!name.ends_with(".caffemodel") && !name.ends_with(".caffemodel.h5"), file,
           " holds weights, not the state of a solver: start from it with --weights, or give the "
@@ -122,7 +163,7 @@ void write_solver_state(const std::string& file, const SolverState& state,
   for (const Tensor& h : history)
     bytes += blob_field_bytes(SolverState::kHistoryFieldNumber, h, nullptr);
   require_protobuf_size(file, bytes);
-  write_file_atomically(file, [&](std::ostream& out) {
+  write_checked_file(file, [&](std::ostream& out) {
     state.SerializePartialToOstream(&out);
     for (const Tensor& h : history)
       write_blob_field(SolverState::kHistoryFieldNumber, h, nullptr, out);
@@ -145,10 +186,12 @@ void SnapshotAccess::restore_test_positions(Solver& solver, const SolverState& s
   }
 }
 
-SolverState SnapshotAccess::capture(Solver& solver, const std::string& model_file) {
+SolverState SnapshotAccess::capture(Solver& solver, const std::string& model_file,
+                                    const std::string& model_sha256) {
   SolverState state;
   state.set_iter(solver.iteration_);
   state.set_learned_net(model_file);
+  state.set_learned_net_sha256(model_sha256);
   solver.policy_->save(state);
   state.set_type(update_rule_type(solver.param()));
   state.set_random_seed(solver.ctx_.seed);
@@ -180,17 +223,18 @@ void check_history(const SolverState& state, const std::string& type,
 
 }  // namespace
 
-void SnapshotAccess::apply(Solver& solver, const SolverState& state,
-                           const std::string& state_file) {
+void SnapshotAccess::apply(Solver& solver, const SolverState& state, const std::string& state_file,
+                           const std::string& weights_file) {
   try {
     require(state.iter() >= 0, "its iteration is negative (", state.iter(), ")");
     check_history(state, update_rule_type(solver.param()), solver.history(),
                   solver.net().parameters());
     solver.policy_->restore(state);
-    if (state.has_learned_net()) {
-      const std::string model = find_model(state.learned_net(), state_file);
-      const std::vector<CopiedLayer> copied = solver.net().copy_weights(model);
-      require_no_mismatch(copied, model);
+    if (!weights_file.empty()) {
+      require_no_mismatch(solver.net().copy_weights(weights_file), weights_file);
+    } else if (state.has_learned_net()) {
+      const std::string model = model_of(state, state_file);
+      require_no_mismatch(copy_checked_weights(solver.net(), model), model);
     }
     for (std::size_t i = 0; i < solver.history().size(); ++i)
       read_blob(state.history(static_cast<int>(i)), solver.history()[i]);
@@ -234,8 +278,8 @@ std::string Solver::snapshot() {
       str(located(*source_, [&] { return snapshot_prefix(*source_); }), "_iter_", iteration_);
   const std::string model = stem + (hdf5 ? ".caffemodel.h5" : ".caffemodel");
   const std::string state = stem + (hdf5 ? ".solverstate.h5" : ".solverstate");
-  net().save(model, param().snapshot_diff());
-  write_solver_state(state, SnapshotAccess::capture(*this, model), history());
+  const std::string sha256 = net().save(model, param().snapshot_diff());
+  write_solver_state(state, SnapshotAccess::capture(*this, model, sha256), history());
   snapshot_wanted_ = false;
   last_snapshot_ = iteration_;
   last_state_ = state;
@@ -254,9 +298,9 @@ void Solver::snapshot_or_log() {
   }
 }
 
-void Solver::restore(const std::string& state_file) {
+void Solver::restore(const std::string& state_file, const std::string& weights_file) {
   const SolverState state = read_solver_state(state_file);
-  SnapshotAccess::apply(*this, state, state_file);
+  SnapshotAccess::apply(*this, state, state_file, weights_file);
 }
 
 }  // namespace doppio

@@ -11,7 +11,7 @@ namespace doppio {
 /// Throws: Error if it is not one; for weight files it says what to do with them.
 SolverState read_solver_state(const std::string& file);
 
-/// Writes `state`, with `history` behind its own, as HDF5 if the name ends in ".h5", so that `file`
+/// Writes `state`, with `history` after its own, as HDF5 if the name ends in ".h5", so that `file`
 /// is always whole. Throws: Error.
 void write_solver_state(const std::string& file, const SolverState& state,
                         const std::vector<Tensor>& history = {});
@@ -19,12 +19,15 @@ void write_solver_state(const std::string& file, const SolverState& state,
 /// Moves a solver's memory into a SolverState and back.
 class SnapshotAccess {
  public:
-  /// Everything but the weights, which are in `model_file`, and the history.
-  static SolverState capture(Solver& solver, const std::string& model_file);
+  /// Everything but the weights, which are in `model_file` of the given SHA-256, and the history.
+  static SolverState capture(Solver& solver, const std::string& model_file,
+                             const std::string& model_sha256);
 
-  /// Loads the weights that `state` names and continues from it. Checks everything that can be
-  /// checked before it changes anything. Throws: Error that names `state_file`.
-  static void apply(Solver& solver, const SolverState& state, const std::string& state_file);
+  /// Loads the weights that belong to `state`, or those of `weights_file` if it is not empty, and
+  /// continues from it. Checks everything that can be checked before it changes anything. Throws:
+  /// Error that names `state_file`.
+  static void apply(Solver& solver, const SolverState& state, const std::string& state_file,
+                    const std::string& weights_file);
 
   /// Where the test nets stand in their data.
   static void save_test_positions(Solver& solver, SolverState& state);

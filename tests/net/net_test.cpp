@@ -264,6 +264,36 @@ TEST_F(NetFiles, OldShapesFitAndLyingSizesDoNot) {
             std::string::npos);
 }
 
+TEST_F(NetFiles, Hdf5KeepsLayersApartThatAreNamedAfterOneAnother) {
+  if (!built_with_hdf5()) GTEST_SKIP() << "this build has no HDF5";
+  Context ctx;
+  const std::string text =
+      kInput + inner_product("conv1", "x", 2) + inner_product("conv1/bn", "conv1", 2);
+  make_net(ctx, text)->save(file("w.h5"));
+  for (const CopiedLayer& copied : make_net(ctx, text)->copy_weights(file("w.h5")))
+    EXPECT_EQ(copied.outcome, CopiedLayer::Outcome::loaded) << copied.name;
+}
+
+TEST_F(NetFiles, Hdf5OfEqualWeightsIsEqual) {
+  if (!built_with_hdf5()) GTEST_SKIP() << "this build has no HDF5";
+  Context ctx;
+  const auto net = make_net(ctx, kInput + inner_product("a", "x", 2));
+  const std::string first = net->save(file("a.h5"));
+  sleep(1);  // the format can hold times in seconds
+  EXPECT_EQ(net->save(file("b.h5")), first);
+}
+
+TEST_F(NetFiles, WeightsThatCannotBeNameTheFileAndTheLayer) {
+  Context ctx;
+  const auto net = make_net(ctx, kInput + inner_product("a", "x", 2));
+  NetParameter stored;
+  stored.add_layer()->set_name("a");
+  stored.mutable_layer(0)->add_blobs()->mutable_shape()->add_dim(-1);
+  write_message(file("w"), stored);
+  const std::string error = error_of([&] { net->copy_weights(file("w")); });
+  EXPECT_EQ(error.find(file("w") + ": error: layer 'a': "), 0u) << error;
+}
+
 TEST_F(NetFiles, ATruncatedModelIsNamed) {
   Context ctx;
   const auto net = make_net(ctx, kInput + inner_product("a", "x", 2));
@@ -272,7 +302,7 @@ TEST_F(NetFiles, ATruncatedModelIsNamed) {
                                std::filesystem::file_size(file("w.caffemodel")) - 3);
   EXPECT_NE(error_of([&] {
               net->copy_weights(file("w.caffemodel"));
-            }).find("w.caffemodel: not a .caffemodel, or cut short"),
+            }).find("w.caffemodel is damaged: its contents differ from its checksum"),
             std::string::npos);
   EXPECT_NE(error_of([&] { net->copy_weights(file("none")); }).find("No such file"),
             std::string::npos);

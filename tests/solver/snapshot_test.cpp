@@ -6,8 +6,10 @@
 
 #include <cerrno>
 #include <filesystem>
+#include <fstream>
 
 #include "core/atomic_file.hpp"
+#include "core/input_file.hpp"
 #include "data/hdf5.hpp"
 #include "net/weights_io.hpp"
 #include "support/scratch_folder.hpp"
@@ -132,25 +134,112 @@ TEST(Snapshot, HoldsGradientsIfAsked) {
   EXPECT_EQ(std::vector<float>(diff.begin(), diff.end()), grad);
 }
 
-TEST(Snapshot, FindsItsWeightsBesideIt) {
+/// Copies run_iter_1 as `stem`, in one of the folders.
+void copy_snapshot(const ScratchFolder& folder, const std::string& stem) {
+  for (const char* ending : {".caffemodel", ".solverstate"}) {
+    fs::create_directories(fs::path(folder / stem).parent_path());
+    fs::copy(folder / "run_iter_1" + ending, folder / stem + ending);
+  }
+}
+
+class Copies : public testing::TestWithParam<const char*> {};
+
+INSTANTIATE_TEST_SUITE_P(Names, Copies, testing::Values("keep/run_iter_1", "keep/best", "best"));
+
+TEST_P(Copies, WeightsBesideTheStateComeFirst) {
   const ScratchFolder folder;
   Context ctx;
   Solver solver(ctx, snapshotting(folder, "snapshot: 1"));
   solver.step(1);
   const std::vector<float> expected = memory_of(solver);
-  fs::create_directory(folder / "moved");
-  for (const char* name : {"run_iter_1.caffemodel", "run_iter_1.solverstate"})
-    fs::rename(folder / name, (folder / "moved/") + name);
-  solver.step(1);
-  fs::remove(folder / "run_iter_2.caffemodel");
-  solver.restore(folder / "moved/run_iter_1.solverstate");
-  EXPECT_EQ(memory_of(solver), expected);
+  copy_snapshot(folder, GetParam());
+  SolverParameter other = snapshotting(folder, "snapshot: 1");
+  other.set_random_seed(8);
+  Solver(ctx, other).step(1);  // overwrites the recorded path
 
-  const std::string error = error_of([&] { solver.restore(folder / "run_iter_2.solverstate"); });
-  EXPECT_TRUE(contains(error,
-                       "run_iter_2.solverstate: error: its weights are missing: there is "
-                       "neither '"))
+  solver.step(1);
+  solver.restore(folder / GetParam() + ".solverstate");
+  EXPECT_EQ(memory_of(solver), expected);
+}
+
+TEST(Snapshot, ChoosesTheWeightsThatItWasWrittenWith) {
+  const ScratchFolder folder;
+  Context ctx;
+  Solver solver(ctx, snapshotting(folder, "snapshot: 1"));
+  solver.step(1);
+  const std::vector<float> expected = memory_of(solver);
+  fs::copy(folder / "run_iter_1.solverstate", folder / "best.solverstate");
+  solver.step(1);
+  fs::copy(folder / "run_iter_2.caffemodel", folder / "best.caffemodel");
+
+  solver.restore(folder / "best.solverstate");
+  EXPECT_EQ(memory_of(solver), expected);
+}
+
+TEST(Snapshot, RefusesOtherWeightsUnlessTheyAreNamed) {
+  const ScratchFolder folder;
+  const std::string model = folder / "run_iter_1.caffemodel",
+                    state = folder / "run_iter_1.solverstate";
+  Context ctx;
+  Solver solver(ctx, snapshotting(folder, "snapshot: 1"));
+  solver.step(2);
+  const std::vector<float> before = memory_of(solver);
+  fs::copy(folder / "run_iter_2.caffemodel", model, fs::copy_options::overwrite_existing);
+
+  const std::string error = error_of([&] { solver.restore(state); });
+  EXPECT_TRUE(contains(error, state + ": error: its weights '" + model +
+                                  "' are damaged or another run's") &&
+              contains(error, "add --weights=" + model))
       << error;
+  EXPECT_EQ(memory_of(solver), before);
+  solver.restore(state, model);
+  EXPECT_EQ(solver.iteration(), 1);
+}
+
+TEST(Snapshot, SaysWhereItLookedForItsWeights) {
+  const ScratchFolder folder;
+  Context ctx;
+  Solver solver(ctx, snapshotting(folder, "snapshot: 1"));
+  solver.step(1);
+  copy_snapshot(folder, "keep/best");
+  fs::remove(folder / "keep/best.caffemodel");
+  fs::remove(folder / "run_iter_1.caffemodel");
+  const std::string error = error_of([&] { solver.restore(folder / "keep/best.solverstate"); });
+  EXPECT_TRUE(contains(
+      error, "best.solverstate: error: its weights are missing: there is none of '" +
+                 folder / "keep/best.caffemodel" + "', '" + folder / "keep/run_iter_1.caffemodel" +
+                 "', '" + folder / "run_iter_1.caffemodel" + "'"))
+      << error;
+}
+
+TEST(Snapshot, NamesTheFileThatIsDamaged) {
+  for (const char* format : {"BINARYPROTO", "HDF5"}) {
+    const bool hdf5 = format == std::string("HDF5");
+    if (hdf5 && !built_with_hdf5()) continue;
+    const ScratchFolder folder;
+    Context ctx;
+    Solver solver(ctx, snapshotting(folder, str("snapshot: 1 snapshot_format: ", format)));
+    solver.step(1);
+    const std::string state = folder / "run_iter_1.solverstate" + (hdf5 ? ".h5" : "");
+    const float weight = memory_of(solver)[0], history = memory_of(solver).back();
+    for (const auto& [file, value] :
+         {std::pair(folder / "run_iter_1.caffemodel" + (hdf5 ? ".h5" : ""), weight),
+          std::pair(state, history)}) {
+      const std::string good = read_file(file);
+      std::string bad = good;
+      const std::string bytes(reinterpret_cast<const char*>(&value), sizeof value);
+      ASSERT_NE(bad.find(bytes), bad.npos);
+      bad[bad.find(bytes)] ^= 1;
+      std::ofstream(file, std::ios::binary) << bad;
+      const std::string error = error_of([&] { solver.restore(state); });
+      // Of weights in HDF5, the hash in the state speaks first.
+      EXPECT_TRUE(contains(error, file + " is damaged: ") ||
+                  contains(error, file + "' are damaged"))
+          << error;
+      std::ofstream(file, std::ios::binary) << good;
+    }
+    solver.restore(state);
+  }
 }
 
 // ---- Files that do not fit ----

@@ -171,9 +171,9 @@ TEST_F(Train, WeightsInTheSolverGiveWayToTheFlag) {
 }
 
 TEST_F(Train, ExplainsAMisuseOfSnapshotAndWeights) {
-  const Outcome both = run_doppio(folder.train({"--snapshot=a.solverstate", "--weights=b"}));
+  const Outcome both = run_doppio(folder.train({"--snapshot=a.solverstate", "--weights=b,c"}));
   EXPECT_EQ(both.exit_code, 2);
-  EXPECT_TRUE(contains(both.err, "give one of them")) << both.err;
+  EXPECT_TRUE(contains(both.err, "with one file of weights, not several")) << both.err;
   const Outcome model = run_doppio(folder.train({"--snapshot=x.caffemodel"}));
   EXPECT_EQ(model.exit_code, 2);
   EXPECT_TRUE(contains(model.err, "use --weights to begin with them")) << model.err;
