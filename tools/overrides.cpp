@@ -102,11 +102,11 @@ std::string full_path(const LayerParameter& layer, const std::string& path) {
     for (std::string& n : field_names(*field->message_type())) known.insert(std::move(n));
     const pb::FieldDescriptor* inner = find_field(*field->message_type(), name);
     if (!inner) continue;
-    with_field.push_back(field->name());
+    with_field.emplace_back(field->name());
     const pb::Reflection& reflection = *message.GetReflection();
     if (inner->is_repeated() ? reflection.FieldSize(message, inner) > 0
                              : reflection.HasField(message, inner))
-      with_value.push_back(field->name());
+      with_value.emplace_back(field->name());
   }
   require(!with_field.empty(), "layer '", layer.name(), "' (", layer.type(), ") has no field '",
           name, "' in the messages that are written there",

@@ -106,7 +106,7 @@ SpecRun::SpecRun(const Spec& spec, const Arrangement& arrangement)
   const LayerParameter layer = layer_of(spec, arrangement.engine);
   traits_ = LayerRegistry::instance().find(layer.type(), arrangement.device).traits;
   std::string text;
-  google::protobuf::TextFormat::PrintToString(layer, &text);
+  require(google::protobuf::TextFormat::PrintToString(layer, &text), "the layer has no text form");
   std::vector<Shape> shapes;
   for (const Values& values : spec.bottom())
     shapes.push_back(shape_of(spec, values, arrangement.growth));
