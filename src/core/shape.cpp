@@ -34,7 +34,8 @@ Index Shape::count(Index first, Index last) const {
 }
 
 Index Shape::canonical(Index axis) const {
-  require(axis >= -axes() && axis < axes(), "axis ", axis, " is out of range for shape ", text());
+  require_field(axis >= -axes() && axis < axes(), "axis", "axis ", axis,
+                " is out of range for shape ", text());
   return axis < 0 ? axis + axes() : axis;
 }
 

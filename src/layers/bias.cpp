@@ -19,7 +19,7 @@ class Bias final : public Layer {
     if (bottom.size() == 1 && params.empty()) {
       params.resize(1);
       params[0].reshape(spanned_shape(shape, p_.axis(), p_.num_axes()));
-      fill(ctx, p_.filler(), name_, 0, params[0].data);
+      fill(ctx, p_.filler(), name_, 0, params[0].data, "filler");
     }
     extent_ = broadcast(shape, bias(bottom).shape(), p_.axis());
     if (top[0] != bottom[0]) top[0]->reshape(shape);

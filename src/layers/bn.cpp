@@ -48,8 +48,8 @@ class Bn final : public Layer {
     if (params.empty()) {
       params.resize(stores_ ? 4 : 2);
       for (Blob& p : params) p.reshape({1, extent_.C, 1, 1});
-      fill(ctx, scale_filler_, name_, 0, params[0].data);
-      fill(ctx, shift_filler_, name_, 1, params[1].data);
+      fill(ctx, scale_filler_, name_, 0, params[0].data, "scale_filler");
+      fill(ctx, shift_filler_, name_, 1, params[1].data, "shift_filler");
       if (frozen_) std::fill_n(params[3].data.write_host(), extent_.C, 1.0f);
     }
     require(params[0].count() == extent_.C, "the bottom has ", extent_.C,

@@ -53,7 +53,7 @@ inline void make_convolution_params(const Context& ctx, const ConvolutionParamet
   fill(ctx, p.weight_filler(), layer, 0, params[0].data);
   if (!p.bias_term()) return;
   params[1].reshape({outputs});
-  fill(ctx, p.bias_filler(), layer, 1, params[1].data);
+  fill(ctx, p.bias_filler(), layer, 1, params[1].data, "bias_filler");
 }
 
 }  // namespace DOPPIO_BUILD

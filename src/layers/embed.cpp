@@ -31,7 +31,7 @@ class Embed final : public Layer {
       fill(ctx, p_.weight_filler(), name_, 0, params[0].data);
       if (p_.bias_term()) {
         params[1].reshape({N});
-        fill(ctx, p_.bias_filler(), name_, 1, params[1].data);
+        fill(ctx, p_.bias_filler(), name_, 1, params[1].data, "bias_filler");
       }
     }
     std::vector<Index> dims = bottom[0]->shape().dims();

@@ -16,7 +16,10 @@ class Flatten final : public Layer {
 
   void reshape(Context&, Bottoms bottom, Tops top) override {
     const Shape& shape = bottom[0]->shape();
-    const Index first = shape.canonical(axis_), last = shape.canonical(end_axis_);
+    const Index first = shape.canonical(axis_);
+    require_field(end_axis_ >= -shape.axes() && end_axis_ < shape.axes(), "flatten_param.end_axis",
+                  "end_axis ", end_axis_, " is out of range for shape ", shape.text());
+    const Index last = shape.canonical(end_axis_);
     require_field(first <= last + 1, "flatten_param.end_axis", "end_axis ", end_axis_,
                   " lies before axis ", axis_, " of shape ", shape.text());
     std::vector<Index> dims(shape.dims().begin(), shape.dims().begin() + first);

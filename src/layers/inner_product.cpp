@@ -109,7 +109,7 @@ class InnerProduct final : public Layer {
     fill(ctx, p_.weight_filler(), name_, 0, params[0].data);
     if (!p_.bias_term()) return;
     params[1].reshape({N_});
-    fill(ctx, p_.bias_filler(), name_, 1, params[1].data);
+    fill(ctx, p_.bias_filler(), name_, 1, params[1].data, "bias_filler");
   }
 
   std::string name_;

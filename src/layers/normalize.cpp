@@ -25,7 +25,7 @@ class Normalize final : public Layer {
     if (params.empty()) {
       params.resize(1);
       params[0].reshape(p_.channel_shared() ? Shape() : Shape{extent_.C});
-      fill(ctx, p_.scale_filler(), name_, 0, params[0].data);
+      fill(ctx, p_.scale_filler(), name_, 0, params[0].data, "scale_filler");
     }
     require(p_.channel_shared() || params[0].count() == extent_.C, "the bottom has ", extent_.C,
             " channels, but the scale is for ", params[0].count());

@@ -25,7 +25,7 @@ class Prelu final : public Layer {
     if (params.empty()) {
       params.resize(1);
       params[0].reshape(p_.channel_shared() ? Shape() : Shape{shape[1]});
-      fill(ctx, p_.filler(), name_, 0, params[0].data);
+      fill(ctx, p_.filler(), name_, 0, params[0].data, "filler");
     }
     require(params[0].count() == extent_.C, "the bottom has ", extent_.C,
             " channels, but the slopes are for ", params[0].count());

@@ -81,8 +81,9 @@ class Recurrent : public Layer {
     }
     Blob& param = params.emplace_back();
     param.reshape(shape);
-    fill(ctx, shape.axes() == 1 ? p_.bias_filler() : p_.weight_filler(), name_,
-         static_cast<Index>(i), param.data);
+    const bool bias = shape.axes() == 1;
+    fill(ctx, bias ? p_.bias_filler() : p_.weight_filler(), name_, static_cast<Index>(i),
+         param.data, bias ? "bias_filler" : "weight_filler");
   }
 
   /// Params 0, 1 and, with a static input, 2: the weights of x, the bias, the static weights.

@@ -23,11 +23,11 @@ class Scale final : public Layer {
       params.resize((learned ? 1 : 0) + (p_.bias_term() ? 1 : 0));
       if (learned) {
         params[0].reshape(spanned_shape(shape, p_.axis(), p_.num_axes()));
-        fill(ctx, p_.filler(), name_, 0, params[0].data);
+        fill(ctx, p_.filler(), name_, 0, params[0].data, "filler");
       }
       if (p_.bias_term()) {
         params.back().reshape(scale(bottom).shape());
-        fill(ctx, p_.bias_filler(), name_, 1, params.back().data);
+        fill(ctx, p_.bias_filler(), name_, 1, params.back().data, "bias_filler");
       }
     }
     extent_ = broadcast(shape, scale(bottom).shape(), p_.axis());

@@ -4,6 +4,7 @@
 #include <array>
 #include <cmath>
 
+#include "core/input_file.hpp"
 #include "core/normal.hpp"
 #include "core/philox.hpp"
 #include "core/threads.hpp"
@@ -82,34 +83,36 @@ void fill_bilinear(const Shape& shape, float* v) {
   for (Index i = 0; i < shape.count(); ++i) v[i] = weight(i % K) * weight(i / K % K);
 }
 
-void check(const FillerParameter& filler, const Shape& shape) {
+void check(const FillerParameter& filler, const Shape& shape, std::string_view field) {
   static const std::vector<std::string> types{
       "constant", "uniform", "gaussian", "positive_unitball", "xavier", "msra", "bilinear"};
   const std::string& type = filler.type();
   const auto is = [&](const char* name) { return type == name; };
-  require(std::find(types.begin(), types.end(), type) != types.end(), "unknown filler type '", type,
-          "'", did_you_mean(type, types));
-  require(is("gaussian") || filler.sparse() == -1, "filler '", type,
-          "' cannot be sparse; only gaussian can");
-  require(filler.sparse() >= -1, "filler's sparse is ", filler.sparse(),
-          "; it must be a number of non-zero values, or -1 for all");
-  require(!is("gaussian") || filler.std() >= 0, "filler's std ", filler.std(), " is negative");
-  require(!is("uniform") || filler.min() <= filler.max(), "filler's min ", filler.min(),
-          " is above its max ", filler.max());
+  const auto wants = [&](bool ok, const char* member, const auto&... parts) {
+    require_field(ok, str(field, ".", member), parts...);
+  };
+  wants(std::find(types.begin(), types.end(), type) != types.end(), "type", "unknown filler type '",
+        printable(type), "'", did_you_mean(type, types));
+  wants(is("gaussian") || filler.sparse() == -1, "sparse", "filler '", type,
+        "' cannot be sparse; only gaussian can");
+  wants(filler.sparse() >= -1, "sparse", "filler's sparse is ", filler.sparse(),
+        "; it must be a number of non-zero values, or -1 for all");
+  wants(!is("gaussian") || filler.std() >= 0, "std", "filler's std ", filler.std(), " is negative");
+  wants(!is("uniform") || filler.min() <= filler.max(), "min", "filler's min ", filler.min(),
+        " is above its max ", filler.max());
   const bool needs_axis =
       is("positive_unitball") || is("xavier") || is("msra") || filler.sparse() >= 0;
-  require(!needs_axis || shape.axes() > 0, "filler '", type, "' cannot fill a scalar");
-  require(!is("bilinear") || (shape.axes() == 4 && shape[2] == shape[3]),
-          "filler 'bilinear' needs a blob of 4 axes with height equal to width, not ",
-          shape.text());
+  wants(!needs_axis || shape.axes() > 0, "type", "filler '", type, "' cannot fill a scalar");
+  wants(!is("bilinear") || (shape.axes() == 4 && shape[2] == shape[3]), "type",
+        "filler 'bilinear' needs a blob of 4 axes with height equal to width, not ", shape.text());
 }
 
 }  // namespace
 
 void fill(const Context& ctx, const FillerParameter& filler, const std::string& layer, int index,
-          Tensor& tensor) {
+          Tensor& tensor, std::string_view field) {
   const Shape& shape = tensor.shape();
-  check(filler, shape);
+  check(filler, shape, field);
   const Index n = tensor.count();
   if (ctx.dry_run || n == 0) return;
 

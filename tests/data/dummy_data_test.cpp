@@ -60,7 +60,8 @@ TEST(DummyData, ConstantsAreFilledOnce) {
 }
 
 TEST(DummyData, RefusesOtherNumbersOfFields) {
-  expect_refused(dummy(""), {}, "0 values of num for 1 tops; give one, or one per top");
+  expect_refused(dummy(""), {}, "shape is missing");
+  expect_refused(dummy("channels: 1"), {}, "0 values of num for 1 tops; give one, or one per top");
   expect_refused(dummy("num: 1 channels: 1 height: 1"), {}, "0 values of width");
   expect_refused(dummy("shape { } shape { }", 3), {}, "2 values of shape for 3 tops", 3);
   expect_refused(dummy("shape { } data_filler { } data_filler { }"), {}, "2 values of data_filler");

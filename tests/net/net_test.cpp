@@ -331,6 +331,29 @@ TEST(Net, WrongNamesGetTheNearest) {
   EXPECT_NE(error_of([&] { net->layer("con1"); }).find("did you mean 'conv1'?"), std::string::npos);
 }
 
+TEST(Net, PointsAtTheFieldOfAMessageOfTheLayer) {
+  const std::string input =
+      "layer { name: 'd' type: 'Input' top: 'x' input_param { shape { dim: 2 dim: 3 } } }\n";
+  const std::pair<const char*, const char*> cases[] = {
+      {"layer { name: 'c' type: 'Concat' bottom: 'x' top: 'c'\n concat_param { axis: 5 } }",
+       "net.prototxt:3:17: error: layer 'c' (Concat): axis 5 is out of range for shape 2 x 3"},
+      {"layer { name: 'i' type: 'InnerProduct' bottom: 'x' top: 'i'\n inner_product_param {\n"
+       "num_output: 1 weight_filler { type: 'xavier' }\nbias_filler { type: 'constnat' } } }",
+       "net.prototxt:5:15: error: layer 'i' (InnerProduct): unknown filler type 'constnat'; did "
+       "you "
+       "mean 'constant'?"},
+      {"layer { name: 'b' type: 'Bias' bottom: 'x' top: 'b'\n bias_param { num_axes: 4 } }",
+       "net.prototxt:3:15: error: layer 'b' (Bias): num_axes 4 from axis 1 on reaches beyond"},
+      {"layer { name: 'b' type: 'DummyData' top: 'b'\n dummy_data_param { } }",
+       "net.prototxt:3:2: error: layer 'b' (DummyData): shape is missing"},
+  };
+  for (const auto& [text, message] : cases) {
+    Context ctx;
+    const std::string error = error_of([&, t = text] { make_net(ctx, input + t); });
+    EXPECT_TRUE(error.starts_with(message)) << error;
+  }
+}
+
 TEST(Net, NoLayerLeftIsAnError) {
   Context ctx;
   EXPECT_EQ(

@@ -47,6 +47,13 @@ TEST(ReadSolver, PointsAtTheFieldThatIsWrong) {
     EXPECT_TRUE(contains(error_in(text), message)) << error_in(text);
 }
 
+TEST(ReadSolver, KnowsThePlacesInANetOfItsOwn) {
+  EXPECT_TRUE(
+      error_in("lr_policy: 'fixed' base_lr: 1\nnet_param {\n  layer { name: 'r' type: "
+               "'Relu' bottom: 'x' top: 'x' }\n}")
+          .starts_with("solver.prototxt:3:21: error: layer 'r' (Relu): unknown layer type"));
+}
+
 TEST(ReadSolver, ReportsAllProblemsTogether) {
   const std::string error = error_in("lr_policy: 'fixd'\ntype: 'Adm'\niter_size: 0");
   EXPECT_TRUE(contains(error, ":3:1: error: iter_size must be")) << error;

@@ -26,6 +26,7 @@ class DummyData final : public Layer {
                     "give the shape either by shape or by num, channels, height and width");
       return;
     }
+    require_field(old != std::array{0, 0, 0, 0}, "dummy_data_param", "shape is missing");
     check_count("num", old[0], false);
     check_count("channels", old[1], false);
     check_count("height", old[2], false);
@@ -41,7 +42,8 @@ class DummyData final : public Layer {
     for (std::size_t t = 0; t < top.size(); ++t) {
       const FillerParameter filler = this->filler(static_cast<int>(t));
       if (filler.type() == "constant" && filled_[t] == top[t]->count()) continue;
-      fill(ctx, filler, str(name_, " pass ", ctx.pass), static_cast<int>(t), top[t]->data);
+      fill(ctx, filler, str(name_, " pass ", ctx.pass), static_cast<int>(t), top[t]->data,
+           param_.data_filler_size() == 1 ? "data_filler" : str("data_filler[", t, "]"));
       filled_[t] = top[t]->count();
     }
   }
