@@ -101,7 +101,7 @@ NetParameter read_net_loosely() {
   google::protobuf::TextFormat::Parser parser;
   parser.RecordErrorsTo(&ignored);
   parser.AllowUnknownField(true);
-  parser.ParseFromString(text.str(), &net);
+  static_cast<void>(parser.ParseFromString(text.str(), &net));  // as far as it can
   return net;
 }
 
