@@ -98,8 +98,12 @@ LmdbFile::LmdbFile(const std::string& path) : path_(path), file_(open_file(lmdb_
     require(version == 1, "the database ", printable(path), " has version ", version,
             " of LMDB's format; version 1 is known");
   }
-  const char* newer =
-      metas[at<std::uint64_t>(metas[0], kTransaction) < at<std::uint64_t>(metas[1], kTransaction)];
+  const std::size_t place =
+      at<std::uint64_t>(metas[0], kTransaction) < at<std::uint64_t>(metas[1], kTransaction) ? 1 : 0;
+  const char* newer = metas[place];
+  // Transactions write their heads to the two places in turn, and liblmdb counts on it.
+  if (at<std::uint64_t>(newer, kTransaction) % 2 != place)
+    report_damage("its head contradicts itself");
   for (int i = 0; i < 2; ++i)
     trees_[i] = read_tree(newer + kTrees + static_cast<std::size_t>(i) * kTreeBytes);
 

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <filesystem>
 
 #include "data/lmdb.hpp"
 #include "doppio/error.hpp"
@@ -51,7 +52,8 @@ struct LmdbWriter::State {
 
 LmdbWriter::LmdbWriter(const std::string& path, IfThere if_there)
     : BatchedWriter(path, if_there), state_(new State) {
-  if (is_lmdb(folder()) && !last_lmdb_key(folder()).empty()) {
+  std::error_code none;
+  if (std::filesystem::file_size(lmdb_data_file(folder()), none) > 0 && !none) {
     const LmdbFile there(folder());
     check_lmdb_pages(there);
     state_->map_bytes = std::max(state_->map_bytes, 2 * there.bytes());

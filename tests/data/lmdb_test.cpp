@@ -102,6 +102,17 @@ TEST_F(Lmdb, RefusesAnImpossiblePageSize) {
   }
 }
 
+TEST_F(Lmdb, AHeadInTheOtherOnesPlaceIsAnError) {
+  const std::string path = make(3);
+  patch(path, 144, "\x05");  // the number of a transaction, even in the first head
+  for (const bool write : {false, true})
+    EXPECT_TRUE(contains(error_of([&] {
+                           if (write) LmdbWriter(path, IfThere::append);
+                           LmdbReader reader(path);
+                         }),
+                         "its head contradicts itself"));
+}
+
 /// Reads every record in order and by its place, and looks at what a writer would.
 void use(const std::string& path) {
   for (const bool in_order : {true, false}) {
