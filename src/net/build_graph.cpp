@@ -100,6 +100,7 @@ class Builder {
       available_.erase(it);
       return index;
     }
+    lacks_bottom_ = i;
     if (reported_.insert(name).second)
       problem(i, str("bottom[", b, "]"), "unknown bottom '", printable(name), "'",
               why_unknown(name));
@@ -132,7 +133,8 @@ class Builder {
     const auto known = index_.find(name);
     if (known == index_.end()) return available_[name] = new_blob(name);
     const bool in_place = t < layer.bottom_size() && layer.bottom(t) == name;
-    if (!(in_place && node.traits.in_place) && reported_.insert(name).second)
+    // A layer whose bottom is misspelt may well have been meant to work in place.
+    if (!(in_place && node.traits.in_place) && lacks_bottom_ != i && reported_.insert(name).second)
       problem(i, str("top[", t, "]"), why_not_made(i, t, node.traits.in_place));
     return available_[name] = known->second;
   }
@@ -202,6 +204,7 @@ class Builder {
   std::map<std::string, int> available_;  // made and not yet consumed
   std::set<std::string> reported_;        // blobs whose mistakes are known
   bool lacks_left_out_ = false;
+  int lacks_bottom_ = -1;             // the last layer with a bottom that is unknown
   std::set<int> hidden_;              // tops that the user did not name
   std::map<std::string, int> names_;  // of layers, with the first of each name
 };

@@ -113,7 +113,7 @@ TEST_F(Convert, AnInterruptedConversionIsRefusedAndContinued) {
     EXPECT_EQ(interrupted(arguments, signal, db, log), 128 + signal) << read_file(log);
     if (signal != SIGKILL) {
       EXPECT_TRUE(contains(read_file(log), " of 20000 images; to continue:\n  ")) << read_file(log);
-      EXPECT_TRUE(contains(read_file(log), " --seed=3 --resume\n")) << read_file(log);
+      EXPECT_TRUE(contains(read_file(log), "/db --resume\n")) << read_file(log);
     }
     for (const std::string& given : {db, db + ".partial"}) {
       const Outcome refused = run_doppio({"mean", given});
@@ -146,14 +146,15 @@ TEST_F(Convert, AFullDiskIsAnErrorThatLeavesNothing) {
   for (int i = 0; i < 300; ++i) list += "b.png 7\n";
   folder.write("long.txt", list);
   for (const char* backend : {"lmdb", "leveldb"})
-    for (const long room : {1L, 5000L, 9000L, 60'000L, 150'000L}) {
+    for (const long room : {5000L, 9000L, 60'000L, 150'000L}) {
       const Outcome r = run_doppio(imageset("long.txt", {str("--backend=", backend)}), {}, room);
       if (r.exit_code == 0) {  // LevelDB's files may each have been small enough
         EXPECT_EQ(open_database(folder / "db")->size(), 300);
         std::filesystem::remove_all(folder / "db");
       } else {
         EXPECT_EQ(r.exit_code, 1) << backend << ' ' << room << ": " << r.err;
-        EXPECT_TRUE(contains(r.err, "File too large")) << r.err;
+        EXPECT_TRUE(contains(r.err, "cannot ")) << r.err;
+        EXPECT_TRUE(contains(r.err, folder / "db")) << r.err;
       }
       EXPECT_FALSE(std::filesystem::exists(folder / "db"));
       EXPECT_FALSE(std::filesystem::exists(folder / "db.partial"));

@@ -1,9 +1,9 @@
-#include "core/input_file.hpp"
 #include "tools/image_input.hpp"
 
 #include <opencv2/imgcodecs.hpp>
 #include <opencv2/imgproc.hpp>
 
+#include "core/input_file.hpp"
 #include "data/datum.hpp"
 #include "doppio.pb.h"
 #include "net/weights_io.hpp"

@@ -116,8 +116,8 @@ TEST_F(Mistakes, LabelOutOfRange) {
 TEST_F(Mistakes, MissingNet) {
   unlink((folder / "net.prototxt").c_str());
   expect_error(
-      "FOLDER/solver.prototxt:1:1: error: cannot open FOLDER/net.prototxt: there is no such "
-      "file (working directory " +
+      "FOLDER/solver.prototxt:1:1: error: cannot read FOLDER/net.prototxt: No such file or "
+      "directory (working directory " +
       std::filesystem::current_path().string() + ")");
 }
 
@@ -134,8 +134,8 @@ TEST_F(Mistakes, TruncatedCaffemodel) {
   const std::string whole = read_file(folder / "noise_iter_1.caffemodel");
   folder.write("cut.caffemodel", whole.substr(0, whole.size() - 7));
   expect_error(
-      "doppio: error: FOLDER/cut.caffemodel: not a .caffemodel, or cut short; copy or train "
-      "it again",
+      "doppio: error: FOLDER/cut.caffemodel is damaged: its contents differ from its checksum, so "
+      "it was cut short or changed after it was written; use another copy, or an earlier snapshot",
       {"--weights=" + folder / "cut.caffemodel"});
 }
 
@@ -144,8 +144,8 @@ TEST_F(Mistakes, TruncatedSolverstate) {
   const std::string whole = read_file(folder / "noise_iter_1.solverstate");
   folder.write("cut.solverstate", whole.substr(0, whole.size() - 7));
   expect_error(
-      "doppio: error: FOLDER/cut.solverstate is not a .solverstate, or cut short; if it holds "
-      "weights, use --weights",
+      "doppio: error: FOLDER/cut.solverstate is damaged: its contents differ from its checksum, so "
+      "it was cut short or changed after it was written; use another copy, or an earlier snapshot",
       {"--snapshot=" + folder / "cut.solverstate"});
 }
 
