@@ -17,7 +17,8 @@ Location SourcedNet::where(int i, const std::string& path) const {
   const auto index = static_cast<std::size_t>(i);
   if (index >= layers.size() || !layers[index]) return {file, 0, 0};
   const FieldLocations& places = *layers[index];
-  if (LayerParameter::descriptor()->FindFieldByName(path.substr(0, path.find_first_of(".["))))
+  if (places.fields.count(path) > 0 ||
+      LayerParameter::descriptor()->FindFieldByName(path.substr(0, path.find_first_of(".["))))
     return places.find(path);
   for (std::string inner = path; !inner.empty();
        inner.resize(inner.find('.') == inner.npos ? 0 : inner.rfind('.'))) {
