@@ -151,14 +151,20 @@ void LmdbFile::report_damage(const std::string& what) const {
                   "; make it again, or copy it again if it was copied"));
 }
 
+void LmdbFile::report_cut() const {
+  struct stat status {};
+  ::fstat(file_.get(), &status);
+  throw Error(str(printable(lmdb_data_file(path_)), " was cut to ", status.st_size,
+                  " bytes while it was being read; copy or make the database again"));
+}
+
 void LmdbFile::read(void* out, std::size_t bytes, std::uint64_t from) const {
   auto* to = static_cast<char*>(out);
   while (bytes > 0) {
     const ssize_t got = ::pread(file_.get(), to, bytes, static_cast<off_t>(from));
     if (got < 0 && errno == EINTR) continue;
     require(got >= 0, "cannot read ", printable(lmdb_data_file(path_)), ": ", std::strerror(errno));
-    require(got > 0, printable(lmdb_data_file(path_)), " was cut to ", from,
-            " bytes while it was being read; copy or make the database again");
+    if (got == 0) report_cut();
     to += got;
     from += static_cast<std::uint64_t>(got);
     bytes -= static_cast<std::size_t>(got);

@@ -74,6 +74,7 @@ class LmdbFile {
   void require_unchanged() const;
 
   [[noreturn]] void report_damage(const std::string& what) const;
+  [[noreturn]] void report_cut() const;
 
  private:
   void read(void* out, std::size_t bytes, std::uint64_t from) const;

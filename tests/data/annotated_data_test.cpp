@@ -346,8 +346,8 @@ TEST_F(AnnotatedData, LabelsAreThoseOfTheMap) {
   h.forward();
   expect_values(h.top(1).data, {0, 4, 0, 0, 0, 1, 1, 0});
   folder.write("map.prototxt", "item { name: 'none'\n lable: 0 }");
-  EXPECT_TRUE(
-      contains(error_of([&] { LayerHarness(layer("db", 1, "", param), {}, 2); }), map + ":2: "));
+  const std::string error = error_of([&] { LayerHarness(layer("db", 1, "", param), {}, 2); });
+  EXPECT_TRUE(contains(error, map + ":2:2: error: ")) << error;
   folder.write("map.prototxt", "");
   EXPECT_TRUE(contains(error_of([&] { LayerHarness(layer("db", 1, "", param), {}, 2); }),
                        map + " names no label"));
