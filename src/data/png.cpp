@@ -2,6 +2,8 @@
 
 #include <zlib.h>
 
+#include <cstdint>
+
 #include "doppio/error.hpp"
 
 namespace doppio {
