@@ -1,6 +1,5 @@
 #include "core/input_file.hpp"
 
-#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/stat.h>
 
@@ -13,8 +12,6 @@
 
 namespace doppio {
 namespace {
-
-using testing::HasSubstr;
 
 class InputFile : public testing::Test {
  protected:
@@ -41,29 +38,29 @@ TEST_F(InputFile, BytesAreReadAsTheyAre) {
 }
 
 TEST_F(InputFile, MissingFileNamesWorkingDirectory) {
-  EXPECT_THAT(error_of(path_), HasSubstr("No such file or directory (working directory "));
+  EXPECT_TRUE(contains(error_of(path_), "No such file or directory (working directory "));
 }
 
 TEST_F(InputFile, FoldersAndDevicesAreRefused) {
-  EXPECT_THAT(error_of(folder_ / ""), HasSubstr("is a folder, a file was expected"));
-  EXPECT_THAT(error_of("/dev/zero"), HasSubstr("is a device, a file was expected"));
+  EXPECT_TRUE(contains(error_of(folder_ / ""), "is a folder, a file was expected"));
+  EXPECT_TRUE(contains(error_of("/dev/zero"), "is a device, a file was expected"));
 }
 
 TEST_F(InputFile, LongNamesAreAnErrorOfTheUser) {
-  EXPECT_THAT(error_of(std::string(5000, 'a')), HasSubstr("File name too long"));
+  EXPECT_TRUE(contains(error_of(std::string(5000, 'a')), "File name too long"));
 }
 
 TEST_F(InputFile, SizeIsCheckedBeforeMemoryIsTaken) {
   write("abc");
   std::filesystem::resize_file(path_, std::uint64_t{1} << 40);
-  EXPECT_THAT(error_of(path_), HasSubstr("is larger than the"));
-  EXPECT_THAT(error_of(write("abc"), 2), HasSubstr("is larger than the 2 bytes"));
+  EXPECT_TRUE(contains(error_of(path_), "is larger than the"));
+  EXPECT_TRUE(contains(error_of(write("abc"), 2), "is larger than the 2 bytes"));
   EXPECT_EQ(read_file(write("abc"), 3), "abc");
 }
 
 TEST_F(InputFile, PipeWithoutWriterDoesNotBlock) {
   ASSERT_EQ(::mkfifo(path_.c_str(), 0600), 0);
-  EXPECT_THAT(error_of(path_), HasSubstr("is a pipe that nobody writes to"));
+  EXPECT_TRUE(contains(error_of(path_), "is a pipe that nobody writes to"));
 }
 
 TEST_F(InputFile, PipeIsReadToItsEnd) {
@@ -123,8 +120,8 @@ TEST_F(InputFile, LinesEndAsOnAnySystem) {
 }
 
 TEST_F(InputFile, MissingFileWithLookalikeInItsNameSaysSo) {
-  EXPECT_THAT(error_of(folder_ / "a\u200B.png"),
-              HasSubstr("; its name holds U+200B ZERO WIDTH SPACE, which is invisible"));
+  EXPECT_TRUE(contains(error_of(folder_ / "a\u200B.png"),
+                       "; its name holds U+200B ZERO WIDTH SPACE, which is invisible"));
   EXPECT_EQ(error_of(folder_ / "caf\u00E9").find("its name"), std::string::npos);
 }
 
