@@ -12,7 +12,7 @@ namespace {
 
 constexpr std::size_t kMaxDepth = 64;      // of groups
 constexpr std::size_t kMaxNames = 200000;  // in all groups of a listing
-// Deflate gains at most a factor of 1032; so many bytes may be fill values.
+// Deflate gains at most a factor of 1032; kMaxImplied bytes may be fill values.
 constexpr double kMaxGain = 1100, kMaxImplied = 256e6;
 
 /// What a type of another class than integers and floating-point numbers is called.

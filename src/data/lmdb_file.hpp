@@ -98,7 +98,7 @@ class LmdbWalk {
   bool first();
   /// Moves to the last leaf; false if there is none.
   bool last();
-  /// Moves to the next leaf; false behind the last.
+  /// Moves to the next leaf; false after the last.
   bool next();
   const LmdbPage& leaf() const { return path_.back().page; }
 

@@ -290,7 +290,7 @@ class Lrn final : public Layer {
 
   Index size_;
   bool across_;
-  bool reference_;  // by the generic kernels alone
+  bool reference_;  // compute by the generic kernels only
   float beta_, k_, alpha_;
   Shape shape_;                    // of the bottom
   Layout layout_ = Layout::plain;  // of the last forward pass

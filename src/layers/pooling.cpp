@@ -310,7 +310,7 @@ class Pooling final : public Layer, public PoolsImages {
 
   PoolingParameter::PoolMethod method_;
   bool global_, floor_, train_;
-  bool reference_;  // by the generic kernels alone
+  bool reference_;  // compute by the generic kernels only
   std::uint32_t stream_;
   std::string kernel_field_;
   Index channels_ = 0;

@@ -128,7 +128,7 @@ TEST(TextFormat, NamesMistakesInTheGrammar) {
        "1:16: error: a field of LayerParameter is expected, not '5'; decimals are written with a "
        "point, and lists as [1, 2]"},
       {"top: ['a' 'b' : ]",
-       "1:15: error: the list of 'top' goes on with , or ends with ], not ':'"},
+       "1:15: error: the list of 'top' continues with , or ends with ], not ':'"},
       {"name: 'a", "1:7: error: the text that begins here has no closing ' on its line"},
       {"name: 'a\n'", "1:7: error: the text that begins here has no closing ' on its line"},
       {"name: \"C:\\data\"",

@@ -33,7 +33,7 @@ void round_where_positive(const float* from, const float* gate, Index n, std::ui
     });
 }
 
-/// Elements that a pass touches, as if products were so many.
+/// Elements that a pass touches, with its products counted by elements_for_products().
 Index work(const ConvolutionGeometry& g) {
   const Index y = g.num_output * g.windows.out_count();
   const Index products = y * g.windows.kernel_count() * g.channels / g.group;
