@@ -206,7 +206,7 @@ Command train_command() {
       .example = "doppio train --solver=models/lenet/solver.prototxt --set max_iter=1000",
       .run = run,
       .notes =
-          "--level and --stage count for the training net alone.\n"
+          "--level and --stage count only for the training net.\n"
           "With several GPUs, batch_size is that of all of them together: each gets its part of "
           "every batch, and\ntheir gradients are averaged. Tests run on the first one.\n"
           "Ctrl-C and SIGTERM finish the iteration, write a snapshot and log the command that "

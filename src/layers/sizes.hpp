@@ -28,8 +28,8 @@ inline void require_size(Index value, const std::string& field, Index least = 0)
                 kMaxSize, " is possible");
 }
 
-/// The shape of sizes that depend on `field`. Throws: Error that names it if they are no shape, as
-/// where there are more than Shape::kMaxCount elements.
+/// The shape of sizes that depend on `field`. Throws: Error that names the field if they are not a
+/// valid shape, for example because it has more than Shape::kMaxCount elements.
 inline Shape checked_shape(std::vector<Index> dims, const std::string& field) {
   try {
     return Shape(std::move(dims));
