@@ -43,7 +43,7 @@ bool matmul_is_faster(bool tb, Index M, Index N, Index K) {
 /// memory's speed; sgemm takes 1.5 times as long.
 void matrix_times_vector(Context& ctx, Index N, Index K, float alpha, const float* x,
                          const float* B, float beta, float* y) {
-  constexpr Index kRows = 4, kLanes = 16;
+  constexpr Index kRows = 4, kLanes = 8;  // GCC spills vectors that exceed a register
   using Floats = Lanes<kLanes>::Floats;
   parallel_for(
       ctx, {(N + kRows - 1) / kRows, 1, 1},
@@ -69,7 +69,7 @@ void matrix_times_vector(Context& ctx, Index N, Index K, float alpha, const floa
       out = alpha * sum + (beta == 0 ? 0 : beta * out);
     }
       },
-      kRows * K);
+      elements_for_products(kRows * K));
 }
 
 }  // namespace

@@ -6,6 +6,7 @@
 #include "doppio/error.hpp"
 #include "layers/engines/convolution.hpp"
 #include "layers/engines/convolution_image_rows.hpp"
+#include "layers/engines/kept_copy.hpp"
 
 namespace doppio {
 
@@ -51,14 +52,20 @@ class ImageConvolution final : public ConvolutionEngine {
 
   void forward(Context& ctx, const Tensor& x_, const Tensor& weight_, const Tensor* bias_,
                Tensor& y) override {
-    const Index biases = rows_.padded_outputs();
-    float* bias = ctx.workspace(biases + rows_.weight_count() + rows_.padded_count());
-    float* weight = bias + biases;
-    std::fill_n(bias, biases + rows_.weight_count(), 0.0f);
+    const Index biases = rows_.padded_outputs(), weights = keeps_ ? 0 : rows_.weight_count();
+    float* bias = ctx.workspace(biases + weights + rows_.padded_count());
+    std::fill_n(bias, biases, 0.0f);
     if (bias_) std::copy_n(bias_->read(ctx), g_.num_output, bias);
-    const float* from = weight_.read(ctx);
-    for_each_weight([&](Index at, Index o, Index k) { weight[rows_.packed(o, k)] = from[at]; });
-    rows_.forward(rows_.padded(x_.read(ctx), weight + rows_.weight_count()), weight,
+    const auto pack = [&](const float* from, float* to) {
+      std::fill_n(to, rows_.weight_count(), 0.0f);
+      for_each_weight([&](Index at, Index o, Index k) { to[rows_.packed(o, k)] = from[at]; });
+    };
+    const float* weight = bias + biases;
+    if (keeps_)
+      weight = kept_.of(ctx, weight_, rows_.weight_count(), pack);
+    else
+      pack(weight_.read(ctx), bias + biases);
+    rows_.forward(rows_.padded(x_.read(ctx), bias + biases + weights), weight,
                   bias_ ? bias : nullptr, rectified_ != nullptr, y.write(ctx, layout_));
   }
 
@@ -109,6 +116,9 @@ class ImageConvolution final : public ConvolutionEngine {
     return true;
   }
 
+  bool keep_weights() override { return keeps_ = true; }
+  Index kept_weights() const override { return keeps_ ? rows_.weight_count() : 0; }
+
  private:
   /// f(place in our tensor, output, tap).
   template <class F>
@@ -135,6 +145,8 @@ class ImageConvolution final : public ConvolutionEngine {
   std::unique_ptr<Rows> back_;         // for gradients of the bottom
   const Tensor* rectified_ = nullptr;  // the top, once a ReLU is fused
   Tensor masked_;
+  bool keeps_ = false;
+  KeptCopy kept_;  // packed weights
 };
 
 }  // namespace
