@@ -6,7 +6,8 @@
 //
 // `count` prints the multiply-adds of one iteration and the batch size, the others the seconds of N
 // passes, or N iterations with update, for every N on standard input. The images are random and lie
-// in memory. TYPE is a compute_type; `gpu` is the first card, `cublas` the same without cuDNN.
+// in memory. TYPE is a compute_type; `gpu` is the first GPU, `cublas` the same without cuDNN.
+// GLOG_v=1 in the environment logs the algorithms of the convolutions.
 #include "doppio/net.hpp"
 
 #include <glog/logging.h>
@@ -151,7 +152,7 @@ int run(std::vector<std::string> words) {
 
 int main(int argc, char** argv) {
   FLAGS_logtostderr = true;
-  FLAGS_minloglevel = google::GLOG_WARNING;
+  FLAGS_minloglevel = FLAGS_v > 0 ? google::GLOG_INFO : google::GLOG_WARNING;
   google::InitGoogleLogging(argv[0]);
   try {
     return doppio::run({argv + 1, argv + argc});

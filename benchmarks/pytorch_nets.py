@@ -1,8 +1,8 @@
 """The nets of models/ in PyTorch, layer by layer the same, for comparison by run.py.
 
-    pytorch_nets.py NET train|forward BATCH [--channels_last] [--compile] [--cuda] [--bf16|--tf32]
+    pytorch_nets.py NET train|forward BATCH [--channels_last] [--compile] [--cuda] [--bf16|--tf32] [--wait]
 
-builds the net and then, for every number N on standard input, prints the seconds of N steps: of
+builds the net, runs two steps (--wait: once it has read a line) and then, for every number N on standard input, prints the seconds of N steps: of
 training (forward, backward, SGD with momentum and weight decay) or of forward passes alone.
 The images are random and lie in memory; loading them is not timed.
 """
@@ -230,6 +230,8 @@ def main():
             torch.cuda.synchronize()
 
     step = train if mode == "train" else forward
+    if "--wait" in flags:
+        sys.stdin.readline()
     for _ in range(2):
         step()
     wait()
