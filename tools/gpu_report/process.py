@@ -1,0 +1,86 @@
+"""Programs that are killed, with everything they started, when their time is up."""
+import os
+import signal
+import subprocess
+import threading
+import time
+
+running = set()
+
+
+class Process:
+    """A program whose output goes to the file `log`; with `talks`, its input and output are pipes."""
+
+    def __init__(self, command, seconds, log, env=None, talks=False):
+        self.command, self.late, self.begin = list(map(str, command)), False, time.monotonic()
+        pipe = subprocess.PIPE
+        with open(log, "ab") as to:
+            self.process = subprocess.Popen(
+                self.command, env=env, stdin=pipe if talks else subprocess.DEVNULL, stdout=pipe if talks else to,
+                stderr=to, text=True, start_new_session=True)
+        running.add(self)
+        self.timer = threading.Timer(max(0, seconds), self._time_is_up)
+        self.timer.start()
+
+    def _time_is_up(self):
+        self.late = True
+        self.kill()
+
+    def kill(self, with_signal=signal.SIGKILL):
+        try:
+            os.killpg(self.process.pid, with_signal)
+        except ProcessLookupError:
+            pass  # it has ended
+
+    def interrupt_after(self, seconds):
+        """Sends SIGINT, as Ctrl-C does, unless the program ends before."""
+        try:
+            self.process.wait(max(0, seconds))
+        except subprocess.TimeoutExpired:
+            self.kill(signal.SIGINT)
+
+    def wait(self):
+        """Waits for the end, and returns the exit status: negative after a signal, None when it was killed for its time."""
+        status = self.process.wait()
+        self.timer.cancel()
+        self.kill()  # what it started and left running
+        running.discard(self)
+        self.seconds = time.monotonic() - self.begin
+        return None if self.late else status
+
+    def ask(self, line):
+        """Sends `line`, if it is not None, and returns the answer; None if the program has ended."""
+        try:
+            if line is not None:
+                self.process.stdin.write(f"{line}\n")
+                self.process.stdin.flush()
+            return self.process.stdout.readline().strip() or None
+        except (BrokenPipeError, ValueError):
+            return None
+
+    def finish(self, line=""):
+        """Sends the last line, and returns everything that the program prints until its end."""
+        try:
+            self.process.stdin.write(line)
+            self.process.stdin.close()
+        except BrokenPipeError:
+            pass  # it has ended
+        return self.process.stdout.read()
+
+    def close(self):
+        """Ends the input of a program that talks, and waits for it."""
+        self.finish()
+        return self.wait()
+
+
+def kill_all():
+    for process in list(running):
+        process.timer.cancel()
+        process.kill()
+
+
+def outcome(status):
+    """An exit status in words."""
+    if status is None:
+        return "killed when its time was up"
+    return f"exit status {status}" if status >= 0 else f"killed by {signal.Signals(-status).name}"
