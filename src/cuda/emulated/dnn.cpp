@@ -1,7 +1,10 @@
 // The part of cuDNN that src/cuda uses, for the emulated card.
+#include "cuda/emulated/dnn.hpp"
+
 #include <cudnn.h>
 
 #include <cstddef>
+#include <cstdint>
 #include <cstring>
 #include <vector>
 
@@ -46,19 +49,36 @@ using doppio::Bf16;
 using doppio::cuda::emulated::enqueue;
 using doppio::cuda::emulated::note;
 
-/// Algorithm 0 is fast but never the same twice, 1 wants more memory than anybody has, 2 is right.
-constexpr int kRight = 2;
-/// Bytes of workspace that the right one insists on.
-constexpr std::size_t kWorkspace = 4096;
+/// Algorithm 0 is the fastest but never the same twice, 3 wants more memory than anybody has, 4
+/// rounds factors to TF32 unless that is forbidden, 2 is right, and so is the slowest, 1, the only
+/// one that fuses bias and ReLU.
+enum { kRandom, kFusing, kRight, kHuge, kRounding, kAlgorithms };
+constexpr int kBySpeed[] = {kRandom, kHuge, kRounding, kRight, kFusing};
+
+std::size_t workspace_of(int algorithm, const cudnnTensorStruct& x, const cudnnTensorStruct& weight,
+                         const cudnnTensorStruct& y) {
+  if (algorithm == kHuge) return std::size_t{1} << 40;
+  return static_cast<std::size_t>(x.count() + weight.count() + y.count()) * sizeof(float);
+}
+
+float to_tf32(float value) {
+  std::uint32_t bits = 0;
+  std::memcpy(&bits, &value, sizeof bits);
+  bits = (bits + 0x1000) & ~0x1FFFu;
+  std::memcpy(&value, &bits, sizeof bits);
+  return value;
+}
 
 /// Values on their way in or out.
 struct Values {
   cudnnTensorStruct shape;
   void* memory;
+  bool rounded = false;  ///< to TF32 as they are read
 
   float get(std::int64_t i) const {
-    return shape.bf16 ? float{static_cast<const Bf16*>(memory)[i]}
-                      : static_cast<const float*>(memory)[i];
+    if (shape.bf16) return float{static_cast<const Bf16*>(memory)[i]};
+    const float value = static_cast<const float*>(memory)[i];
+    return rounded ? to_tf32(value) : value;
   }
   void put(std::int64_t i, float value) const {
     if (shape.bf16)
@@ -68,9 +88,21 @@ struct Values {
   }
 };
 
-Values values(const cudnnTensorStruct* shape, const void* memory) {
+Values values(const cudnnTensorStruct* shape, const void* memory, bool rounded = false) {
   doppio::cuda::emulated::refuse_host_pointers(memory);
-  return {*shape, const_cast<void*>(memory)};
+  return {*shape, const_cast<void*>(memory), rounded};
+}
+
+bool rounds(int algorithm, const cudnnConvolutionStruct& conv) {
+  return algorithm == kRounding && conv.math != CUDNN_FMA_MATH;
+}
+
+/// Lets the passes take their time.
+void dawdle(cudaStream_t stream, int algorithm, const cudnnTensorStruct& x) {
+  const auto& b = doppio::cuda::emulated::dnn;
+  const bool last = x.apart[1] == 1 && x.size[2] * x.size[3] > 1;
+  const int pieces = b.slow + (last ? b.slow_last : 0) + (algorithm == kFusing ? b.slow_fusing : 0);
+  for (int i = 0; i < pieces; ++i) enqueue(stream, [] {});
 }
 
 /// f(place in x, place in the weights, place in y) for all pairs of a convolution.
@@ -101,14 +133,14 @@ bool fits(const cudnnTensorStruct& x, const cudnnTensorStruct& weight, const cud
     const std::int64_t room = x.size[2 + axis] + 2 * conv.pad[axis] - span;
     if (room < 0 || y.size[2 + axis] != room / conv.stride[axis] + 1) return false;
   }
-  return algorithm == kRight && bytes >= kWorkspace && workspace && x.size[0] == y.size[0] &&
+  return algorithm >= 0 && algorithm < kAlgorithms &&
+         bytes >= workspace_of(algorithm, x, weight, y) && workspace && x.size[0] == y.size[0] &&
          x.size[1] == weight.size[1] * conv.group && y.size[1] == weight.size[0] &&
-         x.bf16 == y.bf16 && x.bf16 == weight.bf16 &&
-         (conv.math == CUDNN_FMA_MATH || conv.math == CUDNN_TENSOR_OP_MATH);
+         x.bf16 == y.bf16 && x.bf16 == weight.bf16;
 }
 
 /// What is left in the workspace is no concern of the caller's.
-void spoil(void* workspace) { std::memset(workspace, 0xFF, kWorkspace); }
+void spoil(void* workspace, std::size_t bytes) { std::memset(workspace, 0xFF, bytes); }
 
 /// The sums of products, times alpha, added to what is kept of the result.
 template <class Places>
@@ -123,26 +155,67 @@ void sum(const Values& result, float alpha, float beta, Places for_each) {
 
 float scale(const void* number) { return *static_cast<const float*>(number); }
 
+/// `x`, `weight` and `y` are the shapes, `result` one of them.
 template <class Found, class Algorithm>
-cudnnStatus_t find(cudaStream_t stream, const Values& result, int most, int* count, Found* found) {
-  if (most < 3) return CUDNN_STATUS_BAD_PARAM;
+cudnnStatus_t find(cudaStream_t stream, const Values& result, const cudnnTensorStruct& x,
+                   const cudnnTensorStruct& weight, const cudnnTensorStruct& y, int most,
+                   std::size_t bytes, int* count, Found* found) {
+  if (most < kAlgorithms) return CUDNN_STATUS_BAD_PARAM;
+  if (doppio::cuda::emulated::dnn.finds_nothing) return CUDNN_STATUS_NOT_SUPPORTED;
   enqueue(stream, [=] {  // a search leaves nothing as it was
     for (std::int64_t i = 0; i < result.shape.count(); ++i) result.put(i, 1e30f);
   });
-  for (int i = 0; i < 3; ++i) {
+  for (int i = 0; i < kAlgorithms; ++i) {
+    const int algorithm = kBySpeed[i];
     found[i] = {};
-    found[i].algo = static_cast<Algorithm>(i);
-    found[i].memory = i == 1 ? std::size_t{1} << 40 : kWorkspace;
-    found[i].determinism = i == 0 ? CUDNN_NON_DETERMINISTIC : CUDNN_DETERMINISTIC;
-    found[i].mathType = CUDNN_FMA_MATH;
+    found[i].algo = static_cast<Algorithm>(algorithm);
+    found[i].time = static_cast<float>(i + 1);
+    found[i].memory = workspace_of(algorithm, x, weight, y);
+    found[i].status = found[i].memory <= bytes ? CUDNN_STATUS_SUCCESS : CUDNN_STATUS_ALLOC_FAILED;
+    found[i].determinism = algorithm == kRandom ? CUDNN_NON_DETERMINISTIC : CUDNN_DETERMINISTIC;
+    // Whatever was asked for, as real searches may.
+    found[i].mathType = algorithm == kRounding ? CUDNN_DEFAULT_MATH : CUDNN_FMA_MATH;
   }
-  *count = 3;
+  *count = kAlgorithms;
   return CUDNN_STATUS_SUCCESS;
 }
 
-cudnnStatus_t size_of(int algorithm, std::size_t* bytes) {
-  *bytes = algorithm == 1 ? std::size_t{1} << 40 : kWorkspace;
-  return algorithm >= 0 && algorithm <= kRight ? CUDNN_STATUS_SUCCESS : CUDNN_STATUS_NOT_SUPPORTED;
+cudnnStatus_t size_of(int algorithm, const cudnnTensorStruct& x, const cudnnTensorStruct& weight,
+                      const cudnnTensorStruct& y, std::size_t* bytes) {
+  if (algorithm < 0 || algorithm >= kAlgorithms) return CUDNN_STATUS_NOT_SUPPORTED;
+  *bytes = workspace_of(algorithm, x, weight, y);
+  return CUDNN_STATUS_SUCCESS;
+}
+
+/// What is common to the calls that compute.
+struct Call {
+  cudnnHandle_t handle;
+  cudnnConvolutionStruct conv;
+  int algorithm;
+  void* workspace;
+  std::size_t bytes;
+};
+
+/// y = alpha * the convolution + beta * y, and then what `finish` does, in one piece.
+template <class Finish>
+cudnnStatus_t forward(const Call& call, Values x, Values weight, const Values& y, float alpha,
+                      float beta, Finish finish) {
+  if (!fits(x.shape, weight.shape, y.shape, call.conv, call.algorithm, call.workspace, call.bytes))
+    return CUDNN_STATUS_BAD_PARAM;
+  note("cuDNN");
+  x.rounded = weight.rounded = rounds(call.algorithm, call.conv);
+  dawdle(call.handle->stream, call.algorithm, x.shape);
+  enqueue(call.handle->stream, [=] {
+    spoil(call.workspace, call.bytes);
+    sum(y, alpha, beta, [&](auto add) {
+      for_each_product(x.shape, weight.shape, y.shape, call.conv,
+                       [&](std::int64_t from, std::int64_t by, std::int64_t to) {
+        add(to, x.get(from) * weight.get(by));
+      });
+    });
+    finish();
+  });
+  return CUDNN_STATUS_SUCCESS;
 }
 
 template <class Struct>
@@ -218,41 +291,46 @@ cudnnStatus_t cudnnSetConvolutionMathType(cudnnConvolutionDescriptor_t conv, cud
 }
 
 cudnnStatus_t cudnnFindConvolutionForwardAlgorithmEx(
-    cudnnHandle_t handle, cudnnTensorDescriptor_t, const void*, cudnnFilterDescriptor_t,
+    cudnnHandle_t handle, cudnnTensorDescriptor_t x, const void*, cudnnFilterDescriptor_t weight,
     const void*, cudnnConvolutionDescriptor_t, cudnnTensorDescriptor_t y_shape, void* y, int most,
-    int* count, cudnnConvolutionFwdAlgoPerf_t* found, void*, size_t) {
+    int* count, cudnnConvolutionFwdAlgoPerf_t* found, void*, size_t bytes) {
   return find<cudnnConvolutionFwdAlgoPerf_t, cudnnConvolutionFwdAlgo_t>(
-      handle->stream, values(y_shape, y), most, count, found);
+      handle->stream, values(y_shape, y), *x, *weight, *y_shape, most, bytes, count, found);
 }
 cudnnStatus_t cudnnFindConvolutionBackwardDataAlgorithmEx(
-    cudnnHandle_t handle, cudnnFilterDescriptor_t, const void*, cudnnTensorDescriptor_t,
+    cudnnHandle_t handle, cudnnFilterDescriptor_t weight, const void*, cudnnTensorDescriptor_t dy,
     const void*, cudnnConvolutionDescriptor_t, cudnnTensorDescriptor_t dx_shape, void* dx, int most,
-    int* count, cudnnConvolutionBwdDataAlgoPerf_t* found, void*, size_t) {
+    int* count, cudnnConvolutionBwdDataAlgoPerf_t* found, void*, size_t bytes) {
   return find<cudnnConvolutionBwdDataAlgoPerf_t, cudnnConvolutionBwdDataAlgo_t>(
-      handle->stream, values(dx_shape, dx), most, count, found);
+      handle->stream, values(dx_shape, dx), *dx_shape, *weight, *dy, most, bytes, count, found);
 }
 cudnnStatus_t cudnnFindConvolutionBackwardFilterAlgorithmEx(
-    cudnnHandle_t handle, cudnnTensorDescriptor_t, const void*, cudnnTensorDescriptor_t,
+    cudnnHandle_t handle, cudnnTensorDescriptor_t x, const void*, cudnnTensorDescriptor_t dy,
     const void*, cudnnConvolutionDescriptor_t, cudnnFilterDescriptor_t dw_shape, void* dw, int most,
-    int* count, cudnnConvolutionBwdFilterAlgoPerf_t* found, void*, size_t) {
+    int* count, cudnnConvolutionBwdFilterAlgoPerf_t* found, void*, size_t bytes) {
   return find<cudnnConvolutionBwdFilterAlgoPerf_t, cudnnConvolutionBwdFilterAlgo_t>(
-      handle->stream, values(dw_shape, dw), most, count, found);
+      handle->stream, values(dw_shape, dw), *x, *dw_shape, *dy, most, bytes, count, found);
 }
 
-cudnnStatus_t cudnnGetConvolutionForwardWorkspaceSize(
-    cudnnHandle_t, cudnnTensorDescriptor_t, cudnnFilterDescriptor_t, cudnnConvolutionDescriptor_t,
-    cudnnTensorDescriptor_t, cudnnConvolutionFwdAlgo_t algorithm, size_t* bytes) {
-  return size_of(algorithm, bytes);
+cudnnStatus_t cudnnGetConvolutionForwardWorkspaceSize(cudnnHandle_t, cudnnTensorDescriptor_t x,
+                                                      cudnnFilterDescriptor_t weight,
+                                                      cudnnConvolutionDescriptor_t,
+                                                      cudnnTensorDescriptor_t y,
+                                                      cudnnConvolutionFwdAlgo_t algorithm,
+                                                      size_t* bytes) {
+  return size_of(algorithm, *x, *weight, *y, bytes);
 }
 cudnnStatus_t cudnnGetConvolutionBackwardDataWorkspaceSize(
-    cudnnHandle_t, cudnnFilterDescriptor_t, cudnnTensorDescriptor_t, cudnnConvolutionDescriptor_t,
-    cudnnTensorDescriptor_t, cudnnConvolutionBwdDataAlgo_t algorithm, size_t* bytes) {
-  return size_of(algorithm, bytes);
+    cudnnHandle_t, cudnnFilterDescriptor_t weight, cudnnTensorDescriptor_t dy,
+    cudnnConvolutionDescriptor_t, cudnnTensorDescriptor_t dx,
+    cudnnConvolutionBwdDataAlgo_t algorithm, size_t* bytes) {
+  return size_of(algorithm, *dx, *weight, *dy, bytes);
 }
 cudnnStatus_t cudnnGetConvolutionBackwardFilterWorkspaceSize(
-    cudnnHandle_t, cudnnTensorDescriptor_t, cudnnTensorDescriptor_t, cudnnConvolutionDescriptor_t,
-    cudnnFilterDescriptor_t, cudnnConvolutionBwdFilterAlgo_t algorithm, size_t* bytes) {
-  return size_of(algorithm, bytes);
+    cudnnHandle_t, cudnnTensorDescriptor_t x, cudnnTensorDescriptor_t dy,
+    cudnnConvolutionDescriptor_t, cudnnFilterDescriptor_t dw,
+    cudnnConvolutionBwdFilterAlgo_t algorithm, size_t* bytes) {
+  return size_of(algorithm, *x, *dw, *dy, bytes);
 }
 
 cudnnStatus_t cudnnConvolutionForward(cudnnHandle_t handle, const void* alpha,
@@ -262,21 +340,9 @@ cudnnStatus_t cudnnConvolutionForward(cudnnHandle_t handle, const void* alpha,
                                       cudnnConvolutionFwdAlgo_t algorithm, void* workspace,
                                       size_t bytes, const void* beta,
                                       cudnnTensorDescriptor_t y_shape, void* y_memory) {
-  if (!fits(*x_shape, *weight_shape, *y_shape, *conv, algorithm, workspace, bytes))
-    return CUDNN_STATUS_BAD_PARAM;
-  note("cuDNN");
-  const Values x = values(x_shape, x_memory), weight = values(weight_shape, weights),
-               y = values(y_shape, y_memory);
-  enqueue(handle->stream, [=, c = *conv, a = scale(alpha), b = scale(beta)] {
-    spoil(workspace);
-    sum(y, a, b, [&](auto add) {
-      for_each_product(x.shape, weight.shape, y.shape, c,
-                       [&](std::int64_t from, std::int64_t by, std::int64_t to) {
-        add(to, x.get(from) * weight.get(by));
-      });
-    });
-  });
-  return CUDNN_STATUS_SUCCESS;
+  return forward({handle, *conv, algorithm, workspace, bytes}, values(x_shape, x_memory),
+                 values(weight_shape, weights), values(y_shape, y_memory), scale(alpha),
+                 scale(beta), [] {});
 }
 
 cudnnStatus_t cudnnConvolutionBiasActivationForward(
@@ -286,17 +352,14 @@ cudnnStatus_t cudnnConvolutionBiasActivationForward(
     cudnnTensorDescriptor_t z_shape, const void* z_memory, cudnnTensorDescriptor_t bias_shape,
     const void* bias_memory, cudnnActivationDescriptor_t, cudnnTensorDescriptor_t y_shape,
     void* y_memory) {
-  static constexpr float kNothing = 0;
-  if (conv->group > 2) return CUDNN_STATUS_NOT_SUPPORTED;  // as some algorithms do
+  if (static_cast<int>(algorithm) != kFusing || conv->group > 2) return CUDNN_STATUS_NOT_SUPPORTED;
   if (bias_shape->bf16 != y_shape->bf16 || bias_shape->count() != y_shape->size[1])
     return CUDNN_STATUS_BAD_PARAM;
-  const cudnnStatus_t status =
-      cudnnConvolutionForward(handle, alpha, x_shape, x, weight_shape, weights, conv, algorithm,
-                              workspace, bytes, &kNothing, y_shape, y_memory);
-  if (status != CUDNN_STATUS_SUCCESS) return status;
   const Values bias = values(bias_shape, bias_memory), y = values(y_shape, y_memory),
                z = values(z_shape, z_memory);
-  enqueue(handle->stream, [=, share = scale(beta)] {
+  return forward({handle, *conv, algorithm, workspace, bytes}, values(x_shape, x),
+                 values(weight_shape, weights), y, scale(alpha), 0,
+                 [=, share = scale(beta)] {
     const auto& size = y.shape.size;
     for (std::int64_t n = 0; n < size[0]; ++n)
       for (std::int64_t c = 0; c < size[1]; ++c)
@@ -307,7 +370,6 @@ cudnnStatus_t cudnnConvolutionBiasActivationForward(
             y.put(at, sum < 0 ? 0 : sum);
           }
   });
-  return CUDNN_STATUS_SUCCESS;
 }
 
 cudnnStatus_t cudnnConvolutionBackwardData(cudnnHandle_t handle, const void* alpha,
@@ -320,10 +382,12 @@ cudnnStatus_t cudnnConvolutionBackwardData(cudnnHandle_t handle, const void* alp
   if (!fits(*dx_shape, *weight_shape, *dy_shape, *conv, algorithm, workspace, bytes))
     return CUDNN_STATUS_BAD_PARAM;
   note("cuDNN");
-  const Values dx = values(dx_shape, dx_memory), weight = values(weight_shape, weights),
-               dy = values(dy_shape, dy_memory);
+  const bool rounded = rounds(algorithm, *conv);
+  const Values dx = values(dx_shape, dx_memory), weight = values(weight_shape, weights, rounded),
+               dy = values(dy_shape, dy_memory, rounded);
+  dawdle(handle->stream, algorithm, *dx_shape);
   enqueue(handle->stream, [=, c = *conv, a = scale(alpha), b = scale(beta)] {
-    spoil(workspace);
+    spoil(workspace, bytes);
     sum(dx, a, b, [&](auto add) {
       for_each_product(dx.shape, weight.shape, dy.shape, c,
                        [&](std::int64_t to, std::int64_t by, std::int64_t from) {
@@ -342,10 +406,12 @@ cudnnStatus_t cudnnConvolutionBackwardFilter(
   if (!fits(*x_shape, *dw_shape, *dy_shape, *conv, algorithm, workspace, bytes))
     return CUDNN_STATUS_BAD_PARAM;
   note("cuDNN");
-  const Values x = values(x_shape, x_memory), dw = values(dw_shape, dw_memory),
-               dy = values(dy_shape, dy_memory);
+  const bool rounded = rounds(algorithm, *conv);
+  const Values x = values(x_shape, x_memory, rounded), dw = values(dw_shape, dw_memory),
+               dy = values(dy_shape, dy_memory, rounded);
+  dawdle(handle->stream, algorithm, *x_shape);
   enqueue(handle->stream, [=, c = *conv, a = scale(alpha), b = scale(beta)] {
-    spoil(workspace);
+    spoil(workspace, bytes);
     sum(dw, a, b, [&](auto add) {
       for_each_product(x.shape, dw.shape, dy.shape, c,
                        [&](std::int64_t from, std::int64_t to, std::int64_t by) {

@@ -22,6 +22,7 @@
 #include <vector>
 
 #include "core/arena.hpp"
+#include "cuda/emulated/dnn.hpp"
 #include "cuda/emulated/launch.hpp"
 #include "cuda/probe.hpp"
 #include "doppio/error.hpp"
@@ -258,7 +259,7 @@ cudaError_t cudaGetDevice(int* id) {
 cudaError_t cudaSetDevice(int id) {
   if (id < 0 || id >= doppio::cuda::kCards) return cudaErrorInvalidDevice;
   doppio::cuda::current = id;
-  return cudaSuccess;
+  return doppio::cuda::emulated::broken;
 }
 cudaError_t cudaDeviceCanAccessPeer(int* can, int id, int peer) {
   *can = id != peer;
@@ -271,6 +272,12 @@ cudaError_t cudaGetDeviceProperties(cudaDeviceProp* properties, int) {
   std::strcpy(properties->name, "emulated card");
   properties->totalGlobalMem = doppio::cuda::Card::kBytes;
   properties->major = 9;
+  return cudaSuccess;
+}
+
+cudaError_t cudaDeviceGetAttribute(int* value, cudaDeviceAttr attribute, int) {
+  if (attribute != cudaDevAttrComputeCapabilityMajor) return cudaErrorInvalidValue;  // of no use
+  *value = doppio::cuda::emulated::compute_capability_major;
   return cudaSuccess;
 }
 
@@ -291,7 +298,7 @@ cudaError_t cudaStreamSynchronize(cudaStream_t stream) {
     return cudaErrorStreamCaptureUnsupported;
   }
   drain(stream);
-  return cudaSuccess;
+  return doppio::cuda::emulated::broken;
 }
 
 cudaError_t cudaStreamBeginCapture(cudaStream_t stream, cudaStreamCaptureMode) {
@@ -350,6 +357,11 @@ cudaError_t cudaEventSynchronize(cudaEvent_t event) {
   if (event->stream) drain(event->stream, event->after);
   return cudaSuccess;
 }
+/// Every piece of work takes a microsecond.
+cudaError_t cudaEventElapsedTime(float* milliseconds, cudaEvent_t begin, cudaEvent_t end) {
+  *milliseconds = static_cast<float>(end->after - begin->after) / 1000;
+  return cudaSuccess;
+}
 cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned) {
   enqueue(stream, [recorded = *event] {
     if (recorded.stream) drain(recorded.stream, recorded.after);
@@ -383,7 +395,7 @@ cudaError_t cudaMemPoolTrimTo(cudaMemPool_t, std::size_t) { return cudaSuccess; 
 cudaError_t cudaMallocFromPoolAsync(void** memory, std::size_t bytes, cudaMemPool_t,
                                     cudaStream_t stream) {
   const std::lock_guard lock(doppio::cuda::mutex);
-  *memory = card().take(bytes);
+  *memory = bytes > doppio::cuda::emulated::largest_allocation ? nullptr : card().take(bytes);
   if (!*memory) return cudaErrorMemoryAllocation;
   enqueue(stream, [memory = *memory, bytes] { spoil(memory, bytes); });
   return cudaSuccess;
