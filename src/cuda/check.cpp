@@ -10,14 +10,19 @@ namespace {
 
 constexpr const char* kSmaller = "; try a smaller batch_size";
 
-bool comes_from_a_kernel(cudaError_t status) {
+/// Errors after which every call of the process fails with the same one.
+bool is_sticky(cudaError_t status) {
   switch (status) {
     case cudaErrorIllegalAddress:
     case cudaErrorLaunchFailure:
+    case cudaErrorLaunchTimeout:
     case cudaErrorMisalignedAddress:
+    case cudaErrorInvalidAddressSpace:
+    case cudaErrorInvalidPc:
     case cudaErrorIllegalInstruction:
     case cudaErrorAssert:
     case cudaErrorHardwareStackError:
+    case cudaErrorECCUncorrectable:
       return true;
     default:
       return false;
@@ -31,10 +36,11 @@ void check(cudaError_t status, std::string_view doing) {
   cudaGetLastError();  // forget it, or the next launch would be blamed
   require(status != cudaErrorMemoryAllocation, "GPU out of memory, ", doing, kSmaller);
   // Kernels run later than the calls that start them, so the culprit may be an earlier one.
-  const bool in_kernel = comes_from_a_kernel(status);
-  throw InternalError(str("CUDA, ", doing, ": ", cudaGetErrorString(status), " (",
-                          cudaGetErrorName(status), ")",
-                          in_kernel ? "; CUDA_LAUNCH_BLOCKING=1 shows in which kernel" : ""));
+  throw InternalError(
+      str("CUDA, ", doing, ": ", cudaGetErrorString(status), " (", cudaGetErrorName(status), ")",
+          is_sticky(status) ? "; a kernel failed, perhaps an earlier one, and this process cannot "
+                              "use the GPU any more; CUDA_LAUNCH_BLOCKING=1 shows in which kernel"
+                            : ""));
 }
 
 void check_blas(int status, std::string_view doing) {

@@ -1,8 +1,10 @@
-// Means over several cards, by NCCL.
+// Means over several GPUs, by NCCL.
 #include "core/communicator.hpp"
 
 #include <algorithm>
 #include <atomic>
+#include <mutex>
+#include <thread>
 #include <utility>
 
 #include "core/accelerator.hpp"
@@ -20,52 +22,104 @@ namespace {
 using cuda::check_nccl;
 using cuda::nccl;
 
+/// The communicators do not block: NCCL's calls return at once, and a rank that waits for others to
+/// ask as well finds out when one of them has failed. So no rank is inside NCCL for long, and
+/// whoever aborts the others' communicators can wait until they are outside.
 class NcclCommunicator final : public Communicator {
  public:
   explicit NcclCommunicator(std::vector<std::shared_ptr<Accelerator>> accelerators)
-      : accelerators_(std::move(accelerators)), communicators_(accelerators_.size()) {
-    std::vector<int> ids;
-    for (const auto& accelerator : accelerators_) ids.push_back(accelerator->id());
-    // Within one process NCCL may read and write the other cards' memory itself, and that of our
+      : accelerators_(std::move(accelerators)), ranks_(accelerators_.size()) {
+    // Within one process NCCL may read and write the other GPUs' memory itself, and that of our
     // pools, unlike that of cudaMalloc, is not open to them.
     for (const auto& accelerator : accelerators_)
-      for (const int id : ids)
-        if (id != accelerator->id()) accelerator->open_to(id);
-    check_nccl(nccl().CommInitAll(communicators_.data(), static_cast<int>(ids.size()), ids.data()),
-               "connecting the GPUs");
+      for (const auto& other : accelerators_)
+        if (other->id() != accelerator->id()) accelerator->open_to(other->id());
+    try {
+      begin_connecting();
+      for (const Rank& rank : ranks_) settle(rank, ncclInProgress, kConnecting);
+    } catch (...) {
+      abort();
+      throw;
+    }
   }
   NcclCommunicator(const NcclCommunicator&) = delete;
   NcclCommunicator& operator=(const NcclCommunicator&) = delete;
   ~NcclCommunicator() override {
-    if (aborted_) return;
-    for (std::size_t rank = 0; rank < communicators_.size(); ++rank) {
-      accelerators_[rank]->stream();  // makes its card the current one
-      nccl().CommDestroy(communicators_[rank]);
-    }
+    for (std::size_t rank = 0; rank < ranks_.size(); ++rank) try {
+        if (!ranks_[rank].communicator) continue;
+        accelerators_[rank]->stream();  // makes its GPU the current one
+        nccl().CommDestroy(ranks_[rank].communicator);
+      } catch (const InternalError&) {  // the GPU has failed, or CUDA has ended: nothing is left
+      }
   }
 
-  void average(std::size_t rank, std::span<const DeviceFloats> floats) override {
-    require(!aborted_, "the GPUs cannot train together any more, because one has failed");
-    const auto stream = static_cast<cudaStream_t>(accelerators_[rank]->stream());
+  void average(std::size_t number, std::span<const DeviceFloats> floats) override {
+    Rank& rank = ranks_[number];
+    const std::lock_guard lock(rank.busy);
+    refuse_aborted();
+    const auto stream = static_cast<cudaStream_t>(accelerators_[number]->stream());
     check_nccl(nccl().GroupStart(), "beginning a group");  // one kernel for all of them
     ncclResult_t asked = ncclSuccess;
     for (const DeviceFloats& f : floats)
       if (asked == ncclSuccess)
         asked = nccl().AllReduce(f.values, f.values, static_cast<std::size_t>(f.count), ncclFloat,
-                                 ncclAvg, communicators_[rank], stream);
+                                 ncclAvg, rank.communicator, stream);
     const ncclResult_t begun = nccl().GroupEnd();
-    check_nccl(asked, "computing means");
-    check_nccl(begun, "computing means");
+    if (asked != ncclInProgress) check_nccl(asked, kAveraging);
+    settle(rank, begun, kAveraging);
   }
 
   void abort() noexcept override {
-    if (aborted_.exchange(true)) return;
-    for (const ncclComm_t communicator : communicators_) nccl().CommAbort(communicator);
+    aborted_ = true;
+    for (Rank& rank : ranks_) {
+      const std::lock_guard lock(rank.busy);
+      if (const ncclComm_t communicator = std::exchange(rank.communicator, nullptr))
+        nccl().CommAbort(communicator);
+    }
   }
 
  private:
+  static constexpr const char *kConnecting = "connecting the GPUs", *kAveraging = "computing means";
+
+  struct Rank {
+    ncclComm_t communicator = nullptr;
+    std::mutex busy;  ///< held by who calls NCCL with it
+  };
+
+  void begin_connecting() {
+    ncclUniqueId id;
+    check_nccl(nccl().GetUniqueId(&id), kConnecting);
+    ncclConfig_t config = NCCL_CONFIG_INITIALIZER;
+    config.blocking = 0;
+    const int count = static_cast<int>(ranks_.size());
+    check_nccl(nccl().GroupStart(), kConnecting);
+    ncclResult_t asked = ncclSuccess;
+    for (int rank = 0; rank < count && (asked == ncclSuccess || asked == ncclInProgress); ++rank) {
+      const auto at = static_cast<std::size_t>(rank);
+      accelerators_[at]->stream();  // makes its GPU the current one
+      asked = nccl().CommInitRankConfig(&ranks_[at].communicator, count, id, rank, &config);
+    }
+    const ncclResult_t begun = nccl().GroupEnd();
+    for (const ncclResult_t status : {asked, begun})
+      if (status != ncclInProgress) check_nccl(status, kConnecting);
+  }
+
+  /// Waits until NCCL has begun what a rank has asked for.
+  void settle(const Rank& rank, ncclResult_t status, const char* doing) const {
+    while (status == ncclInProgress) {
+      refuse_aborted();
+      check_nccl(nccl().CommGetAsyncError(rank.communicator, &status), doing);
+      if (status == ncclInProgress) std::this_thread::yield();
+    }
+    check_nccl(status, doing);
+  }
+
+  void refuse_aborted() const {
+    require(!aborted_, "the GPUs cannot train together any more, because one has failed");
+  }
+
   const std::vector<std::shared_ptr<Accelerator>> accelerators_;
-  std::vector<ncclComm_t> communicators_;
+  std::vector<Rank> ranks_;
   std::atomic<bool> aborted_ = false;
 };
 

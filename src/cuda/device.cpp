@@ -1,10 +1,12 @@
 #include <cublas_v2.h>
+#include <glog/logging.h>
 
 #include <algorithm>
 #include <atomic>
 #include <exception>
 #include <memory>
 #include <mutex>
+#include <string>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -40,8 +42,12 @@ class CudaDevice final : public Accelerator {
   explicit CudaDevice(int id) : id_(id) {}
   CudaDevice(const CudaDevice&) = delete;
   CudaDevice& operator=(const CudaDevice&) = delete;
+  /// Does nothing after an error that the device does not recover from, or when CUDA itself has
+  /// ended, as in destructors of static objects: cuBLAS and cuDNN might crash, and nothing is left
+  /// to be freed.
   ~CudaDevice() override {
-    cudaSetDevice(id_);
+    if (cudaSetDevice(id_) != cudaSuccess) return;
+    if (stream_ && cudaStreamSynchronize(stream_) != cudaSuccess) return;
     if (blas_) cublasDestroy(blas_);
 #ifdef DOPPIO_CUDNN
     if (dnn_) cuda::cudnn().Destroy(dnn_);
@@ -97,6 +103,8 @@ class CudaDevice final : public Accelerator {
   void* allocate(std::size_t bytes) override {
     use();
     not_in_recordings("taking memory");
+    ensure(recorder_ == std::thread::id(),
+           "a thread allocates device memory while another one captures its stream");
     void* memory = nullptr;
     cudaError_t status = cudaMallocFromPoolAsync(&memory, bytes, pool_, current_);
     if (status == cudaErrorMemoryAllocation) {  // perhaps the pool holds enough, but in pieces
@@ -222,6 +230,9 @@ class CudaDevice final : public Accelerator {
     recorder_ = std::thread::id();
     const std::shared_ptr<RecordedWork> work = std::exchange(recording_, nullptr);
     const bool whole = !spoiled_ && released_.empty();
+    if (!whole)
+      LOG(INFO) << "The work captured on GPU " << id_ << " cannot be replayed: "
+                << (spoiled_ ? why_spoiled_ : "memory was released that it may use");
     for (const Released& released : std::exchange(released_, {})) give_back(released);
     return whole ? work : nullptr;
   }
@@ -333,6 +344,9 @@ class CudaDevice final : public Accelerator {
     bool on_host;
   };
 
+  /// Memory that was used on side_ is freed on stream_ all the same: end_side() has let stream_
+  /// wait for side_ before anybody can release it, and what is allocated on side_ is used there
+  /// later.
   void give_back(const Released& released) noexcept {
     const cudaError_t status =
         released.on_host ? cudaFreeHost(released.memory) : cudaFreeAsync(released.memory, stream_);
@@ -366,18 +380,21 @@ class CudaDevice final : public Accelerator {
 
   void end_part(cudaEvent_t event) {
     cudaGraph_t graph = nullptr;
-    if (cudaStreamEndCapture(stream_, &graph) != cudaSuccess || !graph) {
+    if (const cudaError_t status = cudaStreamEndCapture(stream_, &graph); status || !graph) {
       cudaGetLastError();
-      spoiled_ = true;
-      return;
+      return spoil(cudaGetErrorString(status));
     }
     const std::unique_ptr<CUgraph_st, decltype(&cudaGraphDestroy)> owner(graph, cudaGraphDestroy);
     if (spoiled_) return;
     try {
       recording_->add(graph, event, stream_);
-    } catch (const std::exception&) {  // no memory is left, say: the work is done step by step
-      spoiled_ = true;
+    } catch (const std::exception& e) {  // no memory is left, say: the work is done step by step
+      spoil(e.what());
     }
+  }
+
+  void spoil(const std::string& why) {
+    if (!std::exchange(spoiled_, true)) why_spoiled_ = why;
   }
 
   static constexpr std::size_t kBlasMemory = std::size_t{32} << 20;  // what it likes on Hopper
@@ -393,7 +410,8 @@ class CudaDevice final : public Accelerator {
   cublasHandle_t blas_ = nullptr;
   void* blas_memory_ = nullptr;
   std::uint64_t* counter_ = nullptr;
-  bool spoiled_ = false;
+  bool spoiled_ = false;  // the capture
+  std::string why_spoiled_;
   std::atomic<std::thread::id> recorder_{};
   std::mutex mutex_;  // guards what follows: any thread may release memory
   std::shared_ptr<RecordedWork> recording_;

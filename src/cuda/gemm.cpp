@@ -6,6 +6,7 @@
 
 #include "core/accelerator.hpp"
 #include "cuda/check.hpp"
+#include "layers/precision.hpp"
 
 namespace doppio {
 inline namespace DOPPIO_BUILD {
@@ -51,6 +52,14 @@ void gemm_batch(Context& ctx, Transpose transpose_a, Transpose transpose_b, Inde
 void gemm(Context& ctx, Transpose transpose_a, Transpose transpose_b, Index M, Index N, Index K,
           float alpha, const float* A, const float* B, float beta, float* C, Precision precision) {
   gemm_batch(ctx, transpose_a, transpose_b, M, N, K, alpha, A, B, beta, C, {1, 0, 0, 0}, precision);
+}
+
+bool multiplies_rounded(const Context& ctx) {
+  int major = 0;
+  cuda::check(
+      cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, ctx.accelerator()->id()),
+      "asking for the compute capability");
+  return major >= 8;
 }
 
 Index gemm_workspace(Index, Index, Index, Precision) { return 0; }

@@ -5,13 +5,16 @@
 
 namespace doppio::cuda {
 
-/// The functions of NCCL 2 that we call, without the prefix. The library is loaded when they are
-/// first asked for, so that a program runs without it as well.
+/// The functions of NCCL 2 (2.14 or later) that we call, without the prefix. The library is loaded
+/// when they are first asked for, so that a program runs without it as well.
 struct Nccl {
 #define DOPPIO_NCCL_FUNCTIONS(DO) \
   DO(GetVersion)                  \
   DO(GetErrorString)              \
-  DO(CommInitAll) DO(CommDestroy) DO(CommAbort) DO(GroupStart) DO(GroupEnd) DO(AllReduce)
+  DO(GetUniqueId)                 \
+  DO(CommInitRankConfig)          \
+  DO(CommGetAsyncError)           \
+  DO(CommDestroy) DO(CommAbort) DO(GroupStart) DO(GroupEnd) DO(AllReduce)
 #define DOPPIO_NCCL_DECLARE(name) decltype(&nccl##name) name = nullptr;
   DOPPIO_NCCL_FUNCTIONS(DOPPIO_NCCL_DECLARE)
 #undef DOPPIO_NCCL_DECLARE

@@ -80,7 +80,7 @@ class Convolution final : public Layer {
   void prepare(Context& ctx, const Shape& shape) {
     if (depthwise_) p_.set_group(static_cast<std::uint32_t>(shape[shape.canonical(p_.axis())]));
     ConvolutionGeometry g = read_convolution(p_, shape);
-    g.precision = precision_;
+    g.precision = supported_precision(ctx, precision_, name_);
     const Index axis = shape.canonical(p_.axis());
     std::vector<Index> dims(shape.dims().begin(), shape.dims().begin() + axis);
     dims.push_back(g.num_output);

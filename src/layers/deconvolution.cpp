@@ -54,7 +54,7 @@ class Deconvolution final : public Layer {
  private:
   void prepare(Context& ctx, const Shape& shape) {
     ConvolutionGeometry g = read_deconvolution(p_, shape);
-    g.precision = precision_;
+    g.precision = supported_precision(ctx, precision_, name_);
     const Index axis = shape.canonical(p_.axis());
     std::vector<Index> dims(shape.dims().begin(), shape.dims().begin() + axis);
     dims.push_back(g.channels);

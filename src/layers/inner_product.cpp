@@ -50,6 +50,7 @@ class InnerProduct final : public Layer {
     dims.push_back(N_);
     top[0]->reshape(checked_shape(std::move(dims), kOutputs));
     make_params(ctx);
+    precision_ = supported_precision(ctx, precision_, name_);
   }
 
   void forward(Context& ctx, Bottoms bottom, Tops top) override {

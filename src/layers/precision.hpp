@@ -1,6 +1,8 @@
 #pragma once
 #include <glog/logging.h>
 
+#include <string>
+
 #include "core/cpu.hpp"
 #include "doppio.pb.h"
 #include "math/gemm.hpp"
@@ -21,6 +23,27 @@ inline Precision read_precision(const LayerParameter& p) {
                           << p.name() << "' and others are computed in float32";
   return Precision::float32;
 #endif
+}
+
+#ifdef DOPPIO_FOR_CUDA
+/// Returns whether this GPU multiplies TF32 and bfloat16: from compute capability 8.0 on
+/// (src/cuda).
+bool multiplies_rounded(const Context& ctx);
+#endif
+
+/// What this very device makes of `wanted`; warns once if it is less. For reshape().
+inline Precision supported_precision([[maybe_unused]] const Context& ctx, Precision wanted,
+                                     [[maybe_unused]] const std::string& layer) {
+#ifdef DOPPIO_FOR_CUDA
+  if (wanted != Precision::float32 && !multiplies_rounded(ctx)) {
+    LOG_FIRST_N(WARNING, 1) << "compute_type " << (wanted == Precision::tf32 ? "TF32" : "BFLOAT16")
+                            << ": this GPU has no such products (they need compute capability "
+                            << "8.0), so layer '" << layer
+                            << "' and others are computed in float32";
+    return Precision::float32;
+  }
+#endif
+  return wanted;
 }
 
 }  // namespace DOPPIO_BUILD

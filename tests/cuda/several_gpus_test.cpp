@@ -310,7 +310,13 @@ TEST_F(SeveralGpus, AnErrorInTheUpdateEndsTheTrainingToo) {
   for (const int card : {0, 1}) {
     const auto two = make({ctx.get(), second.get()},
                           solver(data("batch_size: 4"), "", str("type: 'Fails", card, "'")));
+#ifdef DOPPIO_EMULATED_CUDA
+    const int aborted = cuda::emulated::journal()["NCCL abort"];
+#endif
     EXPECT_EQ(error_of([&] { two->step(3); }), str("card ", card, " is unwell"));
+#ifdef DOPPIO_EMULATED_CUDA
+    EXPECT_EQ(cuda::emulated::journal()["NCCL abort"] - aborted, 2) << "each once";
+#endif
     EXPECT_EQ(error_of([&] { two->step(3); }),
               "the GPUs cannot train together any more, because one has failed");
   }

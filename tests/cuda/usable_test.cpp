@@ -97,10 +97,11 @@ TEST(Check, SaysWhatWasBeingDoneAndWhy) {
             "CUDA, copying: invalid argument (cudaErrorInvalidValue)");
   EXPECT_EQ(internal_error_of([] { check_blas(7, "multiplying"); }),
             "cuBLAS, multiplying: CUBLAS_STATUS_INVALID_VALUE");
-  EXPECT_NE(internal_error_of([] {
-              check(cudaErrorIllegalAddress, "copying");
-            }).find("CUDA_LAUNCH_BLOCKING=1"),
-            std::string::npos);
+  for (const cudaError_t sticky : {cudaErrorIllegalAddress, cudaErrorECCUncorrectable}) {
+    const std::string error = internal_error_of([&] { check(sticky, "copying"); });
+    EXPECT_NE(error.find("this process cannot use the GPU any more"), std::string::npos) << error;
+    EXPECT_NE(error.find("CUDA_LAUNCH_BLOCKING=1"), std::string::npos) << error;
+  }
 }
 
 }  // namespace

@@ -4,7 +4,9 @@
 #include <bit>
 #include <vector>
 
+#include "cuda/emulated/dnn.hpp"
 #include "cuda/emulated/launch.hpp"
+#include "doppio/error.hpp"
 
 struct cublasContext {
   cudaStream_t stream = nullptr;
@@ -65,6 +67,7 @@ cublasStatus_t cublasCreate_v2(cublasHandle_t* handle) {
   return CUBLAS_STATUS_SUCCESS;
 }
 cublasStatus_t cublasDestroy_v2(cublasHandle_t handle) {
+  doppio::ensure(!doppio::cuda::emulated::broken, "cuBLAS crashes");
   delete handle;
   return CUBLAS_STATUS_SUCCESS;
 }

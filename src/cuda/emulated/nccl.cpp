@@ -1,15 +1,21 @@
-// The part of NCCL that src/cuda uses, for the emulated cards. Where a real one lets the host go on
-// at once, this one waits for all ranks to ask.
+// The part of NCCL that src/cuda uses, for the emulated GPUs, with communicators that do not block.
+// It says so if a communicator is aborted while another thread is in a call with it.
 #include <nccl.h>
 
 #include <algorithm>
+#include <atomic>
+#include <chrono>
 #include <condition_variable>
 #include <cstdint>
+#include <cstring>
+#include <map>
 #include <memory>
 #include <mutex>
+#include <utility>
 #include <vector>
 
 #include "cuda/emulated/launch.hpp"
+#include "doppio/error.hpp"
 
 namespace {
 
@@ -84,32 +90,60 @@ thread_local Part asked;
 struct ncclComm {
   std::shared_ptr<Meeting> meeting;
   std::size_t rank, ranks;
+  std::shared_ptr<Means> pending = nullptr;  ///< what it has asked for and not all others yet
+  std::atomic<int> calls = 0;                ///< under way
 };
 
 namespace {
 
+using doppio::ensure;
+
 thread_local ncclComm* asking = nullptr;
 
-ncclResult_t meet() {
-  const std::shared_ptr<Meeting> meeting = asking->meeting;  // it may be aborted meanwhile
-  const std::size_t rank = asking->rank, ranks = asking->ranks;
-  std::unique_lock lock(meeting->mutex);
-  if (!meeting->next) meeting->next = std::make_shared<Means>();
-  const std::shared_ptr<Means> means = meeting->next;
-  means->parts.resize(ranks);
-  means->parts[rank] = asked;
-  if (++meeting->there == ranks) {
-    meeting->there = 0;
-    meeting->next = nullptr;
-    meeting->all_there.notify_all();
-  } else {
-    meeting->all_there.wait(lock, [&] { return meeting->next != means || meeting->aborted; });
-  }
-  if (meeting->aborted) return ncclRemoteError;
-  if (!means->fits()) return ncclInvalidArgument;
+/// A call with a communicator.
+struct Call {
+  ncclComm* const communicator;
+  explicit Call(ncclComm* c) : communicator(c) { ++c->calls; }
+  ~Call() { --communicator->calls; }
+  Call(const Call&) = delete;
+  Call& operator=(const Call&) = delete;
+};
+
+/// Goes on with what the communicator has asked for, and waits a little for others.
+ncclResult_t proceed(ncclComm& communicator) {
+  Meeting& meeting = *communicator.meeting;
+  const std::shared_ptr<Means>& means = communicator.pending;
+  std::unique_lock lock(meeting.mutex);
+  if (means)
+    meeting.all_there.wait_for(lock, std::chrono::milliseconds(1),
+                               [&] { return meeting.next != means || meeting.aborted; });
+  if (meeting.aborted) return ncclRemoteError;
+  if (!means) return ncclSuccess;
+  if (meeting.next == means) return ncclInProgress;
+  const std::shared_ptr<Means> complete = std::exchange(communicator.pending, nullptr);
+  if (!complete->fits()) return ncclInvalidArgument;
   note("NCCL");
-  enqueue(asked.stream, [means, rank] { means->store(rank); });
+  enqueue(complete->parts[communicator.rank].stream,
+          [complete, rank = communicator.rank] { complete->store(rank); });
   return ncclSuccess;
+}
+
+ncclResult_t begin(ncclComm& communicator) {
+  const Call call(&communicator);
+  {
+    Meeting& meeting = *communicator.meeting;
+    const std::lock_guard lock(meeting.mutex);
+    if (!meeting.next) meeting.next = std::make_shared<Means>();
+    communicator.pending = meeting.next;
+    meeting.next->parts.resize(communicator.ranks);
+    meeting.next->parts[communicator.rank] = asked;
+    if (++meeting.there == communicator.ranks) {
+      meeting.there = 0;
+      meeting.next = nullptr;
+      meeting.all_there.notify_all();
+    }
+  }
+  return proceed(communicator);
 }
 
 }  // namespace
@@ -122,11 +156,29 @@ ncclResult_t ncclGetVersion(int* version) {
 }
 const char* ncclGetErrorString(ncclResult_t) { return "the emulated NCCL refuses"; }
 
-ncclResult_t ncclCommInitAll(ncclComm_t* made, int ranks, const int*) {
-  const auto meeting = std::make_shared<Meeting>();
-  for (int rank = 0; rank < ranks; ++rank)
-    made[rank] =
-        new ncclComm{meeting, static_cast<std::size_t>(rank), static_cast<std::size_t>(ranks)};
+ncclResult_t ncclGetUniqueId(ncclUniqueId* id) {
+  static std::atomic<int> latest = 0;
+  *id = {};
+  const int number = ++latest;
+  std::memcpy(id->internal, &number, sizeof number);
+  return ncclSuccess;
+}
+ncclResult_t ncclCommInitRankConfig(ncclComm_t* made, int ranks, ncclUniqueId id, int rank,
+                                    ncclConfig_t* config) {
+  static std::map<int, std::weak_ptr<Meeting>> meetings;
+  static std::mutex mutex;
+  if (!config || config->blocking != 0) return ncclInvalidArgument;  // of no use to us
+  int number = 0;
+  std::memcpy(&number, id.internal, sizeof number);
+  const std::lock_guard lock(mutex);
+  std::shared_ptr<Meeting> meeting = meetings[number].lock();
+  if (!meeting) meetings[number] = meeting = std::make_shared<Meeting>();
+  *made = new ncclComm{meeting, static_cast<std::size_t>(rank), static_cast<std::size_t>(ranks)};
+  return ncclInProgress;
+}
+ncclResult_t ncclCommGetAsyncError(ncclComm_t communicator, ncclResult_t* status) {
+  const Call call(communicator);
+  *status = proceed(*communicator);
   return ncclSuccess;
 }
 ncclResult_t ncclCommDestroy(ncclComm_t communicator) {
@@ -134,6 +186,8 @@ ncclResult_t ncclCommDestroy(ncclComm_t communicator) {
   return ncclSuccess;
 }
 ncclResult_t ncclCommAbort(ncclComm_t communicator) {
+  ensure(communicator->calls == 0, "a communicator is aborted that another thread uses");
+  note("NCCL abort");
   {
     const std::lock_guard lock(communicator->meeting->mutex);
     communicator->meeting->aborted = true;
@@ -144,7 +198,7 @@ ncclResult_t ncclCommAbort(ncclComm_t communicator) {
 }
 
 ncclResult_t ncclGroupStart() {
-  if (depth++ == 0) asked = {};
+  if (depth++ == 0) asked = {}, asking = nullptr;
   return ncclSuccess;
 }
 ncclResult_t ncclAllReduce(const void* from, void* to, std::size_t count, ncclDataType_t type,
@@ -159,8 +213,9 @@ ncclResult_t ncclAllReduce(const void* from, void* to, std::size_t count, ncclDa
 }
 ncclResult_t ncclGroupEnd() {
   if (--depth > 0) return ncclSuccess;
+  if (!asking) return ncclSuccess;  // communicators were made
   asked.behind = asked_for(asked.stream);
-  return meet();
+  return begin(*asking);
 }
 
 }  // extern "C"

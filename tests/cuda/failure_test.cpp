@@ -1,0 +1,99 @@
+// What happens on GPUs that fail, are too old or are used by several threads.
+#include <memory>
+#include <string>
+#include <thread>
+
+#include "core/accelerator.hpp"
+#include "core/communicator.hpp"
+#include "cuda/emulated/dnn.hpp"
+#include "cuda/gpu_test.hpp"
+#include "doppio.pb.h"
+#include "doppio/net.hpp"
+#include "net/passes.hpp"
+
+namespace doppio {
+namespace {
+
+class GpuFailure : public GpuTest {
+ protected:
+  void TearDown() override { cuda::emulated::compute_capability_major = 9; }
+};
+
+/// The products of a convolution, its adjoint and an inner product of numbers that TF32 rounds.
+std::vector<std::vector<float>> results(Context& ctx, ComputeType type) {
+  NetParameter param = parse_prototxt(R"(
+    layer { name: "data" type: "Input" top: "data" input_param { shape { dim: 2 dim: 3 dim: 5 dim: 5 } } }
+    layer { name: "conv" type: "Convolution" bottom: "data" top: "conv"
+            convolution_param { num_output: 4 kernel_size: 3 weight_filler { type: "xavier" } } }
+    layer { name: "deconv" type: "Deconvolution" bottom: "data" top: "deconv"
+            convolution_param { num_output: 4 kernel_size: 3 weight_filler { type: "xavier" } } }
+    layer { name: "fc" type: "InnerProduct" bottom: "data" top: "fc"
+            inner_product_param { num_output: 4 weight_filler { type: "xavier" } } })",
+                                      "net")
+                           .net;
+  param.set_compute_type(type);
+  ctx.seed = 3;
+  Net net(ctx, param, NetState());
+  float* v = net.blob("data").data.write_host();
+  for (Index i = 0; i < net.blob("data").count(); ++i) v[i] = 1 / static_cast<float>(i + 3);
+  net.forward();
+  return {values(net.blob("conv").data), values(net.blob("deconv").data),
+          values(net.blob("fc").data)};
+}
+
+TEST_F(GpuFailure, OldGpusComputeInFloat32) {
+  const auto expected = results(*ctx, FLOAT32);
+  for (const ComputeType type : {TF32, BFLOAT16}) {
+    cuda::emulated::compute_capability_major = 8;
+    const auto rounded = results(*ctx, type);
+    cuda::emulated::compute_capability_major = 7;
+    const auto actual = results(*ctx, type);
+    for (std::size_t i = 0; i < expected.size(); ++i) {
+      EXPECT_NE(rounded[i], expected[i]) << "blob " << i;
+      EXPECT_EQ(actual[i], expected[i]) << "blob " << i;
+    }
+  }
+}
+
+/// It would become part of the graph.
+TEST_F(GpuFailure, OtherThreadsCannotAllocateDuringACapture) {
+  Accelerator& device = *ctx->accelerator();
+  device.begin_recording();
+  std::string error;
+  std::thread([&] {
+    try {
+      device.release(device.allocate(64));
+    } catch (const InternalError& e) {
+      error = e.what();
+    }
+  }).join();
+  device.end_recording();
+  EXPECT_NE(error.find("a thread allocates device memory while another one captures"),
+            std::string::npos)
+      << error;
+}
+
+TEST_F(GpuFailure, DevicesThatHaveFailedOrEndedAreLeftAlone) {
+  for (const cudaError_t error : {cudaErrorIllegalAddress, cudaErrorCudartUnloading}) {
+    std::shared_ptr<Accelerator> device = open_accelerator(0);
+    device->dnn();
+    void* memory = device->allocate(64);
+
+    cuda::emulated::broken = error;
+    device->release(memory);
+    device.reset();  // cuBLAS would crash
+    cuda::emulated::broken = cudaSuccess;
+  }
+}
+
+/// Nor do communicators ask anything of GPUs that have failed.
+TEST_F(GpuFailure, CommunicatorsOfFailedGpusAreLeftAlone) {
+  if (accelerator_support().find("no NCCL") != std::string::npos) GTEST_SKIP();
+  auto communicator = connect({ctx->accelerator(), open_accelerator(1)});
+  cuda::emulated::broken = cudaErrorLaunchFailure;
+  EXPECT_NO_THROW(communicator.reset());
+  cuda::emulated::broken = cudaSuccess;
+}
+
+}  // namespace
+}  // namespace doppio
