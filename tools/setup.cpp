@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <cstdlib>
 
 #include "net/net_epoch.hpp"
 #include "net/passes.hpp"
@@ -53,6 +54,11 @@ std::vector<int> gpu_numbers() {
 }
 
 std::vector<std::unique_ptr<Context>> open_gpus() {
+  // CUDA loads a kernel when it is first launched, which can wait for all kernels that run; and one
+  // of NCCL's runs until the other GPUs have come as far. So that they can, all kernels are loaded
+  // before. CUDA reads the variable at its first call.
+  if (FLAGS_gpu == "all" || comma_list(FLAGS_gpu).size() > 1)
+    setenv("CUDA_MODULE_LOADING", "EAGER", 0);  // unless the user has set it
   std::vector<std::unique_ptr<Context>> contexts;
   for (const int id : gpu_numbers())
     contexts.push_back(std::make_unique<Context>(open_accelerator(id)));

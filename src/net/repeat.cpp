@@ -154,7 +154,7 @@ bool Net::record_pass(const std::vector<Index>& sources, bool backward) {
   recorded->work = device.end_recording();
   if (unrecorded_ < 0 || !recorded->work) {
     recorded->tensors.undo();
-    VLOG(1) << "Passes of net '" << name() << "' are not repeated: " << reason;
+    LOG(INFO) << "Passes of net '" << name() << "' are not captured, and so are slower: " << reason;
     unrecorded_ = -1;
     return false;
   }

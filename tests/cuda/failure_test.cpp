@@ -1,15 +1,20 @@
 // What happens on GPUs that fail, are too old or are used by several threads.
+#include <algorithm>
 #include <memory>
 #include <string>
 #include <thread>
+#include <vector>
 
 #include "core/accelerator.hpp"
 #include "core/communicator.hpp"
 #include "cuda/emulated/dnn.hpp"
+#include "cuda/emulated/launch.hpp"
 #include "cuda/gpu_test.hpp"
 #include "doppio.pb.h"
 #include "doppio/net.hpp"
 #include "net/passes.hpp"
+#include "support/log_lines.hpp"
+#include "support/scratch_folder.hpp"
 
 namespace doppio {
 namespace {
@@ -93,6 +98,31 @@ TEST_F(GpuFailure, CommunicatorsOfFailedGpusAreLeftAlone) {
   cuda::emulated::broken = cudaErrorLaunchFailure;
   EXPECT_NO_THROW(communicator.reset());
   cuda::emulated::broken = cudaSuccess;
+}
+
+TEST_F(GpuFailure, PassesThatAreNotCapturedAreLoggedOnceWithTheReason) {
+  const NetParameter param = parse_prototxt(R"(
+    name: "small"
+    layer { name: "data" type: "Input" top: "data" input_param { shape { dim: 2 dim: 3 } } }
+    layer { name: "fc" type: "InnerProduct" bottom: "data" top: "fc"
+            inner_product_param { num_output: 4 weight_filler { type: "xavier" } } })",
+                                            "net")
+                                 .net;
+  Net net(*ctx, param, NetState());
+  net.save_memory(Passes::forward);
+
+  const Lines log;
+  cuda::emulated::graphs_fail = true;
+  for (int i = 0; i < 6; ++i) net.forward();
+  cuda::emulated::graphs_fail = false;
+
+  EXPECT_EQ(net.repeated_passes(), 0u);
+  const auto count = [&](const std::string& text) {
+    return std::count_if(log.lines.begin(), log.lines.end(),
+                         [&](const std::string& line) { return contains(line, text); });
+  };
+  EXPECT_EQ(count("Passes of net 'small' are not captured"), 1) << log.all();
+  EXPECT_EQ(count("GPU 0 cannot be replayed: GPU out of memory, making a graph"), 1) << log.all();
 }
 
 }  // namespace
