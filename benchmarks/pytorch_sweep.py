@@ -1,11 +1,12 @@
-"""Times AlexNet's convolutions in PyTorch in the layouts and groupings that an engine may choose from.
+"""Times AlexNet's convolutions in PyTorch, in layouts and groupings to choose from.
 
     pytorch_sweep.py BATCH RESULT.csv [--cuda]
 
-Each of the five convolutions, forward and backward, plain (NCHW) and channels last (NHWC), with its groups, as
-separate halves and with one dense group; the first one also after space-to-depth, which makes its 11 x 11 windows of
-3 channels 3 x 3 windows of 48; and the first inner product. Rows are written as they come.
+Each of the five convolutions, forward and backward, in NCHW and NHWC, with its groups, as separate
+halves and with one dense group; the first one also after space-to-depth, which makes its 11 x 11
+windows of 3 channels 3 x 3 windows of 48; and the first inner product. Rows are written at once.
 """
+
 import csv
 import sys
 import time
@@ -42,9 +43,15 @@ def convolution(layer, grouping, batch, type_, layout, device):
     channels, side, outputs, kernel, stride, pad, groups = layer
     parts = groups if grouping == "halves" else 1
     groups = groups if grouping == "groups" else 1
-    make = lambda *shape: torch.randn(*shape, device=device, dtype=TYPES[type_]).to(memory_format=layout).requires_grad_()
+    make = (
+        lambda *shape: torch.randn(*shape, device=device, dtype=TYPES[type_])
+        .to(memory_format=layout)
+        .requires_grad_()
+    )
     xs = [make(batch, channels // parts, side, side) for _ in range(parts)]
-    weights = [make(outputs // parts, channels // parts // groups, kernel, kernel) for _ in range(parts)]
+    weights = [
+        make(outputs // parts, channels // parts // groups, kernel, kernel) for _ in range(parts)
+    ]
     forward = lambda: [F.conv2d(x, w, None, stride, pad, 1, groups) for x, w in zip(xs, weights)]
     ys = forward()
     dys = [torch.randn_like(y) for y in ys]
@@ -79,7 +86,9 @@ def main():
         rows = csv.writer(file)
         rows.writerow(["type", "layer", "layout", "grouping", "forward ms", "backward ms"])
         for type_, name, layout, grouping in cases():
-            torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = type_ == "TF32"
+            torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = (
+                type_ == "TF32"
+            )
             if name == "fc6":
                 passes = inner_product(int(batch), type_, device)
             else:
@@ -87,7 +96,16 @@ def main():
                 passes = convolution(LAYERS[name], grouping, int(batch), type_, memory, device)
             with torch.no_grad():
                 forward = milliseconds(passes[0], device, repeats)
-            rows.writerow([type_, name, layout, grouping, f"{forward:.3f}", f"{milliseconds(passes[1], device, repeats):.3f}"])
+            rows.writerow(
+                [
+                    type_,
+                    name,
+                    layout,
+                    grouping,
+                    f"{forward:.3f}",
+                    f"{milliseconds(passes[1], device, repeats):.3f}",
+                ]
+            )
             file.flush()
 
 

@@ -1,4 +1,5 @@
 """Where the programs find their shared libraries."""
+
 import glob
 import os
 import subprocess
@@ -12,12 +13,18 @@ class Missing(Exception):
 
 
 def candidates(python):
-    """Folders of a toolkit, then those of the wheels that `python` can import, which PyTorch brings along."""
-    homes = [os.environ[v] for v in ("CUDA_HOME", "CUDA_PATH") if v in os.environ] + ["/usr/local/cuda"]
+    """Folders of a toolkit, then those of the wheels that `python` can import."""
+    homes = [os.environ[v] for v in ("CUDA_HOME", "CUDA_PATH") if v in os.environ] + [
+        "/usr/local/cuda"
+    ]
     folders = [f"{home}/{lib}" for home in homes for lib in ("lib64", "lib")]
     try:
-        shown = subprocess.run([python, "-c", "import sys; print(*sys.path, sep='\\n')"], capture_output=True, text=True,
-                               timeout=20).stdout
+        shown = subprocess.run(
+            [python, "-c", "import sys; print(*sys.path, sep='\\n')"],
+            capture_output=True,
+            text=True,
+            timeout=20,
+        ).stdout
     except (OSError, subprocess.TimeoutExpired):
         shown = ""
     for path in filter(None, shown.splitlines()):
@@ -27,16 +34,20 @@ def candidates(python):
 
 def missing(program, env):
     """Names of the libraries that the loader does not find for `program`."""
-    traced = subprocess.run([program], env={**env, "LD_TRACE_LOADED_OBJECTS": "1"}, capture_output=True, text=True)
-    names = [line.split()[0] for line in traced.stdout.splitlines() if line.endswith("=> not found")]
+    traced = subprocess.run(
+        [program], env={**env, "LD_TRACE_LOADED_OBJECTS": "1"}, capture_output=True, text=True
+    )
+    names = [
+        line.split()[0] for line in traced.stdout.splitlines() if line.endswith("=> not found")
+    ]
     if traced.returncode != 0 and not names:
         raise Missing(f"{program} does not start: {(traced.stdout + traced.stderr).strip()}")
     return names
 
 
 def environment(programs, packed, python):
-    """What the programs need in their environment, and {library: folder} of what was found. Python needs none of it:
-    its own libraries are newer than those of a pack."""
+    """The environment for our programs, and {library: folder} of what was found for it. It is not
+    for Python, whose own libraries are newer than those of a pack."""
     env = dict(os.environ)
     path = [str(packed)] if packed.is_dir() else []
     inherited = [p for p in env.get("LD_LIBRARY_PATH", "").split(":") if p]
@@ -56,8 +67,10 @@ def environment(programs, packed, python):
             find(names)  # which may need others
             lost = [name for name in names if name in before or name not in found]
             if lost:
-                raise Missing(f"{program.name} needs {', '.join(lost)}: neither in lib/ of a pack, nor known to the loader, nor "
-                              f"in {', '.join(folders)}")
+                raise Missing(
+                    f"{program.name} needs {', '.join(lost)}: neither in a pack's lib/, nor known to the loader, nor "
+                    f"in {', '.join(folders)}"
+                )
     return env, found
 
 
@@ -79,5 +92,7 @@ else:
             continue
         file = f"{found[name]}/{name}"
         asked = subprocess.run([sys.executable, "-c", ask, file], capture_output=True, text=True)
-        lines.append(f"{file}: version {asked.stdout.strip() or 'unknown, ' + asked.stderr.strip()[-200:]}")
+        lines.append(
+            f"{file}: version {asked.stdout.strip() or 'unknown, ' + asked.stderr.strip()[-200:]}"
+        )
     return lines

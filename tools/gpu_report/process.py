@@ -1,4 +1,5 @@
 """Programs that are killed, with everything they started, when their time is up."""
+
 import os
 import signal
 import subprocess
@@ -9,15 +10,21 @@ running = set()
 
 
 class Process:
-    """A program whose output goes to the file `log`; with `talks`, its input and output are pipes."""
+    """A program whose output goes to the file `log`; `talks`: its input and output are pipes."""
 
     def __init__(self, command, seconds, log, env=None, talks=False):
         self.command, self.late, self.begin = list(map(str, command)), False, time.monotonic()
         pipe = subprocess.PIPE
         with open(log, "ab") as to:
             self.process = subprocess.Popen(
-                self.command, env=env, stdin=pipe if talks else subprocess.DEVNULL, stdout=pipe if talks else to,
-                stderr=to, text=True, start_new_session=True)
+                self.command,
+                env=env,
+                stdin=pipe if talks else subprocess.DEVNULL,
+                stdout=pipe if talks else to,
+                stderr=to,
+                text=True,
+                start_new_session=True,
+            )
         running.add(self)
         self.timer = threading.Timer(max(0, seconds), self._time_is_up)
         self.timer.start()
@@ -40,7 +47,8 @@ class Process:
             self.kill(signal.SIGINT)
 
     def wait(self):
-        """Waits for the end, and returns the exit status: negative after a signal, None when it was killed for its time."""
+        """Waits for the end, and returns the exit status: negative after a signal, None when its
+        time was up."""
         status = self.process.wait()
         self.timer.cancel()
         self.kill()  # what it started and left running
@@ -49,7 +57,7 @@ class Process:
         return None if self.late else status
 
     def ask(self, line):
-        """Sends `line`, if it is not None, and returns the answer; None if the program has ended."""
+        """Sends `line`, unless it is None, and returns the answer; None if the program has ended."""
         try:
             if line is not None:
                 self.process.stdin.write(f"{line}\n")

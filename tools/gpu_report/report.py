@@ -2,13 +2,15 @@
 """Tests and measures the programs of a CUDA build on this machine's first GPU, in order of value.
 
     tools/gpu_report.sh                              everything, in at most eight minutes
-    tools/gpu_report.sh --rerun=FOLDER               only the tests that FOLDER, an earlier report, has not passed
+    tools/gpu_report.sh --rerun=FOLDER               only the tests that did not pass in FOLDER's report
     tools/gpu_report.sh --only=tests/*pooling*cuda*  only some tests
     tools/gpu_report.sh --only=speed,training        only some steps
 
-Writes report.md, tables, algorithms.txt and logs.tar.gz into --out while it runs, so that a run that is killed leaves
-what it had. Exit status: 0, 1 if a test or a step failed, 2 for wrong options, 3 if a program cannot start here.
+Writes report.md, tables, algorithms.txt and logs.tar.gz into --out while it runs, so that a run
+that is killed leaves what it had. Exit status: 0, 1 if a test or a step failed, 2 for wrong
+options, 3 if a program cannot start here.
 """
+
 import argparse
 import os
 import pathlib
@@ -19,34 +21,61 @@ import sys
 import tarfile
 import tempfile
 import time
+import traceback
 
+import kernels
 import libraries
 import process
 import speed
 import tests
+import training
 from speed import Skip
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
-PROGRAMS = ["doppio", "benchmark_net", "cuda_test", "conformance_test", "layers_test", "solver_test", "specs_test"]
+PROGRAMS = [
+    "doppio",
+    "benchmark_net",
+    "cuda_test",
+    "conformance_test",
+    "layers_test",
+    "solver_test",
+    "specs_test",
+]
 
 
 def show_versions(run):
     run.write(*(f"    {line}" for line in run.devices.splitlines()))
-    run.write("", *(f"* {line}" for line in libraries.versions(run.found)), f"* PyTorch: {run.torch or run.why_no_torch}")
+    run.write(
+        "",
+        *(f"* {line}" for line in libraries.versions(run.found)),
+        f"* PyTorch: {run.torch or run.why_no_torch}",
+    )
     if not shutil.which("nvidia-smi"):
         return run.write("* nvidia-smi is not on the PATH")
     log = run.log("nvidia-smi")
     process.Process(["nvidia-smi", "-q"], run.step_left(), log).wait()
-    keys = ("Driver Version", "CUDA Version", "Product Name", "Persistence Mode", "Max Clocks", "SM  ", "Current Power Limit")
-    lines = [" ".join(line.split()) for line in log.read_text(errors="replace").splitlines() if line.strip().startswith(keys)]
+    keys = (
+        "Driver Version",
+        "CUDA Version",
+        "Product Name",
+        "Persistence Mode",
+        "Max Clocks",
+        "SM  ",
+        "Current Power Limit",
+    )
+    lines = [
+        " ".join(line.split())
+        for line in log.read_text(errors="replace").splitlines()
+        if line.strip().startswith(keys)
+    ]
     run.write(*(f"* {line}" for line in dict.fromkeys(lines)))
 
 
 def run_tests(run):
-    """Beside them, what only the processors do: PyTorch compiles, and the database for later steps is made."""
+    """Beside them PyTorch compiles, and the database for later steps is made."""
     beside = speed.warm_torch_compile(run) if run.torch and run.does("speed") else []
     if run.does("kernels") or run.does("training"):
-        run.database = speed.start_database(run)
+        run.database = training.start_database(run)
     tests.run_tests(run)
     for compiling in beside:
         compiling.kill()
@@ -60,10 +89,10 @@ STEPS = {
     "algorithms": ("cuDNN's algorithms", 45, speed.choose_algorithms),
     "tests": ("Tests", 90, run_tests),
     "speed": ("Speed", 150, speed.compare_speed),
-    "kernels": ("Kernels and layers", 60, speed.time_kernels),
+    "kernels": ("Kernels and layers", 60, kernels.time_kernels),
     "sweep": ("Convolutions in other layouts", 25, speed.sweep),
-    "training": ("Training from a database", 45, speed.train_from_database),
-    "memcheck": ("Memory checker", 30, speed.check_memory),
+    "training": ("Training from a database", 45, training.train_from_database),
+    "memcheck": ("Memory checker", 30, kernels.check_memory),
 }
 
 
@@ -77,9 +106,17 @@ class Run:
         self.out.mkdir(parents=True, exist_ok=True)
         self.work = pathlib.Path(tempfile.mkdtemp(prefix="gpu_report_"))
         (self.work / "logs").mkdir()
-        self.bin = pathlib.Path(options.build).absolute() / "bin" if options.build else \
-            ROOT / "bin" if (ROOT / "bin").is_dir() else ROOT / "build-cuda/bin"
-        (self.out / "report.md").write_text("")
+        packed = (ROOT / "commit").exists()
+        self.bin = pathlib.Path(options.build or (ROOT if packed else ROOT / "build-cuda")) / "bin"
+        for name in (
+            "report.md",
+            "algorithms.txt",
+            "speed.csv",
+            "kernels.csv",
+            "layers.csv",
+            "sweep.csv",
+        ):
+            (self.out / name).unlink(missing_ok=True)  # of an earlier run
 
     def left(self):
         return LIMIT * self.options.slack - (time.monotonic() - self.begin)
@@ -114,12 +151,20 @@ class Run:
         programs = [self.bin / name for name in PROGRAMS]
         absent = [str(p) for p in programs if not p.exists()]
         if absent:
-            raise libraries.Missing(f"{', '.join(absent)}: not built (-DDOPPIO_BENCHMARKS=ON makes benchmark_net)")
+            raise libraries.Missing(
+                f"{', '.join(absent)}: not built (-DDOPPIO_BENCHMARKS=ON makes benchmark_net)"
+            )
         self.python_env = dict(os.environ)
         wheels = sys.executable if self.options.python == "none" else self.options.python
         self.env, self.found = libraries.environment(programs, ROOT / "lib", wheels)
         self.env["XDG_CACHE_HOME"] = str(self.work / "cache")
-        asked = subprocess.run([self.bin / "doppio", "devices"], env=self.env, capture_output=True, text=True, timeout=60)
+        asked = subprocess.run(
+            [self.bin / "doppio", "devices"],
+            env=self.env,
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
         self.devices = asked.stdout + asked.stderr
         if "GPU 0: " not in asked.stdout:
             raise libraries.Missing(f"no GPU can be used here:\n{self.devices}")
@@ -130,11 +175,22 @@ class Run:
         if self.options.python == "none":
             return
         try:
-            asked = subprocess.run([self.options.python, "-c", "import torch; print(torch.__version__, torch.cuda.is_available())"],
-                                   env=self.python_env, capture_output=True, text=True, timeout=60)
+            asked = subprocess.run(
+                [
+                    self.options.python,
+                    "-c",
+                    "import torch; print(torch.__version__, torch.cuda.is_available())",
+                ],
+                env=self.python_env,
+                capture_output=True,
+                text=True,
+                timeout=60,
+            )
             version, _, usable = asked.stdout.strip().partition(" ")
             self.torch = version if usable == "True" else None
-            self.why_no_torch = f"{version} sees no GPU" if version else f"`{self.options.python}` cannot import it"
+            self.why_no_torch = (
+                f"{version} sees no GPU" if version else f"`{self.options.python}` cannot import it"
+            )
         except (OSError, subprocess.TimeoutExpired) as e:
             self.why_no_torch = str(e)
 
@@ -147,22 +203,63 @@ def parse_only(only):
 
 
 def parse_options():
-    parser = argparse.ArgumentParser(prog="tools/gpu_report.sh", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        prog="tools/gpu_report.sh",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.add_argument("--build", help="folder with bin/; default: the pack's, or build-cuda")
-    parser.add_argument("--out", default="gpu_report", help="folder for the report; default gpu_report")
-    parser.add_argument("--only", default="", help=f"steps, of {','.join(STEPS)}; tests/FILTER: with a filter of GoogleTest's")
-    parser.add_argument("--rerun", default="", help="folder of an earlier report: only its tests that did not pass")
-    parser.add_argument("--slack", type=float, default=1, help="multiplies all limits of time, for emulated GPUs; default 1")
-    parser.add_argument("--jobs", type=int, default=max(2, os.cpu_count() or 2), help="test programs at once; default: one a core")
-    parser.add_argument("--python", default="python3", help="interpreter that has PyTorch; none: without PyTorch")
-    parser.add_argument("--net", default="alexnet", help="of models/, which must crop colour images; default alexnet")
+    parser.add_argument(
+        "--out", default="gpu_report", help="folder for the report; default gpu_report"
+    )
+    parser.add_argument(
+        "--only",
+        default="",
+        help=f"steps, of {','.join(STEPS)}; tests/FILTER: with a filter of GoogleTest's",
+    )
+    parser.add_argument(
+        "--rerun", default="", help="folder of an earlier report: only its tests that did not pass"
+    )
+    parser.add_argument(
+        "--slack",
+        type=float,
+        default=1,
+        help="multiplies all limits of time, for emulated GPUs; default 1",
+    )
+    parser.add_argument(
+        "--jobs",
+        type=int,
+        default=max(2, os.cpu_count() or 2),
+        help="test programs at once; default: one a core",
+    )
+    parser.add_argument(
+        "--python", default="python3", help="interpreter that has PyTorch; none: without PyTorch"
+    )
+    parser.add_argument(
+        "--net",
+        default="alexnet",
+        help="of models/, which must crop colour images; default alexnet",
+    )
     parser.add_argument("--batch", type=int, default=256, help="images in a batch; default 256")
-    parser.add_argument("--images", type=int, default=4096, help="images in the database; default 4096")
-    parser.add_argument("--steps", type=int, default=5, help="steps of the first measurement; default 5")
-    parser.add_argument("--seconds", type=float, default=1.5, help="of each of the others; default 1.5")
+    parser.add_argument(
+        "--images", type=int, default=4096, help="images in the database; default 4096"
+    )
+    parser.add_argument(
+        "--steps", type=int, default=5, help="steps of the first measurement; default 5"
+    )
+    parser.add_argument(
+        "--seconds", type=float, default=1.5, help="of each of the others; default 1.5"
+    )
     parser.add_argument("--rounds", type=int, default=2, help="of measurements; default 2")
-    parser.add_argument("--display", type=int, default=50, help="training iterations between two lines of the log; default 50")
-    parser.add_argument("--memcheck", default="KernelTest*:CardMaps*", help="tests that the memory checker runs")
+    parser.add_argument(
+        "--display",
+        type=int,
+        default=50,
+        help="training iterations between two lines of the log; default 50",
+    )
+    parser.add_argument(
+        "--memcheck", default="KernelTest*:CardMaps*", help="tests that the memory checker runs"
+    )
     options = parser.parse_args()
     if options.rerun:
         options.only = "tests"
@@ -181,7 +278,9 @@ def parse_options():
 def commit():
     if (ROOT / "commit").exists():
         return (ROOT / "commit").read_text().strip()
-    return subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True).stdout.strip()
+    return subprocess.run(
+        ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True
+    ).stdout.strip()
 
 
 def main():
@@ -209,10 +308,16 @@ def main():
                 step(run)
             except Skip as e:
                 run.write(f"Skipped: {e}.")
+            except Exception:  # the next steps may still tell something
+                run.write("Failed:", "", *(f"    {l}" for l in traceback.format_exc().splitlines()))
+                run.failed.append(name)
             run.write("", f"({time.monotonic() - begin:.0f} of at most {limit:.0f} s)", "")
             run.keep_logs()
         failed = ", ".join(dict.fromkeys(run.failed))
-        run.write(f"Took {time.monotonic() - run.begin:.0f} s. " + (f"Failed: {failed}." if failed else "Nothing failed."))
+        run.write(
+            f"Took {time.monotonic() - run.begin:.0f} s. "
+            + (f"Failed: {failed}." if failed else "Nothing failed.")
+        )
         return 1 if failed else 0
     finally:
         process.kill_all()

@@ -1,4 +1,5 @@
 """Runs the test programs in parallel shards and counts every single test."""
+
 import collections
 import concurrent.futures
 import csv
@@ -8,9 +9,15 @@ import time
 import xml.etree.ElementTree
 
 from process import Process, outcome
+from tables import append_rows
 
 # Program: number of shards, which tests are about the GPU.
-PROGRAMS = {"specs_test": (10, "*cuda*"), "cuda_test": (3, "*"), "layers_test": (2, "*cuda*"), "solver_test": (1, "*cuda*")}
+PROGRAMS = {
+    "specs_test": (10, "*cuda*"),
+    "cuda_test": (3, "*"),
+    "layers_test": (2, "*cuda*"),
+    "solver_test": (1, "*cuda*"),
+}
 CONFORMANCE = {"conformance": [], "conformance --reference": ["--reference"]}
 
 Test = collections.namedtuple("Test", "program name result seconds message")
@@ -20,7 +27,12 @@ Shard = collections.namedtuple("Shard", "program label command env")
 def names_of(run, program, pattern):
     """The tests of a program that `pattern` selects."""
     log = run.log(f"{program}.list")
-    Process([run.bin / program, "--gtest_list_tests", f"--gtest_filter={pattern}"], run.step_left(), log, run.env).wait()
+    Process(
+        [run.bin / program, "--gtest_list_tests", f"--gtest_filter={pattern}"],
+        run.step_left(),
+        log,
+        run.env,
+    ).wait()
     names, suite = [], ""
     for line in log.read_text(errors="replace").splitlines():
         word = line.split("#")[0].rstrip()
@@ -37,20 +49,55 @@ def shards_of(run, chosen):
     shards = []
     for program, filter_ in chosen.items():
         if program in PROGRAMS:
-            count = PROGRAMS[program][0] if "*" in filter_ else min(PROGRAMS[program][0], 1 + filter_.count(":"))
+            count = (
+                PROGRAMS[program][0]
+                if "*" in filter_
+                else min(PROGRAMS[program][0], 1 + filter_.count(":"))
+            )
             for i in range(count):
                 label = f"{program}.{i}"
-                env = {**run.env, "GTEST_TOTAL_SHARDS": str(count), "GTEST_SHARD_INDEX": str(i), "OMP_NUM_THREADS": "1",
-                       "XDG_CACHE_HOME": str(run.work / "caches" / label)}
-                shards.append(Shard(program, label, [run.bin / program, f"--gtest_filter={filter_}",
-                                                     f"--gtest_output=xml:{run.work / label}.xml"], env))
+                env = {
+                    **run.env,
+                    "GTEST_TOTAL_SHARDS": str(count),
+                    "GTEST_SHARD_INDEX": str(i),
+                    "OMP_NUM_THREADS": "1",
+                    "XDG_CACHE_HOME": str(run.work / "caches" / label),
+                }
+                shards.append(
+                    Shard(
+                        program,
+                        label,
+                        [
+                            run.bin / program,
+                            f"--gtest_filter={filter_}",
+                            f"--gtest_output=xml:{run.work / label}.xml",
+                        ],
+                        env,
+                    )
+                )
         else:
             for i, case in enumerate(filter_.split(":")):
                 label = f"{program.replace(' --', '_')}.{i}"
-                env = {**run.env, "OMP_NUM_THREADS": "1", "XDG_CACHE_HOME": str(run.work / "caches" / label)}
-                shards.append(Shard(program, label, [
-                    run.bin / "conformance_test", "--cases=tests/conformance/cases", "--device=gpu", "--verbose",
-                    f"--filter={'' if case == '*' else case}", *CONFORMANCE[program]], env))
+                env = {
+                    **run.env,
+                    "OMP_NUM_THREADS": "1",
+                    "XDG_CACHE_HOME": str(run.work / "caches" / label),
+                }
+                shards.append(
+                    Shard(
+                        program,
+                        label,
+                        [
+                            run.bin / "conformance_test",
+                            "--cases=tests/conformance/cases",
+                            "--device=gpu",
+                            "--verbose",
+                            f"--filter={'' if case == '*' else case}",
+                            *CONFORMANCE[program],
+                        ],
+                        env,
+                    )
+                )
     return shards
 
 
@@ -59,18 +106,31 @@ def from_xml(program, file):
         name = f"{case.get('classname')}.{case.get('name')}"
         failures = [f.get("message", "") for f in case.iter("failure")]
         skipped = case.get("status") == "notrun" or case.get("result") == "skipped"
-        yield Test(program, name, "failed" if failures else "skipped" if skipped else "passed", float(case.get("time", 0)),
-                   " ".join(failures))
+        yield Test(
+            program,
+            name,
+            "failed" if failures else "skipped" if skipped else "passed",
+            float(case.get("time", 0)),
+            " ".join(failures),
+        )
 
 
 def from_log(program, text, end):
     """What a shard that left no XML has said until its end."""
     last = None
-    for kind, name in re.findall(r"^\[ *(RUN|OK|FAILED|SKIPPED) *\] (\S+?)(?:,.*)?(?: \(\d+ ms\))?$", text, re.MULTILINE):
+    for kind, name in re.findall(
+        r"^\[ *(RUN|OK|FAILED|SKIPPED) *\] (\S+?)(?:,.*)?(?: \(\d+ ms\))?$", text, re.MULTILINE
+    ):
         if kind == "RUN":
             last = name
         elif name == last:
-            yield Test(program, name, {"OK": "passed", "FAILED": "failed", "SKIPPED": "skipped"}[kind], 0, "")
+            yield Test(
+                program,
+                name,
+                {"OK": "passed", "FAILED": "failed", "SKIPPED": "skipped"}[kind],
+                0,
+                "",
+            )
             last = None
     if last:
         yield Test(program, last, "unfinished", 0, end)
@@ -78,8 +138,13 @@ def from_log(program, text, end):
 
 def from_conformance(program, text):
     for kind, name, message in re.findall(r"^(pass|FAIL|SKIP) (\S+): (.*)$", text, re.MULTILINE):
-        yield Test(program, name, {"pass": "passed", "FAIL": "failed", "SKIP": "skipped"}[kind], 0,
-                   "" if kind == "pass" else message)
+        yield Test(
+            program,
+            name,
+            {"pass": "passed", "FAIL": "failed", "SKIP": "skipped"}[kind],
+            0,
+            "" if kind == "pass" else message,
+        )
 
 
 def run_shard(run, shard):
@@ -93,8 +158,12 @@ def run_shard(run, shard):
     file, text = run.work / f"{shard.label}.xml", log.read_text(errors="replace")
     if shard.program in CONFORMANCE:
         found = list(from_conformance(shard.program, text))
+        if end not in ("exit status 0", "exit status 1"):
+            found.append(Test(shard.program, "*", "unfinished", 0, end))
     else:
-        found = list(from_xml(shard.program, file) if file.exists() else from_log(shard.program, text, end))
+        found = list(
+            from_xml(shard.program, file) if file.exists() else from_log(shard.program, text, end)
+        )
     return found, end, process.seconds
 
 
@@ -104,41 +173,63 @@ def run_tests(run):
     else:
         chosen = {program: run.filter or pattern for program, (_, pattern) in PROGRAMS.items()}
         chosen.update({} if run.filter else dict.fromkeys(CONFORMANCE, "*"))
-    expected = {(p, name) for p, f in chosen.items() if p in PROGRAMS for name in names_of(run, p, f)}
-    shards = [s for s in shards_of(run, chosen) if s.program in CONFORMANCE or any(p == s.program for p, _ in expected)]
+    expected = {
+        (p, name) for p, f in chosen.items() if p in PROGRAMS for name in names_of(run, p, f)
+    }
+    shards = [
+        s
+        for s in shards_of(run, chosen)
+        if s.program in CONFORMANCE or any(p == s.program for p, _ in expected)
+    ]
+    file = run.out / "tests.csv"
+    file.unlink(missing_ok=True)
     tests, ends = [], []
+
+    def add(found):
+        tests.extend(found)
+        append_rows(file, Test._fields, [t._replace(message=t.message[:500]) for t in found])
+
     with concurrent.futures.ThreadPoolExecutor(run.options.jobs) as pool:
-        for shard, (found, end, seconds) in zip(shards, pool.map(lambda s: run_shard(run, s), shards)):
-            tests += found
+        results = pool.map(lambda shard: run_shard(run, shard), shards)
+        for shard, (found, end, seconds) in zip(shards, results):
+            add(found)
             ends.append((shard, end, seconds))
-    tests += [Test(p, name, "not run", 0, "") for p, name in sorted(expected - {(t.program, t.name) for t in tests})]
-    with open(run.out / "tests.csv", "w", newline="") as file:
-        csv.writer(file).writerows([Test._fields, *(t._replace(message=t.message[:500]) for t in tests)])
+    not_run = sorted(expected - {(t.program, t.name) for t in tests})
+    add([Test(program, name, "not run", 0, "") for program, name in not_run])
     write(run, tests, ends)
 
 
 def write(run, tests, ends):
     counts = collections.Counter((t.program, t.result) for t in tests)
     results = ["passed", "failed", "skipped", "unfinished", "not run"]
-    run.write(f"| tests | {' | '.join(results)} | slowest of the shards, s |", "|---|" + "---|" * (len(results) + 1))
+    run.write(
+        f"| tests | {' | '.join(results)} | slowest of the shards, s |",
+        "|---|" + "---|" * (len(results) + 1),
+    )
     for program in dict.fromkeys(s.program for s, _, _ in ends):
         slowest = max(seconds for s, _, seconds in ends if s.program == program)
-        run.write(f"| {program} | {' | '.join(str(counts[program, r]) for r in results)} | {slowest:.1f} |")
+        run.write(
+            f"| {program} | {' | '.join(str(counts[program, r]) for r in results)} | {slowest:.1f} |"
+        )
     run.write("")
     bad = [t for t in tests if t.result in ("failed", "unfinished")]
     for test in bad[:40]:
-        run.write(f"* {test.result}: {test.program} {test.name}: {' '.join(test.message.split())[:300]}")
+        run.write(
+            f"* {test.result}: {test.program} {test.name}: {' '.join(test.message.split())[:300]}"
+        )
     if len(bad) > 40:
         run.write(f"* and {len(bad) - 40} more in tests.csv")
     for shard, end, _ in ends:
         if end not in ("exit status 0", "exit status 1"):
             run.write(f"* {shard.label}: {end}")
-    if any(t.result != "passed" and t.result != "skipped" for t in tests) or any(e != "exit status 0" for _, e, _ in ends):
+    if any(t.result != "passed" and t.result != "skipped" for t in tests) or any(
+        e != "exit status 0" for _, e, _ in ends
+    ):
         run.failed.append("tests")
 
 
 def failed_before(folder):
-    """{program: filter} of the tests that an earlier report's tests.csv does not have as passed or skipped."""
+    """{program: filter} of the tests that tests.csv in `folder` has not as passed or skipped."""
     chosen = collections.defaultdict(list)
     with open(f"{folder}/tests.csv", newline="") as file:
         for row in csv.DictReader(file):
