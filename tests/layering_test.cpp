@@ -36,6 +36,8 @@ const std::set<std::pair<std::string, std::string>> kExceptions = {
     {"solver", "data/hdf5.hpp"},
     // The CUDA half of parallel_for, seen by nvcc alone.
     {"math", "cuda/launch.hpp"},
+    // What nvcc brings along, for g++ in the emulated build.
+    {"cuda", "emulated_cuda/launch.hpp"},
 };
 
 /// The part that a file belongs to, given its path below src/, or as "tools/..." or "doppio/...".

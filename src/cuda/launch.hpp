@@ -8,7 +8,7 @@
 #include "doppio/context.hpp"
 
 #ifndef __CUDACC__
-#include "cuda/emulated/launch.hpp"
+#include "emulated_cuda/launch.hpp"
 #endif
 
 namespace doppio::cuda {

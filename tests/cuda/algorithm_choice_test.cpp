@@ -4,8 +4,8 @@
 #include <fstream>
 
 #include "cuda/convolution_operands.hpp"
-#include "cuda/emulated/dnn.hpp"
-#include "cuda/emulated/launch.hpp"
+#include "emulated_cuda/dnn.hpp"
+#include "emulated_cuda/launch.hpp"
 #include "support/scratch_folder.hpp"
 
 namespace doppio {

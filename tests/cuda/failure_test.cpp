@@ -7,8 +7,8 @@
 
 #include "core/accelerator.hpp"
 #include "core/communicator.hpp"
-#include "cuda/emulated/dnn.hpp"
-#include "cuda/emulated/launch.hpp"
+#include "emulated_cuda/dnn.hpp"
+#include "emulated_cuda/launch.hpp"
 #include "cuda/gpu_test.hpp"
 #include "doppio.pb.h"
 #include "doppio/net.hpp"

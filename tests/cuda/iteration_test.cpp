@@ -2,7 +2,7 @@
 #include <fstream>
 
 #include "core/accelerator.hpp"
-#include "cuda/emulated/launch.hpp"
+#include "emulated_cuda/launch.hpp"
 #include "cuda/gpu_test.hpp"
 #include "doppio.pb.h"
 #include "doppio/solver.hpp"

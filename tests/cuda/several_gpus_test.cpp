@@ -5,7 +5,7 @@
 
 #include "core/accelerator.hpp"
 #ifdef DOPPIO_EMULATED_CUDA
-#include "cuda/emulated/launch.hpp"
+#include "emulated_cuda/launch.hpp"
 #endif
 #include "cuda/gpu_test.hpp"
 #include "cuda/records.hpp"

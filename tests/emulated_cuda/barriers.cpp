@@ -7,7 +7,7 @@
 #include <functional>
 #include <vector>
 
-#include "cuda/emulated/launch.hpp"
+#include "emulated_cuda/launch.hpp"
 
 namespace doppio::cuda {
 

@@ -14,7 +14,7 @@
 #include <utility>
 #include <vector>
 
-#include "cuda/emulated/launch.hpp"
+#include "emulated_cuda/launch.hpp"
 #include "doppio/error.hpp"
 
 namespace {

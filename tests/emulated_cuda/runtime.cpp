@@ -22,8 +22,8 @@
 #include <vector>
 
 #include "core/arena.hpp"
-#include "cuda/emulated/dnn.hpp"
-#include "cuda/emulated/launch.hpp"
+#include "emulated_cuda/dnn.hpp"
+#include "emulated_cuda/launch.hpp"
 #include "cuda/probe.hpp"
 #include "doppio/error.hpp"
 

@@ -1,5 +1,5 @@
 // The part of cuDNN that src/cuda uses, for the emulated card.
-#include "cuda/emulated/dnn.hpp"
+#include "emulated_cuda/dnn.hpp"
 
 #include <cudnn.h>
 
@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "core/bf16.hpp"
-#include "cuda/emulated/launch.hpp"
+#include "emulated_cuda/launch.hpp"
 
 struct cudnnContext {
   cudaStream_t stream = nullptr;

@@ -4,8 +4,8 @@
 #include <bit>
 #include <vector>
 
-#include "cuda/emulated/dnn.hpp"
-#include "cuda/emulated/launch.hpp"
+#include "emulated_cuda/dnn.hpp"
+#include "emulated_cuda/launch.hpp"
 #include "doppio/error.hpp"
 
 struct cublasContext {
