@@ -6,6 +6,7 @@
 
 #include "data/lmdb.hpp"
 #include "doppio.pb.h"
+#include "layers/data/batch_feed.hpp"
 #include "support/layer_harness.hpp"
 #include "support/log_lines.hpp"
 #include "support/scratch_folder.hpp"
@@ -148,6 +149,16 @@ TEST_F(DataLayer, CountsTheTimeSpentWaiting) {
   EXPECT_GT(waited, 0);
   h.layer().seek({});
   EXPECT_EQ(h.layer().input_wait_seconds(), waited);
+}
+
+TEST(BatchesAhead, AreAsManyAsAreWorthTheirMemory) {
+  constexpr Index kMiB = Index{1} << 20, alexnet = Index{256} * 3 * 227 * 227;
+  EXPECT_EQ(batches_ahead({}, 1, false), 4);
+  EXPECT_EQ(batches_ahead({}, 20 * kMiB, true), 3);
+  EXPECT_EQ(batches_ahead({}, alexnet, false), 1);
+  EXPECT_EQ(batches_ahead({}, alexnet, true), 2) << "one is copied, one is made";
+  EXPECT_EQ(batches_ahead({}, 4 * alexnet, true), 2);
+  EXPECT_EQ(batches_ahead({.prefetch = 1}, alexnet, true), 1) << "as the user wishes";
 }
 
 TEST_F(DataLayer, LogsTheStartOfAnEpochAsCaffeDoes) {

@@ -44,8 +44,8 @@ struct DataBatch {
 
 struct FeedOptions {
   Index batch_size = 1;
-  Index prefetch = 0;  // batches to make ahead; 0: as many as are worth their memory, at most 4
-  Index threads = 0;   // 0: all cores but one
+  Index prefetch = 0;                      // batches to make ahead; 0: see batches_ahead()
+  Index threads = 0;                       // 0: all cores but one
   std::string batch_field = "batch_size";  // path of the field that batch_size is read from
 };
 
@@ -59,6 +59,20 @@ FeedOptions feed_options(const Parameter& param, const std::string& message) {
   require_field(param.threads() <= 1024, message + ".threads", "threads must be at most 1024");
   return {param.batch_size(), param.has_prefetch() ? param.prefetch() : 0, param.threads(),
           message + ".batch_size"};
+}
+
+/// Returns how many batches of so many bytes are made ahead: what `prefetch` says, or as many as
+/// 64 MiB hold, from 1 to 4. An accelerator wants at least 2: while it uses one batch, the next one
+/// is copied to it, and the one after that is being made.
+///
+/// Memory: the batch in use comes on top, so 2 ahead are 3 batches on the host, page-locked, and 3
+/// on the device. AlexNet's batches of 256 take 40 MB as bytes (119 MB in all), as floats four
+/// times as much; `prefetch: 1` saves a third of it and lets the copies wait for the work.
+inline Index batches_ahead(const FeedOptions& options, Index batch_bytes, bool accelerator) {
+  constexpr Index kEnoughBytes = Index{64} << 20, kMost = 4;
+  if (options.prefetch > 0) return options.prefetch;
+  return std::clamp<Index>(kEnoughBytes / std::max<Index>(1, batch_bytes), accelerator ? 2 : 1,
+                           kMost);
 }
 
 /// The part of a data layer that makes batches ahead, on threads, and shows one after the other in
@@ -79,10 +93,11 @@ class BatchFeed {
 
   /// The data of one item: `rows` x C x H x W. `of_bytes`: items are made as bytes and views, and
   /// the layer has the data made of them.
-  void set_item(const Shape& shape, Index rows, bool of_bytes = false) {
+  void set_item(const Context& ctx, const Shape& shape, Index rows, bool of_bytes = false) {
     data_shape_ = checked_shape({options_.batch_size * rows, shape[0], shape[1], shape[2]},
                                 options_.batch_field);
     of_bytes_ = of_bytes;
+    accelerator_ = ctx.accelerator() != nullptr;
   }
   bool has_item() const { return data_shape_.axes() > 0; }
 
@@ -96,8 +111,9 @@ class BatchFeed {
   /// The tops show the first `items` of each batch from the next one on.
   void show_first(Index items) { items_shown_ = items; }
 
-  /// Shows the next batch, and sends the one behind it to ctx's device if it is ready. `start()`
-  /// gives the steps when threads begin to work.
+  /// Shows the next batch, and begins to copy the one after it to ctx's device if it is ready: so
+  /// that copy runs beside the work on the batch shown. `start()` gives the steps when threads
+  /// begin to work.
   template <class Start>
   void show_next(const Context& ctx, Tops top, Start start) {
     if (!ahead_) begin(ctx, start());
@@ -134,9 +150,8 @@ class BatchFeed {
   }
 
   Scratch scratch() const {
-    const Index batch =
-        (data_shape_.count() + options_.batch_size) * static_cast<Index>(sizeof(float));
-    return {.held = batches_ahead() * batch};  // one more batch is what the tops show
+    const Index labels = options_.batch_size * static_cast<Index>(sizeof(float));
+    return {.held = ahead() * (data_bytes() + labels)};  // one more batch is what the tops show
   }
   double wait_seconds() const { return waited_before_ + (ahead_ ? ahead_->waited_seconds() : 0); }
   std::string name(Index item) const {
@@ -152,14 +167,17 @@ class BatchFeed {
     return batch.with(0, batch[0] / options_.batch_size * items_shown_);
   }
 
-  Index batches_ahead() const {
-    constexpr Index kEnoughFloats = Index{16} << 20, kMost = 4;
-    if (options_.prefetch > 0) return options_.prefetch;
-    return std::clamp<Index>(kEnoughFloats / std::max<Index>(1, data_shape_.count()), 1, kMost);
+  /// Bytes of a batch, without its labels.
+  Index data_bytes() const {
+    if (of_bytes_)
+      return data_shape_.count() + data_shape_[0] * static_cast<Index>(sizeof(PixelView));
+    return data_shape_.count() * static_cast<Index>(sizeof(float));
   }
 
+  Index ahead() const { return batches_ahead(options_, data_bytes(), accelerator_); }
+
   void begin(const Context& ctx, Steps steps) {
-    std::vector<DataBatch> slots(static_cast<std::size_t>(batches_ahead() + 1));
+    std::vector<DataBatch> slots(static_cast<std::size_t>(ahead() + 1));
     for (DataBatch& batch : slots) {
       for (Tensor* tensor : {&batch.data, &batch.labels, &batch.pixels, &batch.views})
         tensor->pin(ctx);
@@ -186,7 +204,7 @@ class BatchFeed {
   const FeedOptions options_;
   Index items_shown_;  // of each batch
   Shape data_shape_;
-  bool of_bytes_ = false;
+  bool of_bytes_ = false, accelerator_ = false;
   std::uint64_t shown_ = 0;  // items
   double waited_before_ = 0;
   DataBatch* held_ = nullptr;     // what the tops show

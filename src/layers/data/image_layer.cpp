@@ -28,7 +28,7 @@ void ImageLayer::reshape(Context& ctx, Bottoms, Tops top) {
       open(ctx);
     } else if (!feed_.has_item()) {
       LOG(INFO) << missing << "; assuming images of 3 x " << known_h_ << " x " << known_w_;
-      feed_.set_item({3, known_h_, known_w_}, transformer_.views());
+      feed_.set_item(ctx, {3, known_h_, known_w_}, transformer_.views());
     }
   }
   feed_.reshape(top);
@@ -68,7 +68,7 @@ void ImageLayer::open(const Context& ctx) {
       throw Error(source_->name(good) + ": " + e.message(), e.where(), e.field());
     }
     item_count_ = transformer_.views() * first_result_.count();
-    feed_.set_item(first_result_, transformer_.views(), of_bytes_);
+    feed_.set_item(ctx, first_result_, transformer_.views(), of_bytes_);
     if (const std::vector<float>& means = transformer_.means(); of_bytes_ && !means.empty()) {
       means_.reshape({static_cast<Index>(means.size())});
       std::copy(means.begin(), means.end(), means_.write_host());

@@ -61,8 +61,8 @@ class WindowData final : public Layer {
     read_mean(transform);
   }
 
-  void reshape(Context&, Bottoms, Tops top) override {
-    if (!feed_.has_item()) open();
+  void reshape(Context& ctx, Bottoms, Tops top) override {
+    if (!feed_.has_item()) open(ctx);
     feed_.reshape(top);
   }
 
@@ -111,7 +111,7 @@ class WindowData final : public Layer {
     }
   }
 
-  void open() {
+  void open(const Context& ctx) {
     windows_ = blaming("window_data_param.source", [&] {
       return read_window_list(param_.source(), param_.fg_threshold(), param_.bg_threshold());
     });
@@ -125,7 +125,7 @@ class WindowData final : public Layer {
     if (param_.cache_images())
       for (const std::string& image : windows_.images)
         files_.push_back(read_listed_file(param_.root_folder(), image));
-    feed_.set_item({kChannels, crop_.crop_size, crop_.crop_size}, 1);
+    feed_.set_item(ctx, {kChannels, crop_.crop_size, crop_.crop_size}, 1);
   }
 
   void make_window(const Random& draws, DataBatch& batch, Index i) const {
