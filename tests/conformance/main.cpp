@@ -2,6 +2,7 @@
 #include <gflags/gflags.h>
 #include <glog/logging.h>
 
+#include <cstdlib>
 #include <iostream>
 
 #include "isolate.hpp"
@@ -16,13 +17,24 @@ DEFINE_bool(verbose, false, "print a line for every case that passes, and the lo
 namespace doppio::conformance {
 namespace {
 
+/// Leaves every n-th case, for the shard of n that GoogleTest's variables name.
+std::vector<Case> shard_of(const std::vector<Case>& cases) {
+  const char *total = std::getenv("GTEST_TOTAL_SHARDS"), *index = std::getenv("GTEST_SHARD_INDEX");
+  if (!total || !index) return cases;
+  const std::size_t step = std::stoul(total);
+  std::vector<Case> shard;
+  for (std::size_t i = std::stoul(index); i < cases.size(); i += step) shard.push_back(cases[i]);
+  return shard;
+}
+
 int run() {
   require(!FLAGS_cases.empty(), "--cases=FOLDER is missing");
   require(FLAGS_device == "cpu" || FLAGS_device == "gpu", "--device is cpu or gpu, not ",
           FLAGS_device);
   const Device device = FLAGS_device == "gpu" ? Device::cuda : Device::cpu;
-  const std::vector<Case> cases = find_cases(FLAGS_cases, FLAGS_filter);
-  require(!cases.empty(), FLAGS_cases, ": no case there matches '", FLAGS_filter, "'");
+  const std::vector<Case> all = find_cases(FLAGS_cases, FLAGS_filter);
+  require(!all.empty(), FLAGS_cases, ": no case there matches '", FLAGS_filter, "'");
+  const std::vector<Case> cases = shard_of(all);
 
   int passed = 0, failed = 0, skipped = 0;
   run_isolated(

@@ -70,6 +70,13 @@ std::string missing_types(Device device) {
   return missing;
 }
 
+/// The GPU of all cases that this process runs; nothing closes it, because the process ends by
+/// _exit.
+const std::shared_ptr<Accelerator>& shared_gpu() {
+  static const std::shared_ptr<Accelerator> gpu = open_accelerator(0);
+  return gpu;
+}
+
 Result run_here(const Case& c, Device device, bool reference) {
   if (device == Device::cuda && list_accelerators().empty())
     return {Result::Outcome::skipped, "no CUDA device, or a build without CUDA"};
@@ -79,7 +86,7 @@ Result run_here(const Case& c, Device device, bool reference) {
     return {Result::Outcome::skipped,
             str("this build has no layer type", missing, " for ", device_name(device))};
   const auto ctx = device == Device::cpu ? std::make_unique<Context>(1)
-                                         : std::make_unique<Context>(open_accelerator(0), 1);
+                                         : std::make_unique<Context>(shared_gpu(), 1);
   ctx->reference = reference;
   switch (c.kind) {
     case Case::Kind::data:

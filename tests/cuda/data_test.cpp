@@ -97,7 +97,7 @@ TEST_F(CardData, TrainingFromADatabaseIsTheCpus) {
       for (const float v : values(p.blob->data)) all.push_back(v);
     return all;
   };
-  Context cpu, resumed(open_accelerator(0));
+  Context cpu, resumed(test_gpu());
   Solver expected(cpu, param), actual(*ctx, param), second(resumed, param);
   expected.step(12);
   actual.step(7);

@@ -38,6 +38,13 @@ TEST_F(DeviceTest, TwoContextsOnOneCardDoNotMeet) {
   EXPECT_EQ(values(tensor), (std::vector<float>{1, 2}));
 }
 
+TEST_F(DeviceTest, HarnessesShareOneGpu) {
+  for (int i = 0; i < 2; ++i) {
+    LayerHarness relu("type: 'ReLU'", {{2}}, 1, false, Device::cuda);
+    EXPECT_EQ(relu.ctx().accelerator(), ctx->accelerator());
+  }
+}
+
 TEST_F(DeviceTest, RunningOutOfMemoryIsAnErrorAndTheDeviceLivesOn) {
   const std::string error = error_of([&] { ctx->accelerator()->allocate(std::size_t{1} << 45); });
   EXPECT_NE(error.find("GPU out of memory: 33554432 MiB wanted"), std::string::npos) << error;

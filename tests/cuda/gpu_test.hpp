@@ -1,15 +1,16 @@
 #pragma once
 #include "doppio/error.hpp"
 #include "support/layer_harness.hpp"
+#include "support/test_gpu.hpp"
 
 namespace doppio {
 
-/// A test that needs a card and says why it did not run where there is none.
+/// A test that needs a GPU and says why it did not run where there is none.
 class GpuTest : public testing::Test {
  protected:
   void SetUp() override {
     try {
-      ctx = std::make_unique<Context>(open_accelerator(0));
+      ctx = std::make_unique<Context>(test_gpu());
     } catch (const Error& e) {
       GTEST_SKIP() << e.what();
     }

@@ -97,7 +97,7 @@ TEST_F(CardMaps, NetsOfAnyPrecisionAgreeWithTheCpu) {
       for (const auto& [type, tolerance] :
            {std::pair{FLOAT32, kFloat}, {TF32, 5e-3f}, {BFLOAT16, 0.06f}}) {
         SCOPED_TRACE(str(pool, save_memory ? ", fused, " : ", ", ComputeType_Name(type)));
-        Context card(open_accelerator(0));
+        Context card(test_gpu());
         expect_close(run(card, pool, type, save_memory), expected, tolerance);
       }
     }
@@ -111,7 +111,7 @@ TEST_F(CardMaps, NetsWithBatchNormAndBranchesDoAsWell) {
     for (const auto& [type, tolerance] :
          {std::pair{FLOAT32, kFloat}, {TF32, 0.03f}, {BFLOAT16, 0.06f}}) {
       SCOPED_TRACE(str(pool, ", ", ComputeType_Name(type)));
-      Context card(open_accelerator(0));
+      Context card(test_gpu());
       expect_close(run(card, pool, type, true, kResidual), expected, tolerance);
     }
   }
@@ -178,7 +178,7 @@ TEST_F(CardMaps, InferenceIsFusedAsOnTheCpu) {
   for (const auto& [type, tolerance] :
        {std::pair{FLOAT32, kFloat}, {TF32, 5e-3f}, {BFLOAT16, 0.03f}}) {
     SCOPED_TRACE(ComputeType_Name(type));
-    Context card(open_accelerator(0));
+    Context card(test_gpu());
     expect_close(infer(card, type, fused), expected, tolerance);
     EXPECT_TRUE(fused);
   }
@@ -213,7 +213,7 @@ TEST_F(CardMaps, WhatIsWrittenPastCannotBeRead) {
 
 TEST_F(CardMaps, NoFusionMeansNone) {
   ctx->fusion = false;
-  Context fused(open_accelerator(0));
+  Context fused(test_gpu());
   expect_close(run(*ctx, "MAX", FLOAT32, true), run(fused, "MAX", FLOAT32, true), kFloat);
 }
 

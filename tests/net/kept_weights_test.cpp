@@ -3,13 +3,13 @@
 
 #include <algorithm>
 #include <cmath>
-#include <filesystem>
 
 #include "core/cpu.hpp"
 #include "doppio/net.hpp"
 #include "net/memory_plan.hpp"
 #include "net/passes.hpp"
 #include "support/layer_harness.hpp"
+#include "support/scratch_folder.hpp"
 
 namespace doppio {
 namespace {
@@ -78,10 +78,10 @@ TEST(KeptWeights, FollowFilesAndOtherNets) {
   Chain run(1), other(2);
   const std::vector<float> ours = run.result(), theirs = other.result();
   ASSERT_NE(ours, theirs);
-  const std::string file = testing::TempDir() + "/kept_weights_test.caffemodel";
+  const ScratchFolder folder;
+  const std::string file = folder / "other.caffemodel";
   other.net->save(file);
   run.net->copy_weights(file);
-  std::filesystem::remove(file);
   EXPECT_EQ(run.result(), theirs);
   Chain third(3);
   const std::vector<float> before = third.result();

@@ -7,6 +7,7 @@
 #include "solver/regularizer.hpp"
 #include "solver_text.hpp"
 #include "support/layer_harness.hpp"
+#include "support/test_gpu.hpp"
 
 namespace doppio {
 namespace {
@@ -15,7 +16,6 @@ namespace {
 class Rule : public testing::TestWithParam<Device> {
  protected:
   Rule() {
-    if (GetParam() == Device::cuda) ctx_ = std::make_unique<Context>(open_accelerator(0), 1);
     parameter_.reshape({2});
     set_values(parameter_.data, {1, -2});
     set_values(parameter_.grad, {0.5f, 1});
@@ -31,7 +31,7 @@ class Rule : public testing::TestWithParam<Device> {
     ++step_.iteration;
   }
 
-  std::unique_ptr<Context> ctx_ = std::make_unique<Context>(1);
+  const std::unique_ptr<Context> ctx_ = test_context(GetParam());
   std::unique_ptr<UpdateRule> rule_;
   UpdateStep step_;
   Blob parameter_;
@@ -165,9 +165,7 @@ TEST(Regularization, ReadsItsType) {
   EXPECT_EQ(regularizer_of(solver_param("regularization_type: 'L1'")), Regularizer::l1);
   const std::string error =
       error_of([] { regularizer_of(solver_param("regularization_type: 'L3'")); });
-  EXPECT_NE(error.find("unknown regularization_type 'L3'; known are"),
-            std::string::npos)
-      << error;
+  EXPECT_NE(error.find("unknown regularization_type 'L3'; known are"), std::string::npos) << error;
 }
 
 }  // namespace

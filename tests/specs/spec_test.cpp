@@ -7,6 +7,7 @@
 #include "doppio/net.hpp"
 #include "spec_file.hpp"
 #include "spec_run.hpp"
+#include "support/test_gpu.hpp"
 
 namespace doppio::specs {
 namespace {
@@ -330,7 +331,7 @@ TEST_P(SpecTest, RepeatedPassesAreTheSame) {
     layer.add_loss_weight(0.5f + static_cast<float>(t));
   NetState state;
   state.set_phase(spec().layer().has_phase() ? spec().layer().phase() : TRAIN);
-  Context stepwise(open_accelerator(0), 1), repeating(open_accelerator(0), 1);
+  Context stepwise(test_gpu(), 1), repeating(test_gpu(), 1);
   stepwise.recording = false;
   std::vector<std::unique_ptr<Net>> nets;
   for (Context* ctx : {&stepwise, &repeating})

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "doppio.pb.h"
+#include "support/test_gpu.hpp"
 
 namespace doppio {
 
@@ -32,8 +33,7 @@ std::string device_test_name(const testing::TestParamInfo<Device>& info) {
 
 LayerHarness::LayerHarness(const std::string& text, const std::vector<Shape>& bottoms, int tops,
                            bool in_place, Device device) {
-  ctx_ = device == Device::cpu ? std::make_unique<Context>(1)
-                               : std::make_unique<Context>(open_accelerator(0), 1);
+  ctx_ = test_context(device);
   const LayerParameter param = parse_layer(text);
   layer_ = LayerRegistry::instance().find(param.type(), device).make(param);
   for (const Shape& shape : bottoms) {
