@@ -7,11 +7,11 @@
 
 #include "core/accelerator.hpp"
 #include "core/communicator.hpp"
-#include "emulated_cuda/dnn.hpp"
-#include "emulated_cuda/launch.hpp"
 #include "cuda/gpu_test.hpp"
 #include "doppio.pb.h"
 #include "doppio/net.hpp"
+#include "emulated_cuda/dnn.hpp"
+#include "emulated_cuda/launch.hpp"
 #include "net/passes.hpp"
 #include "support/log_lines.hpp"
 #include "support/scratch_folder.hpp"

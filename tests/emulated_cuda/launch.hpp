@@ -80,11 +80,15 @@ std::string name_of_kernel() {
   return name.empty() ? "kernels without a lambda" : name;
 }
 
+/// Throws: InternalError if a real GPU would refuse the launch, or if an earlier error is left.
+void check_launch(cudaStream_t stream, dim3 blocks, dim3 threads);
+
 /// The last blocks and threads first: kernels must not rely on any order.
 template <class... Parameters>
 void start(cudaStream_t stream, dim3 blocks, dim3 threads, bool barriers,
            void (*kernel)(Parameters...), const Parameters&... arguments) {
   (refuse_host_pointers(arguments), ...);
+  check_launch(stream, blocks, threads);
   note(name_of_kernel<Parameters...>());
   enqueue(stream, [=] {
     gridDim = blocks;

@@ -1,8 +1,14 @@
-// Two emulated cards: the part of CUDA's runtime that src/cuda uses, so that all of it, the host
-// code as well as the kernels, can be tested without a card. They are stricter than real ones:
+// Two emulated GPUs: the part of CUDA's runtime that src/cuda uses, so that all of it, the host
+// code as well as the kernels, can be tested without one. What a real GPU refuses is refused here:
+//  * in a capture, waiting for a stream or for an event recorded outside, and host memory;
+//  * launches beyond the limits; streams and events of another device; destroying a stream that is
+//    being captured.
+// Errors are remembered as by cudaGetLastError(), and sticky ones stay. Beyond that they are
+// stricter than real ones:
 //  * Work is done as late as possible, when somebody waits for it: who forgets to wait reads junk.
-//  * A card's memory can be touched by its own work alone; other code crashes.
-//  * Work for a card can be asked for by threads alone whose current device it is.
+//  * A GPU's memory can be touched only by its own work; other code crashes.
+//  * Only threads whose current device it is can ask for its work, and during a capture only the
+//    one that began it. Nothing can be allocated on a captured stream.
 //  * Fresh and released memory holds signalling garbage (NaN), never old values.
 //  * Kernels may not be given pointers to the host's memory.
 #include <cuda_runtime_api.h>
@@ -18,14 +24,17 @@
 #include <functional>
 #include <iostream>
 #include <map>
+#include <memory>
 #include <mutex>
+#include <thread>
 #include <vector>
 
 #include "core/arena.hpp"
-#include "emulated_cuda/dnn.hpp"
-#include "emulated_cuda/launch.hpp"
+#include "cuda/check.hpp"
 #include "cuda/probe.hpp"
 #include "doppio/error.hpp"
+#include "emulated_cuda/dnn.hpp"
+#include "emulated_cuda/launch.hpp"
 
 struct CUgraph_st {
   std::vector<std::function<void()>> work;
@@ -38,10 +47,12 @@ struct CUstream_st {
   std::deque<std::function<void()>> work;
   std::uint64_t done = 0;          ///< pieces of work so far
   cudaGraph_t captured = nullptr;  ///< where work goes instead
-  bool spoiled = false;            ///< the capture: somebody waited for the stream
+  std::thread::id captured_by;
+  bool spoiled = false;  ///< the capture: something illegal was asked for
 };
 
 struct CUevent_st {
+  int card = 0;
   cudaStream_t stream = nullptr;
   std::uint64_t after = 0;  ///< pieces of work of `stream` that come before
 };
@@ -54,8 +65,30 @@ constexpr int kCards = 2;
 
 std::recursive_mutex mutex;
 
-thread_local int current = 0;    // number of the card that the thread speaks to
-thread_local int capturing = 0;  // streams
+thread_local int current = 0;                      // number of the card that the thread speaks to
+thread_local std::vector<cudaStream_t> capturing;  // by this thread
+thread_local cudaError_t last_error = cudaSuccess;
+
+/// Returns `status` after keeping it for cudaGetLastError().
+cudaError_t remembered(cudaError_t status) {
+  if (status != cudaSuccess) last_error = status;
+  return status;
+}
+
+/// A crashed kernel's, which every call returns from then on.
+cudaError_t sticky_error() { return emulated::broken; }
+
+cudaError_t spoil_capture(cudaStream_t stream, cudaError_t status) {
+  stream->spoiled = true;
+  return remembered(status);
+}
+
+/// What a thread may not call while it captures, in the mode that src/cuda uses.
+cudaError_t unless_capturing() {
+  for (const cudaStream_t stream : capturing)
+    spoil_capture(stream, cudaErrorStreamCaptureUnsupported);
+  return capturing.empty() ? sticky_error() : cudaErrorStreamCaptureUnsupported;
+}
 
 /// A card's memory: addresses of its own, open only while the card works.
 class Card {
@@ -201,6 +234,7 @@ std::string kernel_name(const std::type_info& lambda) {
   if (end == std::string::npos) return {};
   name.resize(end);
   name.resize(std::min(name.find("(doppio::"), name.size()));
+  name.resize(std::min(name.find("(CUstream"), name.size()));
   name.resize(std::min(name.find("<doppio::"), name.size()));
   return name.substr(name.rfind(':') + 1);
 }
@@ -208,11 +242,25 @@ std::string kernel_name(const std::type_info& lambda) {
 void enqueue(cudaStream_t stream, std::function<void()> work) {
   const std::lock_guard lock(mutex);
   ensure(stream->card == current, "the stream belongs to another card than the current device");
+  ensure(!stream->captured || stream->captured_by == std::this_thread::get_id(),
+         "work would become part of another thread's capture");
   if (stream->captured)
     stream->captured->work.push_back(std::move(work));
   else
     stream->work.push_back(std::move(work));
   if (stream->hurries && !stream->captured) drain(stream);
+}
+
+void check_launch(cudaStream_t stream, dim3 blocks, dim3 threads) {
+  const auto within = [](dim3 size, unsigned x, unsigned y, unsigned z) {
+    return size.x - 1 < x && size.y - 1 < y && size.z - 1 < z;  // so 0 is too large
+  };
+  ensure(blocks.y == 1 && blocks.z == 1 && threads.z == 1, "not emulated");
+  if (!within(blocks, 0x7fff'ffff, 65535, 65535) || !within(threads, 1024, 1024, 64) ||
+      threads.x * threads.y > 1024)
+    remembered(cudaErrorInvalidConfiguration);
+  if (stream->captured && stream->spoiled) remembered(cudaErrorStreamCaptureInvalidated);
+  check(cudaGetLastError(), "launching a kernel");
 }
 
 void hurry(cudaStream_t stream) { stream->hurries = true; }
@@ -235,8 +283,14 @@ cudaError_t probe() { return cudaSuccess; }
 
 namespace {
 
+using doppio::cuda::capturing;
 using doppio::cuda::card;
 using doppio::cuda::drain;
+using doppio::cuda::last_error;
+using doppio::cuda::remembered;
+using doppio::cuda::spoil_capture;
+using doppio::cuda::sticky_error;
+using doppio::cuda::unless_capturing;
 using doppio::cuda::emulated::enqueue;
 using doppio::cuda::emulated::note;
 
@@ -257,15 +311,19 @@ cudaError_t cudaGetDevice(int* id) {
   return cudaSuccess;
 }
 cudaError_t cudaSetDevice(int id) {
-  if (id < 0 || id >= doppio::cuda::kCards) return cudaErrorInvalidDevice;
+  if (id < 0 || id >= doppio::cuda::kCards) return remembered(cudaErrorInvalidDevice);
   doppio::cuda::current = id;
-  return doppio::cuda::emulated::broken;
+  return sticky_error();
 }
 cudaError_t cudaDeviceCanAccessPeer(int* can, int id, int peer) {
   *can = id != peer;
   return cudaSuccess;
 }
-cudaError_t cudaGetLastError() { return cudaSuccess; }
+cudaError_t cudaGetLastError() {
+  const cudaError_t status = std::exchange(last_error, cudaSuccess);
+  return sticky_error() ? sticky_error() : status;
+}
+cudaError_t cudaPeekAtLastError() { return sticky_error() ? sticky_error() : last_error; }
 
 cudaError_t cudaGetDeviceProperties(cudaDeviceProp* properties, int) {
   *properties = {};
@@ -276,7 +334,8 @@ cudaError_t cudaGetDeviceProperties(cudaDeviceProp* properties, int) {
 }
 
 cudaError_t cudaDeviceGetAttribute(int* value, cudaDeviceAttr attribute, int) {
-  if (attribute != cudaDevAttrComputeCapabilityMajor) return cudaErrorInvalidValue;  // of no use
+  if (attribute != cudaDevAttrComputeCapabilityMajor)
+    return remembered(cudaErrorInvalidValue);  // of no use
   *value = doppio::cuda::emulated::compute_capability_major;
   return cudaSuccess;
 }
@@ -284,49 +343,53 @@ cudaError_t cudaDeviceGetAttribute(int* value, cudaDeviceAttr attribute, int) {
 cudaError_t cudaStreamCreateWithFlags(cudaStream_t* stream, unsigned) {
   *stream = new CUstream_st;
   (*stream)->card = doppio::cuda::current;
-  return cudaSuccess;
+  return sticky_error();
 }
 cudaError_t cudaStreamDestroy(cudaStream_t stream) {
+  if (stream->captured) return spoil_capture(stream, cudaErrorStreamCaptureUnsupported);
   drain(stream);
-  delete stream;
+  static std::vector<std::unique_ptr<CUstream_st>> destroyed;  // events may still name them
+  const std::lock_guard lock(doppio::cuda::mutex);
+  destroyed.emplace_back(stream);
   return cudaSuccess;
 }
 cudaError_t cudaStreamSynchronize(cudaStream_t stream) {
   note("wait");
-  if (stream->captured) {
-    stream->spoiled = true;
-    return cudaErrorStreamCaptureUnsupported;
-  }
+  if (stream->captured) return spoil_capture(stream, cudaErrorStreamCaptureUnsupported);
   drain(stream);
-  return doppio::cuda::emulated::broken;
+  return sticky_error();
 }
 
 cudaError_t cudaStreamBeginCapture(cudaStream_t stream, cudaStreamCaptureMode) {
-  if (stream->captured) return cudaErrorIllegalState;
-  ++doppio::cuda::capturing;
+  if (stream->captured) return remembered(cudaErrorIllegalState);
+  capturing.push_back(stream);
   stream->captured = new CUgraph_st;
+  stream->captured_by = std::this_thread::get_id();
   stream->spoiled = false;
-  return cudaSuccess;
+  return sticky_error();
 }
 cudaError_t cudaStreamEndCapture(cudaStream_t stream, cudaGraph_t* graph) {
-  if (!stream->captured) return cudaErrorIllegalState;
-  --doppio::cuda::capturing;
+  if (!stream->captured) return remembered(cudaErrorIllegalState);
+  if (stream->captured_by != std::this_thread::get_id())
+    return remembered(cudaErrorStreamCaptureWrongThread);
+  std::erase(capturing, stream);
   *graph = std::exchange(stream->captured, nullptr);
   if (!stream->spoiled) return cudaSuccess;
   delete std::exchange(*graph, nullptr);
-  return cudaErrorStreamCaptureInvalidated;
+  return remembered(cudaErrorStreamCaptureInvalidated);
 }
 cudaError_t cudaGraphGetNodes(cudaGraph_t graph, cudaGraphNode_t*, std::size_t* count) {
   *count = graph->work.size();
   return cudaSuccess;
 }
 cudaError_t cudaGraphInstantiate(cudaGraphExec_t* made, cudaGraph_t graph, unsigned long long) {
-  if (doppio::cuda::emulated::graphs_fail) return cudaErrorMemoryAllocation;
+  if (doppio::cuda::emulated::graphs_fail) return remembered(cudaErrorMemoryAllocation);
   *made = new CUgraphExec_st{*graph};
   return cudaSuccess;
 }
 cudaError_t cudaGraphUpload(cudaGraphExec_t, cudaStream_t) { return cudaSuccess; }
 cudaError_t cudaGraphLaunch(cudaGraphExec_t graph, cudaStream_t stream) {
+  if (sticky_error()) return sticky_error();
   note("graph");
   for (const std::function<void()>& work : graph->work) enqueue(stream, work);
   return cudaSuccess;
@@ -341,21 +404,22 @@ cudaError_t cudaGraphDestroy(cudaGraph_t graph) {
 }
 
 cudaError_t cudaEventCreateWithFlags(cudaEvent_t* event, unsigned) {
-  *event = new CUevent_st;
-  return cudaSuccess;
+  *event = new CUevent_st{doppio::cuda::current};
+  return sticky_error();
 }
 cudaError_t cudaEventDestroy(cudaEvent_t event) {
   delete event;
   return cudaSuccess;
 }
 cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream) {
-  if (stream->captured) return cudaErrorStreamCaptureUnsupported;  // of no use to us
-  *event = {stream, doppio::cuda::emulated::asked_for(stream)};
+  if (stream->captured) return remembered(cudaErrorStreamCaptureUnsupported);  // of no use to us
+  if (event->card != stream->card) return remembered(cudaErrorInvalidResourceHandle);
+  *event = {event->card, stream, doppio::cuda::emulated::asked_for(stream)};
   return cudaSuccess;
 }
 cudaError_t cudaEventSynchronize(cudaEvent_t event) {
   if (event->stream) drain(event->stream, event->after);
-  return cudaSuccess;
+  return sticky_error();
 }
 /// Every piece of work takes a microsecond.
 cudaError_t cudaEventElapsedTime(float* milliseconds, cudaEvent_t begin, cudaEvent_t end) {
@@ -363,6 +427,8 @@ cudaError_t cudaEventElapsedTime(float* milliseconds, cudaEvent_t begin, cudaEve
   return cudaSuccess;
 }
 cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned) {
+  if (stream->captured && event->stream)  // recorded outside, as all events are here
+    return spoil_capture(stream, cudaErrorStreamCaptureIsolation);
   enqueue(stream, [recorded = *event] {
     if (recorded.stream) drain(recorded.stream, recorded.after);
   });
@@ -395,15 +461,18 @@ cudaError_t cudaMemPoolTrimTo(cudaMemPool_t, std::size_t) { return cudaSuccess; 
 cudaError_t cudaMallocFromPoolAsync(void** memory, std::size_t bytes, cudaMemPool_t,
                                     cudaStream_t stream) {
   const std::lock_guard lock(doppio::cuda::mutex);
+  if (sticky_error()) return sticky_error();
+  if (stream->captured) return spoil_capture(stream, cudaErrorStreamCaptureUnsupported);
   *memory = bytes > doppio::cuda::emulated::largest_allocation ? nullptr : card().take(bytes);
-  if (!*memory) return cudaErrorMemoryAllocation;
+  if (!*memory) return remembered(cudaErrorMemoryAllocation);
   enqueue(stream, [memory = *memory, bytes] { spoil(memory, bytes); });
   return cudaSuccess;
 }
 cudaError_t cudaFreeAsync(void* memory, cudaStream_t stream) {
   const std::lock_guard lock(doppio::cuda::mutex);
   doppio::cuda::Card& its = card();
-  if (!its.is_block(memory) || stream->captured) return cudaErrorInvalidValue;
+  if (sticky_error()) return sticky_error();
+  if (!its.is_block(memory) || stream->captured) return remembered(cudaErrorInvalidValue);
   enqueue(stream, [memory, &its] {
     spoil(memory, its.size_of(memory));
     its.give_back(memory);
@@ -412,29 +481,31 @@ cudaError_t cudaFreeAsync(void* memory, cudaStream_t stream) {
 }
 
 cudaError_t cudaMallocHost(void** memory, std::size_t bytes) {
-  if (doppio::cuda::capturing > 0) return cudaErrorStreamCaptureUnsupported;
+  if (const cudaError_t status = unless_capturing()) return status;
   *memory = std::aligned_alloc(4096, (bytes + 4095) / 4096 * 4096);
   return *memory ? cudaSuccess : cudaErrorMemoryAllocation;
 }
 cudaError_t cudaFreeHost(void* memory) {
-  if (doppio::cuda::capturing > 0) return cudaErrorStreamCaptureUnsupported;
+  if (const cudaError_t status = unless_capturing()) return status;
   std::free(memory);
   return cudaSuccess;
 }
 
 cudaError_t cudaMemcpyAsync(void* to, const void* from, std::size_t bytes, cudaMemcpyKind kind,
                             cudaStream_t stream) {
+  if (sticky_error()) return sticky_error();
   const bool to_card = kind == cudaMemcpyHostToDevice || kind == cudaMemcpyDeviceToDevice;
   const bool from_card = kind == cudaMemcpyDeviceToHost || kind == cudaMemcpyDeviceToDevice;
   if (card().holds(to, bytes) != to_card || card().holds(from, bytes) != from_card)
-    return cudaErrorInvalidValue;
+    return remembered(cudaErrorInvalidValue);
   if (!from_card) note("upload");
   if (!to_card) note("download");
   enqueue(stream, [=] { std::memcpy(to, from, bytes); });
   return cudaSuccess;
 }
 cudaError_t cudaMemsetAsync(void* memory, int value, std::size_t bytes, cudaStream_t stream) {
-  if (!card().holds(memory, bytes)) return cudaErrorInvalidValue;
+  if (sticky_error()) return sticky_error();
+  if (!card().holds(memory, bytes)) return remembered(cudaErrorInvalidValue);
   enqueue(stream, [=] { std::memset(memory, value, bytes); });
   return cudaSuccess;
 }
