@@ -176,7 +176,7 @@ class Net {
   std::vector<Index> run_sources();
   void run_rest(bool backward);
   void find_groups();
-  std::size_t completing(std::size_t p) const;
+  std::vector<std::vector<std::size_t>> completed_gradients() const;
   void build(SourcedNet source, const NetState& state);
   void make_layers(const Graph& graph);
   void set_up_parameters();

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <numeric>
 #include <utility>
 
 #include "core/accelerator.hpp"
@@ -168,8 +169,7 @@ bool Net::record_pass(const std::vector<Index>& sources, bool backward) {
 /// the rest of the backward pass.
 void Net::find_groups() {
   constexpr Index kEnough = Index{1} << 18;
-  std::vector<std::vector<std::size_t>> completed(layers_.size());  // by the layer's backward pass
-  for (std::size_t p = 0; p < parameters_.size(); ++p) completed[completing(p)].push_back(p);
+  std::vector<std::vector<std::size_t>> completed = completed_gradients();
   marks_behind_.assign(layers_.size(), kNoMark);
   std::vector<std::size_t> group;
   Index values = 0;
@@ -183,23 +183,24 @@ void Net::find_groups() {
   }
 }
 
-/// The layer whose backward pass is the last one that adds to the gradient of `parameters()[p]`.
-std::size_t Net::completing(std::size_t p) const {
-  const auto holds = [&](const NetLayer& l) {
-    const std::vector<Blob>& params = l.layer->params;
-    return std::any_of(params.begin(), params.end(), [&](const Blob& blob) {
-      return blob.grad.shares_memory_with(parameters_[p].blob->grad);
-    });
-  };
-  const auto found = std::find_if(layers_.begin(), layers_.end(), holds);
-  auto last = static_cast<std::size_t>(found - layers_.begin());
-  // A layer that does others' work comes before them.
-  for (std::size_t i = 0; i < last; ++i) {
+/// For each layer the parameters() whose gradients are complete after its backward pass, which for
+/// a shared parameter is that of the first layer.
+std::vector<std::vector<std::size_t>> Net::completed_gradients() const {
+  std::vector<std::size_t> runner(layers_.size());  // that runs a layer's backward pass
+  std::iota(runner.begin(), runner.end(), std::size_t{0});
+  for (std::size_t i = layers_.size(); i-- > 0;) {
     const NetLayer& l = layers_[i];
     for (const int behind : {l.scale_behind, l.norm_behind, l.sum_behind, l.pool_behind})
-      if (behind == static_cast<int>(last)) last = i;
+      if (behind > static_cast<int>(i)) runner[static_cast<std::size_t>(behind)] = i;
   }
-  return last;
+  std::vector<std::vector<std::size_t>> completed(layers_.size());
+  std::size_t p = 0;  // parameters_ are in the order of the layers that own them
+  for (std::size_t i = 0; i < layers_.size(); ++i)
+    for (const Blob& blob : layers_[i].layer->params)
+      if (p < parameters_.size() && parameters_[p].blob == &blob)
+        completed[runner[i]].push_back(p++);
+  ensure(p == parameters_.size(), "a parameter belongs to no layer");
+  return completed;
 }
 
 }  // namespace doppio

@@ -3,6 +3,7 @@
 #include <glog/logging.h>
 
 #include <algorithm>
+#include <set>
 
 #include "data/hdf5.hpp"
 
@@ -12,9 +13,13 @@ namespace {
 
 using Outcome = CopiedLayer::Outcome;
 
-bool owns(Net& net, const Blob& blob) {
-  return std::any_of(net.parameters().begin(), net.parameters().end(),
-                     [&](const Parameter& p) { return p.blob == &blob; });
+using Blobs = std::set<const Blob*>;
+
+/// The parameters of `net` without those that only share another's memory.
+Blobs owned_parameters(Net& net) {
+  Blobs owned;
+  for (const Parameter& p : net.parameters()) owned.insert(p.blob);
+  return owned;
 }
 
 std::string dataset(const std::string& group, const std::string& layer, std::size_t j) {
@@ -37,7 +42,7 @@ std::string shape_text(const Hdf5Reader& in, const std::string& path) try {
 }
 
 /// Copies what the file holds for one layer; a parameter without a dataset must be a shared one.
-CopiedLayer copy_layer(Net& net, NetLayer& layer, const Hdf5Reader& in) {
+CopiedLayer copy_layer(const Blobs& owned, NetLayer& layer, const Hdf5Reader& in) {
   CopiedLayer copied{layer.name, Outcome::fresh, {}};
   std::string stored, wanted;
   bool fits = true;
@@ -45,7 +50,7 @@ CopiedLayer copy_layer(Net& net, NetLayer& layer, const Hdf5Reader& in) {
     const std::string path = dataset("data", layer.name, j);
     const Blob& param = layer.layer->params[j];
     const bool there = in.has(path);
-    fits = fits && (there ? in.shape(path) == param.shape() : !owns(net, param));
+    fits = fits && (there ? in.shape(path) == param.shape() : owned.count(&param) == 0);
     stored += (j ? ", " : "") + (there ? in.shape(path).text() : "nothing");
     wanted += (j ? ", " : "") + param.shape().text();
   }
@@ -66,15 +71,15 @@ CopiedLayer copy_layer(Net& net, NetLayer& layer, const Hdf5Reader& in) {
 std::vector<CopiedLayer> copy_weights_hdf5(Net& net, const std::string& file) {
   const auto in = open_hdf5(file);
   std::vector<CopiedLayer> copied;
-  std::vector<std::string> names;
+  const Blobs owned = owned_parameters(net);
+  std::set<std::string> names;
   for (NetLayer& layer : net.layers()) {
-    names.push_back(layer.name);
-    if (!layer.layer->params.empty()) copied.push_back(copy_layer(net, layer, *in));
+    names.insert(layer.name);
+    if (!layer.layer->params.empty()) copied.push_back(copy_layer(owned, layer, *in));
   }
   for (const std::string& path : in->datasets("data")) {
     const std::string layer = path.substr(0, path.rfind('/'));
-    if (std::find(names.begin(), names.end(), layer) != names.end()) continue;
-    names.push_back(layer);
+    if (!names.insert(layer).second) continue;
     copied.push_back({layer, Outcome::skipped, shape_text(*in, "data/" + path)});
     LOG(INFO) << "Ignoring source layer " << layer;
   }
@@ -83,11 +88,12 @@ std::vector<CopiedLayer> copy_weights_hdf5(Net& net, const std::string& file) {
 
 std::string save_weights_hdf5(Net& net, const std::string& file, bool with_grads) {
   const auto out = create_hdf5(file);
+  const Blobs owned = owned_parameters(net);
   for (const NetLayer& layer : net.layers()) {
     out->make_group("data/" + layer.name);
     for (std::size_t j = 0; j < layer.layer->params.size(); ++j) {
       const Blob& param = layer.layer->params[j];
-      if (!owns(net, param)) continue;
+      if (owned.count(&param) == 0) continue;
       out->write(dataset("data", layer.name, j), param.data);
       if (with_grads) out->write(dataset("diff", layer.name, j), param.grad);
     }

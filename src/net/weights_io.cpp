@@ -102,23 +102,25 @@ std::vector<CopiedLayer> copy_checked_weights(Net& net, const std::string& file)
   within(file, "", [&] { stored = std::move(upgrade(std::move(source)).net); });
   std::vector<NetLayer>& layers = net.layers();
   std::vector<CopiedLayer> copied;
+  std::map<std::string, NetLayer*> named;
+  for (NetLayer& l : layers) named.emplace(l.name, &l);
   std::map<std::string, bool> seen;
   const auto copy = [&](const LayerParameter& from) {
-    const auto to = std::find_if(layers.begin(), layers.end(),
-                                 [&](const NetLayer& l) { return l.name == from.name(); });
-    if (to == layers.end()) {
+    const auto found = named.find(from.name());
+    if (found == named.end()) {
       if (from.blobs_size() > 0) copied.push_back({from.name(), Outcome::skipped, shapes(from)});
       LOG(INFO) << "Ignoring source layer " << from.name();
       return;
     }
-    if (from.blobs_size() == 0 && to->layer->params.empty()) return;
+    Layer& to = *found->second->layer;
+    if (from.blobs_size() == 0 && to.params.empty()) return;
     seen[from.name()] = true;
-    if (!all_fit(from, *to->layer)) {
-      copied.push_back({from.name(), Outcome::mismatched,
-                        "file: " + shapes(from) + "; net: " + shapes(*to->layer)});
+    if (!all_fit(from, to)) {
+      copied.push_back(
+          {from.name(), Outcome::mismatched, "file: " + shapes(from) + "; net: " + shapes(to)});
       return;
     }
-    copy_blobs(from, *to->layer, file, [&](const BlobProto& b, Tensor& t) { in.read(b, t); });
+    copy_blobs(from, to, file, [&](const BlobProto& b, Tensor& t) { in.read(b, t); });
     copied.push_back({from.name(), Outcome::loaded, shapes(from)});
   };
   for (const LayerParameter& from : stored.layer())
