@@ -248,7 +248,10 @@ std::string why_not_onednn_convolution(const ConvolutionGeometry& g) {
     if (g.windows.axis[i].in + 2 * g.windows.axis[i].pad > kMost) return "it counts to 2^31 only";
   if (std::max({g.batch, g.channels, g.num_output}) > kMost) return "it counts to 2^31 only";
   try {
-    if (!choose(g, {}).fast()) return "oneDNN has no fast kernel for it";
+    const Choice choice = choose(g, {});
+    if (!choice.fast()) return "oneDNN has no fast kernel for it";
+    // It may describe what it cannot generate code for. What it can is kept in its cache.
+    OnednnConvolution(g, choice);
   } catch (const dnnl::error& e) {
     return str("oneDNN refuses: ", e.what());
   }
