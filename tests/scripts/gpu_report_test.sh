@@ -61,3 +61,13 @@ gcc -Wl,--no-as-needed -o "$work/pack/bin/solver_test" -x c - -x none "$work/lib
 got=$(status "$pack/gpu_report.sh" --python=none --out="$work/none")
 [[ $got == 3 ]] || fail "the report ended with status $got without a library"
 grep -q 'solver_test needs libelsewhere.so.1:' "$work/none/report.md" || fail "the reason is not given: $(<"$work/none/report.md")"
+
+# It starts once a wheel has the library, and Python is run without our libraries.
+mkdir -p "$work/site/nvidia/cu13/lib"
+cp "$work/libelsewhere.so" "$work/site/nvidia/cu13/lib/libelsewhere.so.1"
+printf '%s\n' '#!/bin/sh' "echo \"\$LD_LIBRARY_PATH\" >>$work/python_path" 'exec python3 "$@"' >"$work/python"
+chmod +x "$work/python"
+got=$(PYTHONPATH=$work/site status "$pack/gpu_report.sh" --python="$work/python" --only=versions --out="$work/wheels")
+[[ $got == 0 ]] || fail "the report ended with status $got with the library of a wheel: $(<"$work/output")"
+[[ -s $work/python_path ]] || fail "PyTorch was not looked for"
+! grep -q "$work/pack/lib" "$work/python_path" || fail "Python got our libraries: $(<"$work/python_path")"
