@@ -45,59 +45,33 @@ def names_of(run, program, pattern):
 
 
 def shards_of(run, chosen):
-    """`chosen`: {program: GoogleTest's filter, or the names of cases}."""
+    """`chosen`: {program: GoogleTest's filter, or names of cases with colons between}."""
     shards = []
+
+    def add(program, count, command):
+        for i in range(count):
+            label = f"{program.replace(' --', '_')}.{len(shards)}"
+            env = {
+                **run.env,
+                "GTEST_TOTAL_SHARDS": str(count),
+                "GTEST_SHARD_INDEX": str(i),
+                "GTEST_OUTPUT": f"xml:{run.work / label}.xml",
+                "OMP_NUM_THREADS": "1",
+                "XDG_CACHE_HOME": str(run.work / "caches" / label),
+            }
+            shards.append(Shard(program, label, command, env))
+
     for program, filter_ in chosen.items():
+        names = filter_.split(":")
         if program in PROGRAMS:
-            count = (
-                PROGRAMS[program][0]
-                if "*" in filter_
-                else min(PROGRAMS[program][0], 1 + filter_.count(":"))
-            )
-            for i in range(count):
-                label = f"{program}.{i}"
-                env = {
-                    **run.env,
-                    "GTEST_TOTAL_SHARDS": str(count),
-                    "GTEST_SHARD_INDEX": str(i),
-                    "OMP_NUM_THREADS": "1",
-                    "XDG_CACHE_HOME": str(run.work / "caches" / label),
-                }
-                shards.append(
-                    Shard(
-                        program,
-                        label,
-                        [
-                            run.bin / program,
-                            f"--gtest_filter={filter_}",
-                            f"--gtest_output=xml:{run.work / label}.xml",
-                        ],
-                        env,
-                    )
-                )
-        else:
-            for i, case in enumerate(filter_.split(":")):
-                label = f"{program.replace(' --', '_')}.{i}"
-                env = {
-                    **run.env,
-                    "OMP_NUM_THREADS": "1",
-                    "XDG_CACHE_HOME": str(run.work / "caches" / label),
-                }
-                shards.append(
-                    Shard(
-                        program,
-                        label,
-                        [
-                            run.bin / "conformance_test",
-                            "--cases=tests/conformance/cases",
-                            "--device=gpu",
-                            "--verbose",
-                            f"--filter={'' if case == '*' else case}",
-                            *CONFORMANCE[program],
-                        ],
-                        env,
-                    )
-                )
+            most = PROGRAMS[program][0]
+            count = most if "*" in filter_ else min(most, len(names))
+            add(program, count, [run.bin / program, f"--gtest_filter={filter_}"])
+            continue
+        cases = [run.bin / "conformance_test", "--cases=tests/conformance/cases", "--device=gpu"]
+        for name in [""] if "*" in names else names:
+            command = [*cases, "--verbose", f"--filter={name}", *CONFORMANCE[program]]
+            add(program, 1 if name else 2, command)
     return shards
 
 
@@ -153,7 +127,9 @@ def run_shard(run, shard):
     os.makedirs(shard.env["XDG_CACHE_HOME"], exist_ok=True)
     if run.step_left() < 1:
         end = "not started: no time was left"
-        cases = [Test(shard.program, "*", "not run", 0, end)] if shard.program in CONFORMANCE else []
+        cases = (
+            [Test(shard.program, "*", "not run", 0, end)] if shard.program in CONFORMANCE else []
+        )
         return cases, end, 0
     process = Process(shard.command, run.step_left(), log, shard.env)
     end = outcome(process.wait())
