@@ -141,6 +141,16 @@ TEST_F(AlgorithmChoice, SlowPassesWithChannelsLastUsePlainMaps) {
   EXPECT_EQ(choice("backward to the weights", g), "4 0 0");
 }
 
+TEST_F(AlgorithmChoice, UnalignedChannelsUsePlainMapsOrGemm) {
+  dnn.alignment = 8;
+  ASSERT_NE(kConvolution.channels / kConvolution.group % 8, 0);
+  expect_right(with(Precision::tf32));
+  EXPECT_EQ(choice("forward", with(Precision::tf32)), "4 0 0");
+  expect_right(with(Precision::bfloat16));
+  EXPECT_EQ(choice("forward", with(Precision::bfloat16)), "-1 3 0");
+  EXPECT_EQ(choice("backward to the weights", with(Precision::bfloat16)), "-1 3 0");
+}
+
 TEST_F(AlgorithmChoice, IsMeasuredOnce) {
   expect_right(kConvolution);
   const int before = count("cuDNN");

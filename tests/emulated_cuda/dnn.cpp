@@ -97,11 +97,22 @@ bool rounds(int algorithm, const cudnnConvolutionStruct& conv) {
   return algorithm == kRounding && conv.math != CUDNN_FMA_MATH;
 }
 
+bool has_channels_last(const cudnnTensorStruct& x) {
+  return x.apart[1] == 1 && x.size[2] * x.size[3] > 1;
+}
+
+/// Tensor cores read whole vectors of channels.
+bool aligned(const cudnnTensorStruct& x, const cudnnTensorStruct& weight) {
+  const int alignment = doppio::cuda::emulated::dnn.alignment;
+  return !has_channels_last(x) ||
+         (weight.size[0] % alignment == 0 && weight.size[1] % alignment == 0);
+}
+
 /// Lets the passes take their time.
 void dawdle(cudaStream_t stream, int algorithm, const cudnnTensorStruct& x) {
   const auto& b = doppio::cuda::emulated::dnn;
-  const bool last = x.apart[1] == 1 && x.size[2] * x.size[3] > 1;
-  const int pieces = b.slow + (last ? b.slow_last : 0) + (algorithm == kFusing ? b.slow_fusing : 0);
+  const int pieces = b.slow + (has_channels_last(x) ? b.slow_last : 0) +
+                     (algorithm == kFusing ? b.slow_fusing : 0);
   for (int i = 0; i < pieces; ++i) enqueue(stream, [] {});
 }
 
@@ -133,7 +144,7 @@ bool fits(const cudnnTensorStruct& x, const cudnnTensorStruct& weight, const cud
     const std::int64_t room = x.size[2 + axis] + 2 * conv.pad[axis] - span;
     if (room < 0 || y.size[2 + axis] != room / conv.stride[axis] + 1) return false;
   }
-  return algorithm >= 0 && algorithm < kAlgorithms &&
+  return algorithm >= 0 && algorithm < kAlgorithms && aligned(x, weight) &&
          bytes >= workspace_of(algorithm, x, weight, y) && workspace && x.size[0] == y.size[0] &&
          x.size[1] == weight.size[1] * conv.group && y.size[1] == weight.size[0] &&
          x.bf16 == y.bf16 && x.bf16 == weight.bf16;
@@ -171,7 +182,9 @@ cudnnStatus_t find(cudaStream_t stream, const Values& result, const cudnnTensorS
     found[i].algo = static_cast<Algorithm>(algorithm);
     found[i].time = static_cast<float>(i + 1);
     found[i].memory = workspace_of(algorithm, x, weight, y);
-    found[i].status = found[i].memory <= bytes ? CUDNN_STATUS_SUCCESS : CUDNN_STATUS_ALLOC_FAILED;
+    found[i].status = !aligned(x, weight)        ? CUDNN_STATUS_NOT_SUPPORTED
+                      : found[i].memory <= bytes ? CUDNN_STATUS_SUCCESS
+                                                 : CUDNN_STATUS_ALLOC_FAILED;
     found[i].determinism = algorithm == kRandom ? CUDNN_NON_DETERMINISTIC : CUDNN_DETERMINISTIC;
     // Whatever was asked for, as real searches may.
     found[i].mathType = algorithm == kRounding ? CUDNN_DEFAULT_MATH : CUDNN_FMA_MATH;
@@ -182,7 +195,8 @@ cudnnStatus_t find(cudaStream_t stream, const Values& result, const cudnnTensorS
 
 cudnnStatus_t size_of(int algorithm, const cudnnTensorStruct& x, const cudnnTensorStruct& weight,
                       const cudnnTensorStruct& y, std::size_t* bytes) {
-  if (algorithm < 0 || algorithm >= kAlgorithms) return CUDNN_STATUS_NOT_SUPPORTED;
+  if (algorithm < 0 || algorithm >= kAlgorithms || !aligned(x, weight))
+    return CUDNN_STATUS_NOT_SUPPORTED;
   *bytes = workspace_of(algorithm, x, weight, y);
   return CUDNN_STATUS_SUCCESS;
 }

@@ -14,6 +14,7 @@ struct DnnBehaviour {
   int slow_last = 0;    ///< passes with channels last
   int slow_fusing = 0;  ///< the algorithm that fuses bias and ReLU
   bool finds_nothing = false;
+  int alignment = 1;  ///< of channels in a group and of outputs, with channels last
 };
 inline DnnBehaviour dnn;
 
