@@ -177,7 +177,7 @@ TEST_F(AlgorithmChoice, RefusalsAreLeftToGemm) {
     }
 }
 
-/// All windows of a 1 x 1 convolution are x alone, but its algorithms may want room for y as well.
+/// The windows of a 1 x 1 convolution are only x, but its algorithms may need memory for y too.
 TEST_F(AlgorithmChoice, OneByOneMayTakeAsMuchAsItsResult) {
   const ConvolutionGeometry g = geometry(1, 1, 32, 1, {128, 1}, {128, 1});
   expect_right(g);

@@ -5,7 +5,7 @@
 
 namespace doppio {
 
-/// A test that needs a GPU and says why it did not run where there is none.
+/// A test that needs a GPU; without one it is skipped and says why.
 class GpuTest : public testing::Test {
  protected:
   void SetUp() override {
