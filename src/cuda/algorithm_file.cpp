@@ -70,7 +70,7 @@ class AlgorithmFile {
                << '\n';
       });
     } catch (const std::exception& e) {
-      LOG(WARNING) << "cuDNN's algorithms cannot be remembered, so a training that goes on later "
+      LOG(WARNING) << "cuDNN's algorithms cannot be saved, so a training run that is resumed "
                    << "may round differently: " << e.what();
       path_.clear();
     }

@@ -24,8 +24,8 @@ struct FoundAlgorithm {
 
 /// What `search` finds for `what` ("forward of 64 x 96 ..."), or found before, if it is `usable`:
 /// by this program or, on a GPU of the same name with the same cuDNN, by an earlier one, which
-/// left it in a file in $XDG_CACHE_HOME/doppio (~/.cache/doppio). So a training that goes on
-/// computes as it began. What is not lasting is not remembered.
+/// saved it to a file in $XDG_CACHE_HOME/doppio (~/.cache/doppio). So a resumed run computes as it
+/// began. A choice that is not lasting is not saved.
 ConvolutionAlgorithm remembered_algorithm(
     const std::string& what, const std::function<bool(const ConvolutionAlgorithm&)>& usable,
     const std::function<FoundAlgorithm()>& search);

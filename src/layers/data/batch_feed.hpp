@@ -61,9 +61,9 @@ FeedOptions feed_options(const Parameter& param, const std::string& message) {
           message + ".batch_size"};
 }
 
-/// Returns how many batches of so many bytes are made ahead: what `prefetch` says, or as many as
-/// 64 MiB hold, from 1 to 4. An accelerator wants at least 2: while it uses one batch, the next one
-/// is copied to it, and the one after that is being made.
+/// Returns how many batches of `batch_bytes` to prepare ahead: options.prefetch if it is set, else
+/// as many as fit in 64 MiB, from 1 to 4. An accelerator wants at least 2: while it uses one batch,
+/// the next one is copied to it, and the one after that is being made.
 ///
 /// Memory: the batch in use comes on top, so 2 ahead are 3 batches on the host, page-locked, and 3
 /// on the device. AlexNet's batches of 256 take 40 MB as bytes (119 MB in all), as floats four
