@@ -3,9 +3,11 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cerrno>
 #include <charconv>
+#include <iterator>
 #include <map>
 #include <string_view>
 #include <utility>
@@ -24,20 +26,20 @@ std::atomic<int> g_iteration;
 bool g_installed = false;
 std::map<int, std::string> g_effects;  // of each signal, in words; constant while a handler lives
 
-void write_out(std::string_view text) {
-  [[maybe_unused]] const auto written = ::write(STDERR_FILENO, text.data(), text.size());
-}
-
-/// Says what becomes of the iteration under way.
+/// Says what becomes of the iteration under way, in one write: other threads may be logging.
 void announce(int signal) {
   const auto effect = g_effects.find(signal);
   if (effect == g_effects.end()) return;
-  char number[16];
-  const char* end = std::to_chars(number, number + sizeof number, g_iteration.load()).ptr;
-  write_out(signal == SIGINT ? "\nCtrl-C" : signal == SIGHUP ? "SIGHUP" : "SIGTERM");
-  write_out(": finishing iteration ");
-  write_out({number, static_cast<std::size_t>(end - number)});
-  write_out(effect->second);
+  char line[200];
+  char* end = line;
+  const auto append = [&](std::string_view text) {
+    end = std::copy_n(text.data(), std::min<std::size_t>(text.size(), std::end(line) - end), end);
+  };
+  append(signal == SIGINT ? "\nCtrl-C" : signal == SIGHUP ? "SIGHUP" : "SIGTERM");
+  append(": finishing iteration ");
+  end = std::to_chars(end, std::end(line), g_iteration.load()).ptr;
+  append(effect->second);
+  [[maybe_unused]] const auto written = ::write(STDERR_FILENO, line, end - line);
 }
 
 void handle(int signal) {
