@@ -31,7 +31,7 @@ Context::Context(std::uint64_t seed_) : Context(nullptr, seed_) {}
 
 Context::Context(std::shared_ptr<Accelerator> accelerator, std::uint64_t seed_)
     : seed(seed_), accelerator_(std::move(accelerator)), workspace_(std::make_unique<Workspace>()) {
-  shorten_waits();
+  choose_waits();
 }
 
 Context::~Context() = default;
