@@ -23,10 +23,10 @@ class NetState;    // phase, level and stages: what include and exclude rules ar
 /// The passes that a net is to run, which decide how long its blobs are needed.
 enum class Passes { forward, forward_and_backward };
 
-/// The part of each batch that a net gets, where several train together on a device each.
-struct Share {
-  int rank = 0;   ///< 0 to ranks - 1
-  int ranks = 1;  ///< nets
+/// Which of several nets, each training on a device of its own with its part of every batch.
+struct Shard {
+  int index = 0;  ///< 0 to count - 1
+  int count = 1;  ///< nets
 };
 
 /// What copying weights did to one layer.
@@ -85,14 +85,14 @@ class Net {
   /// From a message, whose layers have no source lines. Old forms are upgraded.
   Net(Context& ctx, const NetParameter& param, const NetState& state);
   /// From a net that was read (and perhaps changed) by the caller.
-  Net(Context& ctx, SourcedNet source, const NetState& state, const Share& share = {});
+  Net(Context& ctx, SourcedNet source, const NetState& state, const Shard& shard = {});
   ~Net();
   Net(const Net&) = delete;
   Net& operator=(const Net&) = delete;
 
   const std::string& name() const;
   Phase phase() const { return phase_; }
-  const Share& share() const { return share_; }
+  const Shard& shard() const { return shard_; }
   Context& context() { return ctx_; }
 
   /// Reshapes and runs every layer; returns the sum of loss_weight * top over all layers.
@@ -200,7 +200,7 @@ class Net {
   std::vector<NetLayer> layers_;
   std::vector<Parameter> parameters_;
   Phase phase_{};
-  Share share_;
+  Shard shard_;
   std::uint64_t passes_ = 0;
   bool debug_info_ = false;
   bool shares_weights_ = false;         // with another net, which may train them

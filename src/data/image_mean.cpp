@@ -20,8 +20,8 @@ namespace fs = std::filesystem;
 
 namespace {
 
-/// One worker's share: the sums of the images that it has seen, as C x H x W, and of their colours.
-struct Share {
+/// One worker's sums: of the images that it has seen, as C x H x W, and of their colours.
+struct WorkerSums {
   DatumReader reader;
   std::vector<double> sums;
   ColorSums colors;
@@ -56,14 +56,14 @@ void write_mean(const std::string& path, const Shape& shape, const std::vector<d
 
 /// Sums over all records. Sums of bytes are exact, so their order does not matter; floats are added
 /// in the records' order by one worker.
-Share sum_images(Database& reader, const Image& first, const MeanOptions& options) {
+WorkerSums sum_images(Database& reader, const Image& first, const MeanOptions& options) {
   constexpr Index kBatch = 64;
   struct Nothing {};
   const Shape shape = first.shape();
   const int workers = first.bytes ? worker_count(options.threads) : 1;
-  std::vector<Share> shares;
+  std::vector<WorkerSums> partial;
   for (int i = 0; i < workers; ++i)
-    shares.push_back(
+    partial.push_back(
         {DatumReader(), std::vector<double>(static_cast<std::size_t>(shape.count())), {}});
   const Index total = reader.size();
   Index claimed = 0;
@@ -72,13 +72,13 @@ Share sum_images(Database& reader, const Image& first, const MeanOptions& option
   };
   const auto make = [&](int worker, const std::optional<Record>& record, Nothing&, Index) {
     if (!record) return;
-    Share& share = shares[static_cast<std::size_t>(worker)];
+    WorkerSums& mine = partial[static_cast<std::size_t>(worker)];
     naming_record(options.database, *record, [&] {
-      const Image image = share.reader.read(record->value);
+      const Image image = mine.reader.read(record->value);
       require(image.shape() == shape, "the image is ", image.shape().text(), " and the first one ",
               shape.text(), "; a mean image needs a database of one size");
-      add(image, share.sums);
-      if (!options.pca.empty()) share.colors.add(image);
+      add(image, mine.sums);
+      if (!options.pca.empty()) mine.colors.add(image);
     });
   };
   {
@@ -91,12 +91,12 @@ Share sum_images(Database& reader, const Image& first, const MeanOptions& option
       if (options.progress) options.progress(done, total);
     }
   }
-  Share& all = shares[0];
+  WorkerSums& all = partial[0];
   for (int i = 1; i < workers; ++i) {
-    const Share& share = shares[static_cast<std::size_t>(i)];
-    std::transform(all.sums.begin(), all.sums.end(), share.sums.begin(), all.sums.begin(),
+    const WorkerSums& other = partial[static_cast<std::size_t>(i)];
+    std::transform(all.sums.begin(), all.sums.end(), other.sums.begin(), all.sums.begin(),
                    std::plus<>());
-    all.colors.add(share.colors);
+    all.colors.add(other.colors);
   }
   return std::move(all);
 }
@@ -134,15 +134,15 @@ ImageMean compute_image_mean(const MeanOptions& options) {
   naming_record(options.database, record, [&] { first = datum.read(record.value); });
   reader.seek(0);
   ImageMean result{reader.size(), first.shape(), {}, {}};
-  Share share = sum_images(reader, first, options);
-  std::vector<double>& mean = share.sums;
+  WorkerSums sums = sum_images(reader, first, options);
+  std::vector<double>& mean = sums.sums;
   for (double& v : mean) v /= static_cast<double>(result.images);
   const Index pixels = first.height * first.width;
   for (auto v = mean.begin(); v != mean.end(); v += pixels)
     result.channels.push_back(std::accumulate(v, v + pixels, 0.0) / static_cast<double>(pixels));
   if (!options.output.empty()) write_mean(options.output, result.shape, mean);
   if (options.pca.empty()) return result;
-  result.components = share.colors.components();
+  result.components = sums.colors.components();
   write_color_components(options.pca, *result.components);
   return result;
 }

@@ -24,7 +24,7 @@ struct LrnFactors {
 
 // Factors for one beta each; roots where they do, because powf is several times as slow.
 
-struct ThreeQuarters {
+struct BetaThreeQuarters {
   /// Newton's method for s^(-1/4), from a guess that divides the exponent by -4: no division, no
   /// root, and each of the steps more than squares the guess's error of 3 %.
   HOST_DEVICE LrnFactors operator()(float s) const {
@@ -37,10 +37,10 @@ struct ThreeQuarters {
     return {square * square, square * root};
   }
 };
-struct Half {
+struct BetaOneHalf {
   HOST_DEVICE LrnFactors operator()(float s) const { return {1 / s, std::sqrt(1 / s)}; }
 };
-struct One {
+struct BetaOne {
   HOST_DEVICE LrnFactors operator()(float s) const { return {1 / s, 1 / s}; }
 };
 struct AnyBeta {
@@ -52,11 +52,11 @@ struct AnyBeta {
 template <class Run>
 void with_factors(float beta, Run run) {
   if (beta == 0.75f)
-    run(ThreeQuarters{});
+    run(BetaThreeQuarters{});
   else if (beta == 0.5f)
-    run(Half{});
+    run(BetaOneHalf{});
   else if (beta == 1)
-    run(One{});
+    run(BetaOne{});
   else
     run(AnyBeta{beta});
 }

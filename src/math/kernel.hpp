@@ -67,14 +67,14 @@ inline constexpr Device kDevice = Device::cpu;
 inline constexpr Index kSerialBelow =
     16384;  // elements; starting the threads costs more than this much work
 
-/// A part of a loop.
-struct Share {
+/// Iterations begin .. end-1 of a loop.
+struct Range {
   Index begin, end;
 };
 
-/// This thread's share of n iterations, in whole blocks of `block`: then the number of threads does
+/// This thread's part of n iterations, in whole blocks of `block`: then the number of threads does
 /// not change which iterations fill a vector register, and with it the last bit of results.
-inline Share share_of_thread(Index n, Index block) {
+inline Range range_of_thread(Index n, Index block) {
   const Index thread = omp_get_thread_num(), threads = omp_get_num_threads();
   const Index blocks = (n + block - 1) / block;
   return {std::min(n, blocks * thread / threads * block),
@@ -87,7 +87,7 @@ template <class F>
 void parallel_for(Context&, Index n, F f, Index work = 1) {
 #pragma omp parallel if (n * work > kSerialBelow)
   {
-    const Share mine = share_of_thread(n, work == 1 ? 64 : 1);
+    const Range mine = range_of_thread(n, work == 1 ? 64 : 1);
     at_full_width([=] {
 #pragma omp simd
       for (Index i = mine.begin; i < mine.end; ++i) f(i);
@@ -102,7 +102,7 @@ void parallel_for(Context&, const Index (&extent)[3], F f, Index work = 1) {
   if (A * B * C == 0) return;
 #pragma omp parallel if (A * B * C * work > kSerialBelow)
   {
-    const Share mine = share_of_thread(A * B, 1);
+    const Range mine = range_of_thread(A * B, 1);
     at_full_width([=] {
       Index a = mine.begin / B, b = mine.begin % B;
       for (Index row = mine.begin; row < mine.end; ++row) {
@@ -130,7 +130,7 @@ template <class F>
 void for_each_by_a_thread(Index n, F f) {
 #pragma omp parallel if (threads_for(n) > 1)
   {
-    const Share mine = share_of_thread(n, 1);
+    const Range mine = range_of_thread(n, 1);
     for (Index i = mine.begin; i < mine.end; ++i) f(i, omp_get_thread_num());
   }
 }
@@ -165,7 +165,7 @@ void reduce_rows(Context&, Index rows, Index cols, double init, F f, Combine com
   double* sums = partial.data();
 #pragma omp parallel if (rows * cols > kSerialBelow)
   {
-    const Share mine = share_of_thread(cut ? pieces : rows, 1);
+    const Range mine = range_of_thread(cut ? pieces : rows, 1);
     at_full_width([=] {
       for (Index i = mine.begin; i < mine.end; ++i)
         if (cut)

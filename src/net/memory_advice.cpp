@@ -34,9 +34,9 @@ std::string memory_advice(const Net& net, std::size_t available) {
   // A tenth is lost between blocks. The plan cannot be all, or there would be no need for advice.
   const Index room = static_cast<Index>(available) / 10 * 9 - parameters - plan.workspace;
   const Index fits = std::min(room / (blobs / batch + 1), batch - batch / 4);
-  const Index ranks = net.share().ranks;  // which have a part of the batch each
+  const Index shards = net.shard().count;  // which have a part of the batch each
   return text + (fits < 1 ? str("; not even one image fits")
-                          : str("; batch_size ", fits * ranks, " instead of ", batch * ranks,
+                          : str("; batch_size ", fits * shards, " instead of ", batch * shards,
                                 " should fit"));
 }
 

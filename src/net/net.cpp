@@ -14,7 +14,7 @@
 #include "net/liveness.hpp"
 #include "net/located.hpp"
 #include "net/passes.hpp"
-#include "net/take_share.hpp"
+#include "net/shard_data_layer.hpp"
 
 namespace doppio {
 
@@ -49,8 +49,8 @@ Net::Net(Context& ctx, const std::string& prototxt_file, Phase phase)
 Net::Net(Context& ctx, const NetParameter& param, const NetState& state) : ctx_(ctx) {
   build(in_memory(param), state);
 }
-Net::Net(Context& ctx, SourcedNet source, const NetState& state, const Share& share)
-    : ctx_(ctx), share_(share) {
+Net::Net(Context& ctx, SourcedNet source, const NetState& state, const Shard& shard)
+    : ctx_(ctx), shard_(shard) {
   build(std::move(source), state);
 }
 Net::~Net() = default;
@@ -63,8 +63,7 @@ void Net::build(SourcedNet source, const NetState& asked) {
   source_ =
       std::make_unique<SourcedNet>(insert_splits(average_views(filter(std::move(source), state))));
   if (source_->net.layer_size() == 0)
-    throw PhaseError(str("no layer is left for phase ", Phase_Name(phase_)),
-                     {source_->file, 0, 0});
+    throw PhaseError(str("no layer is left for phase ", Phase_Name(phase_)), {source_->file, 0, 0});
   const Graph graph = build_graph(*source_, ctx_.device());
   const std::vector<int> scales = scales_to_fuse(*source_, graph);
   const std::vector<int> norms = norms_to_fuse(*source_, graph);
@@ -116,9 +115,10 @@ void Net::make_layers(const Graph& graph) {
     layer.filled.resize(layer.tops.size());
     try {
       located(*source_, i, {}, [&] {
-        layer.layer = LayerRegistry::instance()
-                          .find(param.type(), ctx_.device())
-                          .make(share_.ranks > 1 ? take_share(param, layer.traits, share_) : param);
+        layer.layer =
+            LayerRegistry::instance()
+                .find(param.type(), ctx_.device())
+                .make(shard_.count > 1 ? shard_data_layer(param, layer.traits, shard_) : param);
       });
     } catch (const Error& e) {
       problems.add(e);
@@ -147,8 +147,8 @@ float Net::forward() {
 
 void Net::begin_pass() {
   // Nets that train together draw numbers of their own.
-  ctx_.pass = passes_++ * static_cast<std::uint64_t>(share_.ranks) +
-              static_cast<std::uint64_t>(share_.rank);
+  ctx_.pass = passes_++ * static_cast<std::uint64_t>(shard_.count) +
+              static_cast<std::uint64_t>(shard_.index);
   just_repeated_ = false;
   discard_blobs();
 }

@@ -19,14 +19,14 @@ void copy(const Tensor& from, Tensor& to) {
 }  // namespace
 
 Replica::Replica(Context& context, SolverNet train, const SolverParameter& param,
-                 const Share& share)
+                 const Shard& shard)
     : ctx(context),
-      net(ctx, std::move(train.source), train.state, share),
+      net(ctx, std::move(train.source), train.state, shard),
       rule(make_update_rule(param, ctx.device())) {
   for (int set = 0; set < rule->history_count(); ++set)
     for (const Parameter& parameter : net.parameters())
       history.emplace_back().reshape(parameter.blob->shape());
-  if (share.rank > 0) net.set_debug_info(false);  // one log is enough
+  if (shard.index > 0) net.set_debug_info(false);  // one log is enough
 }
 
 void Replica::follow(Replica& first, bool weights) {
@@ -82,7 +82,7 @@ void Replica::average(const std::vector<std::size_t>& group, Communicator& commu
     if (Blob& blob = *net.parameters()[p].blob; blob.needs_grad)
       gradients.push_back({blob.grad.update(ctx), blob.count()});
   if (!gradients.empty())
-    communicator.average(static_cast<std::size_t>(net.share().rank), gradients);
+    communicator.average(static_cast<std::size_t>(net.shard().index), gradients);
 }
 
 void Replica::average_gradients(Communicator& communicator) {

@@ -17,7 +17,7 @@ struct SolverNet;
 class Replica {
  public:
   /// Throws: Error.
-  Replica(Context& ctx, SolverNet train, const SolverParameter& param, const Share& share);
+  Replica(Context& ctx, SolverNet train, const SolverParameter& param, const Shard& shard);
 
   /// Goes on from where `first` is: place in the data, random numbers and, if `weights`, weights
   /// and history.

@@ -68,7 +68,7 @@ void write_hdf5(const std::string& file, const SolverState& state,
 bool is_state(const SolverState& state) { return state.has_iter() || state.history_size() > 0; }
 
 /// The records that all nets which share batches with this one read, for each of its own.
-std::uint64_t ranks_of(const Net& net) { return static_cast<std::uint64_t>(net.share().ranks); }
+std::uint64_t shards_of(const Net& net) { return static_cast<std::uint64_t>(net.shard().count); }
 
 /// Adds the position of every layer that has one, under `prefix` + its name.
 template <class States>
@@ -77,7 +77,7 @@ void save_positions(const Net& net, const std::string& prefix, States& states) {
     if (const Cursor cursor = l.layer->cursor(); cursor.records > 0) {
       LayerState& state = *states.Add();
       state.set_layer(prefix + l.name);
-      state.set_records(cursor.records * ranks_of(net));
+      state.set_records(cursor.records * shards_of(net));
     }
 }
 
@@ -86,7 +86,7 @@ template <class States>
 void restore_positions(Net& net, const std::string& prefix, const States& states) {
   std::map<std::string, std::uint64_t> records;
   for (const LayerState& state : states) records[state.layer()] = state.records();
-  for (NetLayer& l : net.layers()) l.layer->seek(Cursor{records[prefix + l.name] / ranks_of(net)});
+  for (NetLayer& l : net.layers()) l.layer->seek(Cursor{records[prefix + l.name] / shards_of(net)});
 }
 
 std::string test_prefix(std::size_t net) { return std::to_string(net) + "/"; }

@@ -81,8 +81,8 @@ Solver::Solver(std::span<Context* const> contexts, SourcedSolver source)
 Solver::~Solver() = default;
 
 void Solver::build_nets(std::span<Context* const> contexts) {
-  Share share{0, static_cast<int>(contexts.size())};
-  if (share.ranks > 1) {
+  Shard shard{0, static_cast<int>(contexts.size())};
+  if (shard.count > 1) {
     std::vector<std::shared_ptr<Accelerator>> accelerators;
     for (const Context* ctx : contexts) accelerators.push_back(ctx->accelerator());
     communicator_ = connect(std::move(accelerators));
@@ -90,8 +90,8 @@ void Solver::build_nets(std::span<Context* const> contexts) {
   for (Context* const ctx : contexts) {
     ctx->seed = ctx_.seed;
     replicas_.push_back(
-        std::make_unique<Replica>(*ctx, train_net(*source_), source_->param, share));
-    ++share.rank;
+        std::make_unique<Replica>(*ctx, train_net(*source_), source_->param, shard));
+    ++shard.index;
   }
   team_ = std::make_unique<Team>(replicas_.size());
   for (SolverNet& test : doppio::test_nets(*source_)) {

@@ -157,10 +157,10 @@ void add_totals(const WinogradPass& pass, const float* w, Index plane, Index cou
   }
 }
 
-/// How convolve() shares out its tiles: evenly, in blocks that are large enough to pay for reading
-/// the weights.
-struct Share {
-  explicit Share(const WinogradPass& pass) {
+/// How convolve() divides its tiles among threads: evenly, in blocks that are large enough to pay
+/// for reading the weights.
+struct TileBlocks {
+  explicit TileBlocks(const WinogradPass& pass) {
     constexpr Index kMostTiles = 48, kProductFloats = 1 << 17;
     const Index all = pass.tiling.count(), threads = omp_get_max_threads();
     blocks = ceil_div(all, kMostTiles);
@@ -180,7 +180,7 @@ struct Share {
 };
 
 Index convolve_scratch(const WinogradPass& pass) {
-  return weights_size(pass) + omp_get_max_threads() * Share(pass).scratch(pass);
+  return weights_size(pass) + omp_get_max_threads() * TileBlocks(pass).scratch(pass);
 }
 
 /// Tiles whose products backward_params() sums at a time: as many as make the transformed tiles
@@ -255,34 +255,34 @@ void WinogradConvolution::backward_params(const float* x, const float* dy, const
 void WinogradConvolution::convolve(const WinogradPass& pass, const float* x, const float* mask,
                                    const float* u, const float* bias, bool relu, float* y,
                                    float* scratch) const {
-  const Share share(pass);
+  const TileBlocks divided(pass);
   const Index lanes = pass.maps.lanes, K = pass.depth, map = pass.maps.out_map();
   const Index depth = kernels_.words(K);
 #pragma omp parallel for collapse(2) schedule(dynamic)
   for (Index g = 0; g < pass.maps.group; ++g)
-    for (Index block = 0; block < share.blocks; ++block) {
-      float* v = scratch + omp_get_thread_num() * share.scratch(pass);  // [point, tile, c]
-      float* m = v + pass.points * share.v_plane;                       // [point, panel, tile, o]
-      const Index first = block * share.tiles;
-      const Index count = std::min(share.tiles, pass.tiling.count() - first);
+    for (Index block = 0; block < divided.blocks; ++block) {
+      float* v = scratch + omp_get_thread_num() * divided.scratch(pass);  // [point, tile, c]
+      float* m = v + pass.points * divided.v_plane;                       // [point, panel, tile, o]
+      const Index first = block * divided.tiles;
+      const Index count = std::min(divided.tiles, pass.tiling.count() - first);
       for (Index t = 0; t < count; ++t)
-        transform_data(pass, pass.tiling.locate(first + t), g, x, mask, v + t * K, share.v_plane);
+        transform_data(pass, pass.tiling.locate(first + t), g, x, mask, v + t * K, divided.v_plane);
       if (kernels_.pair_columns)
         for (Index point = 0; point < pass.points; ++point)
           for (Index t = 0; t < count; ++t) {
-            float* row = v + point * share.v_plane + t * K;
+            float* row = v + point * divided.v_plane + t * K;
             kernels_.pair_columns(row, K, row);
           }
-      for (Index begin = 0; begin < panel_count(pass); begin += share.panels) {
-        const Index end = std::min(begin + share.panels, panel_count(pass));
+      for (Index begin = 0; begin < panel_count(pass); begin += divided.panels) {
+        const Index end = std::min(begin + divided.panels, panel_count(pass));
         const Index origin = panel(pass, begin).first;
         for (Index point = 0; point < pass.points; ++point)
           for (Index i = begin; i < end; ++i) {
             const Panel p = panel(pass, i);
             kernels_.multiply(
-                {v + point * share.v_plane, K, false,
+                {v + point * divided.v_plane, K, false,
                  u + (g * pass.points + point) * weights_plane(pass) + p.first * depth,
-                 m + point * share.m_plane + (p.first - origin) * count, count, depth, p.blocks,
+                 m + point * divided.m_plane + (p.first - origin) * count, count, depth, p.blocks,
                  false});
           }
         for (Index t = 0; t < count; ++t) {
@@ -292,7 +292,7 @@ void WinogradConvolution::convolve(const WinogradPass& pass, const float* x, con
             const float* from = m + (p.first - origin) * count + t * p.blocks * lanes;
             for (Index h = 0; h < p.blocks; ++h, from += lanes) {
               const Index o = g * pass.width + p.first + h * lanes;
-              pass.transforms->output(from, share.m_plane, bias ? bias + o : nullptr, relu,
+              pass.transforms->output(from, divided.m_plane, bias ? bias + o : nullptr, relu,
                                       tile.out, y + tile.out_image + o / lanes * map);
             }
           }

@@ -1,4 +1,4 @@
-#include "net/take_share.hpp"
+#include "net/shard_data_layer.hpp"
 
 #include <google/protobuf/text_format.h>
 
@@ -13,26 +13,26 @@ std::string part(const std::string& layer) {
   EXPECT_TRUE(google::protobuf::TextFormat::ParseFromString(layer, &param));
   LayerTraits source;
   source.is_source = true;
-  return take_share(param, source, {1, 2}).ShortDebugString();
+  return shard_data_layer(param, source, {1, 2}).ShortDebugString();
 }
 
-TEST(TakeShare, ReadsEverySecondImage) {
+TEST(ShardDataLayer, ReadsEverySecondImage) {
   EXPECT_EQ(part("type: 'Data' data_param { batch_size: 6 threads: 1 }"),
             "type: \"Data\" data_param { batch_size: 3 threads: 1 shard: 1 shards: 2 }");
   EXPECT_EQ(part("type: 'ImageData' image_data_param { batch_size: 2 threads: 8 }"),
             "type: \"ImageData\" image_data_param { batch_size: 1 threads: 4 shard: 1 shards: 2 }");
 }
 
-TEST(TakeShare, OfAShardAsWell) {
+TEST(ShardDataLayer, OfAShardAsWell) {
   // It has the images 2, 5, 8, ..., of which rank 1 of 2 gets 5, 11, 17, ...
   EXPECT_EQ(part("type: 'Data' data_param { batch_size: 6 threads: 1 shard: 2 shards: 3 }"),
             "type: \"Data\" data_param { batch_size: 3 threads: 1 shard: 5 shards: 6 }");
 }
 
-TEST(TakeShare, OtherLayersAreAsTheyWere) {
+TEST(ShardDataLayer, OtherLayersAreAsTheyWere) {
   LayerParameter param;
   param.set_type("Split");
-  EXPECT_EQ(take_share(param, {}, {1, 2}).ShortDebugString(), "type: \"Split\"");
+  EXPECT_EQ(shard_data_layer(param, {}, {1, 2}).ShortDebugString(), "type: \"Split\"");
 }
 
 }  // namespace
