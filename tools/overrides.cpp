@@ -7,6 +7,7 @@
 
 #include "core/input_file.hpp"
 #include "core/text_format.hpp"
+#include "core/with_context.hpp"
 #include "net/passes.hpp"
 #include "tools/flags.hpp"
 
@@ -128,14 +129,9 @@ bool is_of_net(const std::string& path) {
          find_field(*NetParameter::descriptor(), path);
 }
 
-/// Runs `action`; its Error comes out with the --set in front.
-template <class Action>
-void blame(const std::string& text, Action action) {
-  try {
-    action();
-  } catch (const Error& e) {
-    throw Error(e.message(), {"--set " + text, 0, 0});
-  }
+/// For with_context(): blames the --set.
+auto override_context(const std::string& text) {
+  return [&text](const Error& e) { return Error(e.message(), {"--set " + text, 0, 0}); };
 }
 
 void note(FieldLocations& fields, const std::vector<std::string>& places, const std::string& text) {
@@ -168,7 +164,7 @@ Overrides::Overrides(const std::vector<std::string>& sets) {
 
 void Overrides::apply(SolverParameter& solver, FieldLocations& fields) {
   for (Override& o : overrides_)
-    blame(o.text, [&] {
+    with_context(override_context(o.text), [&] {
       const std::size_t dot = o.path.find('.');
       const pb::FieldDescriptor* field =
           find_field(*solver.GetDescriptor(), parse_step(o.path.substr(0, dot)).name);
@@ -187,7 +183,7 @@ SourcedNet Overrides::apply(SourcedNet net, const NetState& state) {
   const auto meets = [&](const Override& o) { return state.phase() == TRAIN ? o.train : o.test; };
   for (Override& o : overrides_) {
     if (!meets(o) || !is_of_net(o.path)) continue;
-    blame(o.text, [&] {
+    with_context(override_context(o.text), [&] {
       std::vector<std::string> places;
       set_path(net.net, o.path, o.value, "", places);
       note(net.fields, places, o.text);
@@ -200,7 +196,7 @@ SourcedNet Overrides::apply(SourcedNet net, const NetState& state) {
     layers_seen_.push_back(layer.name());
     for (Override& o : overrides_) {
       if (!meets(o) || !o.path.starts_with(layer.name() + ".")) continue;
-      blame(o.text, [&] {
+      with_context(override_context(o.text), [&] {
         std::vector<std::string> places;
         const std::string path = full_path(layer, o.path.substr(layer.name().size() + 1));
         set_path(layer, path, o.value, "", places);
@@ -222,7 +218,7 @@ void Overrides::require_all_used() const {
     const std::string layer = o.path.substr(0, o.path.find('.'));
     const bool elsewhere =
         std::find(layers_seen_.begin(), layers_seen_.end(), layer) != layers_seen_.end();
-    blame(o.text, [&] {
+    with_context(override_context(o.text), [&] {
       require(layer != o.path, "there is no solver to change; write LAYER.FIELD=VALUE");
       throw Error(str("no net that is built", o.train ? "" : " for TEST",
                       o.test ? "" : " for TRAIN", " has a layer '", layer, "'",

@@ -130,7 +130,7 @@ std::vector<Planned> nets_of_model(Overrides& overrides) {
 std::vector<Planned> nets_of_solver(SourcedSolver& solver, Overrides& overrides) {
   overrides.apply(solver.param, solver.fields);
   edit_nets(solver, overrides);
-  return located(solver, [&] {
+  return with_context(solver_context(solver), [&] {
     std::vector<Planned> nets = {{train_net(solver), false}};
     for (SolverNet& net : test_nets(solver)) nets.push_back({std::move(net), true});
     return nets;
@@ -150,8 +150,9 @@ int run(const Arguments& given) {
   } else {
     SourcedSolver solver = read_solver(FLAGS_solver);
     nets = nets_of_solver(solver, overrides);
-    histories = located(
-        solver, [&] { return make_update_rule(solver.param, Device::cpu)->history_count(); });
+    histories = with_context(solver_context(solver), [&] {
+      return make_update_rule(solver.param, Device::cpu)->history_count();
+    });
   }
   std::ostringstream tables, peaks;
   Peak together;

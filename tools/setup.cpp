@@ -108,7 +108,7 @@ void edit_nets(SourcedSolver& solver, Overrides& overrides) {
     return overrides.apply(std::move(net), state);
   };
   if (overrides.empty()) return;
-  located(solver, [&] {
+  with_context(solver_context(solver), [&] {
     train_net(solver);
     test_nets(solver);
   });

@@ -43,7 +43,7 @@ std::vector<std::unique_ptr<Context>> contexts_for(const SourcedSolver& source) 
     contexts.push_back(std::make_unique<Context>());
     return contexts;
   }
-  located(source, [&] {
+  with_context(solver_context(source), [&] {
     require_field(built_with_cuda(), "solver_mode",
                   "solver_mode is GPU, but this build has no CUDA",
                   "; --set solver_mode=CPU trains on the CPU");

@@ -49,7 +49,7 @@ SolverParameter upgraded_solver(const std::string& file) {
   SourcedSolver source = read_solver(file);
   SolverParameter& solver = source.param;
   if (solver.has_solver_type())
-    solver.set_type(located(source, [&] { return update_rule_type(solver); }));
+    solver.set_type(with_context(solver_context(source), [&] { return update_rule_type(solver); }));
   solver.clear_solver_type();
   if (solver.has_net_param()) *solver.mutable_net_param() = upgraded(solver.net_param(), file);
   if (solver.has_train_net_param())
@@ -96,7 +96,8 @@ NetParameter in_phase(SourcedNet source) {
 
 int run(const Arguments& given) {
   const std::string &in = given.operands[0], &out = given.operands[1];
-  const bool text = is_text(read_file(in).substr(0, kHeadBytes)), solver = text && is_solver(read_text_file(in));
+  const bool text = is_text(read_file(in).substr(0, kHeadBytes)),
+             solver = text && is_solver(read_text_file(in));
   if (!FLAGS_phase.empty() && (!text || solver))
     throw UsageError("--phase goes with a net as text; " + in + " is none");
   if (!text)

@@ -4,7 +4,7 @@
 #include <string>
 #include <string_view>
 
-#include "core/naming.hpp"
+#include "core/with_context.hpp"
 #include "doppio/shape.hpp"
 
 namespace doppio {
@@ -18,10 +18,9 @@ struct Record {
 /// "database DB, record 'KEY'".
 std::string record_name(const std::string& database, std::string_view key);
 
-/// Runs `action` and adds the database and the record's key to the message of its Error.
-template <class F>
-void naming_record(const std::string& database, const Record& record, F action) {
-  naming([&] { return record_name(database, record.key); }, action);
+/// For with_context(): puts the database and the record's key in front of the message.
+inline auto record_context(const std::string& database, const Record& record) {
+  return name_context([&] { return record_name(database, record.key); });
 }
 
 /// A database that is open for reading, at least one record in the order of their keys. Reading

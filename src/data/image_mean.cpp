@@ -73,7 +73,7 @@ WorkerSums sum_images(Database& reader, const Image& first, const MeanOptions& o
   const auto make = [&](int worker, const std::optional<Record>& record, Nothing&, Index) {
     if (!record) return;
     WorkerSums& mine = partial[static_cast<std::size_t>(worker)];
-    naming_record(options.database, *record, [&] {
+    with_context(record_context(options.database, *record), [&] {
       const Image image = mine.reader.read(record->value);
       require(image.shape() == shape, "the image is ", image.shape().text(), " and the first one ",
               shape.text(), "; a mean image needs a database of one size");
@@ -131,7 +131,7 @@ ImageMean compute_image_mean(const MeanOptions& options) {
   DatumReader datum;
   const Record record = reader.next();
   Image first;
-  naming_record(options.database, record, [&] { first = datum.read(record.value); });
+  with_context(record_context(options.database, record), [&] { first = datum.read(record.value); });
   reader.seek(0);
   ImageMean result{reader.size(), first.shape(), {}, {}};
   WorkerSums sums = sum_images(reader, first, options);

@@ -4,8 +4,8 @@
 #include <vector>
 
 #include "core/full_width.hpp"
-#include "core/naming.hpp"
 #include "core/normal.hpp"
+#include "core/with_context.hpp"
 #include "doppio.pb.h"
 #include "doppio/error.hpp"
 
@@ -115,10 +115,11 @@ Transformer::Transformer(const TransformationParameter& param, bool train)
 void Transformer::read_files() {
   constexpr double kWhite = 255;
   if (!mean_file_.empty() && !mean_image_)
-    mean_image_ = blaming("transform_param.mean_file", [&] { return read_mean_file(mean_file_); });
+    mean_image_ = with_context(field_context("transform_param.mean_file"),
+                               [&] { return read_mean_file(mean_file_); });
   if (!train_ || pca_file_.empty() || shifts_) return;
-  const ColorComponents components =
-      blaming("transform_param.pca_file", [&] { return read_color_components(pca_file_); });
+  const ColorComponents components = with_context(field_context("transform_param.pca_file"),
+                                                  [&] { return read_color_components(pca_file_); });
   shifts_.emplace();
   for (std::size_t k = 0; k < 3; ++k)
     for (std::size_t c = 0; c < 3; ++c)
@@ -131,8 +132,8 @@ Shape Transformer::prepare(const Shape& image) {
   prepared_ = image;
   const Index C = image[0];
   if (mean_image_) {
-    mean_ = blaming("transform_param.mean_file",
-                    [&] { return fit_mean(*mean_image_, image, mean_file_); });
+    mean_ = with_context(field_context("transform_param.mean_file"),
+                         [&] { return fit_mean(*mean_image_, image, mean_file_); });
   } else if (!mean_value_.empty()) {
     const auto given = static_cast<Index>(mean_value_.size());
     require_field(given == 1 || given == C, "transform_param.mean_value", given,

@@ -2,7 +2,7 @@
 
 #include "core/file_kind.hpp"
 #include "core/input_file.hpp"
-#include "core/naming.hpp"
+#include "core/with_context.hpp"
 #include "doppio.pb.h"
 #include "doppio/registry.hpp"
 #include "layers/labels.hpp"
@@ -38,7 +38,7 @@ void count(Context& ctx, const ClassAxis& axis, const Labels& labels, const floa
 /// A BlobProto of classes x classes numbers from a file.
 Tensor read_matrix(const std::string& path, Index classes) {
   constexpr std::string_view kField = "infogain_loss_param.source";
-  const std::string bytes = blaming(kField, [&] { return read_file(path); });
+  const std::string bytes = with_context(field_context(kField), [&] { return read_file(path); });
   BlobProto blob;
   require_field(blob.ParseFromString(bytes) && blob.data_size() > 0, kField, printable(path),
                 " is not a BlobProto of numbers", kind_hint(bytes));

@@ -1,7 +1,7 @@
 #include <map>
 #include <utility>
 
-#include "net/located.hpp"
+#include "net/layer_context.hpp"
 #include "net/passes.hpp"
 #include "net/probabilities.hpp"
 
@@ -78,8 +78,8 @@ SourcedNet average_views(SourcedNet source) {
       if (views_here == views_of_labels.end()) continue;
       try {
         LayerParameter average;
-        located(source, i, {},
-                [&] { average = averaging_layer(source, i, b, views_here->second); });
+        with_context(layer_context(source, i, {}),
+                     [&] { average = averaging_layer(source, i, b, views_here->second); });
         layer.set_bottom(0, average.top(0));
         *out.net.add_layer() = std::move(average);
         out.layers.push_back(where);

@@ -5,8 +5,8 @@
 #include <set>
 
 #include "core/input_file.hpp"
+#include "net/layer_context.hpp"
 #include "net/layer_types.hpp"
-#include "net/located.hpp"
 #include "net/passes.hpp"
 
 namespace doppio {

@@ -10,9 +10,9 @@
 #include "core/arena.hpp"
 #include "net/blob_io.hpp"
 #include "net/debug_info.hpp"
-#include "net/explained.hpp"
+#include "net/layer_context.hpp"
 #include "net/liveness.hpp"
-#include "net/located.hpp"
+#include "net/pass_context.hpp"
 #include "net/passes.hpp"
 #include "net/shard_data_layer.hpp"
 
@@ -114,7 +114,7 @@ void Net::make_layers(const Graph& graph) {
     layer.written = layer.tops;
     layer.filled.resize(layer.tops.size());
     try {
-      located(*source_, i, {}, [&] {
+      with_context(layer_context(*source_, i, {}), [&] {
         layer.layer =
             LayerRegistry::instance()
                 .find(param.type(), ctx_.device())
@@ -132,8 +132,8 @@ void Net::reshape() {
   unrecorded_ = 0;
   for (std::size_t i = 0; i < layers_.size(); ++i) {
     NetLayer& l = layers_[i];
-    located(*source_, static_cast<int>(i), l.bottoms,
-            [&] { l.layer->reshape(ctx_, l.bottoms, l.tops); });
+    with_context(layer_context(*source_, static_cast<int>(i), l.bottoms),
+                 [&] { l.layer->reshape(ctx_, l.bottoms, l.tops); });
   }
 }
 
@@ -164,12 +164,12 @@ float Net::forward_layer(std::size_t i) {
 void Net::run_layer(std::size_t i) {
   NetLayer& l = layers_[i];
   if (!l.fused)
-    located(*source_, static_cast<int>(i), l.bottoms, [&] {
+    with_context(layer_context(*source_, static_cast<int>(i), l.bottoms), [&] {
       l.layer->inference = is_inference(l);
       l.layer->reshape(ctx_, l.bottoms, l.tops);
       fuse_behind(l);
       if (writes_past_its_top(l)) l.tops[0]->data.omit();
-      explained(*this, [&] {
+      with_context(pass_context(*this), [&] {
         l.layer->forward(ctx_, l.bottoms, l.written);
         if (!ctx_.accelerator()) l.layer->verify(ctx_, l.bottoms);
       });
@@ -191,8 +191,9 @@ float Net::loss_of(std::size_t i) {
       loss += static_cast<double>(l.loss_weights[t]) * value[k];
   }
   if (!std::isfinite(loss))
-    located(*source_, static_cast<int>(i), l.bottoms,
-            [&] { explained(*this, [&] { l.layer->verify(ctx_, l.bottoms); }); });
+    with_context(layer_context(*source_, static_cast<int>(i), l.bottoms), [&] {
+      with_context(pass_context(*this), [&] { l.layer->verify(ctx_, l.bottoms); });
+    });
   return static_cast<float>(loss);
 }
 
@@ -214,8 +215,8 @@ void Net::backward_layer(std::size_t i) {
   if (l.needs_backward && !l.fused) {
     for (std::size_t t = 0; t < l.tops.size(); ++t)
       if (l.loss_weights[t] != 0) fill_once(l.tops[t]->grad, l.loss_weights[t], l.filled[t]);
-    located(*source_, static_cast<int>(i), l.bottoms, [&] {
-      explained(*this, [&] {
+    with_context(layer_context(*source_, static_cast<int>(i), l.bottoms), [&] {
+      with_context(pass_context(*this), [&] {
         l.layer->backward(ctx_, l.written, {l.wanted.get(), l.bottoms.size()}, l.bottoms);
       });
     });

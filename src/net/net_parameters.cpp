@@ -4,7 +4,7 @@
 
 #include "core/input_file.hpp"
 #include "doppio/net.hpp"
-#include "net/located.hpp"
+#include "net/layer_context.hpp"
 #include "net/passes.hpp"
 
 namespace doppio {
@@ -48,7 +48,7 @@ void Net::set_up_parameters() {
   for (std::size_t i = 0; i < layers_.size(); ++i) {
     NetLayer& l = layers_[i];
     const LayerParameter& param = source_->net.layer(static_cast<int>(i));
-    located(*source_, static_cast<int>(i), l.bottoms, [&] {
+    with_context(layer_context(*source_, static_cast<int>(i), l.bottoms), [&] {
       require_field(param.param_size() <= static_cast<int>(l.layer->params.size()), "param", "has ",
                     l.layer->params.size(), " parameters, but `param` is given ",
                     param.param_size(), " times");

@@ -10,8 +10,8 @@
 #include "core/input_file.hpp"
 #include "core/text_format.hpp"
 #include "net/fork_hints.hpp"
+#include "net/layer_context.hpp"
 #include "net/layer_types.hpp"
-#include "net/located.hpp"
 #include "net/passes.hpp"
 #include "net/unused_params.hpp"
 

@@ -9,9 +9,9 @@
 #include "core/accelerator.hpp"
 #include "core/recording.hpp"
 #include "doppio/net.hpp"
-#include "net/explained.hpp"
+#include "net/layer_context.hpp"
 #include "net/liveness.hpp"
-#include "net/located.hpp"
+#include "net/pass_context.hpp"
 
 namespace doppio {
 
@@ -66,8 +66,8 @@ std::vector<Index> Net::run_sources() {
   for (std::size_t i = 0; i < layers_.size(); ++i) {
     if (!layers_[i].bottoms.empty()) continue;
     run_layer(i);
-    located(*source_, static_cast<int>(i), {}, [&] {
-      explained(*this, [&] {
+    with_context(layer_context(*source_, static_cast<int>(i), {}), [&] {
+      with_context(pass_context(*this), [&] {
         for (const Blob* top : layers_[i].tops) {
           sources.push_back(std::bit_cast<Index>(top->data.read(ctx_)));
           sources.insert(sources.end(), top->shape().dims().begin(), top->shape().dims().end());

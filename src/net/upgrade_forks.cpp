@@ -4,7 +4,7 @@
 
 #include "layers/bn_form.hpp"
 #include "net/blob_io.hpp"
-#include "net/located.hpp"
+#include "net/layer_context.hpp"
 
 namespace doppio {
 

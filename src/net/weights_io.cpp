@@ -10,6 +10,7 @@
 #include "core/file_kind.hpp"
 #include "core/input_file.hpp"
 #include "core/regular_file.hpp"
+#include "core/with_context.hpp"
 #include "data/hdf5.hpp"
 #include "net/blob_file.hpp"
 #include "net/blob_io.hpp"
@@ -47,25 +48,25 @@ std::string foreign_kind(const std::string& file) {
   return hint.find("weights") == std::string::npos ? hint : "";
 }
 
-/// Runs `action`; an Error without a place comes out with the file's name, after `what`.
-template <class Action>
-void within(const std::string& file, const std::string& what, Action action) {
-  try {
-    action();
-  } catch (const Error& e) {
-    if (!e.where().file.empty()) throw;
-    throw Error(what + e.message(), {file, 0, 0});
-  }
+/// For with_context(): gives an Error without a place the file's, and puts `what` in front of it.
+auto file_context(const std::string& file, const std::string& what) {
+  return [&file, what](const Error& e) -> std::optional<Error> {
+    if (!e.where().file.empty()) return std::nullopt;
+    return Error(what + e.message(), {file, 0, 0});
+  };
 }
 
 /// Fills the layer's params; read(blob, tensor) takes the values of one.
 template <class Read>
 void copy_blobs(const LayerParameter& stored, Layer& layer, const std::string& file, Read read) {
-  for (int j = 0; j < stored.blobs_size(); ++j) try {
-      read(stored.blobs(j), layer.params[static_cast<std::size_t>(j)].data);
-    } catch (const Error& e) {
-      throw Error(str("layer '", stored.name(), "', blob ", j, " ", e.message()), {file, 0, 0});
-    }
+  const auto blob_context = [&](int j) {
+    return [&, j](const Error& e) {
+      return Error(str("layer '", stored.name(), "', blob ", j, " ", e.message()), {file, 0, 0});
+    };
+  };
+  for (int j = 0; j < stored.blobs_size(); ++j)
+    with_context(blob_context(j),
+                 [&] { read(stored.blobs(j), layer.params[static_cast<std::size_t>(j)].data); });
 }
 
 }  // namespace
@@ -99,7 +100,7 @@ std::vector<CopiedLayer> copy_checked_weights(Net& net, const std::string& file)
   require(parsed && foreign.empty(), file,
           ": not a .caffemodel, or cut short; copy or train it again", foreign);
   NetParameter stored;
-  within(file, "", [&] { stored = std::move(upgrade(std::move(source)).net); });
+  with_context(file_context(file, ""), [&] { stored = std::move(upgrade(std::move(source)).net); });
   std::vector<NetLayer>& layers = net.layers();
   std::vector<CopiedLayer> copied;
   std::map<std::string, NetLayer*> named;
@@ -124,7 +125,7 @@ std::vector<CopiedLayer> copy_checked_weights(Net& net, const std::string& file)
     copied.push_back({from.name(), Outcome::loaded, shapes(from)});
   };
   for (const LayerParameter& from : stored.layer())
-    within(file, str("layer '", from.name(), "': "), [&] { copy(from); });
+    with_context(file_context(file, str("layer '", from.name(), "': ")), [&] { copy(from); });
   for (const NetLayer& l : layers)
     if (!l.layer->params.empty() && !seen[l.name])
       copied.push_back({l.name, Outcome::fresh, shapes(*l.layer)});

@@ -3,6 +3,7 @@
 #include <string>
 #include <vector>
 
+#include "core/with_context.hpp"
 #include "doppio.pb.h"
 #include "net/source_map.hpp"
 
@@ -20,17 +21,14 @@ struct SourcedSolver {
 /// Parses a solver prototxt. Throws: one Error with every unknown field and syntax error.
 SourcedSolver read_solver(const std::string& file);
 
-/// Runs `action`; an Error without a place comes out with the line of the solver field it names.
-template <class Action>
-auto located(const SourcedSolver& source, Action action) {
-  try {
-    return action();
-  } catch (const Error& e) {
-    if (!e.where().file.empty() || source.file.empty()) throw;
+/// For with_context(): gives an Error without a place the line of the solver field that it names.
+inline auto solver_context(const SourcedSolver& source) {
+  return [&source](const Error& e) -> std::optional<Error> {
+    if (!e.where().file.empty() || source.file.empty()) return std::nullopt;
     Location where = source.fields.find(e.field());
     if (where.file.empty()) where.file = source.file;
-    throw Error(e.message(), where, e.field());
-  }
+    return Error(e.message(), where, e.field());
+  };
 }
 
 /// Checks the numbers that are no business of policies and rules. Throws: Error.

@@ -262,7 +262,7 @@ void SnapshotAccess::apply(Solver& solver, const SolverState& state, const std::
 /// Says so before the first iteration, not after hours of training.
 void Solver::require_snapshots_writable() {
   if (std::exchange(prefix_checked_, true)) return;
-  located(*source_, [&] {
+  with_context(solver_context(*source_), [&] {
     const std::string prefix = snapshot_prefix(*source_);
     try {
       require_writable(prefix);
@@ -275,7 +275,8 @@ void Solver::require_snapshots_writable() {
 std::string Solver::snapshot() {
   const bool hdf5 = param().snapshot_format() == SolverParameter::HDF5;
   const std::string stem =
-      str(located(*source_, [&] { return snapshot_prefix(*source_); }), "_iter_", iteration_);
+      str(with_context(solver_context(*source_), [&] { return snapshot_prefix(*source_); }),
+          "_iter_", iteration_);
   const std::string model = stem + (hdf5 ? ".caffemodel.h5" : ".caffemodel");
   const std::string state = stem + (hdf5 ? ".solverstate.h5" : ".solverstate");
   const std::string sha256 = net().save(model, param().snapshot_diff());

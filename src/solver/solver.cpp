@@ -58,7 +58,7 @@ Solver::Solver(std::span<Context* const> contexts, SourcedSolver source)
   Problems problems;
   const auto check = [&](auto action) {
     try {
-      located(*source_, action);
+      with_context(solver_context(*source_), action);
     } catch (const Error& e) {
       problems.add(e);
     }
@@ -71,11 +71,11 @@ Solver::Solver(std::span<Context* const> contexts, SourcedSolver source)
   if (!p.has_base_lr()) LOG(WARNING) << "base_lr is not set: the weights will not change";
 
   ctx_.seed = choose_seed(p);
-  located(*source_, [&] {
+  with_context(solver_context(*source_), [&] {
     build_nets(contexts);
     if (policy_->plateau()) policy_->plateau()->watch(test_nets_);
   });
-  located(*source_, [&] { load_weights(); });
+  with_context(solver_context(*source_), [&] { load_weights(); });
 }
 
 Solver::~Solver() = default;

@@ -1,4 +1,4 @@
-#include "core/naming.hpp"
+#include "core/with_context.hpp"
 #include "data/annotated_reader.hpp"
 #include "data/augment/expand.hpp"
 #include "doppio/registry.hpp"
@@ -30,7 +30,8 @@ class AnnotatedData final : public DatabaseLayer {
                   "AnnotatedData gives one view of an image");
     const std::string& map = p.annotated_data_param().label_map_file();
     if (!map.empty())
-      labels_ = blaming("annotated_data_param.label_map_file", [&] { return read_label_map(map); });
+      labels_ = with_context(field_context("annotated_data_param.label_map_file"),
+                             [&] { return read_label_map(map); });
   }
 
   void reshape(Context& ctx, Bottoms bottom, Tops top) override {

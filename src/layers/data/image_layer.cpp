@@ -39,7 +39,7 @@ template <class Use>
 void ImageLayer::use_good(Numbered image, Use use) {
   for (;;) {
     try {
-      naming([&] { return source_->name(image.item); }, [&] { use(image); });
+      with_context(name_context([&] { return source_->name(image.item); }), [&] { use(image); });
       return;
     } catch (const Error& e) {
       if (!read_.skip_damaged) throw;

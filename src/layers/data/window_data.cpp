@@ -2,8 +2,8 @@
 
 #include <opencv2/imgproc.hpp>
 
-#include "core/naming.hpp"
 #include "core/philox.hpp"
+#include "core/with_context.hpp"
 #include "data/image_file.hpp"
 #include "data/image_list.hpp"
 #include "data/mean_file.hpp"
@@ -98,21 +98,21 @@ class WindowData final : public Layer {
       mean_ = {{kChannels, 1, 1}, {transform.mean_value().begin(), transform.mean_value().end()}};
       mean_.values.resize(kChannels, mean_.values.front());
     } else if (transform.has_mean_file()) {
-      const Mean read = blaming("transform_param.mean_file",
-                                [&] { return read_mean_file(transform.mean_file()); });
+      const Mean read = with_context(field_context("transform_param.mean_file"),
+                                     [&] { return read_mean_file(transform.mean_file()); });
       const Index axes = read.shape.axes(), crop = crop_.crop_size;
       const Index H = axes < 3 ? 0 : read.shape[axes - 2], W = axes < 3 ? 0 : read.shape[axes - 1];
       require_field(W >= crop && H >= (W - crop) / 2 + crop, "transform_param.mean_file",
                     "mean_file ", transform.mean_file(), " is ", read.shape.text(),
                     ", smaller than crop_size ", crop);
-      mean_ = blaming("transform_param.mean_file", [&] {
+      mean_ = with_context(field_context("transform_param.mean_file"), [&] {
         return fit_mean(read, {kChannels, H, W}, transform.mean_file());
       });
     }
   }
 
   void open(const Context& ctx) {
-    windows_ = blaming("window_data_param.source", [&] {
+    windows_ = with_context(field_context("window_data_param.source"), [&] {
       return read_window_list(param_.source(), param_.fg_threshold(), param_.bg_threshold());
     });
     objects_ = static_cast<Index>(static_cast<float>(param_.batch_size()) * param_.fg_fraction());
@@ -139,8 +139,7 @@ class WindowData final : public Layer {
     name = str("window (", window.x1, ", ", window.y1, ", ", window.x2, ", ", window.y2, ") of ",
                path);
     const Index count = kChannels * crop_.crop_size * crop_.crop_size;
-    naming([&] { return name; },
-           [&] {
+    with_context(name_context([&] { return name; }), [&] {
       const cv::Mat pixels = decode_image(
           files_.empty() ? read_listed_file(param_.root_folder(), windows_.images[image])
                          : files_[image],

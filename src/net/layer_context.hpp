@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "core/input_file.hpp"
+#include "core/with_context.hpp"
 #include "doppio.pb.h"
 #include "doppio/error.hpp"
 #include "doppio/net.hpp"
@@ -28,21 +29,18 @@ inline std::string titled(const LayerParameter& layer) {
   return str("layer '", printable(layer.name()), "' (", printable(layer.type()), "): ");
 }
 
-/// Runs `action` for layer `i`; an Error without a place comes out with the layer's name, line and
-/// bottom shapes.
-template <class Action>
-void located(const SourcedNet& source, int i, const std::vector<Blob*>& bottoms, Action action) {
-  try {
-    action();
-  } catch (const Error& e) {
-    if (!e.where().file.empty()) throw;
+/// For with_context(): gives an Error without a place the name, line and bottom shapes of layer
+/// `i`.
+inline auto layer_context(const SourcedNet& source, int i, const std::vector<Blob*>& bottoms) {
+  return [&source, i, &bottoms](const Error& e) -> std::optional<Error> {
+    if (!e.where().file.empty()) return std::nullopt;
     const LayerParameter& layer = source.net.layer(i);
     std::string message = str(titled(layer), e.message());
     for (std::size_t b = 0; b < bottoms.size(); ++b)
       message += str("\n    bottom '", printable(written_bottom(source, i, static_cast<int>(b))),
                      "': ", bottoms[b]->shape().text());
-    throw Error(message, source.where(i, e.field()), e.field());
-  }
+    return Error(message, source.where(i, e.field()), e.field());
+  };
 }
 
 }  // namespace doppio
