@@ -1,8 +1,6 @@
 // Times every engine on the convolutions and inner products of AlexNet, batch 128, and on 3x3 and
 // 5x5 convolutions of other nets, batch 16, in float32 and, where the CPU has it, bfloat16. GFLOP/s
 // count a direct convolution's operations.
-#include "layers/engines/convolution.hpp"
-
 #include <benchmark/benchmark.h>
 
 #include <array>
@@ -11,6 +9,7 @@
 #include "core/cpu.hpp"
 #include "doppio.pb.h"
 #include "doppio/registry.hpp"
+#include "layers/convolution/engine.hpp"
 
 namespace doppio {
 namespace {

@@ -15,7 +15,7 @@
 #include <opencv2/imgproc.hpp>
 #include <random>
 
-#include "data/transformer.hpp"
+#include "data/image/transformer.hpp"
 #include "doppio.pb.h"
 #include "doppio/error.hpp"
 

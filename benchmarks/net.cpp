@@ -21,7 +21,7 @@
 #include "doppio/solver.hpp"
 #include "math/filler.hpp"
 #include "net/multiply_adds.hpp"
-#include "net/passes.hpp"
+#include "net/passes/passes.hpp"
 
 namespace doppio {
 namespace {

@@ -4,7 +4,7 @@
 #include <iomanip>
 #include <sstream>
 
-#include "net/probabilities.hpp"
+#include "net/passes/probabilities.hpp"
 
 namespace doppio {
 

@@ -1,5 +1,5 @@
 // `doppio convert idx`: a database from MNIST's file format.
-#include "data/convert_idx.hpp"
+#include "data/convert/convert_idx.hpp"
 
 #include <gflags/gflags.h>
 #include <glog/logging.h>

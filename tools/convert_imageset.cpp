@@ -1,5 +1,5 @@
 // `doppio convert imageset`: a database from image files.
-#include "data/convert_imageset.hpp"
+#include "data/convert/convert_imageset.hpp"
 
 #include <gflags/gflags.h>
 #include <glog/logging.h>

@@ -6,8 +6,8 @@
 #include <memory>
 
 #include "core/input_file.hpp"
-#include "data/database.hpp"
-#include "net/source_map.hpp"
+#include "data/storage/database.hpp"
+#include "net/format/source_map.hpp"
 #include "tools/command.hpp"
 #include "tools/flags.hpp"
 #include "tools/interrupt.hpp"

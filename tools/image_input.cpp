@@ -3,7 +3,7 @@
 #include <opencv2/imgproc.hpp>
 
 #include "core/input_file.hpp"
-#include "data/datum.hpp"
+#include "data/image/datum.hpp"
 #include "doppio.pb.h"
 #include "doppio/error.hpp"
 

@@ -3,7 +3,7 @@
 #include <string>
 #include <vector>
 
-#include "data/transformer.hpp"
+#include "data/image/transformer.hpp"
 #include "doppio/tensor.hpp"
 
 namespace doppio {

@@ -4,8 +4,8 @@
 
 #include <iostream>
 
-#include "data/database.hpp"
-#include "data/image_mean.hpp"
+#include "data/convert/image_mean.hpp"
+#include "data/storage/database.hpp"
 #include "doppio/error.hpp"
 #include "tools/command.hpp"
 #include "tools/flags.hpp"

@@ -8,7 +8,7 @@
 #include "core/input_file.hpp"
 #include "core/text_format.hpp"
 #include "core/with_context.hpp"
-#include "net/passes.hpp"
+#include "net/passes/passes.hpp"
 #include "tools/flags.hpp"
 
 namespace doppio {

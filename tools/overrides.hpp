@@ -2,14 +2,15 @@
 #include <string>
 #include <vector>
 
-#include "net/source_map.hpp"
+#include "net/format/source_map.hpp"
 
 namespace doppio {
 
 /// The values of --set: changes to a prototxt for one run.
 ///
-/// FIELD=VALUE changes a field of the solver, or one that nets alone have (compute_type). LAYER.FIELD=VALUE changes a field of every layer of
-/// that name; FIELD is a path from the layer (data_param.batch_size), or one from a message
+/// FIELD=VALUE changes a field of the solver, or one that nets alone have (compute_type).
+/// LAYER.FIELD=VALUE changes a field of every layer of that name; FIELD is a path from the layer
+/// (data_param.batch_size), or one from a message
 /// *_param that the layer has (batch_size). "train:" or "test:" before it limits it to nets of that
 /// phase. Strings need no quotes; what stood in a repeated field is replaced by the values between
 /// commas. Errors about a changed field name the --set instead of a line of the file.

@@ -9,8 +9,8 @@
 #include <optional>
 #include <sstream>
 
-#include "net/memory_plan.hpp"
-#include "net/passes.hpp"
+#include "net/passes/memory_plan.hpp"
+#include "net/passes/passes.hpp"
 #include "solver/update_rule.hpp"
 #include "tools/command.hpp"
 #include "tools/flags.hpp"

@@ -7,7 +7,7 @@
 #include <cstdlib>
 
 #include "net/net_epoch.hpp"
-#include "net/passes.hpp"
+#include "net/passes/passes.hpp"
 #include "tools/flags.hpp"
 #include "tools/table.hpp"
 

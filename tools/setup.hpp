@@ -6,7 +6,7 @@
 
 #include "doppio.pb.h"
 #include "doppio/net.hpp"
-#include "net/source_map.hpp"
+#include "net/format/source_map.hpp"
 #include "solver/read_solver.hpp"
 #include "tools/overrides.hpp"
 

@@ -8,7 +8,7 @@
 
 #include "core/accelerator.hpp"
 #include "net/multiply_adds.hpp"
-#include "net/passes.hpp"
+#include "net/passes/passes.hpp"
 #include "tools/command.hpp"
 #include "tools/flags.hpp"
 #include "tools/interrupt.hpp"

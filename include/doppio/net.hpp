@@ -15,7 +15,7 @@ class LayerParameter;
 struct Graph;
 struct Liveness;
 struct SourcedNet;  // a NetParameter and where each of its layers stands in the user's file
-                    // (net/source_map.hpp)
+                    // (net/format/source_map.hpp)
 
 enum Phase : int;  // TRAIN and TEST, from doppio.pb.h
 class NetState;    // phase, level and stages: what include and exclude rules are checked against

@@ -70,7 +70,7 @@ std::string leading_fields(std::string_view bytes) {
 
 /// Which of our messages begins so.
 std::string_view kind_of_message(std::string_view bytes) {
-  constexpr std::string_view kChecked = "\xC2\xDE\x1F\0"sv;  // see net/checked_file.hpp
+  constexpr std::string_view kChecked = "\xC2\xDE\x1F\0"sv;  // see net/format/checked_file.hpp
   if (bytes.starts_with(kChecked)) bytes.remove_prefix(kChecked.size());
   const std::string fields = leading_fields(bytes);
   const auto begins = [&](std::string_view with) { return fields.starts_with(with); };

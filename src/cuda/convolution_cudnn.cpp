@@ -8,7 +8,7 @@
 #include "core/accumulate.hpp"
 #include "cuda/convolution_choice.hpp"
 #include "cuda/convolution_kernels.hpp"
-#include "layers/engines/convolution.hpp"
+#include "layers/convolution/engine.hpp"
 
 namespace doppio {
 inline namespace DOPPIO_BUILD {

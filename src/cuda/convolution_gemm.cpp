@@ -3,8 +3,8 @@
 #include "core/accumulate.hpp"
 #include "cuda/convolution_kernels.hpp"
 #include "cuda/divider.hpp"
-#include "layers/engines/convolution.hpp"
-#include "layers/sizes.hpp"
+#include "layers/convolution/engine.hpp"
+#include "layers/support/sizes.hpp"
 #include "math/gemm.hpp"
 #include "math/kernel.hpp"
 

@@ -7,7 +7,7 @@
 
 #include "cuda/cudnn.hpp"
 #include "doppio/tensor.hpp"
-#include "layers/engines/convolution_geometry.hpp"
+#include "layers/convolution/convolution_geometry.hpp"
 
 namespace doppio::cuda {
 

@@ -6,7 +6,7 @@
 
 #include "core/accelerator.hpp"
 #include "cuda/check.hpp"
-#include "layers/precision.hpp"
+#include "layers/support/precision.hpp"
 
 namespace doppio {
 inline namespace DOPPIO_BUILD {

@@ -1,7 +1,7 @@
 #pragma once
 // What the kernels of maps.cpp read, a strip of channels at a time: values as they lie, normalized
 // ones, and gradients that windows send back.
-#include "layers/engines/device_maps.hpp"
+#include "layers/normalization/device_lrn.hpp"
 
 namespace doppio {
 inline namespace DOPPIO_BUILD {

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "net/memory_plan.hpp"
+#include "net/passes/memory_plan.hpp"
 
 namespace doppio {
 

@@ -8,13 +8,13 @@
 
 #include "core/accelerator.hpp"
 #include "core/arena.hpp"
-#include "net/blob_io.hpp"
 #include "net/debug_info.hpp"
-#include "net/layer_context.hpp"
-#include "net/liveness.hpp"
+#include "net/format/blob_io.hpp"
+#include "net/format/layer_context.hpp"
 #include "net/pass_context.hpp"
-#include "net/passes.hpp"
-#include "net/shard_data_layer.hpp"
+#include "net/passes/liveness.hpp"
+#include "net/passes/passes.hpp"
+#include "net/passes/shard_data_layer.hpp"
 
 namespace doppio {
 

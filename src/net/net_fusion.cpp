@@ -2,7 +2,7 @@
 #include <algorithm>
 
 #include "doppio/net.hpp"
-#include "net/liveness.hpp"
+#include "net/passes/liveness.hpp"
 
 namespace doppio {
 

@@ -4,8 +4,8 @@
 
 #include "core/input_file.hpp"
 #include "doppio/net.hpp"
-#include "net/layer_context.hpp"
-#include "net/passes.hpp"
+#include "net/format/layer_context.hpp"
+#include "net/passes/passes.hpp"
 
 namespace doppio {
 

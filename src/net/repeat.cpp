@@ -9,9 +9,9 @@
 #include "core/accelerator.hpp"
 #include "core/recording.hpp"
 #include "doppio/net.hpp"
-#include "net/layer_context.hpp"
-#include "net/liveness.hpp"
+#include "net/format/layer_context.hpp"
 #include "net/pass_context.hpp"
+#include "net/passes/liveness.hpp"
 
 namespace doppio {
 

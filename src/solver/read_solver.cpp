@@ -4,8 +4,8 @@
 #include <filesystem>
 
 #include "core/input_file.hpp"
-#include "net/passes.hpp"
-#include "net/read_prototxt.hpp"
+#include "net/format/read_prototxt.hpp"
+#include "net/passes/passes.hpp"
 
 namespace doppio {
 

@@ -5,7 +5,7 @@
 
 #include "core/with_context.hpp"
 #include "doppio.pb.h"
-#include "net/source_map.hpp"
+#include "net/format/source_map.hpp"
 
 namespace doppio {
 

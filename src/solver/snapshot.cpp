@@ -8,10 +8,10 @@
 #include <map>
 
 #include "core/atomic_file.hpp"
-#include "data/hdf5.hpp"
-#include "net/blob_io.hpp"
-#include "net/checked_file.hpp"
-#include "net/weights_io.hpp"
+#include "data/storage/hdf5.hpp"
+#include "net/format/blob_io.hpp"
+#include "net/format/checked_file.hpp"
+#include "net/format/weights_io.hpp"
 #include "solver/lr_policy.hpp"
 #include "solver/read_solver.hpp"
 #include "solver/update_rule.hpp"

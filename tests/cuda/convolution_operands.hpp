@@ -3,7 +3,7 @@
 #include <vector>
 
 #include "cuda/gpu_test.hpp"
-#include "layers/engines/convolution.hpp"
+#include "layers/convolution/engine.hpp"
 
 namespace doppio {
 

@@ -1,11 +1,11 @@
 // Images that the card transforms come out as the CPU would have made them.
 #include "cuda/gpu_test.hpp"
 #include "cuda/records.hpp"
-#include "data/color_components.hpp"
-#include "data/mean_file.hpp"
+#include "data/image/color_components.hpp"
+#include "data/image/mean_file.hpp"
 #include "doppio.pb.h"
 #include "doppio/solver.hpp"
-#include "net/passes.hpp"
+#include "net/passes/passes.hpp"
 #include "support/scratch_folder.hpp"
 
 namespace doppio {

@@ -12,7 +12,7 @@
 #include "doppio/net.hpp"
 #include "emulated_cuda/dnn.hpp"
 #include "emulated_cuda/launch.hpp"
-#include "net/passes.hpp"
+#include "net/passes/passes.hpp"
 #include "support/log_lines.hpp"
 #include "support/scratch_folder.hpp"
 

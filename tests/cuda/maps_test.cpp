@@ -4,7 +4,7 @@
 #include "cuda/gpu_test.hpp"
 #include "doppio.pb.h"
 #include "doppio/net.hpp"
-#include "net/passes.hpp"
+#include "net/passes/passes.hpp"
 
 namespace doppio {
 namespace {

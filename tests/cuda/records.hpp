@@ -1,7 +1,7 @@
 #pragma once
 #include <string>
 
-#include "data/lmdb.hpp"
+#include "data/storage/lmdb.hpp"
 #include "doppio.pb.h"
 #include "doppio/error.hpp"
 

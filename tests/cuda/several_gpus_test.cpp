@@ -11,7 +11,7 @@
 #include "cuda/records.hpp"
 #include "doppio.pb.h"
 #include "doppio/solver.hpp"
-#include "net/passes.hpp"
+#include "net/passes/passes.hpp"
 #include "solver/read_solver.hpp"
 #include "solver/update_rule.hpp"
 #include "support/scratch_folder.hpp"

@@ -5,7 +5,7 @@
 
 #include "doppio.pb.h"
 #include "doppio/solver.hpp"
-#include "net/passes.hpp"
+#include "net/passes/passes.hpp"
 #include "support/layer_harness.hpp"
 
 namespace doppio {

@@ -1,8 +1,8 @@
 #pragma once
 #include <opencv2/imgcodecs.hpp>
 
-#include "data/database.hpp"
-#include "data/image_file.hpp"
+#include "data/image/image_file.hpp"
+#include "data/storage/database.hpp"
 #include "doppio.pb.h"
 #include "support/layer_harness.hpp"
 #include "support/scratch_folder.hpp"

@@ -6,8 +6,8 @@
 
 #include "core/cpu.hpp"
 #include "doppio/net.hpp"
-#include "net/memory_plan.hpp"
-#include "net/passes.hpp"
+#include "net/passes/memory_plan.hpp"
+#include "net/passes/passes.hpp"
 #include "support/layer_harness.hpp"
 #include "support/scratch_folder.hpp"
 

@@ -5,8 +5,8 @@
 
 #include "doppio.pb.h"
 #include "doppio/net.hpp"
-#include "net/passes.hpp"
-#include "net/source_map.hpp"
+#include "net/format/source_map.hpp"
+#include "net/passes/passes.hpp"
 #include "solver/lr_policy.hpp"
 #include "solver/read_solver.hpp"
 #include "support/layer_harness.hpp"

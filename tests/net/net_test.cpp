@@ -6,11 +6,11 @@
 #include <fstream>
 
 #include "core/cpu.hpp"
-#include "data/hdf5.hpp"
-#include "net/memory_plan.hpp"
+#include "data/storage/hdf5.hpp"
+#include "net/format/weights_io.hpp"
 #include "net/multiply_adds.hpp"
-#include "net/passes.hpp"
-#include "net/weights_io.hpp"
+#include "net/passes/memory_plan.hpp"
+#include "net/passes/passes.hpp"
 #include "support/layer_harness.hpp"
 
 namespace doppio {

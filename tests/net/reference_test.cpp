@@ -3,7 +3,7 @@
 
 #include "core/cpu.hpp"
 #include "doppio/net.hpp"
-#include "net/passes.hpp"
+#include "net/passes/passes.hpp"
 #include "support/layer_harness.hpp"
 
 namespace doppio {

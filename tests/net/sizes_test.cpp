@@ -2,7 +2,7 @@
 #include <gtest/gtest.h>
 
 #include "doppio/net.hpp"
-#include "net/passes.hpp"
+#include "net/passes/passes.hpp"
 #include "support/layer_harness.hpp"
 
 namespace doppio {

@@ -2,7 +2,7 @@
 #include <numeric>
 
 #include "core/philox.hpp"
-#include "data/lmdb.hpp"
+#include "data/storage/lmdb.hpp"
 #include "solver/log_observer.hpp"
 #include "support/log_lines.hpp"
 #include "support/scratch_folder.hpp"

@@ -4,7 +4,7 @@
 
 #include <regex>
 
-#include "data/hdf5.hpp"
+#include "data/storage/hdf5.hpp"
 #include "support/log_lines.hpp"
 #include "support/scratch_folder.hpp"
 #include "tiny_net.hpp"

@@ -10,8 +10,8 @@
 
 #include "core/atomic_file.hpp"
 #include "core/input_file.hpp"
-#include "data/hdf5.hpp"
-#include "net/weights_io.hpp"
+#include "data/storage/hdf5.hpp"
+#include "net/format/weights_io.hpp"
 #include "support/scratch_folder.hpp"
 #include "tiny_net.hpp"
 

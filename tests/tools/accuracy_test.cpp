@@ -2,7 +2,7 @@
 
 #include <cmath>
 
-#include "net/passes.hpp"
+#include "net/passes/passes.hpp"
 #include "support/layer_harness.hpp"
 
 namespace doppio {

@@ -3,8 +3,8 @@
 #include <opencv2/core.hpp>
 #include <opencv2/imgcodecs.hpp>
 
-#include "data/color_components.hpp"
-#include "data/lmdb.hpp"
+#include "data/image/color_components.hpp"
+#include "data/storage/lmdb.hpp"
 #include "doppio.pb.h"
 #include "doppio/net.hpp"
 #include "support/layer_harness.hpp"

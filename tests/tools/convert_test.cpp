@@ -8,10 +8,10 @@
 #include <opencv2/imgcodecs.hpp>
 
 #include "core/input_file.hpp"
-#include "data/datum.hpp"
-#include "data/leveldb.hpp"
-#include "data/lmdb.hpp"
-#include "data/mean_file.hpp"
+#include "data/image/datum.hpp"
+#include "data/image/mean_file.hpp"
+#include "data/storage/leveldb.hpp"
+#include "data/storage/lmdb.hpp"
 #include "support/scratch_folder.hpp"
 #include "tools/run_command.hpp"
 

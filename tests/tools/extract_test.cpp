@@ -1,7 +1,7 @@
 // `doppio extract`: features of a blob in a database.
 #include <filesystem>
 
-#include "data/database.hpp"
+#include "data/storage/database.hpp"
 #include "doppio.pb.h"
 #include "doppio/net.hpp"
 #include "support/layer_harness.hpp"

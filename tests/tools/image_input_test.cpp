@@ -4,9 +4,9 @@
 #include <opencv2/imgproc.hpp>
 
 #include "core/input_file.hpp"
-#include "data/datum.hpp"
+#include "data/image/datum.hpp"
 #include "doppio.pb.h"
-#include "net/weights_io.hpp"
+#include "net/format/weights_io.hpp"
 #include "support/layer_harness.hpp"
 #include "support/scratch_folder.hpp"
 

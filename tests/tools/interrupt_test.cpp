@@ -4,7 +4,7 @@
 #include <unistd.h>
 
 #include "core/input_file.hpp"
-#include "data/image_file.hpp"
+#include "data/image/image_file.hpp"
 #include "tools/training_folder.hpp"
 
 namespace doppio {

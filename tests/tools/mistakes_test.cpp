@@ -5,8 +5,8 @@
 #include <filesystem>
 
 #include "core/input_file.hpp"
-#include "data/image_file.hpp"
-#include "data/lmdb.hpp"
+#include "data/image/image_file.hpp"
+#include "data/storage/lmdb.hpp"
 #include "doppio/context.hpp"
 #include "tools/training_folder.hpp"
 

@@ -4,7 +4,7 @@
 #include <regex>
 
 #include "core/input_file.hpp"
-#include "data/image_file.hpp"
+#include "data/image/image_file.hpp"
 #include "doppio.pb.h"
 #include "doppio/net.hpp"
 #include "support/layer_harness.hpp"

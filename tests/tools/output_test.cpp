@@ -2,7 +2,7 @@
 #include <gtest/gtest.h>
 
 #include "core/input_file.hpp"
-#include "data/image_file.hpp"
+#include "data/image/image_file.hpp"
 #include "tools/command.hpp"
 #include "tools/training_folder.hpp"
 

@@ -1,7 +1,7 @@
 #include "tools/overrides.hpp"
 
-#include "net/passes.hpp"
-#include "net/read_prototxt.hpp"
+#include "net/format/read_prototxt.hpp"
+#include "net/passes/passes.hpp"
 #include "support/layer_harness.hpp"
 
 namespace doppio {

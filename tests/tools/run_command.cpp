@@ -9,7 +9,7 @@
 #include <stdexcept>
 
 #include "core/input_file.hpp"
-#include "data/image_file.hpp"
+#include "data/image/image_file.hpp"
 #include "support/scratch_folder.hpp"
 
 namespace doppio {

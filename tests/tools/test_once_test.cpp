@@ -3,7 +3,7 @@
 
 #include <regex>
 
-#include "data/image_file.hpp"
+#include "data/image/image_file.hpp"
 #include "tools/training_folder.hpp"
 
 namespace doppio {

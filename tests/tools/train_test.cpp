@@ -6,7 +6,7 @@
 #include <sstream>
 
 #include "core/input_file.hpp"
-#include "data/image_file.hpp"
+#include "data/image/image_file.hpp"
 #include "doppio.pb.h"
 #include "tools/training_folder.hpp"
 

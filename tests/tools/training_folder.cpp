@@ -5,7 +5,7 @@
 #include <filesystem>
 #include <random>
 
-#include "data/lmdb.hpp"
+#include "data/storage/lmdb.hpp"
 #include "doppio.pb.h"
 #include "doppio/error.hpp"
 

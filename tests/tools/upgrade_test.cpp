@@ -5,9 +5,9 @@
 #include <sstream>
 
 #include "core/input_file.hpp"
-#include "data/image_file.hpp"
+#include "data/image/image_file.hpp"
 #include "doppio.pb.h"
-#include "net/passes.hpp"
+#include "net/passes/passes.hpp"
 #include "support/layer_harness.hpp"
 #include "support/scratch_folder.hpp"
 #include "tools/run_command.hpp"

@@ -133,7 +133,7 @@ TEST(Layers, ListsEveryTypeWithItsSource) {
   EXPECT_EQ(r.exit_code, 0);
   for (const std::string& type : LayerRegistry::instance().types())
     EXPECT_TRUE(contains(r.out, "\n" + type + " ")) << type;
-  EXPECT_TRUE(contains(r.out, "src/layers/relu.cpp:")) << r.out;
+  EXPECT_TRUE(contains(r.out, "src/layers/activation/relu.cpp:")) << r.out;
 }
 
 }  // namespace

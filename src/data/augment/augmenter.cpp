@@ -7,7 +7,7 @@
 #include "data/augment/noise.hpp"
 #include "data/augment/resize.hpp"
 #include "data/augment/sample_crop.hpp"
-#include "data/transformer.hpp"
+#include "data/image/transformer.hpp"
 #include "doppio.pb.h"
 #include "doppio/error.hpp"
 

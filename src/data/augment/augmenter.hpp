@@ -3,7 +3,7 @@
 #include <opencv2/core/mat.hpp>
 
 #include "core/philox.hpp"
-#include "data/image_object.hpp"
+#include "data/image/image_object.hpp"
 
 namespace doppio {
 

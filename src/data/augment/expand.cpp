@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
-#include "data/image_file.hpp"
+#include "data/image/image_file.hpp"
 #include "doppio.pb.h"
 #include "doppio/error.hpp"
 

@@ -3,7 +3,7 @@
 #include <opencv2/imgproc.hpp>
 
 #include "data/augment/expand.hpp"
-#include "data/image_file.hpp"
+#include "data/image/image_file.hpp"
 #include "doppio.pb.h"
 #include "doppio/error.hpp"
 

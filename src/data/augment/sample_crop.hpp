@@ -5,7 +5,7 @@
 #include <optional>
 
 #include "data/augment/draw_sequence.hpp"
-#include "data/image_object.hpp"
+#include "data/image/image_object.hpp"
 
 namespace doppio {
 

@@ -1,5 +1,5 @@
 #include "core/with_context.hpp"
-#include "data/annotated_reader.hpp"
+#include "data/augment/annotated_reader.hpp"
 #include "data/augment/expand.hpp"
 #include "doppio/registry.hpp"
 #include "layers/data/database_layer.hpp"

@@ -10,7 +10,7 @@
 #include "core/pixel_batch.hpp"
 #include "data/prefetch.hpp"
 #include "doppio/layer.hpp"
-#include "layers/sizes.hpp"
+#include "layers/support/sizes.hpp"
 
 namespace doppio {
 

@@ -2,7 +2,7 @@
 
 #include "doppio.pb.h"
 #include "doppio/registry.hpp"
-#include "layers/sizes.hpp"
+#include "layers/support/sizes.hpp"
 #include "math/filler.hpp"
 
 namespace doppio {

@@ -3,12 +3,12 @@
 
 #include "core/input_file.hpp"
 #include "core/philox.hpp"
-#include "data/hdf5.hpp"
 #include "data/shuffle.hpp"
+#include "data/storage/hdf5.hpp"
 #include "doppio.pb.h"
 #include "doppio/epoch.hpp"
 #include "doppio/registry.hpp"
-#include "layers/sizes.hpp"
+#include "layers/support/sizes.hpp"
 
 namespace doppio {
 namespace {

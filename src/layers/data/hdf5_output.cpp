@@ -1,7 +1,7 @@
 #include <memory>
 
 #include "core/atomic_file.hpp"
-#include "data/hdf5.hpp"
+#include "data/storage/hdf5.hpp"
 #include "doppio.pb.h"
 #include "doppio/registry.hpp"
 

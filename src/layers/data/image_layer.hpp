@@ -7,8 +7,8 @@
 #include <string>
 #include <vector>
 
-#include "data/image_source.hpp"
-#include "data/transformer.hpp"
+#include "data/image/image_source.hpp"
+#include "data/image/transformer.hpp"
 #include "doppio.pb.h"
 #include "doppio/epoch.hpp"
 #include "layers/data/batch_feed.hpp"

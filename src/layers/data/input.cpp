@@ -1,6 +1,6 @@
 #include "doppio.pb.h"
 #include "doppio/registry.hpp"
-#include "layers/sizes.hpp"
+#include "layers/support/sizes.hpp"
 
 namespace doppio {
 namespace {

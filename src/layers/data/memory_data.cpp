@@ -2,11 +2,11 @@
 
 #include <algorithm>
 
-#include "data/transformer.hpp"
+#include "data/image/transformer.hpp"
 #include "doppio.pb.h"
 #include "doppio/epoch.hpp"
 #include "doppio/registry.hpp"
-#include "layers/sizes.hpp"
+#include "layers/support/sizes.hpp"
 
 namespace doppio {
 namespace {

@@ -1,0 +1,326 @@
+#include "data/storage/database_folder.hpp"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cctype>
+#include <cerrno>
+#include <cstring>
+#include <filesystem>
+#include <vector>
+
+#include "core/input_file.hpp"
+#include "data/storage/leveldb.hpp"
+#include "data/storage/lmdb.hpp"
+#include "data/storage/lmdb_file.hpp"
+#include "doppio/error.hpp"
+
+namespace doppio {
+
+namespace fs = std::filesystem;
+
+namespace {
+
+constexpr const char* kMark = "UNFINISHED";
+constexpr const char* kMarkText =
+    "The database in this folder is being made, or its making was interrupted.\n"
+    "`doppio convert imageset --resume` with the same arguments continues it.\n";
+constexpr const char* kRemedy =
+    "`doppio convert imageset --resume` with the same arguments continues it, --overwrite begins "
+    "anew";
+
+std::string marked(const std::string& folder) { return folder + "/" + kMark; }
+
+bool exists(const std::string& path) {
+  std::error_code unknown;
+  return fs::exists(fs::symlink_status(path, unknown));
+}
+
+/// True if there is something at `path` that could be lost: an empty folder could not.
+bool occupied(const std::string& path) {
+  std::error_code unknown;
+  if (!exists(path)) return false;
+  return !fs::is_directory(path, unknown) || !fs::is_empty(path, unknown);
+}
+
+/// True for the files that LMDB, LevelDB and we make.
+bool is_database_file(const std::string& name) {
+  constexpr std::array kNames = {"data.mdb", "lock.mdb", "CURRENT", "LOCK",
+                                 "LOG",      "LOG.old",  kMark};
+  if (std::find(kNames.begin(), kNames.end(), name) != kNames.end()) return true;
+  const bool numbered = !name.empty() && std::isdigit(static_cast<unsigned char>(name[0])) != 0;
+  const bool numbered_kind = name.ends_with(".ldb") || name.ends_with(".sst") ||
+                             name.ends_with(".log") || name.ends_with(".dbtmp");
+  return name.starts_with("MANIFEST-") || (numbered && numbered_kind);
+}
+
+std::vector<fs::path> files_of(const std::string& folder, std::error_code& failed) {
+  std::vector<fs::path> files;
+  for (fs::directory_iterator file(folder, failed), end; !failed && file != end;
+       file.increment(failed))
+    files.push_back(file->path());
+  return files;
+}
+
+/// Throws: Error if the folder holds anything that is no database's.
+void require_database_only(const std::string& folder) {
+  std::error_code failed, unknown;
+  const std::vector<fs::path> files = files_of(folder, failed);
+  require(!failed, "cannot list the folder ", printable(folder), ": ", failed.message());
+  for (const fs::path& file : files) {
+    require(
+        is_database_file(file.filename()) && fs::is_regular_file(fs::symlink_status(file, unknown)),
+        printable(folder), " holds '", printable(file.filename().string()),
+        "', which is no part of a database: nothing is overwritten there; give another name");
+  }
+}
+
+/// Throws: Error unless --overwrite may replace what is at `path`.
+void require_replaceable(const std::string& path) {
+  std::error_code unknown;
+  require(fs::is_directory(path, unknown), printable(path),
+          " is a file, not the folder of a database");
+  require_database_only(path);
+  const bool lmdb = is_lmdb(path) && looks_like_lmdb(path);
+  require(lmdb || is_leveldb(path) || exists(marked(path)), printable(path),
+          " holds no database: nothing is overwritten there; give another name");
+}
+
+/// Removes the folder of a database, or as much of it as is the database's.
+void remove_database(const std::string& folder) {
+  std::error_code failed;
+  std::vector<fs::path> files = files_of(folder, failed);
+  // Last go the files by which require_replaceable() knows what is left if this is interrupted.
+  std::stable_partition(files.begin(), files.end(), [](const fs::path& file) {
+    const std::string name = file.filename();
+    return name != "data.mdb" && name != "CURRENT" && name != kMark;
+  });
+  for (const fs::path& file : files)
+    if (is_database_file(file.filename())) fs::remove(file, failed);
+  fs::remove(folder, failed);  // fails, rightly, if there are other files in it
+}
+
+Descriptor open_folder(const std::string& folder) {
+  return Descriptor(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+}
+
+/// Locks a folder unless the file system cannot; false if somebody else has locked it.
+bool lock(const Descriptor& folder, int how) {
+  return folder.get() < 0 || ::flock(folder.get(), how | LOCK_NB) == 0 || errno != EWOULDBLOCK;
+}
+
+std::string folder_of(const std::string& path) {
+  const std::string folder = fs::path(path).parent_path();
+  return folder.empty() ? "." : folder;
+}
+
+/// Held by one process at a time while it looks at, makes or moves the databases of a folder.
+Descriptor lock_parent(const std::string& path) {
+  constexpr int kTries = 100;
+  Descriptor parent = open_folder(folder_of(path));
+  for (int i = 0; i < kTries && !lock(parent, LOCK_EX); ++i) ::usleep(50'000);
+  return parent;
+}
+
+Descriptor lock_for_writing(const std::string& folder, const std::string& path) {
+  Descriptor opened = open_folder(folder);
+  require(lock(opened, LOCK_EX), "the database ", printable(path),
+          " is in use: another process makes or reads it; wait until it has ended");
+  return opened;
+}
+
+[[noreturn]] void fail(const char* what, const std::string& path, int error) {
+  throw Error(str("cannot ", what, " ", printable(path), ": ", std::strerror(error)));
+}
+
+void sync_folder(const std::string& folder) {
+  const Descriptor opened = open_folder(folder);
+  if (opened.get() < 0 || (::fsync(opened.get()) != 0 && errno != EINVAL))
+    fail("sync", folder, errno);
+}
+
+void mark(const std::string& folder) {
+  if (exists(marked(folder))) return;
+  const Descriptor file(::open(marked(folder).c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0666));
+  const auto length = static_cast<ssize_t>(std::strlen(kMarkText));
+  int error = 0;
+  if (file.get() < 0 ||
+      ::write(file.get(), kMarkText, static_cast<std::size_t>(length)) != length ||
+      (::fsync(file.get()) != 0 && errno != EINVAL))
+    error = errno != 0 ? errno : ENOSPC;
+  if (error == 0) return sync_folder(folder);
+  ::unlink(marked(folder).c_str());
+  fail("write", marked(folder), error);
+}
+
+void unmark(const std::string& folder) {
+  if (::unlink(marked(folder).c_str()) != 0 && errno != ENOENT)
+    fail("remove", marked(folder), errno);
+  sync_folder(folder);
+}
+
+std::string without_slash(std::string path) {
+  while (path.size() > 1 && path.ends_with('/')) path.pop_back();
+  return path;
+}
+
+/// The folder that `path` names, for moving it: a symbolic link leads to where it lies.
+std::string resolved(const std::string& path) {
+  std::error_code unknown, failed;
+  fs::path folder = without_slash(path);
+  const std::string name = folder.filename();
+  if (fs::is_symlink(folder, unknown) || name.empty() || name == "." || name == "..")
+    folder = fs::canonical(folder, failed);
+  require(!failed, "cannot find ", printable(path), ": ", failed.message());
+  return folder;
+}
+
+}  // namespace
+
+std::string why_unreadable(const std::string& path) {
+  const std::string partial = without_slash(path) + ".partial";
+  const bool there = has_database(path);
+  if (there ? exists(marked(path)) : exists(marked(partial)))
+    return str("the database ", printable(there ? path : partial),
+               " is not finished: its conversion is still running or was interrupted; ", kRemedy);
+  return there ? "" : missing_database(path);
+}
+
+Begun begun_database(const std::string& path, IfThere if_there) {
+  const std::string folder = resolved(path), partial = folder + ".partial";
+  const bool finished =
+      if_there == IfThere::append && !occupied(partial) && why_unreadable(folder).empty();
+  return {if_there != IfThere::append || occupied(partial) ? partial : folder, finished};
+}
+
+Descriptor lock_for_reading(const std::string& path) {
+  Descriptor folder = open_folder(path);
+  require(lock(folder, LOCK_SH), "the database ", printable(path),
+          " is being written by another process; wait until it has ended");
+  return folder;
+}
+
+PartialFolder::PartialFolder(const std::string& path, IfThere if_there)
+    : path_(resolved(path)), partial_(path_ + ".partial"), if_there_(if_there) {
+  std::error_code failed;
+  fs::create_directories(folder_of(path_), failed);
+  require(!failed, "cannot create the folder ", printable(folder_of(path_)), ": ",
+          failed.message());
+  const Descriptor parent = lock_parent(path_);
+  const bool there = occupied(path_), begun = occupied(partial_);
+  if (begun) lock_ = lock_for_writing(partial_, path_);
+  if (there) check_destination();
+  if (begun) check_begun(there);
+
+  if (begun && continues()) {
+    mark(partial_);
+    kept_ = true;
+  } else if (there && continues() && !replaces()) {
+    lock_ = lock_for_writing(path_, path_);
+    mark(path_);
+    if (::rename(path_.c_str(), partial_.c_str()) != 0) {
+      const int error = errno;
+      unmark(path_);
+      fail("rename", path_, error);
+    }
+    moved_here_ = true;
+  } else {
+    if (begun) remove_database(partial_);
+    make();
+  }
+}
+
+PartialFolder::~PartialFolder() {
+  if (kept_) return;
+  try {
+    if (!moved_here_) {
+      remove_database(partial_);
+    } else if (::rename(partial_.c_str(), path_.c_str()) == 0) {
+      unmark(path_);
+    }
+  } catch (const Error&) {  // then it stays as it is: marked, and to be continued
+  }
+}
+
+/// Throws: Error unless the options allow for the database that is at the destination.
+void PartialFolder::check_destination() const {
+  std::error_code unknown;
+  require(replaces() || continues(), printable(path_),
+          " exists already; remove it, give another name, or ask to overwrite or resume");
+  require(fs::is_directory(path_, unknown), printable(path_),
+          " is a file, not the folder of a database");
+  if (replaces()) require_replaceable(path_);
+}
+
+/// Throws: Error unless the options allow for what an interrupted conversion left.
+void PartialFolder::check_begun(bool there) const {
+  require_replaceable(partial_);
+  require(replaces() || continues(), printable(partial_),
+          " holds what an interrupted conversion made; ", kRemedy);
+  if (!continues() || !there) return;
+  require(replaces(), printable(path_), " exists already, and ", printable(partial_),
+          " holds what an interrupted conversion made; with --overwrite that is finished and then "
+          "replaces it");
+  require(exists(marked(partial_)), printable(partial_), " holds a finished database: ",
+          "--overwrite was interrupted while it exchanged that and ", printable(path_),
+          "; keep the one that you want under this name and remove the other");
+}
+
+/// A new folder.
+void PartialFolder::make() {
+  if (::mkdir(partial_.c_str(), 0777) != 0 && errno != EEXIST) fail("create", partial_, errno);
+  try {
+    lock_ = lock_for_writing(partial_, path_);
+    mark(partial_);
+  } catch (...) {
+    remove_database(partial_);
+    throw;
+  }
+}
+
+void PartialFolder::finish() {
+  kept_ = whole_ = true;
+  const Descriptor parent = lock_parent(path_);
+  const bool there = occupied(path_);
+  require(!there || replaces(), printable(path_), " was made by somebody else meanwhile; ",
+          printable(partial_), " holds the new database");
+  if (there) require_replaceable(path_);
+  unmark(partial_);
+  lock_ = Descriptor();
+  const std::string old = there ? exchange() : "";
+  if (!there && ::rename(partial_.c_str(), path_.c_str()) != 0) fail_to_move(errno);
+  sync_folder(folder_of(path_));
+  if (there) remove_database(old);
+}
+
+/// Puts the new database where the old one is; returns where that is now.
+std::string PartialFolder::exchange() const {
+  if (::renameat2(AT_FDCWD, partial_.c_str(), AT_FDCWD, path_.c_str(), RENAME_EXCHANGE) == 0)
+    return partial_;
+  // Some file systems, such as NFS, cannot; a kill between the two steps leaves both databases, and
+  // --resume does the second one.
+  std::string old = path_ + ".replaced";
+  if (exists(old)) remove_database(old);
+  if (::rename(path_.c_str(), old.c_str()) != 0) fail_to_move(errno);
+  if (::rename(partial_.c_str(), path_.c_str()) == 0) return old;
+  const int error = errno;
+  ::rename(old.c_str(), path_.c_str());
+  fail_to_move(error);
+}
+
+void PartialFolder::fail_to_move(int error) const {
+  throw Error(str("the database is whole, but ", printable(partial_), " cannot be renamed to ",
+                  printable(path_), ": ", std::strerror(error)));
+}
+
+void PartialFolder::discard() {
+  if (!whole_) remove_database(partial_);
+  kept_ = true;
+}
+
+}  // namespace doppio

@@ -1,0 +1,52 @@
+#pragma once
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "core/input_file.hpp"
+#include "data/storage/database.hpp"
+#include "data/storage/database_folder.hpp"
+
+namespace doppio {
+
+/// What the writers of both kinds have in common: the folder, and batches of records.
+class BatchedWriter : public DatabaseWriter {
+ public:
+  void put(std::string_view key, std::string_view value) final;
+  void finish() final;
+  void suspend() final;
+  void discard() final;
+
+ protected:
+  using Batch = std::vector<std::pair<std::string, std::string>>;
+
+  BatchedWriter(const std::string& path, IfThere if_there);
+  /// Writes all of the batch and syncs, or throws Error and writes nothing.
+  virtual void write(const Batch& batch) = 0;
+  virtual void close() = 0;
+  /// Throws: Error that says that the key is there already.
+  [[noreturn]] void report_duplicate(std::string_view key) const {
+    throw Error(
+        str("the database ", printable(path_), " has a record '", printable(key), "' already"));
+  }
+
+  /// Where the files are.
+  const std::string& folder() const { return folder_.path(); }
+
+  const std::string path_;  // for messages
+
+ private:
+  void commit();
+
+  PartialFolder folder_;
+  Batch batch_;
+  std::uint64_t batch_bytes_ = 0;
+};
+
+/// Throws: Error if the file system of `folder` has less than `bytes` free; says how much is
+/// missing.
+void require_space(const std::string& folder, std::uint64_t bytes);
+
+}  // namespace doppio

@@ -1,0 +1,186 @@
+#include "data/storage/leveldb.hpp"
+
+#include <leveldb/db.h>
+#include <leveldb/write_batch.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <set>
+#include <utility>
+
+#include "data/storage/read_only_env.hpp"
+#include "doppio/error.hpp"
+
+namespace doppio {
+
+namespace {
+
+void check(const leveldb::Status& status, const std::string& path, std::string_view doing) {
+  require(status.ok(), "cannot ", doing, " the database ", printable(path), ": ",
+          printable(status.ToString(), 500));
+}
+
+std::unique_ptr<leveldb::DB> open(const leveldb::Options& options, const std::string& path) {
+  leveldb::DB* db = nullptr;
+  check(leveldb::DB::Open(options, path, &db), path, "open");
+  return std::unique_ptr<leveldb::DB>(db);
+}
+
+leveldb::ReadOptions checked_reading() {
+  leveldb::ReadOptions options;
+  options.verify_checksums = true;
+  options.fill_cache = false;
+  return options;
+}
+
+/// Opens a database in an environment that writes nothing to its folder.
+std::unique_ptr<leveldb::DB> open_for_reading(ReadOnlyEnv& env, const std::string& path) {
+  leveldb::Options options;
+  options.env = &env;
+  options.paranoid_checks = true;
+  options.reuse_logs = true;            // keeps the log's records in memory, makes no table of them
+  options.write_buffer_size = 1 << 30;  // room for them
+  options.max_open_files = 500;         // each takes a descriptor
+  auto db = open(options, path);
+  env.close();
+  return db;
+}
+
+std::string last_key(leveldb::DB& db, const std::string& path) {
+  const std::unique_ptr<leveldb::Iterator> walk(db.NewIterator(checked_reading()));
+  walk->SeekToLast();
+  check(walk->status(), path, "read");
+  return walk->Valid() ? walk->key().ToString() : "";
+}
+
+Record owned(std::string key, std::string value) {
+  auto owner =
+      std::make_shared<const std::pair<std::string, std::string>>(std::move(key), std::move(value));
+  return {owner->first, owner->second, owner};
+}
+
+}  // namespace
+
+struct LevelDbReader::State {
+  explicit State(const std::string& path) : env(path) {}
+
+  ReadOnlyEnv env;
+  std::unique_ptr<leveldb::DB> db;
+  std::unique_ptr<leveldb::Iterator> walk;
+  std::uint64_t position = 0;  // of the record that the walk stands on
+  std::uint64_t size = 0;      // 0: not known yet
+  std::vector<std::string> keys;
+
+  void to_first(const std::string& path) {
+    walk->SeekToFirst();
+    check(walk->status(), path, "read");
+    require(walk->Valid(), "the database ", printable(path), " has no records");
+    position = 0;
+  }
+
+  void step(const std::string& path) {
+    walk->Next();
+    check(walk->status(), path, "read");
+    ++position;
+    if (walk->Valid()) return;
+    if (size == 0) size = position;
+    to_first(path);
+  }
+};
+
+LevelDbReader::LevelDbReader(const std::string& path)
+    : path_(path), lock_(lock_for_reading(path)), state_(new State(path)) {
+  require(is_leveldb(path), missing_database(path));
+  state_->db = open_for_reading(state_->env, path);
+  state_->walk.reset(state_->db->NewIterator(checked_reading()));
+  state_->to_first(path);
+}
+
+LevelDbReader::~LevelDbReader() = default;
+
+bool is_leveldb(const std::string& path) {
+  std::error_code unknown;
+  return std::filesystem::is_regular_file(path + "/CURRENT", unknown);
+}
+
+std::string last_leveldb_key(const std::string& folder) {
+  ReadOnlyEnv env(folder);
+  return last_key(*open_for_reading(env, folder), folder);
+}
+
+void LevelDbReader::seek(std::uint64_t k) {
+  for (;; state_->step(path_)) {
+    if (state_->size > 0) k %= state_->size;
+    if (k < state_->position) state_->to_first(path_);
+    if (k == state_->position) return;
+  }
+}
+
+Record LevelDbReader::next() {
+  Record record = owned(state_->walk->key().ToString(), state_->walk->value().ToString());
+  state_->step(path_);
+  return record;
+}
+
+Index LevelDbReader::known_size() const { return static_cast<Index>(state_->size); }
+
+const std::vector<std::string>& LevelDbReader::keys() {
+  if (!state_->keys.empty()) return state_->keys;
+  const std::unique_ptr<leveldb::Iterator> walk(state_->db->NewIterator(checked_reading()));
+  for (walk->SeekToFirst(); walk->Valid(); walk->Next())
+    state_->keys.push_back(walk->key().ToString());
+  check(walk->status(), path_, "read");
+  state_->size = state_->keys.size();
+  return state_->keys;
+}
+
+Index LevelDbReader::size() {
+  return static_cast<Index>(state_->size > 0 ? state_->size : keys().size());
+}
+
+Record LevelDbReader::at(Index k) {
+  ensure(0 <= k && k < size(), "a place lies within the database");
+  const std::string& key = keys()[static_cast<std::size_t>(k)];
+  std::string value;
+  check(state_->db->Get(checked_reading(), key, &value), path_, "read");
+  return owned(key, std::move(value));
+}
+
+struct LevelDbWriter::State {
+  std::unique_ptr<leveldb::DB> db;
+  std::string last_key;  // of what was written so far
+};
+
+LevelDbWriter::LevelDbWriter(const std::string& path, IfThere if_there)
+    : BatchedWriter(path, if_there), state_(new State) {
+  leveldb::Options options;
+  options.create_if_missing = true;
+  options.paranoid_checks = true;
+  options.block_size = 64 << 10;
+  options.write_buffer_size = 64 << 20;
+  options.max_open_files = 100;
+  state_->db = open(options, folder());
+  state_->last_key = last_key(*state_->db, path);
+}
+
+LevelDbWriter::~LevelDbWriter() = default;
+
+void LevelDbWriter::write(const Batch& batch) {
+  leveldb::WriteBatch changes;
+  std::set<std::string_view> keys;
+  for (const auto& [key, value] : batch) {
+    std::string stored;  // keys usually come in order, and then nothing needs to be looked up
+    const bool there =
+        key <= state_->last_key && state_->db->Get(checked_reading(), key, &stored).ok();
+    if (there || !keys.insert(key).second) report_duplicate(key);
+    changes.Put(key, value);
+  }
+  leveldb::WriteOptions options;
+  options.sync = true;
+  check(state_->db->Write(options, &changes), path_, "write");
+  if (!keys.empty()) state_->last_key = std::max(state_->last_key, std::string(*keys.rbegin()));
+}
+
+void LevelDbWriter::close() { state_->db.reset(); }
+
+}  // namespace doppio

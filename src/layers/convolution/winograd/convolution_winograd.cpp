@@ -1,0 +1,92 @@
+#include <algorithm>
+
+#include "core/cpu.hpp"
+#include "doppio/error.hpp"
+#include "layers/convolution/engine.hpp"
+#include "layers/convolution/kept_copy.hpp"
+#include "layers/convolution/winograd/winograd.hpp"
+
+namespace doppio {
+
+namespace {
+
+/// With factors of bfloat16 there are exact enough transforms for 3 x 3 kernels alone.
+const WinogradKernels& kernels(const ConvolutionGeometry& g) {
+  if (cpu_isa() != Isa::avx512) return kWinogradAvx2;
+  const bool bf16 = g.precision == Precision::bfloat16 && g.windows.axis[0].kernel == 3;
+  return bf16 ? kWinogradBf16Avx512 : kWinogradAvx512;
+}
+
+class WinogradEngine final : public ConvolutionEngine {
+ public:
+  explicit WinogradEngine(const ConvolutionGeometry& g) : convolution_(g, kernels(g)) {}
+
+  void forward(Context& ctx, const Tensor& x, const Tensor& weight, const Tensor* bias,
+               Tensor& y) override {
+    float* scratch = ctx.workspace(convolution_.forward_scratch());
+    const float* from = x.read(ctx, Layout::blocked);
+    const float* offsets = bias ? bias->read(ctx) : nullptr;
+    float* to = y.write(ctx, Layout::blocked);
+    if (!keeps_)
+      return convolution_.forward(from, weight.read(ctx), offsets, rectified_ != nullptr, to,
+                                  scratch);
+    const float* transformed =
+        kept_.of(ctx, weight, kept_weights(),
+                 [&](const float* plain, float* copy) { convolution_.transform(plain, copy); });
+    convolution_.forward_with(transformed, from, offsets, rectified_ != nullptr, to, scratch);
+  }
+
+  void backward_data(Context& ctx, const Tensor& dy, const Tensor& weight, Tensor& dx) override {
+    convolution_.backward_data(dy.read(ctx, Layout::blocked), rectified(ctx), weight.read(ctx),
+                               dx.write(ctx, Layout::blocked),
+                               ctx.workspace(convolution_.backward_data_scratch()));
+  }
+
+  void backward_params(Context& ctx, const Tensor& x, const Tensor& dy, Tensor* dweight,
+                       Tensor* dbias) override {
+    convolution_.backward_params(x.read(ctx, Layout::blocked), dy.read(ctx, Layout::blocked),
+                                 rectified(ctx), dweight ? dweight->update(ctx) : nullptr,
+                                 dbias ? dbias->update(ctx) : nullptr,
+                                 ctx.workspace(convolution_.backward_params_scratch()));
+  }
+
+  Index workspace() const override {
+    return std::max({convolution_.forward_scratch(), convolution_.backward_data_scratch(),
+                     convolution_.backward_params_scratch()});
+  }
+
+  bool fuse_relu(const Tensor& y, bool) override {
+    rectified_ = &y;
+    return true;
+  }
+
+  bool keep_weights() override { return keeps_ = true; }
+  Index kept_weights() const override { return keeps_ ? convolution_.transformed_size() : 0; }
+
+ private:
+  const float* rectified(Context& ctx) const {
+    return rectified_ ? rectified_->read(ctx, Layout::blocked) : nullptr;
+  }
+
+  WinogradConvolution convolution_;
+  const Tensor* rectified_ = nullptr;
+  bool keeps_ = false;
+  KeptCopy kept_;  // transformed weights
+};
+
+}  // namespace
+
+std::string why_not_winograd_convolution(const ConvolutionGeometry& geometry) {
+  if (cpu_isa() == Isa::baseline) return "it needs AVX2";
+  return why_not_winograd(geometry, kernels(geometry));
+}
+
+std::string why_rather_not_winograd_convolution(const ConvolutionGeometry& geometry) {
+  return why_rather_not_winograd(geometry, kernels(geometry));
+}
+
+std::unique_ptr<ConvolutionEngine> make_winograd_convolution(const ConvolutionGeometry& geometry) {
+  return std::make_unique<WinogradEngine>(geometry);
+}
+
+}  // namespace doppio

@@ -1,0 +1,351 @@
+#include "layers/convolution/winograd/winograd.hpp"
+
+#include <omp.h>
+
+#include <algorithm>
+#include <vector>
+
+namespace doppio {
+
+namespace {
+
+constexpr Index kLine = 16;  // floats of a cache line
+constexpr Index kMostLanes = 16;
+constexpr Index kMostTaps = 25;  // of a 5 x 5 kernel
+
+Index ceil_div(Index a, Index b) { return (a + b - 1) / b; }
+
+/// The distance of matrices of `size` floats: an odd number of cache lines, so that the values of
+/// one tile, one in each matrix, fall into different sets of the cache.
+Index plane_of(Index size) { return (ceil_div(size, kLine) | 1) * kLine; }
+
+/// The channels of y are multiplied in panels of two blocks, the last one perhaps of one.
+struct Panel {
+  Index first, blocks;  // its first channel
+};
+
+Index panel_count(const WinogradPass& p) { return ceil_div(p.width, 2 * p.maps.lanes); }
+
+Panel panel(const WinogradPass& p, Index i) {
+  return {i * 2 * p.maps.lanes, std::min<Index>(2, p.width / p.maps.lanes - 2 * i)};
+}
+
+/// Weights, or sums of their gradients: [group, point, panel, c, o].
+Index weights_plane(const WinogradPass& p) { return plane_of(p.depth * p.width); }
+Index weights_size(const WinogradPass& p) { return p.maps.group * p.points * weights_plane(p); }
+
+/// A panel's `rows` rows to words of products, which take its place in a matrix of words(rows).
+void pair_panel(const WinogradPass& pass, const WinogradKernels& kernels, const Panel& p,
+                Index rows, float* matrix) {
+  const Index width = p.blocks * pass.maps.lanes;
+  const float* from = matrix + p.first * rows;
+  float* to = matrix + p.first * kernels.words(rows);
+  for (Index r = 0; r < rows; r += 2, from += 2 * width, to += width)
+    kernels.pair_rows(from, r + 1 < rows ? from + width : nullptr, width, to);
+}
+
+/// kernel x kernel blocks of channels, dense.
+struct KernelPatch {
+  explicit KernelPatch(const WinogradMaps& maps) {
+    for (Index i = 0; i < maps.kernel; ++i) {
+      row[i] = i * maps.kernel * maps.lanes;
+      column[i] = i * maps.lanes;
+    }
+  }
+  operator WinogradPatch() const { return {row, column}; }
+  Index row[5], column[5];
+};
+
+/// Transforms the weights of outputs o and inputs c. Backward, outputs and inputs have changed
+/// places and the kernels are turned by 180 degrees.
+void transform_weights(const WinogradPass& pass, const float* weight, bool backward, float* u) {
+  const Index lanes = pass.maps.lanes, taps = pass.maps.kernel * pass.maps.kernel;
+  const Index K = pass.depth, N = pass.width, plane = weights_plane(pass);
+  const Index o_stride = (backward ? 1 : K) * taps, c_stride = (backward ? N : 1) * taps;
+  const KernelPatch patch(pass.maps);
+#pragma omp parallel for collapse(2) schedule(static)
+  for (Index g = 0; g < pass.maps.group; ++g)
+    for (Index i = 0; i < panel_count(pass); ++i) {
+      const Panel p = panel(pass, i);
+      const float* from = weight + g * K * N * taps + p.first * o_stride;
+      float* to = u + g * pass.points * plane + p.first * K;
+      for (Index c = 0; c < K; ++c)
+        for (Index h = 0; h < p.blocks; ++h, to += lanes) {
+          float block[kMostTaps * kMostLanes];
+          for (Index lane = 0; lane < lanes; ++lane) {
+            const float* one = from + (h * lanes + lane) * o_stride + c * c_stride;
+            for (Index t = 0; t < taps; ++t)
+              block[t * lanes + lane] = one[backward ? taps - 1 - t : t];
+          }
+          pass.transforms->filter(block, nullptr, patch, to, plane);
+        }
+    }
+}
+
+/// Transformed weights to words of products: each matrix shrinks in place, panel by panel.
+void pair_weights(const WinogradPass& pass, const WinogradKernels& kernels, float* u) {
+  if (!kernels.pair_rows) return;
+  const Index plane = weights_plane(pass), matrices = pass.maps.group * pass.points;
+#pragma omp parallel for schedule(static)
+  for (Index i = 0; i < matrices; ++i) {
+    float* const matrix = u + i * plane;
+    for (Index j = 0; j < panel_count(pass); ++j) {
+      const Panel p = panel(pass, j);
+      pair_panel(pass, kernels, p, pass.depth, matrix);
+    }
+  }
+}
+
+/// Transforms the sums of products back and adds them to dweight.
+void add_weight_gradient(const WinogradPass& pass, const float* s, float* dweight) {
+  const Index lanes = pass.maps.lanes, taps = pass.maps.kernel * pass.maps.kernel;
+  const Index K = pass.depth, N = pass.width, plane = weights_plane(pass);
+  const KernelPatch patch(pass.maps);
+#pragma omp parallel for collapse(2) schedule(static)
+  for (Index g = 0; g < pass.maps.group; ++g)
+    for (Index i = 0; i < panel_count(pass); ++i) {
+      const Panel p = panel(pass, i);
+      const float* from = s + g * pass.points * plane + p.first * K;
+      float* to = dweight + (g * N + p.first) * K * taps;
+      for (Index c = 0; c < K; ++c)
+        for (Index h = 0; h < p.blocks; ++h, from += lanes) {
+          float block[kMostTaps * kMostLanes];
+          pass.transforms->filter_gradient(from, plane, nullptr, false, patch, block);
+          for (Index lane = 0; lane < lanes; ++lane) {
+            float* one = to + ((h * lanes + lane) * K + c) * taps;
+            for (Index t = 0; t < taps; ++t) one[t] += block[t * lanes + lane];
+          }
+        }
+    }
+}
+
+/// Transforms a group's channels of x in one tile to v[point, channel].
+void transform_data(const WinogradPass& pass, const WinogradTile& tile, Index group, const float* x,
+                    const float* mask, float* v, Index plane) {
+  const Index blocks = pass.depth / pass.maps.lanes, map = pass.maps.in_map();
+  Index from = tile.in_image + group * blocks * map;
+  for (Index b = 0; b < blocks; ++b, from += map, v += pass.maps.lanes)
+    pass.transforms->data(x + from, mask ? mask + from : nullptr, tile.in, v, plane);
+}
+
+/// Transforms a group's channels of dy in one tile, the t-th of `count`, to w[point, panel, tile,
+/// channel].
+void transform_gradient(const WinogradPass& pass, const WinogradTile& tile, Index group, Index t,
+                        Index count, const float* dy, const float* y, float* w, Index plane) {
+  const Index lanes = pass.maps.lanes, map = pass.maps.out_map();
+  Index from = tile.out_image + group * pass.width / lanes * map;
+  for (Index i = 0; i < panel_count(pass); ++i) {
+    const Panel p = panel(pass, i);
+    float* to = w + p.first * count + t * p.blocks * lanes;
+    for (Index h = 0; h < p.blocks; ++h, from += map, to += lanes)
+      pass.transforms->gradient(dy + from, y ? y + from : nullptr, tile.out, to, plane);
+  }
+}
+
+/// Adds the sums of dy over `count` transformed tiles, w[point, tile, channel], to those of
+/// `channels` channels.
+void add_totals(const WinogradPass& pass, const float* w, Index plane, Index count, Index channels,
+                double* sums) {
+  const Index side = pass.transforms->points();
+  const float* total = pass.transforms->total;
+  for (Index point = 0; point < side * side; ++point) {
+    const double factor = double{total[point / side]} * total[point % side];
+    if (factor == 0) continue;
+    const float* from = w + point * plane;
+    for (Index t = 0; t < count; ++t)
+      for (Index o = 0; o < channels; ++o) sums[o] += factor * *from++;
+  }
+}
+
+/// How convolve() divides its tiles among threads: evenly, in blocks that are large enough to pay
+/// for reading the weights.
+struct TileBlocks {
+  explicit TileBlocks(const WinogradPass& pass) {
+    constexpr Index kMostTiles = 48, kProductFloats = 1 << 17;
+    const Index all = pass.tiling.count(), threads = omp_get_max_threads();
+    blocks = ceil_div(all, kMostTiles);
+    while (blocks * pass.maps.group % threads != 0 && blocks < all) ++blocks;
+    tiles = ceil_div(all, blocks);
+    blocks = ceil_div(all, tiles);
+    const Index panel_floats = tiles * 2 * pass.maps.lanes;
+    panels = std::clamp<Index>(kProductFloats / (pass.points * panel_floats), 1, panel_count(pass));
+    v_plane = plane_of(tiles * pass.depth);
+    m_plane = plane_of(panels * panel_floats);
+  }
+  Index scratch(const WinogradPass& pass) const { return pass.points * (v_plane + m_plane); }
+
+  Index tiles, blocks;     // in a block; of each group
+  Index panels;            // multiplied before they are transformed back
+  Index v_plane, m_plane;  // matrices of transformed x and y
+};
+
+Index convolve_scratch(const WinogradPass& pass) {
+  return weights_size(pass) + omp_get_max_threads() * TileBlocks(pass).scratch(pass);
+}
+
+/// Tiles whose products backward_params() sums at a time: as many as make the transformed tiles
+/// about as large as the sums. They depend on nothing but the geometry, and so does the order of
+/// the sums.
+Index chunk(const WinogradPass& pass) {
+  const Index tiles = pass.tiling.count();
+  const Index most =
+      std::clamp<Index>(pass.depth * pass.width / (pass.depth + pass.width), 64, 256);
+  return ceil_div(tiles, ceil_div(tiles, most));
+}
+
+}  // namespace
+
+WinogradConvolution::WinogradConvolution(const ConvolutionGeometry& g,
+                                         const WinogradKernels& kernels)
+    : WinogradConvolution(winograd_forward(g, kernels), winograd_backward_data(g, kernels),
+                          winograd_backward_params(g, kernels), kernels) {}
+
+WinogradConvolution::WinogradConvolution(WinogradPass forward, WinogradPass data,
+                                         WinogradPass params, const WinogradKernels& kernels)
+    : kernels_(kernels),
+      forward_(std::move(forward)),
+      data_(std::move(data)),
+      params_(std::move(params)) {}
+
+Index WinogradConvolution::forward_scratch() const { return convolve_scratch(forward_); }
+Index WinogradConvolution::backward_data_scratch() const { return convolve_scratch(data_); }
+Index WinogradConvolution::backward_params_scratch() const {
+  const Index n = chunk(params_);
+  return weights_size(params_) +
+         params_.points * (plane_of(n * params_.depth) + plane_of(n * params_.width));
+}
+
+void WinogradConvolution::forward(const float* x, const float* weight, const float* bias, bool relu,
+                                  float* y, float* scratch) const {
+  transform(weight, scratch);
+  forward_with(scratch, x, bias, relu, y, scratch + transformed_size());
+}
+
+Index WinogradConvolution::transformed_size() const { return weights_size(forward_); }
+
+void WinogradConvolution::transform(const float* weight, float* transformed) const {
+  transform_weights(forward_, weight, false, transformed);
+  pair_weights(forward_, kernels_, transformed);
+}
+
+void WinogradConvolution::forward_with(const float* transformed, const float* x, const float* bias,
+                                       bool relu, float* y, float* scratch) const {
+  convolve(forward_, x, nullptr, transformed, bias, relu, y, scratch);
+}
+
+void WinogradConvolution::backward_data(const float* dy, const float* y, const float* weight,
+                                        float* dx, float* scratch) const {
+  transform_weights(data_, weight, true, scratch);
+  pair_weights(data_, kernels_, scratch);
+  convolve(data_, dy, y, scratch, nullptr, false, dx, scratch + weights_size(data_));
+}
+
+void WinogradConvolution::backward_params(const float* x, const float* dy, const float* y,
+                                          float* dweight, float* dbias, float* scratch) const {
+  std::vector<double> bias_sums(static_cast<std::size_t>(params_.maps.out_channels));
+  sum_products(x, dy, y, dweight != nullptr, scratch, scratch + weights_size(params_),
+               dbias ? bias_sums.data() : nullptr);
+  if (dweight) add_weight_gradient(params_, scratch, dweight);
+  if (dbias)
+    for (const double sum : bias_sums) *dbias++ += static_cast<float>(sum);
+}
+
+/// Each thread takes blocks of tiles through all three steps, so that what it transforms stays in
+/// its cache.
+void WinogradConvolution::convolve(const WinogradPass& pass, const float* x, const float* mask,
+                                   const float* u, const float* bias, bool relu, float* y,
+                                   float* scratch) const {
+  const TileBlocks divided(pass);
+  const Index lanes = pass.maps.lanes, K = pass.depth, map = pass.maps.out_map();
+  const Index depth = kernels_.words(K);
+#pragma omp parallel for collapse(2) schedule(dynamic)
+  for (Index g = 0; g < pass.maps.group; ++g)
+    for (Index block = 0; block < divided.blocks; ++block) {
+      float* v = scratch + omp_get_thread_num() * divided.scratch(pass);  // [point, tile, c]
+      float* m = v + pass.points * divided.v_plane;                       // [point, panel, tile, o]
+      const Index first = block * divided.tiles;
+      const Index count = std::min(divided.tiles, pass.tiling.count() - first);
+      for (Index t = 0; t < count; ++t)
+        transform_data(pass, pass.tiling.locate(first + t), g, x, mask, v + t * K, divided.v_plane);
+      if (kernels_.pair_columns)
+        for (Index point = 0; point < pass.points; ++point)
+          for (Index t = 0; t < count; ++t) {
+            float* row = v + point * divided.v_plane + t * K;
+            kernels_.pair_columns(row, K, row);
+          }
+      for (Index begin = 0; begin < panel_count(pass); begin += divided.panels) {
+        const Index end = std::min(begin + divided.panels, panel_count(pass));
+        const Index origin = panel(pass, begin).first;
+        for (Index point = 0; point < pass.points; ++point)
+          for (Index i = begin; i < end; ++i) {
+            const Panel p = panel(pass, i);
+            kernels_.multiply(
+                {v + point * divided.v_plane, K, false,
+                 u + (g * pass.points + point) * weights_plane(pass) + p.first * depth,
+                 m + point * divided.m_plane + (p.first - origin) * count, count, depth, p.blocks,
+                 false});
+          }
+        for (Index t = 0; t < count; ++t) {
+          const WinogradTile tile = pass.tiling.locate(first + t);
+          for (Index i = begin; i < end; ++i) {
+            const Panel p = panel(pass, i);
+            const float* from = m + (p.first - origin) * count + t * p.blocks * lanes;
+            for (Index h = 0; h < p.blocks; ++h, from += lanes) {
+              const Index o = g * pass.width + p.first + h * lanes;
+              pass.transforms->output(from, divided.m_plane, bias ? bias + o : nullptr, relu,
+                                      tile.out, y + tile.out_image + o / lanes * map);
+            }
+          }
+        }
+      }
+    }
+}
+
+/// Chunk by chunk of tiles, all threads transform x and dy; then each multiplies for some of the
+/// points, so that no two add to the same sum.
+void WinogradConvolution::sum_products(const float* x, const float* dy, const float* y,
+                                       bool weights_wanted, float* s, float* scratch,
+                                       double* bias_sums) const {
+  const WinogradPass& pass = params_;
+  const Index K = pass.depth, N = pass.width, n = chunk(pass), tiles = pass.tiling.count();
+  const Index v_plane = plane_of(n * K), w_plane = plane_of(n * N);
+  float* const v = scratch;                    // of x: [point, tile, c]
+  float* const w = v + pass.points * v_plane;  // of dy: [point, panel, tile, o]
+#pragma omp parallel
+  for (Index g = 0; g < pass.maps.group; ++g)
+    for (Index first = 0; first < tiles; first += n) {
+      const Index count = std::min(n, tiles - first), depth = kernels_.words(count);
+#pragma omp for schedule(static)
+      for (Index t = 0; t < count; ++t) {
+        const WinogradTile tile = pass.tiling.locate(first + t);
+        if (weights_wanted) transform_data(pass, tile, g, x, nullptr, v + t * K, v_plane);
+        transform_gradient(pass, tile, g, t, count, dy, y, w, w_plane);
+      }
+      if (bias_sums) {
+#pragma omp for schedule(static)
+        for (Index i = 0; i < panel_count(pass); ++i) {
+          const Panel p = panel(pass, i);
+          add_totals(pass, w + p.first * count, w_plane, count, p.blocks * pass.maps.lanes,
+                     bias_sums + g * N + p.first);
+        }
+      }
+      if (!weights_wanted) continue;
+#pragma omp for schedule(static)
+      for (Index point = 0; point < pass.points; ++point) {
+        float *const left = v + point * v_plane, *const right = w + point * w_plane;
+        if (kernels_.pair_rows)
+          for (Index t = 0; t < count; t += 2)
+            kernels_.pair_rows(left + t * K, t + 1 < count ? left + (t + 1) * K : nullptr, K,
+                               left + t / 2 * K);
+        for (Index i = 0; i < panel_count(pass); ++i) {
+          const Panel p = panel(pass, i);
+          if (kernels_.pair_rows) pair_panel(pass, kernels_, p, count, right);
+          kernels_.multiply({left, K, true, right + p.first * depth,
+                             s + (g * pass.points + point) * weights_plane(pass) + p.first * K, K,
+                             depth, p.blocks, first > 0});
+        }
+      }
+    }
+}
+
+}  // namespace doppio

@@ -1,6 +1,0 @@
-#define DOPPIO_LANES 16
-#include "layers/engines/image_kernels_body.hpp"
-
-namespace doppio {
-const ImageKernels kImageAvx512 = kKernels;
-}  // namespace doppio

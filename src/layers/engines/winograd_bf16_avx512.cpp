@@ -1,7 +1,0 @@
-#define DOPPIO_LANES 16
-#define DOPPIO_BF16
-#include "layers/engines/winograd_kernels_body.hpp"
-
-namespace doppio {
-const WinogradKernels kWinogradBf16Avx512 = kKernels;
-}

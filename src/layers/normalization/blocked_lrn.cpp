@@ -1,0 +1,183 @@
+#include "layers/normalization/blocked_lrn.hpp"
+
+#include <algorithm>
+#include <cstring>
+
+#include "doppio/tensor.hpp"
+#include "math/lanes.hpp"
+
+namespace doppio {
+
+namespace {
+
+constexpr Index kLongestStrip = 16;  // pixels
+
+/// A strip of pixels of an image.
+struct Strip {
+  Index image, begin, pixels;
+};
+
+/// The values of a strip with all channels of a pixel side by side, between zeros for the
+/// neighbours that the first and the last channels lack.
+template <Index B>
+class Columns {
+ public:
+  static constexpr Index kFloats = 4096;  // two of them fit into the first-level cache
+
+  /// Zeros on each side, whole blocks of them so that every block begins at its alignment.
+  static Index margin(Index reach) { return (reach + B - 1) / B * B; }
+  /// Pixels that fit.
+  static Index capacity(Index channels, Index reach) {
+    return kFloats / (channels + 2 * margin(reach));
+  }
+
+  Columns(const Strip& strip, Index channels, Index reach)
+      : pixels_(strip.pixels), width_(channels + 2 * margin(reach)), reach_(reach) {
+    for (Index p = 0; p < pixels_; ++p)
+      for (Index i = 0; i < margin(reach); ++i)
+        values_[p * width_ + i] = values_[(p + 1) * width_ - 1 - i] = 0;
+  }
+
+  /// Sets the channels from `channel` on: pixel by pixel to f(0), f(1), ...
+  template <class F>
+  void set(Index channel, F f) {
+    for (Index p = 0; p < pixels_; ++p) {
+      float* to = values_ + p * width_ + margin(reach_) + channel;
+#pragma omp simd
+      for (Index b = 0; b < B; ++b) to[b] = f(p * B + b);
+    }
+  }
+
+  /// Sums over the neighbours of the same values, in the same order.
+  void sum_neighbours(Index channel, float* sums) const {
+    if (reach_ == 2)
+      sum_window<5>(channel, 5, sums);
+    else
+      sum_window<0>(channel, 2 * reach_ + 1, sums);
+  }
+
+ private:
+  /// kLength: the window's length if it is known to the compiler, else 0.
+  template <Index kLength>
+  void sum_window(Index channel, Index any_length, float* sums) const {
+    const Index length = kLength > 0 ? kLength : any_length;
+    for (Index p = 0; p < pixels_; ++p) {
+      const float* first = values_ + p * width_ + margin(reach_) + channel - reach_;
+      typename Lanes<B>::Floats sum = {}, value;
+      for (Index i = 0; i < length; ++i) {
+        std::memcpy(&value, first + i, sizeof(value));
+        sum += value;
+      }
+      std::memcpy(sums + p * B, &sum, sizeof(sum));
+    }
+  }
+
+  Index pixels_, width_, reach_;
+  alignas(64) float values_[kFloats];
+};
+
+/// Asks for n values that will be needed soon: strips change address too often for the CPU to
+/// foresee.
+template <int kWrite>
+void prefetch(const float* from, Index n) {
+  for (Index i = 0; i < n; i += 16) __builtin_prefetch(from + i, kWrite);
+}
+
+/// work(strip) for strips that cover all pixels of all images.
+template <Index B, class Work>
+void for_each_strip(Context& ctx, const Blocks& blocks, Index reach, Work work) {
+  const Index longest = std::min(kLongestStrip, Columns<B>::capacity(blocks.channels, reach));
+  parallel_for(
+      ctx, {blocks.images, (blocks.pixels + longest - 1) / longest, 1},
+      [=, S = blocks.pixels](Index image, Index strip, Index) {
+    work(Strip{image, strip * longest, std::min(longest, S - strip * longest)});
+      },
+      longest * blocks.channels);
+}
+
+/// f(c, i) for each block of the strip's channels: c is its first channel, i the index of the
+/// first of its pixels * B values, which lie one after another.
+template <Index B, class F>
+void for_each_block(const Blocks& blocks, const Strip& strip, F f) {
+  for (Index c = 0; c < blocks.channels; c += B)
+    f(c, (strip.image * blocks.channels + c) * blocks.pixels + strip.begin * B);
+}
+
+template <Index B, class Factors>
+void forward(Context& ctx, const Blocks& blocks, const LrnFormula& formula, Factors factors,
+             const float* x, float* y) {
+  for_each_strip<B>(ctx, blocks, formula.reach, [=](const Strip& strip) {
+    Columns<B> squares(strip, blocks.channels, formula.reach);
+    for_each_block<B>(blocks, strip, [&](Index c, Index first) {
+      prefetch<0>(x + first + strip.pixels * B, strip.pixels * B);
+      prefetch<1>(y + first, strip.pixels * B);
+      squares.set(c, [=](Index i) { return x[first + i] * x[first + i]; });
+    });
+    for_each_block<B>(blocks, strip, [&](Index c, Index first) {
+      alignas(64) float sums[kLongestStrip * B];
+      squares.sum_neighbours(c, sums);
+      const float k = formula.k, alpha = formula.alpha;
+#pragma omp simd
+      for (Index i = 0; i < strip.pixels * B; ++i)
+        y[first + i] = x[first + i] * factors(k + alpha * sums[i]).power;
+    });
+  });
+}
+
+template <Index B, class Factors>
+void backward(Context& ctx, const Blocks& blocks, const LrnFormula& formula, Factors factors,
+              const float* x, const float* dy, float* dx) {
+  for_each_strip<B>(ctx, blocks, formula.reach, [=](const Strip& strip) {
+    const Index n = strip.pixels * B;
+    alignas(64) float sums[kLongestStrip * B];
+    Columns<B> squares(strip, blocks.channels, formula.reach);
+    for_each_block<B>(blocks, strip, [&](Index c, Index first) {
+      prefetch<0>(x + first + n, n);
+      prefetch<0>(dy + first, n);
+      prefetch<1>(dx + first, n);
+      squares.set(c, [=](Index i) { return x[first + i] * x[first + i]; });
+    });
+    Columns<B> ratios(strip, blocks.channels, formula.reach);  // dy * y / s
+    for_each_block<B>(blocks, strip, [&](Index c, Index first) {
+      squares.sum_neighbours(c, sums);
+      const float k = formula.k, alpha = formula.alpha;
+#pragma omp simd
+      for (Index i = 0; i < n; ++i) {
+        const LrnFactors f = factors(k + alpha * sums[i]);
+        dx[first + i] = dy[first + i] * f.power;
+        sums[i] = dx[first + i] * x[first + i] * f.inverse;
+      }
+      ratios.set(c, [&](Index i) { return sums[i]; });
+    });
+    for_each_block<B>(blocks, strip, [&](Index c, Index first) {
+      ratios.sum_neighbours(c, sums);
+      const float pull = formula.pull();
+#pragma omp simd
+      for (Index i = 0; i < n; ++i) dx[first + i] -= pull * x[first + i] * sums[i];
+    });
+  });
+}
+
+}  // namespace
+
+bool lrn_can_block(Index channels, Index reach) {
+  return Columns<16>::capacity(channels, reach) > 0;
+}
+
+void lrn_blocked(Context& ctx, const Blocks& blocks, const LrnFormula& formula, const float* x,
+                 float* y) {
+  with_factors(formula.beta, [&](auto factors) {
+    channel_block() == 16 ? forward<16>(ctx, blocks, formula, factors, x, y)
+                          : forward<8>(ctx, blocks, formula, factors, x, y);
+  });
+}
+
+void lrn_backward_blocked(Context& ctx, const Blocks& blocks, const LrnFormula& formula,
+                          const float* x, const float* dy, float* dx) {
+  with_factors(formula.beta, [&](auto factors) {
+    channel_block() == 16 ? backward<16>(ctx, blocks, formula, factors, x, dy, dx)
+                          : backward<8>(ctx, blocks, formula, factors, x, dy, dx);
+  });
+}
+
+}  // namespace doppio

@@ -1,0 +1,9 @@
+#pragma once
+#include "net/format/source_map.hpp"
+
+namespace doppio {
+
+/// Brings V0 and V1 layers, `input:` fields and old transformation fields to today's form.
+SourcedNet upgrade(SourcedNet source);
+
+}  // namespace doppio
