@@ -36,10 +36,10 @@ class CudnnConvolution final : public ConvolutionEngine {
     run_forward(ctx, x, weight, bias, y);
   }
 
-  bool begin_backward(Context& ctx, Tensor& dy_, Tensor* dbias) override {
+  bool begin_backward(Context& ctx, Tensor& dy_tensor, Tensor* dbias) override {
     if (!masks_) return false;
     const float* y = relu_->read(ctx, layout_);
-    float* dy = dy_.update(ctx, layout_);
+    float* dy = dy_tensor.update(ctx, layout_);
     if (dbias) {
       sum_bias_gradient(ctx, dy, y, dy, add_to(*dbias, ctx));
       return true;
@@ -57,13 +57,13 @@ class CudnnConvolution final : public ConvolutionEngine {
     run_data(ctx, dy, weight, dx);
   }
 
-  void backward_params(Context& ctx, const Tensor& x, const Tensor& dy_, Tensor* dweight,
+  void backward_params(Context& ctx, const Tensor& x, const Tensor& dy_tensor, Tensor* dweight,
                        Tensor* dbias) override {
     if (dbias)
-      sum_bias_gradient(ctx, dy_.read(ctx, layout_), nullptr, nullptr, add_to(*dbias, ctx));
+      sum_bias_gradient(ctx, dy_tensor.read(ctx, layout_), nullptr, nullptr, add_to(*dbias, ctx));
     if (!dweight) return;
     choose(ctx, params_);
-    run_params(ctx, x, dy_, *dweight);
+    run_params(ctx, x, dy_tensor, *dweight);
   }
 
   bool fuse_relu(const Tensor& y, bool backward) override {
@@ -97,19 +97,19 @@ class CudnnConvolution final : public ConvolutionEngine {
     return static_cast<float*>(memory.memory) + floats(memory.bytes);
   }
 
-  void run_forward(Context& ctx, const Tensor& x_, const Tensor& weight_, const Tensor* bias_,
-                   Tensor& y_) {
+  void run_forward(Context& ctx, const Tensor& x_tensor, const Tensor& weight_tensor,
+                   const Tensor* bias_tensor, Tensor& y_tensor) {
     if (forward_.by_gemm()) {
-      fallback().forward(ctx, x_, weight_, bias_, y_);
-      return finish(ctx, nullptr, y_);
+      fallback().forward(ctx, x_tensor, weight_tensor, bias_tensor, y_tensor);
+      return finish(ctx, nullptr, y_tensor);
     }
     const Layout layout = forward_.algorithm().layout;
-    const CudnnPass::Operands operands{x_.read(ctx, layout), weight_.read(ctx, layout),
-                                       y_.write(ctx, layout)};
-    const float* bias = bias_ ? bias_->read(ctx) : nullptr;
+    const CudnnPass::Operands operands{x_tensor.read(ctx, layout), weight_tensor.read(ctx, layout),
+                                       y_tensor.write(ctx, layout)};
+    const float* bias = bias_tensor ? bias_tensor->read(ctx) : nullptr;
     if (relu_ && bias && run_fused_forward(ctx, operands, bias)) return;
     forward_.call().run(dnn(ctx), forward_.algorithm().number, operands, memory_for(ctx, forward_));
-    finish(ctx, bias, y_);
+    finish(ctx, bias, y_tensor);
   }
 
   void run_data(Context& ctx, const Tensor& dy, const Tensor& weight, Tensor& dx) {
@@ -120,10 +120,11 @@ class CudnnConvolution final : public ConvolutionEngine {
                      memory_for(ctx, data_));
   }
 
-  void run_params(Context& ctx, const Tensor& x_, const Tensor& dy_, Tensor& dweight) {
-    if (params_.by_gemm()) return fallback().backward_params(ctx, x_, dy_, &dweight, nullptr);
+  void run_params(Context& ctx, const Tensor& x_tensor, const Tensor& dy_tensor, Tensor& dweight) {
+    if (params_.by_gemm())
+      return fallback().backward_params(ctx, x_tensor, dy_tensor, &dweight, nullptr);
     const Layout layout = params_.algorithm().layout;
-    const void *x = x_.read(ctx, layout), *dy = dy_.read(ctx, layout);
+    const void *x = x_tensor.read(ctx, layout), *dy = dy_tensor.read(ctx, layout);
     // Plain gradients are added to where they are, others wait at the end of the workspace.
     const AddTo total = add_to(dweight, ctx);
     const bool in_place = layout == Layout::plain;
@@ -144,11 +145,11 @@ class CudnnConvolution final : public ConvolutionEngine {
   }
 
   /// What comes after the product: y += bias + addend, then the ReLU, as far as they are there.
-  void finish(Context& ctx, const float* bias, Tensor& y_) {
+  void finish(Context& ctx, const float* bias, Tensor& y_tensor) {
     if (!bias && !addend_ && !relu_) return;
     const Layout layout = forward_.algorithm().layout;
     const float* addend = addend_ ? addend_->read(ctx, layout) : nullptr;
-    float* y = y_.update(ctx, layout);
+    float* y = y_tensor.update(ctx, layout);
     if (layout == Layout::plain)
       add_plain(ctx, g_.batch, g_.num_output, outs_, bias, addend, relu_ != nullptr, y);
     else if (layout == Layout::channels_last)

@@ -105,9 +105,8 @@ void turn(Context& ctx, Index images, Index outputs, Index outs, const float* dy
 /// dbias[o] += sum over i of turned[o, i]; `sums` holds as many floats as dbias.
 void add_bias_gradient(Context& ctx, Index outputs, Index positions, const float* turned,
                        float* sums, float* dbias) {
-  reduce_rows(
-      ctx, outputs, positions, 0.0,
-      [=] KERNEL(Index o, Index i) { return turned[o * positions + i]; }, Sum{}, sums);
+  reduce_rows(ctx, outputs, positions, 0.0, Sum{}, sums,
+              [=] KERNEL(Index o, Index i) { return turned[o * positions + i]; });
   parallel_for(ctx, outputs, [=] KERNEL(Index o) { dbias[o] += sums[o]; });
 }
 
@@ -135,12 +134,12 @@ class BatchedGemmConvolution final : public ConvolutionEngine {
     chunk_ = (g.batch + chunks - 1) / chunks;
   }
 
-  void forward(Context& ctx, const Tensor& x_, const Tensor& weight_, const Tensor* bias_,
-               Tensor& y_) override {
-    const float* x = x_.read(ctx);
-    const float* weight = weight_.read(ctx);
-    const float* bias = bias_ ? bias_->read(ctx) : nullptr;
-    float* y = y_.write(ctx);
+  void forward(Context& ctx, const Tensor& x_tensor, const Tensor& weight_tensor,
+               const Tensor* bias_tensor, Tensor& y_tensor) override {
+    const float* x = x_tensor.read(ctx);
+    const float* weight = weight_tensor.read(ctx);
+    const float* bias = bias_tensor ? bias_tensor->read(ctx) : nullptr;
+    float* y = y_tensor.write(ctx);
     if (direct_) {
       gemm_batch(ctx, Transpose::no, Transpose::no, M_, outs_, K_, 1, weight, x, 0, y,
                  {g_.batch, 0, x_image_, y_image_}, g_.precision);
@@ -161,10 +160,11 @@ class BatchedGemmConvolution final : public ConvolutionEngine {
     return false;
   }
 
-  void backward_data(Context& ctx, const Tensor& dy_, const Tensor& weight_, Tensor& dx_) override {
-    const float* dy = dy_.read(ctx);
-    const float* weight = weight_.read(ctx);
-    float* dx = dx_.write(ctx);
+  void backward_data(Context& ctx, const Tensor& dy_tensor, const Tensor& weight_tensor,
+                     Tensor& dx_tensor) override {
+    const float* dy = dy_tensor.read(ctx);
+    const float* weight = weight_tensor.read(ctx);
+    float* dx = dx_tensor.write(ctx);
     if (direct_) {
       gemm_batch(ctx, Transpose::yes, Transpose::no, K_, outs_, M_, 1, weight, dy, 0, dx,
                  {g_.batch, 0, y_image_, x_image_}, g_.precision);
@@ -178,16 +178,16 @@ class BatchedGemmConvolution final : public ConvolutionEngine {
     });
   }
 
-  void backward_params(Context& ctx, const Tensor& x_, const Tensor& dy_, Tensor* dweight_,
-                       Tensor* dbias_) override {
-    const float* x = x_.read(ctx);
-    const float* dy = dy_.read(ctx);
-    const AddTo dweight = dweight_ ? add_to(*dweight_, ctx) : AddTo{};
-    float* dbias = dbias_ ? dbias_->update(ctx) : nullptr;
+  void backward_params(Context& ctx, const Tensor& x_tensor, const Tensor& dy_tensor,
+                       Tensor* dweight_tensor, Tensor* dbias_tensor) override {
+    const float* x = x_tensor.read(ctx);
+    const float* dy = dy_tensor.read(ctx);
+    const AddTo dweight = dweight_tensor ? add_to(*dweight_tensor, ctx) : AddTo{};
+    float* dbias = dbias_tensor ? dbias_tensor->update(ctx) : nullptr;
     for_each_chunk(ctx, [&](Index first, const Chunk& c) {
       turn(ctx, c.images, g_.num_output, outs_, dy + first * y_image_, c.turned);
       if (dbias) add_bias_gradient(ctx, g_.num_output, c.positions, c.turned, c.sums, dbias);
-      if (!dweight_) return;
+      if (!dweight_tensor) return;
       copy_windows(ctx, c.images, g_.channels, windows_, x + first * x_image_, c.column);
       gemm_batch(ctx, Transpose::no, Transpose::yes, M_, K_, c.positions, 1, c.turned, c.column,
                  first == 0 ? dweight.beta : 1, dweight.values,

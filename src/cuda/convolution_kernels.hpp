@@ -81,25 +81,20 @@ void sum_rows(Context& ctx, Index positions, Index outputs, Masked<T> dy, float*
 /// sums[n, o] = sum of dy[n, o, s] over s, of plain maps.
 inline void sum_maps(Context& ctx, Index images, Index outputs, Index outs, Masked<float> dy,
                      float* sums) {
-  reduce_rows(
-      ctx, images * outputs, outs, 0.0,
-      [=] KERNEL(Index row, Index s) {
+  reduce_rows(ctx, images * outputs, outs, 0.0, Sum{}, sums, [=] KERNEL(Index row, Index s) {
     const Index i = row * outs + s;
     const float d = dy.read(i);
     dy.write(i, d);
     return d;
-      },
-      Sum{}, sums);
+  });
 }
 
 /// dbias[o] = beta * dbias[o] + sum over the pieces of sums[piece, o], behind which is room for
 /// `outputs` more.
 inline void add_sums(Context& ctx, Index pieces, Index outputs, float* sums, const AddTo& dbias) {
   float *const to = dbias.values, *const more = sums + pieces * outputs;
-  reduce_rows(
-      ctx, outputs, pieces, 0.0,
-      [=] KERNEL(Index o, Index piece) { return sums[piece * outputs + o]; }, Sum{},
-      dbias.beta == 0 ? to : more);
+  reduce_rows(ctx, outputs, pieces, 0.0, Sum{}, dbias.beta == 0 ? to : more,
+              [=] KERNEL(Index o, Index piece) { return sums[piece * outputs + o]; });
   if (dbias.beta != 0) parallel_for(ctx, outputs, [=] KERNEL(Index o) { to[o] += more[o]; });
 }
 

@@ -100,8 +100,8 @@ void launch(cudaStream_t stream, Index A, Index B, Index C, F f) {
 /// two) and then a tree over them: the order of the operations depends on nothing else.
 template <class F, class Combine>
 __global__ void __launch_bounds__(kThreads)
-    rows_kernel(Index rows, Index cols, Index pieces, double init, F f, Combine combine,
-                double* partial, float* out) {
+    rows_kernel(Index rows, Index cols, Index pieces, double init, Combine combine, double* partial,
+                float* out, F f) {
   __shared__ double tree[kThreads];
   const Index id = Index{blockIdx.x} * blockDim.y + threadIdx.y;
   const Index row = pieces == 1 ? id : id / pieces;
@@ -125,14 +125,14 @@ __global__ void __launch_bounds__(kThreads)
 }
 
 template <class F, class Combine>
-void launch_rows(Context& ctx, Index rows, Index cols, Index pieces, double init, F f,
-                 Combine combine, double* partial, float* out) {
+void launch_rows(Context& ctx, Index rows, Index cols, Index pieces, double init, Combine combine,
+                 double* partial, float* out, F f) {
   unsigned lanes = 1;  // threads per piece: up to 8 columns each while a block is not full
   while (lanes < kThreads && lanes * 8 < cols / pieces) lanes *= 2;
   const unsigned per_block = kThreads / lanes;
   const auto blocks = static_cast<unsigned>((rows * pieces + per_block - 1) / per_block);
   start(stream_of(ctx), {.blocks = blocks, .threads = {lanes, per_block}, .barriers = lanes > 1},
-        rows_kernel<F, Combine>, rows, cols, pieces, init, f, combine, partial, out);
+        rows_kernel<F, Combine>, rows, cols, pieces, init, combine, partial, out, f);
 }
 
 /// The second stage's columns: what the first made of each piece.
@@ -147,17 +147,17 @@ struct Partials {
 /// out[r] = combine over all c of f(r, c), in double. Few long rows are cut into pieces, so that
 /// they fill the device; how depends on rows and cols alone.
 template <class F, class Combine>
-void reduce_rows(Context& ctx, Index rows, Index cols, double init, F f, Combine combine,
-                 float* out) {
+void reduce_rows(Context& ctx, Index rows, Index cols, double init, Combine combine, float* out,
+                 F f) {
   if (rows == 0) return;
   constexpr Index kPiece = 4096, kManyRows = 512;
   const Index pieces = rows < kManyRows ? std::max<Index>(cols / kPiece, 1) : 1;
   if (pieces == 1) {
-    launch_rows(ctx, rows, cols, 1, init, f, combine, nullptr, out);
+    launch_rows(ctx, rows, cols, 1, init, combine, nullptr, out, f);
   } else {
     double* partial = ctx.partial_sums(rows * pieces);
-    launch_rows(ctx, rows, cols, pieces, init, f, combine, partial, nullptr);
-    launch_rows(ctx, rows, pieces, 1, init, Partials{partial, pieces}, combine, nullptr, out);
+    launch_rows(ctx, rows, cols, pieces, init, combine, partial, nullptr, f);
+    launch_rows(ctx, rows, pieces, 1, init, combine, nullptr, out, Partials{partial, pieces});
   }
 }
 

@@ -45,9 +45,8 @@ void matrix_times_vector(Context& ctx, Index N, Index K, float alpha, const floa
                          const float* B, float beta, float* y) {
   constexpr Index kRows = 4, kLanes = 8;  // GCC spills vectors that exceed a register
   using Floats = Lanes<kLanes>::Floats;
-  parallel_for(
-      ctx, {(N + kRows - 1) / kRows, 1, 1},
-      [=](Index group, Index, Index) {
+  parallel_for(ctx, {(N + kRows - 1) / kRows, 1, 1}, elements_for_products(kRows * K),
+               [=](Index group, Index, Index) {
     const Index first = group * kRows, rows = std::min(kRows, N - first);
     const float* row[kRows];  // the last group repeats a row if it has less than kRows
     for (Index r = 0; r < kRows; ++r) row[r] = B + (first + std::min(r, rows - 1)) * K;
@@ -68,8 +67,7 @@ void matrix_times_vector(Context& ctx, Index N, Index K, float alpha, const floa
       float& out = y[first + r];
       out = alpha * sum + (beta == 0 ? 0 : beta * out);
     }
-      },
-      elements_for_products(kRows * K));
+  });
 }
 
 }  // namespace

@@ -34,9 +34,8 @@ HOST_DEVICE inline Range windows_with(const WindowAxis& a, Index k, Index begin,
 void im2col_2d(Context& ctx, Index channels, WindowAxis h, WindowAxis w, const float* image,
                float* column) {
   const Index kernels = h.kernel * w.kernel, outs = h.out * w.out;
-  parallel_for(
-      ctx, {channels, kernels, strips(outs)},
-      [=] KERNEL(Index c, Index k, Index strip) {
+  parallel_for(ctx, {channels, kernels, strips(outs)}, std::min(outs, kStrip),
+               [=] KERNEL(Index c, Index k, Index strip) {
     const Index kh = k / w.kernel, kw = k % w.kernel;
     const Range inside_h = windows_with(h, kh, 0, h.in), inside_w = windows_with(w, kw, 0, w.in);
     Index left = strip_width(strip * kStrip, outs);
@@ -57,16 +56,14 @@ void im2col_2d(Context& ctx, Index channels, WindowAxis h, WindowAxis w, const f
       for (Index i = last; i < end; ++i) to[i] = 0;
       left -= end - ow;
     }
-      },
-      std::min(outs, kStrip));
+  });
 }
 
 /// A work item gathers for a strip of one row of the image.
 void col2im_2d(Context& ctx, Index channels, WindowAxis h, WindowAxis w, const float* column,
                float* image) {
-  parallel_for(
-      ctx, {channels, h.in, strips(w.in)},
-      [=] KERNEL(Index c, Index ih, Index strip) {
+  parallel_for(ctx, {channels, h.in, strips(w.in)}, h.kernel * w.kernel * std::min(w.in, kStrip),
+               [=] KERNEL(Index c, Index ih, Index strip) {
     float sum[kStrip] = {};
     const Index begin = strip * kStrip, width = strip_width(begin, w.in);
     for (Index kh = 0; kh < h.kernel; ++kh) {
@@ -84,8 +81,7 @@ void col2im_2d(Context& ctx, Index channels, WindowAxis h, WindowAxis w, const f
       }
     }
     for (Index i = 0; i < width; ++i) image[(c * h.in + ih) * w.in + begin + i] = sum[i];
-      },
-      h.kernel * w.kernel * std::min(w.in, kStrip));
+  });
 }
 
 }  // namespace

@@ -34,15 +34,15 @@ struct Max {
 
 inline constexpr Device kDevice = Device::cuda;
 
-/// f(i) for every i in 0 .. n-1, in any order, on ctx's stream. `work` only matters on the CPU.
+/// f(i) for every i in 0 .. n-1, in any order, on ctx's stream. `cost` only matters on the CPU.
 template <class F>
-void parallel_for(Context& ctx, Index n, F f, Index /*work*/ = 1) {
+void parallel_for(Context& ctx, Index n, Index /*cost*/, F f) {
   cuda::launch(cuda::stream_of(ctx), n, f);
 }
 
 /// f(a, b, c) for every point of the box `extent`; c is innermost.
 template <class F>
-void parallel_for(Context& ctx, const Index (&extent)[3], F f, Index /*work*/ = 1) {
+void parallel_for(Context& ctx, const Index (&extent)[3], Index /*cost*/, F f) {
   cuda::launch(cuda::stream_of(ctx), extent[0], extent[1], extent[2], f);
 }
 
@@ -56,9 +56,9 @@ void for_each_by_a_thread(Index n, F f) {
 /// out[r] = init combined with f(r, 0) .. f(r, cols-1) in double, for every row; `init` is
 /// combine's neutral value.
 template <class F, class Combine>
-void reduce_rows(Context& ctx, Index rows, Index cols, double init, F f, Combine combine,
-                 float* out) {
-  cuda::reduce_rows(ctx, rows, cols, init, f, combine, out);
+void reduce_rows(Context& ctx, Index rows, Index cols, double init, Combine combine, float* out,
+                 F f) {
+  cuda::reduce_rows(ctx, rows, cols, init, combine, out, f);
 }
 
 #else
@@ -81,13 +81,13 @@ inline Range range_of_thread(Index n, Index block) {
           std::min(n, blocks * (thread + 1) / threads * block)};
 }
 
-/// f(i) for every i in 0 .. n-1, in any order. `work` is about how many elements each call touches:
+/// f(i) for every i in 0 .. n-1, in any order. `cost` is about how many elements each call touches:
 /// it decides whether starting the threads is worth it.
 template <class F>
-void parallel_for(Context&, Index n, F f, Index work = 1) {
-#pragma omp parallel if (n * work > kSerialBelow)
+void parallel_for(Context&, Index n, Index cost, F f) {
+#pragma omp parallel if (n * cost > kSerialBelow)
   {
-    const Range mine = range_of_thread(n, work == 1 ? 64 : 1);
+    const Range mine = range_of_thread(n, cost == 1 ? 64 : 1);
     at_full_width([=] {
 #pragma omp simd
       for (Index i = mine.begin; i < mine.end; ++i) f(i);
@@ -97,10 +97,10 @@ void parallel_for(Context&, Index n, F f, Index work = 1) {
 
 /// f(a, b, c) for every point of the box `extent`; c is innermost and no index is divided in loops.
 template <class F>
-void parallel_for(Context&, const Index (&extent)[3], F f, Index work = 1) {
+void parallel_for(Context&, const Index (&extent)[3], Index cost, F f) {
   const Index A = extent[0], B = extent[1], C = extent[2];
   if (A * B * C == 0) return;
-#pragma omp parallel if (A * B * C * work > kSerialBelow)
+#pragma omp parallel if (A * B * C * cost > kSerialBelow)
   {
     const Range mine = range_of_thread(A * B, 1);
     at_full_width([=] {
@@ -138,7 +138,7 @@ void for_each_by_a_thread(Index n, F f) {
 /// combine of init and f(r, begin) .. f(r, end-1), in eight interleaved chains: one chain would
 /// wait for each addition, and the compiler may not reorder it.
 template <class F, class Combine>
-double reduce_range(Index r, Index begin, Index end, double init, F f, Combine combine) {
+double reduce_range(Index r, Index begin, Index end, double init, Combine combine, F f) {
   constexpr Index kLanes = 8;
   double lane[kLanes];
   for (double& value : lane) value = init;
@@ -157,7 +157,7 @@ double reduce_range(Index r, Index begin, Index end, double init, F f, Combine c
 /// Long rows are cut into pieces of fixed length, so the result does not depend on the number of
 /// threads.
 template <class F, class Combine>
-void reduce_rows(Context&, Index rows, Index cols, double init, F f, Combine combine, float* out) {
+void reduce_rows(Context&, Index rows, Index cols, double init, Combine combine, float* out, F f) {
   constexpr Index kPiece = 4096;
   const bool cut = rows == 1 && cols > kPiece;
   const Index pieces = cut ? (cols + kPiece - 1) / kPiece : 1;
@@ -169,9 +169,9 @@ void reduce_rows(Context&, Index rows, Index cols, double init, F f, Combine com
     at_full_width([=] {
       for (Index i = mine.begin; i < mine.end; ++i)
         if (cut)
-          sums[i] = reduce_range(0, i * kPiece, std::min(cols, (i + 1) * kPiece), init, f, combine);
+          sums[i] = reduce_range(0, i * kPiece, std::min(cols, (i + 1) * kPiece), init, combine, f);
         else
-          out[i] = static_cast<float>(reduce_range(i, 0, cols, init, f, combine));
+          out[i] = static_cast<float>(reduce_range(i, 0, cols, init, combine, f));
     });
   }
   if (!cut) return;
@@ -181,6 +181,16 @@ void reduce_rows(Context&, Index rows, Index cols, double init, F f, Combine com
 }
 
 #endif
+
+// Calls that touch one element each.
+template <class F>
+void parallel_for(Context& ctx, Index n, F f) {
+  parallel_for(ctx, n, 1, f);
+}
+template <class F>
+void parallel_for(Context& ctx, const Index (&extent)[3], F f) {
+  parallel_for(ctx, extent, 1, f);
+}
 
 }  // namespace DOPPIO_BUILD
 }  // namespace doppio

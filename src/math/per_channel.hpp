@@ -24,22 +24,17 @@ void for_each_in_block(Index c, Index i, F f) {
 template <Index B, class F>
 void for_each_in_blocks(Context& ctx, const Channels& extent, F f) {
   const Index S = extent.S, blocks = extent.C / B;
-  parallel_for(
-      ctx, {1, extent.N * blocks, 1},
-      [=](Index, Index plane, Index) {
+  parallel_for(ctx, {1, extent.N * blocks, 1}, S * B, [=](Index, Index plane, Index) {
     const Index c = plane % blocks * B;
     for (Index s = 0; s < S; ++s) for_each_in_block<B>(c, (plane * S + s) * B, f);
-      },
-      S * B);
+  });
 }
 
 template <Index B, class F>
-void sum_blocks(Context& ctx, const Channels& extent, F f, float* planes) {
+void sum_blocks(Context& ctx, const Channels& extent, float* planes, F f) {
   constexpr Index kChains = 4;  // one would wait for each addition
   const Index S = extent.S, blocks = extent.C / B;
-  parallel_for(
-      ctx, {1, extent.N * blocks, 1},
-      [=](Index, Index plane, Index) {
+  parallel_for(ctx, {1, extent.N * blocks, 1}, S * B, [=](Index, Index plane, Index) {
     double sums[kChains][B] = {};
     const Index c = plane % blocks * B, begin = plane * S * B;
     const auto add = [&](Index chain, Index s) {
@@ -52,8 +47,7 @@ void sum_blocks(Context& ctx, const Channels& extent, F f, float* planes) {
     for (; s < S; ++s) add(0, s);
     for (Index b = 0; b < B; ++b)
       planes[plane * B + b] = static_cast<float>(sums[0][b] + sums[1][b] + sums[2][b] + sums[3][b]);
-      },
-      S * B);
+  });
 }
 
 /// f(c, i) for every element; c is the channel of element i.
@@ -73,15 +67,14 @@ void for_each_in_channels(Context& ctx, const Channels& extent, F f) {
 
 /// planes[n * C + c] = sum of f(c, i) over the elements i of channel c of item n.
 template <class F>
-void sum_planes(Context& ctx, const Channels& extent, F f, float* planes) {
+void sum_planes(Context& ctx, const Channels& extent, float* planes, F f) {
   if constexpr (kDevice == Device::cpu)
     if (extent.layout == Layout::blocked)
-      return channel_block() == 16 ? sum_blocks<16>(ctx, extent, f, planes)
-                                   : sum_blocks<8>(ctx, extent, f, planes);
+      return channel_block() == 16 ? sum_blocks<16>(ctx, extent, planes, f)
+                                   : sum_blocks<8>(ctx, extent, planes, f);
   const Index C = extent.C, S = extent.S;
-  reduce_rows(
-      ctx, extent.N * C, S, 0, [=] KERNEL(Index p, Index s) { return f(p % C, p * S + s); }, Sum{},
-      planes);
+  reduce_rows(ctx, extent.N * C, S, 0, Sum{}, planes,
+              [=] KERNEL(Index p, Index s) { return f(p % C, p * S + s); });
 }
 
 /// Pixels that one thread adds up, of each channel.
@@ -93,25 +86,22 @@ inline Index pieces_of(const Channels& extent) {
 /// sums[piece * C + c] = sum of f(c, i) over some of the elements i of channel c, where channels
 /// lie last: neighbouring threads take neighbouring channels.
 template <class F>
-void sum_pieces(Context& ctx, const Channels& extent, F f, float* sums) {
+void sum_pieces(Context& ctx, const Channels& extent, float* sums, F f) {
   const Index C = extent.C, pixels = extent.N * extent.S;
-  parallel_for(
-      ctx, {1, pieces_of(extent), C},
-      [=] KERNEL(Index, Index piece, Index c) {
+  parallel_for(ctx, {1, pieces_of(extent), C}, kPixels, [=] KERNEL(Index, Index piece, Index c) {
     const Index begin = piece * kPixels, rest = pixels - begin;
     const Index end = begin + (rest < kPixels ? rest : kPixels);
     double sum = 0;
     for (Index s = begin; s < end; ++s) sum += f(c, s * C + c);
     sums[piece * C + c] = static_cast<float>(sum);
-      },
-      kPixels);
+  });
 }
 
-/// out[c] = sum of f(c, i) over the elements i of channel c, or that added to out[c].
+/// out[c] = sum of f(c, i) over the elements i of channel c, or that added to out[c] if `add`.
 ///
 /// Uses ctx's workspace.
 template <class F>
-void sum_per_channel(Context& ctx, const Channels& extent, F f, float* out, bool add = false) {
+void sum_per_channel(Context& ctx, const Channels& extent, bool add, float* out, F f) {
   const Index N = extent.N, C = extent.C, S = extent.S;
   const bool last = extent.layout == Layout::channels_last;
   const Index parts = last ? pieces_of(extent) : N;
@@ -120,19 +110,21 @@ void sum_per_channel(Context& ctx, const Channels& extent, F f, float* out, bool
   float* result = add ? sums : out;
   if (extent.layout == Layout::plain && (N == 1 || S == 1)) {
     const Index step = N == 1 ? 1 : C, row_step = N == 1 ? S : 1;
-    reduce_rows(
-        ctx, C, N * S, 0, [=] KERNEL(Index c, Index k) { return f(c, c * row_step + k * step); },
-        Sum{}, result);
+    reduce_rows(ctx, C, N * S, 0, Sum{}, result,
+                [=] KERNEL(Index c, Index k) { return f(c, c * row_step + k * step); });
   } else {
     if (last)
-      sum_pieces(ctx, extent, f, planes);
+      sum_pieces(ctx, extent, planes, f);
     else
-      sum_planes(ctx, extent, f, planes);
-    reduce_rows(
-        ctx, C, parts, 0, [=] KERNEL(Index c, Index n) { return planes[n * C + c]; }, Sum{},
-        result);
+      sum_planes(ctx, extent, planes, f);
+    reduce_rows(ctx, C, parts, 0, Sum{}, result,
+                [=] KERNEL(Index c, Index n) { return planes[n * C + c]; });
   }
   if (add) parallel_for(ctx, C, [=] KERNEL(Index c) { out[c] += sums[c]; });
+}
+template <class F>
+void sum_per_channel(Context& ctx, const Channels& extent, float* out, F f) {
+  sum_per_channel(ctx, extent, false, out, f);
 }
 
 /// take(c, sum of f(c, i), sum of g(c, i)), in double, for every channel: two sums in one pass.
@@ -141,9 +133,7 @@ void sum_both_in_blocks(Context& ctx, const Channels& extent, F f, G g, Take tak
   constexpr Index kChains = 2;
   const Index N = extent.N, C = extent.C, S = extent.S, blocks = C / B;
   double* planes = reinterpret_cast<double*>(ctx.workspace(4 * N * C));  // 2 N C doubles
-  parallel_for(
-      ctx, {1, N * blocks, 1},
-      [=](Index, Index plane, Index) {
+  parallel_for(ctx, {1, N * blocks, 1}, S * B, [=](Index, Index plane, Index) {
     double f_sums[kChains][B] = {}, g_sums[kChains][B] = {};
     const Index c = plane % blocks * B, begin = plane * S * B;
     const auto add = [&](Index chain, Index s) {
@@ -161,19 +151,15 @@ void sum_both_in_blocks(Context& ctx, const Channels& extent, F f, G g, Take tak
       planes[2 * (plane * B + b)] = f_sums[0][b] + f_sums[1][b];
       planes[2 * (plane * B + b) + 1] = g_sums[0][b] + g_sums[1][b];
     }
-      },
-      S * B);
-  parallel_for(
-      ctx, {1, C, 1},
-      [=](Index, Index c, Index) {
+  });
+  parallel_for(ctx, {1, C, 1}, N, [=](Index, Index c, Index) {
     double f_sum = 0, g_sum = 0;
     for (Index n = 0; n < N; ++n) {
       f_sum += planes[2 * (n * C + c)];
       g_sum += planes[2 * (n * C + c) + 1];
     }
     take(c, f_sum, g_sum);
-      },
-      N);
+  });
 }
 
 template <class F, class G, class Take>
@@ -187,16 +173,16 @@ void sum_both_in_blocks(Context& ctx, const Channels& extent, F f, G g, Take tak
 ///
 /// Uses ctx's workspace.
 template <class F, class G>
-void sum_both_per_channel(Context& ctx, const Channels& extent, F f, G g, float* f_out,
-                          float* g_out) {
+void sum_both_per_channel(Context& ctx, const Channels& extent, float* f_out, float* g_out, F f,
+                          G g) {
   if constexpr (kDevice == Device::cpu)
     if (extent.layout == Layout::blocked)
       return sum_both_in_blocks(ctx, extent, f, g, [=](Index c, double f_sum, double g_sum) {
         f_out[c] = static_cast<float>(f_sum);
         g_out[c] = static_cast<float>(g_sum);
       });
-  sum_per_channel(ctx, extent, f, f_out);
-  sum_per_channel(ctx, extent, g, g_out);
+  sum_per_channel(ctx, extent, f_out, f);
+  sum_per_channel(ctx, extent, g_out, g);
 }
 
 /// Mean and (biased) variance of the values x[i] of each channel.
@@ -216,16 +202,12 @@ inline void moments_per_channel(Context& ctx, const Channels& extent, const floa
         mean[c] = static_cast<float>(share * sum);
         variance[c] = static_cast<float>(std::max(0.0, share * (squares - share * sum * sum)));
           });
-  sum_per_channel(
-      ctx, extent, [=] KERNEL(Index, Index i) { return share * x[i]; }, mean);
+  sum_per_channel(ctx, extent, mean, [=] KERNEL(Index, Index i) { return share * x[i]; });
   // Of the differences, because a float sum of squares would lose small variances of large values.
-  sum_per_channel(
-      ctx, extent,
-      [=] KERNEL(Index c, Index i) {
+  sum_per_channel(ctx, extent, variance, [=] KERNEL(Index c, Index i) {
     const double d = static_cast<double>(x[i]) - mean[c];
     return share * d * d;
-      },
-      variance);
+  });
 }
 
 }  // namespace DOPPIO_BUILD

@@ -68,8 +68,8 @@ TEST_F(KernelTest, BoxesMayHaveMoreThan32Bits) {
 
 void sum_and_max(Context& ctx, Index rows, Index cols, const float* x, float* sum, float* max) {
   const auto element = [=] KERNEL(Index r, Index c) { return x[r * cols + c]; };
-  reduce_rows(ctx, rows, cols, 0, element, Sum{}, sum);
-  reduce_rows(ctx, rows, cols, -std::numeric_limits<double>::infinity(), element, Max{}, max);
+  reduce_rows(ctx, rows, cols, 0, Sum{}, sum, element);
+  reduce_rows(ctx, rows, cols, -std::numeric_limits<double>::infinity(), Max{}, max, element);
 }
 
 TEST_F(KernelTest, ReduceRowsAgreesWithALoop) {
@@ -99,9 +99,8 @@ TEST_F(KernelTest, ReduceRowsAgreesWithALoop) {
 }
 
 void harmonic(Context& ctx, Index n, float* out) {
-  reduce_rows(
-      ctx, 1, n, 0, [=] KERNEL(Index, Index c) { return 1.0 / static_cast<double>(c + 1); }, Sum{},
-      out);
+  reduce_rows(ctx, 1, n, 0, Sum{}, out,
+              [=] KERNEL(Index, Index c) { return 1.0 / static_cast<double>(c + 1); });
 }
 
 TEST_F(KernelTest, ReduceRowsGivesTheSameBitsEveryTime) {

@@ -39,8 +39,8 @@ TEST(ParallelFor, SharesOutFewCallsWithMuchWork) {
   const int before = omp_get_max_threads();
   omp_set_num_threads(2);
   int threads[2] = {-1, -1};
-  parallel_for(
-      ctx, 2, [t = &threads[0]] KERNEL(Index i) { t[i] = omp_get_thread_num(); }, kSerialBelow);
+  parallel_for(ctx, 2, kSerialBelow,
+               [t = &threads[0]] KERNEL(Index i) { t[i] = omp_get_thread_num(); });
   omp_set_num_threads(before);
   EXPECT_EQ(threads[0], 0);
   EXPECT_EQ(threads[1], 1);
@@ -86,10 +86,10 @@ TEST(ReduceRows, SumsAndMaximaByHand) {
   const float x[] = {1, 2, 3, -4, -5, -6};
   float out[2];
   const auto element = [x = &x[0]] KERNEL(Index r, Index c) { return x[r * 3 + c]; };
-  reduce_rows(ctx, 2, 3, 0, element, Sum{}, out);
+  reduce_rows(ctx, 2, 3, 0, Sum{}, out, element);
   EXPECT_EQ(out[0], 6.0f);
   EXPECT_EQ(out[1], -15.0f);
-  reduce_rows(ctx, 2, 3, -std::numeric_limits<double>::infinity(), element, Max{}, out);
+  reduce_rows(ctx, 2, 3, -std::numeric_limits<double>::infinity(), Max{}, out, element);
   EXPECT_EQ(out[0], 3.0f);
   EXPECT_EQ(out[1], -4.0f);
 }
@@ -97,12 +97,10 @@ TEST(ReduceRows, SumsAndMaximaByHand) {
 TEST(ReduceRows, AnEmptyRowIsInit) {
   Context ctx;
   float out[2] = {1, 1};
-  reduce_rows(
-      ctx, 2, 0, 0, [] KERNEL(Index, Index) { return 1.0f; }, Sum{}, out);
+  reduce_rows(ctx, 2, 0, 0, Sum{}, out, [] KERNEL(Index, Index) { return 1.0f; });
   EXPECT_EQ(out[0], 0.0f);
   EXPECT_EQ(out[1], 0.0f);
-  reduce_rows(
-      ctx, 0, 2, 7, [] KERNEL(Index, Index) { return 1.0f; }, Sum{}, out);
+  reduce_rows(ctx, 0, 2, 7, Sum{}, out, [] KERNEL(Index, Index) { return 1.0f; });
   EXPECT_EQ(out[0], 0.0f);
 }
 
@@ -111,11 +109,9 @@ TEST(ReduceRows, AccumulatesInDouble) {
   Context ctx;
   constexpr Index n = (1 << 24) + 8;
   float one_row = 0, rows[2];
-  reduce_rows(
-      ctx, 1, n, 0, [] KERNEL(Index, Index) { return 1.0f; }, Sum{}, &one_row);
+  reduce_rows(ctx, 1, n, 0, Sum{}, &one_row, [] KERNEL(Index, Index) { return 1.0f; });
   EXPECT_EQ(one_row, static_cast<float>(n));
-  reduce_rows(
-      ctx, 2, n, 0, [] KERNEL(Index, Index) { return 1.0f; }, Sum{}, rows);
+  reduce_rows(ctx, 2, n, 0, Sum{}, rows, [] KERNEL(Index, Index) { return 1.0f; });
   EXPECT_EQ(rows[1], static_cast<float>(n));
 }
 
@@ -125,9 +121,8 @@ TEST(ReduceRows, LongRowsDoNotDependOnTheNumberOfThreads) {
     const int before = omp_get_max_threads();
     omp_set_num_threads(threads);
     float out = 0;
-    reduce_rows(
-        ctx, 1, 100003, 0, [] KERNEL(Index, Index c) { return 1.0f / static_cast<float>(c + 1); },
-        Sum{}, &out);
+    reduce_rows(ctx, 1, 100003, 0, Sum{}, &out,
+                [] KERNEL(Index, Index c) { return 1.0f / static_cast<float>(c + 1); });
     omp_set_num_threads(before);
     return out;
   };

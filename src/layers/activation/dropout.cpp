@@ -12,9 +12,8 @@ constexpr Index kBlocks = kDevice == Device::cuda ? 1 : 16;
 /// to[i] = from[i] * scale, or 0 if draw i of `random` is below `threshold`.
 void keep_or_drop(Context& ctx, Index n, Random random, std::uint32_t threshold, float scale,
                   const float* from, float* to) {
-  parallel_for(
-      ctx, (n + 4 * kBlocks - 1) / (4 * kBlocks),
-      [=] KERNEL(Index item) {
+  // A draw costs more than four elements do.
+  parallel_for(ctx, (n + 4 * kBlocks - 1) / (4 * kBlocks), 16 * kBlocks, [=] KERNEL(Index item) {
     const Random now = random.now();
     std::uint32_t draws[kBlocks][4];
     for (Index b = 0; b < kBlocks; ++b)
@@ -26,8 +25,7 @@ void keep_or_drop(Context& ctx, Index n, Random random, std::uint32_t threshold,
       const float kept = from[begin + i] * scale;
       to[begin + i] = draw[i] < threshold ? 0 : kept;
     }
-      },
-      16 * kBlocks);  // a draw costs more than four elements do
+  });
 }
 
 void multiply(Context& ctx, Index n, const float* from, float scale, float* to) {

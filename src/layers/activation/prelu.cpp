@@ -56,9 +56,9 @@ class Prelu final : public Layer {
     const float* x = (in_place ? input_ : bottom[0]->data).read(ctx, layout);
     const float* dy = top[0]->grad.read(ctx, layout);
     if (params[0].needs_grad)
-      sum_per_channel(
-          ctx, extent_, [=] KERNEL(Index, Index i) { return x[i] > 0 ? 0 : dy[i] * x[i]; },
-          params[0].grad.update(ctx), true);
+      sum_per_channel(ctx, extent_,
+                      /*add=*/true, params[0].grad.update(ctx),
+                      [=] KERNEL(Index, Index i) { return x[i] > 0 ? 0 : dy[i] * x[i]; });
     if (!wanted[0]) return;
     const float* a = params[0].data.read(ctx);
     float* dx = in_place ? bottom[0]->grad.update(ctx, layout) : bottom[0]->grad.write(ctx, layout);

@@ -39,7 +39,7 @@ class Axpy final : public Layer {
     if (wanted[0]) {
       const float* x = bottom[1]->data.read(ctx);
       const auto product = [=] KERNEL(Index, Index i) { return static_cast<double>(dz[i]) * x[i]; };
-      sum_per_channel(ctx, extent_, product, bottom[0]->grad.write(ctx));
+      sum_per_channel(ctx, extent_, bottom[0]->grad.write(ctx), product);
     }
     if (wanted[1]) {
       const float* a = bottom[0]->data.read(ctx);

@@ -63,9 +63,8 @@ class Embed final : public Layer {
       });
     }
     if (p_.bias_term() && params[1].needs_grad)
-      sum_per_channel(
-          ctx, {M, N, 1}, [=] KERNEL(Index, Index i) { return dy[i]; }, params[1].grad.update(ctx),
-          true);
+      sum_per_channel(ctx, {M, N, 1}, /*add=*/true, params[1].grad.update(ctx),
+                      [=] KERNEL(Index, Index i) { return dy[i]; });
   }
 
  private:

@@ -24,16 +24,14 @@ class Reduction final : public Layer {
   }
 
   void forward(Context& ctx, Bottoms bottom, Tops top) override {
-    reduce_rows(
-        ctx, rows_, cols_, 0,
-        [=, x = bottom[0]->data.read(ctx), cols = cols_, op = operation_,
-         factor = double{factor()}] KERNEL(Index r, Index c) {
+    reduce_rows(ctx, rows_, cols_, 0, Sum{}, top[0]->data.write(ctx),
+                [=, x = bottom[0]->data.read(ctx), cols = cols_, op = operation_,
+                 factor = double{factor()}] KERNEL(Index r, Index c) {
       const double v = x[r * cols + c];
       return factor * (op == ReductionParameter::ASUM    ? std::abs(v)
                        : op == ReductionParameter::SUMSQ ? v * v
                                                          : v);
-        },
-        Sum{}, top[0]->data.write(ctx));
+    });
   }
 
   void backward(Context& ctx, Tops top, std::span<const bool> wanted, Bottoms bottom) override {

@@ -17,9 +17,8 @@ void add_bias(Context& ctx, Index outputs, Index positions, const float* bias, f
 /// dbias[o] += sum over n and s of dy[n, o, s]; `sums` holds batch x outputs floats.
 void add_bias_gradient(Context& ctx, Index batch, Index outputs, Index positions, const float* dy,
                        float* sums, float* dbias) {
-  reduce_rows(
-      ctx, batch * outputs, positions, 0.0,
-      [=] KERNEL(Index row, Index s) { return dy[row * positions + s]; }, Sum{}, sums);
+  reduce_rows(ctx, batch * outputs, positions, 0.0, Sum{}, sums,
+              [=] KERNEL(Index row, Index s) { return dy[row * positions + s]; });
   parallel_for(ctx, outputs, [=] KERNEL(Index o) {
     double sum = 0;
     for (Index n = 0; n < batch; ++n) sum += sums[n * outputs + o];
@@ -41,12 +40,12 @@ class GemmConvolution final : public ConvolutionEngine {
         x_image_(g.channels * g.windows.in_count()),
         y_image_(g.num_output * N_) {}
 
-  void forward(Context& ctx, const Tensor& x_, const Tensor& weight_, const Tensor* bias_,
-               Tensor& y_) override {
-    const float* weight = weight_.read(ctx);
-    const float* bias = bias_ ? bias_->read(ctx) : nullptr;
-    const float* x = x_.read(ctx);
-    float* y = y_.write(ctx);
+  void forward(Context& ctx, const Tensor& x_tensor, const Tensor& weight_tensor,
+               const Tensor* bias_tensor, Tensor& y_tensor) override {
+    const float* weight = weight_tensor.read(ctx);
+    const float* bias = bias_tensor ? bias_tensor->read(ctx) : nullptr;
+    const float* x = x_tensor.read(ctx);
+    float* y = y_tensor.write(ctx);
     for (Index n = 0; n < g_.batch; ++n, x += x_image_, y += y_image_) {
       const float* column = columns_of(ctx, x);
       for (Index g = 0; g < g_.group; ++g)
@@ -56,10 +55,11 @@ class GemmConvolution final : public ConvolutionEngine {
     }
   }
 
-  void backward_data(Context& ctx, const Tensor& dy_, const Tensor& weight_, Tensor& dx_) override {
-    const float* weight = weight_.read(ctx);
-    const float* dy = dy_.read(ctx);
-    float* dx = dx_.write(ctx);
+  void backward_data(Context& ctx, const Tensor& dy_tensor, const Tensor& weight_tensor,
+                     Tensor& dx_tensor) override {
+    const float* weight = weight_tensor.read(ctx);
+    const float* dy = dy_tensor.read(ctx);
+    float* dx = dx_tensor.write(ctx);
     for (Index n = 0; n < g_.batch; ++n, dx += x_image_, dy += y_image_) {
       float* column = identity_ ? dx : ctx.workspace(column_);
       for (Index g = 0; g < g_.group; ++g)
@@ -71,15 +71,15 @@ class GemmConvolution final : public ConvolutionEngine {
     }
   }
 
-  void backward_params(Context& ctx, const Tensor& x_, const Tensor& dy_, Tensor* dweight_,
-                       Tensor* dbias_) override {
-    const float* dy = dy_.read(ctx);
-    if (dbias_)
+  void backward_params(Context& ctx, const Tensor& x_tensor, const Tensor& dy_tensor,
+                       Tensor* dweight_tensor, Tensor* dbias_tensor) override {
+    const float* dy = dy_tensor.read(ctx);
+    if (dbias_tensor)
       add_bias_gradient(ctx, g_.batch, g_.num_output, N_, dy,
-                        ctx.workspace(g_.batch * g_.num_output), dbias_->update(ctx));
-    if (!dweight_) return;
-    float* dweight = dweight_->update(ctx);
-    const float* x = x_.read(ctx);
+                        ctx.workspace(g_.batch * g_.num_output), dbias_tensor->update(ctx));
+    if (!dweight_tensor) return;
+    float* dweight = dweight_tensor->update(ctx);
+    const float* x = x_tensor.read(ctx);
     for (Index n = 0; n < g_.batch; ++n, x += x_image_, dy += y_image_) {
       const float* column = columns_of(ctx, x);
       for (Index g = 0; g < g_.group; ++g)

@@ -78,17 +78,17 @@ class OnednnConvolution final : public ConvolutionEngine {
                              choice.backward_weights.diff_bias_desc(), params_.scratch, true);
   }
 
-  void forward(Context& ctx, const Tensor& x_, const Tensor& weight_, const Tensor* bias_,
-               Tensor& y_) override {
+  void forward(Context& ctx, const Tensor& x_tensor, const Tensor& weight_tensor,
+               const Tensor* bias_tensor, Tensor& y_tensor) override {
     const ThreadsFor threads(work(g_));
-    const float* x = x_.read(ctx, x_layout_);
-    float* y = y_.write(ctx, y_layout_);
+    const float* x = x_tensor.read(ctx, x_layout_);
+    float* y = y_tensor.write(ctx, y_layout_);
     float* scratch = ctx.workspace(forward_.scratch);
-    dnnl::memory weight = load_weight(ctx, weight_, scratch);
+    dnnl::memory weight = load_weight(ctx, weight_tensor, scratch);
     std::unordered_map<int, dnnl::memory> arguments = {{DNNL_ARG_WEIGHTS, weight}};
-    if (bias_)
+    if (bias_tensor)
       arguments[DNNL_ARG_BIAS] = dnnl::memory(onednn::row_major({g_.num_output}), engine_,
-                                              const_cast<float*>(bias_->read(ctx)));
+                                              const_cast<float*>(bias_tensor->read(ctx)));
     if (addend_)
       arguments[onednn::kAddend] =
           forward_.y.result(const_cast<float*>(addend_->read(ctx, y_layout_)), nullptr);
@@ -102,13 +102,14 @@ class OnednnConvolution final : public ConvolutionEngine {
     stream_.wait();
   }
 
-  void backward_data(Context& ctx, const Tensor& dy_, const Tensor& weight_, Tensor& dx_) override {
+  void backward_data(Context& ctx, const Tensor& dy_tensor, const Tensor& weight_tensor,
+                     Tensor& dx_tensor) override {
     const ThreadsFor threads(work(g_));
-    const float* dy = dy_.read(ctx, y_layout_);
+    const float* dy = dy_tensor.read(ctx, y_layout_);
     const float* gate = rectified(ctx);
-    float* dx = dx_.write(ctx, x_layout_);
+    float* dx = dx_tensor.write(ctx, x_layout_);
     float* scratch = ctx.workspace(data_.scratch);
-    dnnl::memory weight = data_.weight.load(stream_, weight_.read(ctx), scratch);
+    dnnl::memory weight = data_.weight.load(stream_, weight_tensor.read(ctx), scratch);
     for (Index n = 0; n < g_.batch; n += images_, dx += x_piece_, dy += y_piece_) {
       dnnl::memory result = data_.x.result(dx, scratch);
       data_.primitive.execute(stream_, {{DNNL_ARG_DIFF_DST, load_dy(data_, dy, gate, n, scratch)},
@@ -119,14 +120,14 @@ class OnednnConvolution final : public ConvolutionEngine {
     stream_.wait();
   }
 
-  void backward_params(Context& ctx, const Tensor& x_, const Tensor& dy_, Tensor* dweight_,
-                       Tensor* dbias_) override {
+  void backward_params(Context& ctx, const Tensor& x_tensor, const Tensor& dy_tensor,
+                       Tensor* dweight_tensor, Tensor* dbias_tensor) override {
     const ThreadsFor threads(work(g_));
-    const float* x = x_.read(ctx, x_layout_);
-    const float* dy = dy_.read(ctx, y_layout_);
+    const float* x = x_tensor.read(ctx, x_layout_);
+    const float* dy = dy_tensor.read(ctx, y_layout_);
     const float* gate = rectified(ctx);
-    float* dweight = dweight_ ? dweight_->update(ctx) : nullptr;
-    float* dbias = dbias_ ? dbias_->update(ctx) : nullptr;
+    float* dweight = dweight_tensor ? dweight_tensor->update(ctx) : nullptr;
+    float* dbias = dbias_tensor ? dbias_tensor->update(ctx) : nullptr;
     float* scratch = ctx.workspace(params_.scratch);
     dnnl::memory weight_result = params_.weight.result(nullptr, scratch), bias_result;
     std::unordered_map<int, dnnl::memory> arguments = {{DNNL_ARG_DIFF_WEIGHTS, weight_result}};

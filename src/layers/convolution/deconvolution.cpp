@@ -41,9 +41,9 @@ class Deconvolution final : public Layer {
     for (std::size_t i = 0; i < bottom.size(); ++i) {
       if (p_.bias_term() && params[1].needs_grad) {
         const float* dy = top[i]->grad.read(ctx);
-        sum_per_channel(
-            ctx, channels_, [=] KERNEL(Index, Index k) { return dy[k]; },
-            params[1].grad.update(ctx), true);
+        sum_per_channel(ctx, channels_,
+                        /*add=*/true, params[1].grad.update(ctx),
+                        [=] KERNEL(Index, Index k) { return dy[k]; });
       }
       if (params[0].needs_grad)
         engine_->backward_params(ctx, top[i]->grad, bottom[i]->data, &params[0].grad, nullptr);

@@ -63,9 +63,8 @@ class PsroiPooling final : public Layer {
     const float* regions = bottom[1]->data.read(ctx);
     float* y = top[0]->data.write(ctx);
     const Index C = bottom[0]->shape()[1];
-    parallel_for(
-        ctx, {1, top[0]->shape()[0], C},
-        [=, g = grid_] KERNEL(Index, Index r, Index c) {
+    parallel_for(ctx, {1, top[0]->shape()[0], C}, 16,
+                 [=, g = grid_] KERNEL(Index, Index r, Index c) {
       const float* region = regions + 5 * r;
       const Interval rows = g.rows(region, c), cols = g.cols(region, c);
       const float* map = x + (static_cast<Index>(region[0]) * C + c) * g.H * g.W;
@@ -74,8 +73,7 @@ class PsroiPooling final : public Layer {
         for (Index w = cols.begin; w < cols.end; ++w) sum += map[h * g.W + w];
       const Index area = rows.length() * cols.length();
       y[r * C + c] = area > 0 ? sum / static_cast<float>(area) : 0;
-        },
-        16);
+    });
   }
 
   /// One work item per map: then no two add to the same pixel.
@@ -85,9 +83,8 @@ class PsroiPooling final : public Layer {
     const float* regions = bottom[1]->data.read(ctx);
     const float* dy = top[0]->grad.read(ctx);
     float* dx = bottom[0]->grad.write(ctx);
-    parallel_for(
-        ctx, bottom[0]->shape().count_before(2),
-        [=, g = grid_] KERNEL(Index plane) {
+    parallel_for(ctx, bottom[0]->shape().count_before(2), pixels,
+                 [=, g = grid_] KERNEL(Index plane) {
       const Index c = plane % C;
       float* map = dx + plane * pixels;
       for (Index i = 0; i < pixels; ++i) map[i] = 0;
@@ -99,8 +96,7 @@ class PsroiPooling final : public Layer {
         for (Index h = rows.begin; h < rows.end; ++h)
           for (Index w = cols.begin; w < cols.end; ++w) map[h * g.W + w] += dy[r * C + c] / area;
       }
-        },
-        pixels);
+    });
   }
 
  private:

@@ -77,9 +77,8 @@ class RoiPooling final : public Layer {
     float* y = top[0]->data.write(ctx);
     float* picked = picked_.write(ctx);
     const Index C = top[0]->shape()[1], bins = grid_.rows * grid_.cols;
-    parallel_for(
-        ctx, {top[0]->shape()[0], C, bins},
-        [=, g = grid_] KERNEL(Index r, Index c, Index bin) {
+    parallel_for(ctx, {top[0]->shape()[0], C, bins}, 16,
+                 [=, g = grid_] KERNEL(Index r, Index c, Index bin) {
       const float* region = regions + 5 * r;
       const Interval rows = g.row_bin(region, bin / g.cols), cols = g.col_bin(region, bin % g.cols);
       const float* map = x + (static_cast<Index>(region[0]) * C + c) * g.H * g.W;
@@ -91,8 +90,7 @@ class RoiPooling final : public Layer {
       const Index o = (r * C + c) * bins + bin;
       y[o] = empty ? 0 : map[best];
       picked[o] = static_cast<float>(best);
-        },
-        16);
+    });
   }
 
   /// One work item per map: then no two add to the same pixel.
@@ -104,9 +102,7 @@ class RoiPooling final : public Layer {
     const float* dy = top[0]->grad.read(ctx);
     const float* picked = picked_.read(ctx);
     float* dx = bottom[0]->grad.write(ctx);
-    parallel_for(
-        ctx, bottom[0]->shape().count_before(2),
-        [=] KERNEL(Index plane) {
+    parallel_for(ctx, bottom[0]->shape().count_before(2), pixels, [=] KERNEL(Index plane) {
       float* map = dx + plane * pixels;
       for (Index i = 0; i < pixels; ++i) map[i] = 0;
       for (Index r = 0; r < R; ++r) {
@@ -115,8 +111,7 @@ class RoiPooling final : public Layer {
         for (Index o = first; o < first + bins; ++o)
           if (picked[o] >= 0) map[static_cast<Index>(picked[o])] += dy[o];
       }
-        },
-        pixels);
+    });
   }
 
  private:

@@ -8,14 +8,12 @@ namespace {
 /// rivals[item] = how many other classes score at least as high as the label (or are not numbers).
 void count_rivals(Context& ctx, const ClassAxis& axis, const Labels& labels, const float* scores,
                   float* rivals) {
-  reduce_rows(
-      ctx, axis.items(), axis.classes, 0,
-      [=, a = axis, l = labels] KERNEL(Index item, Index c) -> double {
-        const float* x = scores + a.begin(item);
-        const Index label = l[item];
-        return label >= 0 && c != label && !(x[c * a.inner] < x[label * a.inner]);
-      },
-      Sum{}, rivals);
+  reduce_rows(ctx, axis.items(), axis.classes, 0, Sum{}, rivals,
+              [=, a = axis, l = labels] KERNEL(Index item, Index c) -> double {
+                const float* x = scores + a.begin(item);
+                const Index label = l[item];
+                return label >= 0 && c != label && !(x[c * a.inner] < x[label * a.inner]);
+              });
 }
 
 enum Count { kCorrect, kCounted, kBad, kCounts };
@@ -23,30 +21,24 @@ enum Count { kCorrect, kCounted, kBad, kCounts };
 /// out = number of items that are correct, that count, and whose label is out of range.
 void count_items(Context& ctx, Index items, const Labels& labels, const float* rivals, float top_k,
                  float* out) {
-  reduce_rows(
-      ctx, kCounts, items, 0,
-      [=, l = labels] KERNEL(Index what, Index item) -> double {
-        const Index label = l[item];
-        if (what == kBad) return label == Labels::kOutOfRange;
-        return label >= 0 && (what == kCounted || rivals[item] < top_k);
-      },
-      Sum{}, out);
+  reduce_rows(ctx, kCounts, items, 0, Sum{}, out,
+              [=, l = labels] KERNEL(Index what, Index item) -> double {
+                const Index label = l[item];
+                if (what == kBad) return label == Labels::kOutOfRange;
+                return label >= 0 && (what == kCounted || rivals[item] < top_k);
+              });
 }
 
 /// out[c] = share of the items of class c that are correct; 0 if there are none. `hits` and
 /// `totals` hold a number per class.
 void share_per_class(Context& ctx, Index items, const Labels& labels, const float* rivals,
                      float top_k, float* hits, float* totals, float* out) {
-  reduce_rows(
-      ctx, labels.classes, items, 0,
-      [=, l = labels] KERNEL(Index c, Index item) -> double {
-        return l[item] == c && rivals[item] < top_k;
-      },
-      Sum{}, hits);
-  reduce_rows(
-      ctx, labels.classes, items, 0,
-      [=, l = labels] KERNEL(Index c, Index item) -> double { return l[item] == c; }, Sum{},
-      totals);
+  reduce_rows(ctx, labels.classes, items, 0, Sum{}, hits,
+              [=, l = labels] KERNEL(Index c, Index item) -> double {
+                return l[item] == c && rivals[item] < top_k;
+              });
+  reduce_rows(ctx, labels.classes, items, 0, Sum{}, totals,
+              [=, l = labels] KERNEL(Index c, Index item) -> double { return l[item] == c; });
   parallel_for(ctx, labels.classes,
                [=] KERNEL(Index c) { out[c] = totals[c] > 0 ? hits[c] / totals[c] : 0; });
 }

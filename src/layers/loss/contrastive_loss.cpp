@@ -33,22 +33,17 @@ class ContrastiveLoss final : public Layer {
     const float* b = bottom[1]->data.read(ctx);
     const float* similar = bottom[2]->data.read(ctx);
     float* distance2 = distance2_.write(ctx);
-    reduce_rows(
-        ctx, N_, C_, 0,
-        [=, C = C_] KERNEL(Index n, Index c) {
+    reduce_rows(ctx, N_, C_, 0, Sum{}, distance2, [=, C = C_] KERNEL(Index n, Index c) {
       const double d = static_cast<double>(a[n * C + c]) - b[n * C + c];
       return d * d;
-        },
-        Sum{}, distance2);
+    });
     const double share = 0.5 / static_cast<double>(N_);
-    reduce_rows(
-        ctx, 1, N_, 0,
-        [=, margin = margin_, legacy = legacy_] KERNEL(Index, Index n) -> double {
-          if (std::trunc(similar[n]) != 0) return share * distance2[n];
-          const double gap = margin - (legacy ? distance2[n] : std::sqrt(distance2[n]));
-          return gap <= 0 ? 0 : share * (legacy ? gap : gap * gap);
-        },
-        Sum{}, top[0]->data.write(ctx));
+    reduce_rows(ctx, 1, N_, 0, Sum{}, top[0]->data.write(ctx),
+                [=, margin = margin_, legacy = legacy_] KERNEL(Index, Index n) -> double {
+                  if (std::trunc(similar[n]) != 0) return share * distance2[n];
+                  const double gap = margin - (legacy ? distance2[n] : std::sqrt(distance2[n]));
+                  return gap <= 0 ? 0 : share * (legacy ? gap : gap * gap);
+                });
   }
 
   void backward(Context& ctx, Tops top, std::span<const bool> wanted, Bottoms bottom) override {

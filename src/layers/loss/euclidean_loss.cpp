@@ -26,13 +26,11 @@ class EuclideanLoss final : public Layer {
     const float* a = bottom[0]->data.read(ctx);
     const float* b = bottom[1]->data.read(ctx);
     const double share = 0.5 / static_cast<double>(bottom[0]->shape()[0]);
-    reduce_rows(
-        ctx, 1, bottom[0]->count(), 0,
-        [=] KERNEL(Index, Index i) {
+    reduce_rows(ctx, 1, bottom[0]->count(), 0, Sum{}, top[0]->data.write(ctx),
+                [=] KERNEL(Index, Index i) {
       const double d = static_cast<double>(a[i]) - b[i];
       return share * d * d;
-        },
-        Sum{}, top[0]->data.write(ctx));
+    });
   }
 
   void backward(Context& ctx, Tops top, std::span<const bool> wanted, Bottoms bottom) override {

@@ -29,18 +29,15 @@ class HingeLoss final : public Layer {
     const float* x = bottom[0]->data.read(ctx);
     const float* label = bottom[1]->data.read(ctx);
     float* per_item = per_item_.write(ctx);
-    reduce_rows(
-        ctx, N_, C_, 0,
-        [=, C = C_, squared = squared_] KERNEL(Index n, Index c) -> double {
-          const double d = c == static_cast<Index>(label[n]) ? 1 : -1;
-          const double margin = 1 - d * x[n * C + c];
-          return margin <= 0 ? 0 : squared ? margin * margin : margin;
-        },
-        Sum{}, per_item);
+    reduce_rows(ctx, N_, C_, 0, Sum{}, per_item,
+                [=, C = C_, squared = squared_] KERNEL(Index n, Index c) -> double {
+                  const double d = c == static_cast<Index>(label[n]) ? 1 : -1;
+                  const double margin = 1 - d * x[n * C + c];
+                  return margin <= 0 ? 0 : squared ? margin * margin : margin;
+                });
     const double share = 1.0 / static_cast<double>(N_);
-    reduce_rows(
-        ctx, 1, N_, 0, [=] KERNEL(Index, Index n) { return share * per_item[n]; }, Sum{},
-        top[0]->data.write(ctx));
+    reduce_rows(ctx, 1, N_, 0, Sum{}, top[0]->data.write(ctx),
+                [=] KERNEL(Index, Index n) { return share * per_item[n]; });
   }
 
   void backward(Context& ctx, Tops top, std::span<const bool> wanted, Bottoms bottom) override {

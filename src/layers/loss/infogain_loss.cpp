@@ -17,22 +17,20 @@ enum Count { kLoss, kCounted, kBad, kCounts };
 
 void count(Context& ctx, const ClassAxis& axis, const Labels& labels, const float* H,
            const float* p, float* out) {
-  reduce_rows(
-      ctx, kCounts, axis.items(), 0,
-      [=, a = axis, l = labels] KERNEL(Index what, Index item) -> double {
-        const Index label = l[item];
-        if (what == kBad) return label == Labels::kOutOfRange;
-        if (label < 0) return 0;
-        if (what == kCounted) return 1;
-        double loss = 0;
-        for (Index c = 0; c < a.classes; ++c) {
-          const float likelihood = p[a.begin(item) + c * a.inner];
-          loss -= H[label * a.classes + c] *
-                  std::log(likelihood < kLeastProbability ? kLeastProbability : likelihood);
-        }
-        return loss;
-      },
-      Sum{}, out);
+  reduce_rows(ctx, kCounts, axis.items(), 0, Sum{}, out,
+              [=, a = axis, l = labels] KERNEL(Index what, Index item) -> double {
+                const Index label = l[item];
+                if (what == kBad) return label == Labels::kOutOfRange;
+                if (label < 0) return 0;
+                if (what == kCounted) return 1;
+                double loss = 0;
+                for (Index c = 0; c < a.classes; ++c) {
+                  const float likelihood = p[a.begin(item) + c * a.inner];
+                  loss -= H[label * a.classes + c] *
+                          std::log(likelihood < kLeastProbability ? kLeastProbability : likelihood);
+                }
+                return loss;
+              });
 }
 
 /// A BlobProto of classes x classes numbers from a file.
@@ -113,9 +111,8 @@ class InfogainLoss final : public Layer {
     float* dx = bottom[0]->grad.write(ctx);
     row_sums_.reshape({axis_.classes});
     float* sums = row_sums_.write(ctx);
-    reduce_rows(
-        ctx, axis_.classes, axis_.classes, 0,
-        [=, C = axis_.classes] KERNEL(Index r, Index c) { return H[r * C + c]; }, Sum{}, sums);
+    reduce_rows(ctx, axis_.classes, axis_.classes, 0, Sum{}, sums,
+                [=, C = axis_.classes] KERNEL(Index r, Index c) { return H[r * C + c]; });
     parallel_for(
         ctx, {axis_.outer, axis_.classes, axis_.inner},
         [=, a = axis_, l = labels(bottom[1]->data.read(ctx))] KERNEL(Index o, Index c, Index i) {

@@ -29,14 +29,11 @@ class MultinomialLogisticLoss final : public Layer {
     const float* p = bottom[0]->data.read(ctx);
     const float* label = bottom[1]->data.read(ctx);
     const double share = 1.0 / static_cast<double>(N_);
-    reduce_rows(
-        ctx, 1, N_, 0,
-        [=, C = C_] KERNEL(Index, Index n) {
+    reduce_rows(ctx, 1, N_, 0, Sum{}, top[0]->data.write(ctx), [=, C = C_] KERNEL(Index, Index n) {
       const float likelihood = p[n * C + static_cast<Index>(label[n])];
       return -share *
              std::log(double{likelihood > kLeastProbability ? likelihood : kLeastProbability});
-        },
-        Sum{}, top[0]->data.write(ctx));
+    });
   }
 
   void backward(Context& ctx, Tops top, std::span<const bool> wanted, Bottoms bottom) override {

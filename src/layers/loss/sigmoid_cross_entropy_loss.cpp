@@ -46,20 +46,16 @@ class SigmoidCrossEntropyLoss final : public Layer {
     float* normalizer = normalizer_.write(ctx);
     // log(1 + exp(-|x|)) cannot overflow.
     reduce_rows(
-        ctx, 1, n, 0,
-        [=, ignored = ignored_] KERNEL(Index, Index i) -> double {
+        ctx, 1, n, 0, Sum{}, loss, [=, ignored = ignored_] KERNEL(Index, Index i) -> double {
           const double v = x[i], t = target[i];
           return ignored(target[i]) ? 0 : std::log1p(std::exp(-std::abs(v))) - v * (t - (v >= 0));
-        },
-        Sum{}, loss);
+        });
     const float fixed = fixed_normalizer(bottom[0]->shape());
     const bool valid = normalization_ == LossParameter::VALID;
-    reduce_rows(
-        ctx, 1, valid ? n : 1, 0,
-        [=, ignored = ignored_] KERNEL(Index, Index i) {
+    reduce_rows(ctx, 1, valid ? n : 1, 0, Sum{}, normalizer,
+                [=, ignored = ignored_] KERNEL(Index, Index i) {
       return !valid ? fixed : ignored(target[i]) ? 0.0f : 1.0f;
-        },
-        Sum{}, normalizer);
+    });
     parallel_for(ctx, 1, [=] KERNEL(Index) {
       if (normalizer[0] < 1) normalizer[0] = 1;
       loss[0] /= normalizer[0];

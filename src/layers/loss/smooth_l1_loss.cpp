@@ -41,12 +41,10 @@ class SmoothL1Loss final : public Layer {
   void forward(Context& ctx, Bottoms bottom, Tops top) override {
     const Pointers p = pointers(ctx, bottom);
     const double share = 1.0 / static_cast<double>(bottom[0]->shape()[0]);
-    reduce_rows(
-        ctx, 1, bottom[0]->count(), 0,
-        [=, f = f_] KERNEL(Index, Index i) {
+    reduce_rows(ctx, 1, bottom[0]->count(), 0, Sum{}, top[0]->data.write(ctx),
+                [=, f = f_] KERNEL(Index, Index i) {
       return share * p.outer(i) * f.value(p.difference(i));
-        },
-        Sum{}, top[0]->data.write(ctx));
+    });
   }
 
   void backward(Context& ctx, Tops top, std::span<const bool> wanted, Bottoms bottom) override {

@@ -34,13 +34,11 @@ class Softmax final : public Layer {
     const float* dy = top[0]->grad.read(ctx);
     float* dx = in_place ? bottom[0]->grad.update(ctx) : bottom[0]->grad.write(ctx);
     float* dot = scratch_.write(ctx);
-    reduce_rows(
-        ctx, axis_.items(), axis_.classes, 0,
-        [=, a = axis_] KERNEL(Index item, Index c) {
+    reduce_rows(ctx, axis_.items(), axis_.classes, 0, Sum{}, dot,
+                [=, a = axis_] KERNEL(Index item, Index c) {
       const Index at = a.begin(item) + c * a.inner;
       return dy[at] * y[at];
-        },
-        Sum{}, dot);
+    });
     for_each_value(ctx, axis_,
                    [=] KERNEL(Index item, Index at) { dx[at] = y[at] * (dy[at] - dot[item]); });
   }

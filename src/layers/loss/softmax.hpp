@@ -44,16 +44,13 @@ void for_each_value(Context& ctx, const ClassAxis& axis, F f) {
 /// shift = the largest x of each item, total = the sum over its classes of e^(x - shift).
 inline void sum_exponentials(Context& ctx, const ClassAxis& axis, const float* x, float* shift,
                              float* total) {
-  reduce_rows(
-      ctx, axis.items(), axis.classes, -std::numeric_limits<double>::infinity(),
-      [=, a = axis] KERNEL(Index item, Index c) { return x[a.begin(item) + c * a.inner]; }, Max{},
-      shift);
-  reduce_rows(
-      ctx, axis.items(), axis.classes, 0,
-      [=, a = axis] KERNEL(Index item, Index c) {
+  reduce_rows(ctx, axis.items(), axis.classes, -std::numeric_limits<double>::infinity(), Max{},
+              shift,
+              [=, a = axis] KERNEL(Index item, Index c) { return x[a.begin(item) + c * a.inner]; });
+  reduce_rows(ctx, axis.items(), axis.classes, 0, Sum{}, total,
+              [=, a = axis] KERNEL(Index item, Index c) {
     return fast_exp(x[a.begin(item) + c * a.inner] - shift[item]);
-      },
-      Sum{}, total);
+  });
 }
 
 /// y = exp(x) / sum over classes of exp(x), after subtracting the largest x; x and y may be the
@@ -62,16 +59,13 @@ inline void softmax(Context& ctx, const ClassAxis& axis, const float* x, float* 
                     Tensor& scratch) {
   scratch.reshape({axis.items()});
   float* per_item = scratch.write(ctx);
-  reduce_rows(
-      ctx, axis.items(), axis.classes, -std::numeric_limits<double>::infinity(),
-      [=, a = axis] KERNEL(Index item, Index c) { return x[a.begin(item) + c * a.inner]; }, Max{},
-      per_item);
+  reduce_rows(ctx, axis.items(), axis.classes, -std::numeric_limits<double>::infinity(), Max{},
+              per_item,
+              [=, a = axis] KERNEL(Index item, Index c) { return x[a.begin(item) + c * a.inner]; });
   for_each_value(ctx, axis,
                  [=] KERNEL(Index item, Index at) { y[at] = fast_exp(x[at] - per_item[item]); });
-  reduce_rows(
-      ctx, axis.items(), axis.classes, 0,
-      [=, a = axis] KERNEL(Index item, Index c) { return y[a.begin(item) + c * a.inner]; }, Sum{},
-      per_item);
+  reduce_rows(ctx, axis.items(), axis.classes, 0, Sum{}, per_item,
+              [=, a = axis] KERNEL(Index item, Index c) { return y[a.begin(item) + c * a.inner]; });
   for_each_value(ctx, axis, [=] KERNEL(Index item, Index at) { y[at] /= per_item[item]; });
 }
 

@@ -27,17 +27,15 @@ struct Computed {
 template <class Probability>
 void count(Context& ctx, const ClassAxis& axis, const Labels& labels, Probability probability,
            float* out) {
-  reduce_rows(
-      ctx, kCounts, axis.items(), 0,
-      [=, a = axis, l = labels] KERNEL(Index what, Index item) -> double {
-        const Index label = l[item];
-        if (what == kBad) return label == Labels::kOutOfRange;
-        if (label < 0) return 0;
-        if (what == kCounted) return 1;
-        const float likelihood = probability(item, a.begin(item) + label * a.inner);
-        return -std::log(likelihood < FLT_MIN ? FLT_MIN : likelihood);
-      },
-      Sum{}, out);
+  reduce_rows(ctx, kCounts, axis.items(), 0, Sum{}, out,
+              [=, a = axis, l = labels] KERNEL(Index what, Index item) -> double {
+                const Index label = l[item];
+                if (what == kBad) return label == Labels::kOutOfRange;
+                if (label < 0) return 0;
+                if (what == kCounted) return 1;
+                const float likelihood = probability(item, a.begin(item) + label * a.inner);
+                return -std::log(likelihood < FLT_MIN ? FLT_MIN : likelihood);
+              });
 }
 
 /// dx = (p - 1 at the label) * weight; 0 for an item without a label.

@@ -97,8 +97,8 @@ class BatchNorm final : public Layer, public ChannelAffine {
     if (scale_) return backward_scaled(ctx, dy, y, dx);
     const double share = 1.0 / static_cast<double>(per_channel());
     sum_both_per_channel(
-        ctx, extent_, [=] KERNEL(Index, Index i) { return share * dy[i]; },
-        [=] KERNEL(Index, Index i) { return share * dy[i] * y[i]; }, mean_dy, mean_dy_y);
+        ctx, extent_, mean_dy, mean_dy_y, [=] KERNEL(Index, Index i) { return share * dy[i]; },
+        [=] KERNEL(Index, Index i) { return share * dy[i] * y[i]; });
     for_each_in_channels(ctx, extent_, [=] KERNEL(Index c, Index i) {
       dx[i] = (dy[i] - mean_dy[c] - y[i] * mean_dy_y[c]) * inv_std[c];
     });
@@ -116,9 +116,9 @@ class BatchNorm final : public Layer, public ChannelAffine {
       return w[c] * y[i] + b[c] > least ? g : 0;
     };
     sum_both_per_channel(
-        ctx, extent_, [=] KERNEL(Index c, Index i) { return static_cast<double>(dz(c, i)); },
-        [=] KERNEL(Index c, Index i) { return static_cast<double>(dz(c, i)) * y[i]; }, sum_dz,
-        sum_dz_y);
+        ctx, extent_, sum_dz, sum_dz_y,
+        [=] KERNEL(Index c, Index i) { return static_cast<double>(dz(c, i)); },
+        [=] KERNEL(Index c, Index i) { return static_cast<double>(dz(c, i)) * y[i]; });
     for (const int k : {0, 1}) {
       if (!scale_->params[k].needs_grad) continue;
       const float* sum = k == 0 ? sum_dz_y : sum_dz;

@@ -39,9 +39,9 @@ class Bias final : public Layer {
     const float* dy = top[0]->grad.read(ctx, extent_.layout);
     const auto sum_dy = [=] KERNEL(Index, Index i) { return dy[i]; };
     if (bottom.size() == 2) {
-      if (wanted[1]) sum_per_channel(ctx, extent_, sum_dy, bottom[1]->grad.write(ctx));
+      if (wanted[1]) sum_per_channel(ctx, extent_, bottom[1]->grad.write(ctx), sum_dy);
     } else if (params[0].needs_grad) {
-      sum_per_channel(ctx, extent_, sum_dy, params[0].grad.update(ctx), true);
+      sum_per_channel(ctx, extent_, /*add=*/true, params[0].grad.update(ctx), sum_dy);
     }
     if (!wanted[0] || top[0] == bottom[0]) return;
     float* dx = bottom[0]->grad.write(ctx, extent_.layout);

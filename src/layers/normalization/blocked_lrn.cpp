@@ -87,12 +87,10 @@ void prefetch(const float* from, Index n) {
 template <Index B, class Work>
 void for_each_strip(Context& ctx, const Blocks& blocks, Index reach, Work work) {
   const Index longest = std::min(kLongestStrip, Columns<B>::capacity(blocks.channels, reach));
-  parallel_for(
-      ctx, {blocks.images, (blocks.pixels + longest - 1) / longest, 1},
-      [=, S = blocks.pixels](Index image, Index strip, Index) {
-    work(Strip{image, strip * longest, std::min(longest, S - strip * longest)});
-      },
-      longest * blocks.channels);
+  parallel_for(ctx, {blocks.images, (blocks.pixels + longest - 1) / longest, 1},
+               longest * blocks.channels, [=, S = blocks.pixels](Index image, Index strip, Index) {
+                 work(Strip{image, strip * longest, std::min(longest, S - strip * longest)});
+               });
 }
 
 /// f(c, i) for each block of the strip's channels: c is its first channel, i the index of the

@@ -140,9 +140,9 @@ class Bn final : public Layer {
     const float* normalized = normalized_.read(ctx, extent_.layout);
     float* sums[] = {sum_dy_x_.write(ctx), sum_dy_.write(ctx)};
     sum_both_per_channel(
-        ctx, extent_, [=] KERNEL(Index, Index i) { return static_cast<double>(dy[i]); },
-        [=] KERNEL(Index, Index i) { return static_cast<double>(dy[i]) * normalized[i]; }, sums[1],
-        sums[0]);
+        ctx, extent_, sums[1], sums[0],
+        [=] KERNEL(Index, Index i) { return static_cast<double>(dy[i]); },
+        [=] KERNEL(Index, Index i) { return static_cast<double>(dy[i]) * normalized[i]; });
     for (std::size_t k = 0; k < 2; ++k) {
       if (!params[k].needs_grad) continue;
       const float* sum = sums[k];

@@ -54,17 +54,15 @@ template <class Neighbours, class Factors>
 void normalize(Context& ctx, const Neighbours& neighbours, Factors factors,
                const LrnFormula& formula, const float* x, float* y) {
   const Index A = neighbours.outer, B = neighbours.middle, C = neighbours.inner;
-  parallel_for(
-      ctx, {A, B, strips(C)},
-      [=, near = neighbours, k = formula.k, alpha = formula.alpha] KERNEL(Index a, Index b,
-                                                                          Index strip) {
+  parallel_for(ctx, {A, B, strips(C)}, std::min(C, kStrip),
+               [=, near = neighbours, k = formula.k, alpha = formula.alpha] KERNEL(Index a, Index b,
+                                                                                   Index strip) {
     float squares[kStrip] = {};
     near.sum(a, b, strip * kStrip, squares, [=](Index i) { return x[i] * x[i]; });
     const Index begin = (a * B + b) * C + strip * kStrip, width = strip_width(strip * kStrip, C);
     for (Index i = 0; i < width; ++i)
       y[begin + i] = x[begin + i] * factors(k + alpha * squares[i]).power;
-      },
-      std::min(C, kStrip));
+  });
 }
 
 /// dx = dy * s^-beta, the first term of the gradient, and ratio = dy * y / s.
@@ -73,10 +71,9 @@ void direct_gradient(Context& ctx, const Neighbours& neighbours, Factors factors
                      const LrnFormula& formula, const float* x, const float* dy, float* ratio,
                      float* dx) {
   const Index A = neighbours.outer, B = neighbours.middle, C = neighbours.inner;
-  parallel_for(
-      ctx, {A, B, strips(C)},
-      [=, near = neighbours, k = formula.k, alpha = formula.alpha] KERNEL(Index a, Index b,
-                                                                          Index strip) {
+  parallel_for(ctx, {A, B, strips(C)}, std::min(C, kStrip),
+               [=, near = neighbours, k = formula.k, alpha = formula.alpha] KERNEL(Index a, Index b,
+                                                                                   Index strip) {
     float squares[kStrip] = {};
     near.sum(a, b, strip * kStrip, squares, [=](Index i) { return x[i] * x[i]; });
     const Index begin = (a * B + b) * C + strip * kStrip, width = strip_width(strip * kStrip, C);
@@ -86,8 +83,7 @@ void direct_gradient(Context& ctx, const Neighbours& neighbours, Factors factors
       dx[begin + i] = scaled;
       ratio[begin + i] = scaled * x[begin + i] * f.inverse;
     }
-      },
-      std::min(C, kStrip));
+  });
 }
 
 /// dx -= pull * x * sum of ratio over the neighbours.
@@ -95,15 +91,13 @@ template <class Neighbours>
 void subtract_pulls(Context& ctx, const Neighbours& neighbours, float pull, const float* x,
                     const float* ratio, float* dx) {
   const Index A = neighbours.outer, B = neighbours.middle, C = neighbours.inner;
-  parallel_for(
-      ctx, {A, B, strips(C)},
-      [=, near = neighbours] KERNEL(Index a, Index b, Index strip) {
+  parallel_for(ctx, {A, B, strips(C)}, std::min(C, kStrip),
+               [=, near = neighbours] KERNEL(Index a, Index b, Index strip) {
     float sums[kStrip] = {};
     near.sum(a, b, strip * kStrip, sums, [=](Index i) { return ratio[i]; });
     const Index begin = (a * B + b) * C + strip * kStrip, width = strip_width(strip * kStrip, C);
     for (Index i = 0; i < width; ++i) dx[begin + i] -= pull * x[begin + i] * sums[i];
-      },
-      std::min(C, kStrip));
+  });
 }
 
 /// Values of the images that a thread works on at a time where results are only on their way: on a

@@ -35,18 +35,14 @@ class Mvn final : public Layer {
     const float* x = bottom[0]->data.read(ctx);
     float* mean = mean_.write(ctx);
     float* inv_std = inv_std_.write(ctx);
-    reduce_rows(
-        ctx, rows_, cols, 0, [=] KERNEL(Index r, Index c) { return share * x[r * cols + c]; },
-        Sum{}, mean);
+    reduce_rows(ctx, rows_, cols, 0, Sum{}, mean,
+                [=] KERNEL(Index r, Index c) { return share * x[r * cols + c]; });
     if (scaled_) {
       float* variance = inv_std;
-      reduce_rows(
-          ctx, rows_, cols, 0,
-          [=] KERNEL(Index r, Index c) {
+      reduce_rows(ctx, rows_, cols, 0, Sum{}, variance, [=] KERNEL(Index r, Index c) {
         const double d = static_cast<double>(x[r * cols + c]) - mean[r];
         return share * d * d;
-          },
-          Sum{}, variance);
+      });
     }
     parallel_for(ctx, rows_, [=, scaled = scaled_, eps = eps_] KERNEL(Index r) {
       inv_std[r] = scaled ? 1 / (std::sqrt(inv_std[r]) + eps) : 1;
@@ -68,13 +64,11 @@ class Mvn final : public Layer {
     const float* inv_std = inv_std_.read(ctx);
     float* mean_dy = mean_.write(ctx);
     float* mean_dy_y = mean_dy_y_.write(ctx);
-    reduce_rows(
-        ctx, rows_, cols, 0, [=] KERNEL(Index r, Index c) { return share * dy[r * cols + c]; },
-        Sum{}, mean_dy);
-    reduce_rows(
-        ctx, rows_, scaled ? cols : 0, 0,
-        [=] KERNEL(Index r, Index c) { return share * dy[r * cols + c] * y[r * cols + c]; }, Sum{},
-        mean_dy_y);
+    reduce_rows(ctx, rows_, cols, 0, Sum{}, mean_dy,
+                [=] KERNEL(Index r, Index c) { return share * dy[r * cols + c]; });
+    reduce_rows(ctx, rows_, scaled ? cols : 0, 0, Sum{}, mean_dy_y, [=] KERNEL(Index r, Index c) {
+      return share * dy[r * cols + c] * y[r * cols + c];
+    });
     Tensor& grad = bottom[0]->grad;
     float* dx = top[0] == bottom[0] ? grad.update(ctx) : grad.write(ctx);
     parallel_for(ctx, {1, rows_, cols}, [=] KERNEL(Index, Index r, Index c) {

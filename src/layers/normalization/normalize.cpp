@@ -41,8 +41,7 @@ class Normalize final : public Layer {
     const float* scale = params[0].data.read(ctx);
     float* inv_norm = inv_norm_.write(ctx);
     float* y = top[0]->data.write(ctx);
-    sum_per_group(
-        ctx, [=] KERNEL(Index i) { return static_cast<double>(x[i]) * x[i]; }, inv_norm);
+    sum_per_group(ctx, inv_norm, [=] KERNEL(Index i) { return static_cast<double>(x[i]) * x[i]; });
     parallel_for(ctx, inv_norm_.count(), [=, eps = p_.eps()] KERNEL(Index g) {
       inv_norm[g] = 1 / std::sqrt(inv_norm[g] + eps);
     });
@@ -63,25 +62,20 @@ class Normalize final : public Layer {
                   per_position = p_.across_spatial() ? 0 : 1;
       float* planes =
           planes_.write(ctx);  // one by one: a GPU spills what a sum over all would need
-      reduce_rows(
-          ctx, extent_.N * C, S, 0,
-          [=] KERNEL(Index p, Index s) {
+      reduce_rows(ctx, extent_.N * C, S, 0, Sum{}, planes, [=] KERNEL(Index p, Index s) {
         const Index g = p / C * per_item + s * per_position;
         return static_cast<double>(dy[p * S + s]) * x[p * S + s] * inv_norm[g];
-          },
-          Sum{}, planes);
+      });
       const Channels all{1, 1, extent_.N * C}, each{extent_.N, C, 1};
-      sum_per_channel(
-          ctx, p_.channel_shared() ? all : each, [=] KERNEL(Index, Index i) { return planes[i]; },
-          params[0].grad.update(ctx), true);
+      add_sum_per_channel(ctx, p_.channel_shared() ? all : each, params[0].grad.update(ctx),
+                          [=] KERNEL(Index, Index i) { return planes[i]; });
     }
     if (!wanted[0]) return;
     float* dot = dot_.write(ctx);
     float* dx = bottom[0]->grad.write(ctx);
-    sum_per_group(
-        ctx,
-        [=] KERNEL(Index i) { return static_cast<double>(dy[i]) * scale[i / S % C * step] * x[i]; },
-        dot);
+    sum_per_group(ctx, dot, [=] KERNEL(Index i) {
+      return static_cast<double>(dy[i]) * scale[i / S % C * step] * x[i];
+    });
     for_each(ctx, [=] KERNEL(Index g, Index c, Index i) {
       const float inv = inv_norm[g];
       dx[i] = inv * (scale[c * step] * dy[i] - x[i] * (inv * inv * dot[g]));
@@ -100,16 +94,14 @@ class Normalize final : public Layer {
 
   /// sums[g] = sum of f(i) over the elements i of group g.
   template <class F>
-  void sum_per_group(Context& ctx, F f, float* sums) {
+  void sum_per_group(Context& ctx, float* sums, F f) {
     const Index C = extent_.C, S = extent_.S;
     if (p_.across_spatial())
-      reduce_rows(
-          ctx, extent_.N, C * S, 0, [=] KERNEL(Index n, Index k) { return f(n * C * S + k); },
-          Sum{}, sums);
+      reduce_rows(ctx, extent_.N, C * S, 0, Sum{}, sums,
+                  [=] KERNEL(Index n, Index k) { return f(n * C * S + k); });
     else
-      reduce_rows(
-          ctx, extent_.N * S, C, 0,
-          [=] KERNEL(Index g, Index c) { return f((g / S * C + c) * S + g % S); }, Sum{}, sums);
+      reduce_rows(ctx, extent_.N * S, C, 0, Sum{}, sums,
+                  [=] KERNEL(Index g, Index c) { return f((g / S * C + c) * S + g % S); });
   }
 
  private:

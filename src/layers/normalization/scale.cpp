@@ -67,14 +67,14 @@ class Scale final : public Layer {
     const float* x = (in_place ? input_ : bottom[0]->data).read(ctx, layout);
     const auto dw = [=] KERNEL(Index, Index i) { return static_cast<double>(dy[i]) * x[i]; };
     if (bottom.size() == 2) {
-      if (wanted[1]) sum_per_channel(ctx, extent_, dw, bottom[1]->grad.write(ctx));
+      if (wanted[1]) sum_per_channel(ctx, extent_, bottom[1]->grad.write(ctx), dw);
     } else if (params[0].needs_grad) {
-      sum_per_channel(ctx, extent_, dw, params[0].grad.update(ctx), true);
+      sum_per_channel(ctx, extent_, /*add=*/true, params[0].grad.update(ctx), dw);
     }
     if (p_.bias_term() && params.back().needs_grad)
-      sum_per_channel(
-          ctx, extent_, [=] KERNEL(Index, Index i) { return dy[i]; },
-          params.back().grad.update(ctx), true);
+      sum_per_channel(ctx, extent_,
+                      /*add=*/true, params.back().grad.update(ctx),
+                      [=] KERNEL(Index, Index i) { return dy[i]; });
     if (!wanted[0]) return;
     const float* w = scale(bottom).data.read(ctx);
     float* dx = in_place ? bottom[0]->grad.update(ctx, layout) : bottom[0]->grad.write(ctx, layout);

@@ -19,9 +19,8 @@ void pool_max(Context& ctx, const PoolWindows& windows, const float* x, float* y
               std::uint8_t* picked) {
   using Floats = typename Lanes<B>::Floats;
   using Ints = typename Lanes<B>::Ints;
-  parallel_for(
-      ctx, {windows.planes, windows.rows.windows, 1},
-      [=, g = windows](Index p, Index oh, Index) {
+  parallel_for(ctx, {windows.planes, windows.rows.windows, 1}, windows.cols.windows * B,
+               [=, g = windows](Index p, Index oh, Index) {
     const auto* map = reinterpret_cast<const Floats*>(g.map(x, p * B));
     const Index h_begin = g.rows.begin(oh), h_end = g.rows.end(oh);
     for (Index ow = 0; ow < g.cols.windows; ++ow) {
@@ -41,16 +40,14 @@ void pool_max(Context& ctx, const PoolWindows& windows, const float* x, float* y
       reinterpret_cast<Floats*>(y)[o] = largest;
       narrow<B>(best, picked + o * B);
     }
-      },
-      windows.cols.windows * B);
+  });
 }
 
 template <Index B>
 void pool_average(Context& ctx, const PoolWindows& windows, const float* x, float* y) {
   using Floats = typename Lanes<B>::Floats;
-  parallel_for(
-      ctx, {windows.planes, windows.rows.windows, 1},
-      [=, g = windows](Index p, Index oh, Index) {
+  parallel_for(ctx, {windows.planes, windows.rows.windows, 1}, windows.cols.windows * B,
+               [=, g = windows](Index p, Index oh, Index) {
     const auto* map = reinterpret_cast<const Floats*>(g.map(x, p * B));
     const Index h_begin = g.rows.begin(oh), h_end = g.rows.end(oh);
     for (Index ow = 0; ow < g.cols.windows; ++ow) {
@@ -62,8 +59,7 @@ void pool_average(Context& ctx, const PoolWindows& windows, const float* x, floa
       }
       reinterpret_cast<Floats*>(y)[g.at(p, oh, ow)] = sum / g.area(oh, ow);
     }
-      },
-      windows.cols.windows * B);
+  });
 }
 
 /// What one window sends to its pixels: all of dy to the picked one.
@@ -105,17 +101,15 @@ struct Shares {
 template <Index B, class Send>
 void gather(Context& ctx, const PoolWindows& windows, float* dx, Send send) {
   using Floats = typename Lanes<B>::Floats;
-  parallel_for(
-      ctx, {windows.planes, windows.rows.size, 1},
-      [=, g = windows](Index p, Index h, Index) {
+  parallel_for(ctx, {windows.planes, windows.rows.size, 1}, windows.cols.size * B,
+               [=, g = windows](Index p, Index h, Index) {
     const Index W = g.cols.size;
     Floats* row = reinterpret_cast<Floats*>(dx) + (p * g.rows.size + h) * W;
     for (Index w = 0; w < W; ++w) row[w] = Floats{};
     const Index last = g.rows.last_window(h);
     for (Index oh = g.rows.first_window(h); oh <= last; ++oh)
       for (Index ow = 0; ow < g.cols.windows; ++ow) send.add(g, g.at(p, oh, ow), oh, ow, h, row);
-      },
-      windows.cols.size * B);
+  });
 }
 
 }  // namespace

@@ -197,9 +197,9 @@ struct PoolTile {
 template <class Send>
 void gather(Context& ctx, const PoolWindows& windows, float* dx, Send send) {
   const Index bands = (windows.rows.size + PoolTile::kRows - 1) / PoolTile::kRows;
-  parallel_for(
-      ctx, {windows.planes, bands, strips(windows.cols.size)},
-      [=, g = windows] KERNEL(Index p, Index band, Index strip) {
+  parallel_for(ctx, {windows.planes, bands, strips(windows.cols.size)},
+               PoolTile::kRows * std::min(windows.cols.size, kStrip),
+               [=, g = windows] KERNEL(Index p, Index band, Index strip) {
     PoolTile tile{p, band * PoolTile::kRows, strip * kStrip};
     const Index rest = g.rows.size - tile.h,
                 height = rest < PoolTile::kRows ? rest : PoolTile::kRows;
@@ -212,8 +212,7 @@ void gather(Context& ctx, const PoolWindows& windows, float* dx, Send send) {
     float* pixels = dx + (p * g.rows.size + tile.h) * g.cols.size + tile.w;
     for (Index r = 0; r < height; ++r)
       for (Index i = 0; i < width; ++i) pixels[r * g.cols.size + i] = tile.sum(r, i);
-      },
-      PoolTile::kRows * std::min(windows.cols.size, kStrip));
+  });
 }
 
 /// All of dy goes to the picked pixel.

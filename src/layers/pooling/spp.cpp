@@ -8,10 +8,10 @@ namespace doppio {
 namespace {
 
 /// to += from.
-void add(Context& ctx, const Tensor& from_, Tensor& to_) {
-  const float* from = from_.read(ctx);
-  float* to = to_.update(ctx);
-  parallel_for(ctx, to_.count(), [=] KERNEL(Index i) { to[i] += from[i]; });
+void add(Context& ctx, const Tensor& from_tensor, Tensor& to_tensor) {
+  const float* from = from_tensor.read(ctx);
+  float* to = to_tensor.update(ctx);
+  parallel_for(ctx, to_tensor.count(), [=] KERNEL(Index i) { to[i] += from[i]; });
 }
 
 /// Spatial pyramid pooling: as many numbers out, however large the map that comes in.

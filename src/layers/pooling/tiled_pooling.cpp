@@ -23,12 +23,10 @@ void for_each_band(Context& ctx, const PoolWindows& windows, F f) {
   const Index pixels = windows.cols.windows * windows.cols.kernel;  // of a row of windows
   const Index high = std::min(kBuffer / pixels, windows.rows.windows);
   const Index bands = (windows.rows.windows + high - 1) / high;
-  parallel_for(
-      ctx, {windows.planes, bands, 1},
-      [=, rows = windows.rows.windows](Index p, Index band, Index) {
+  parallel_for(ctx, {windows.planes, bands, 1}, high * pixels * windows.rows.kernel,
+               [=, rows = windows.rows.windows](Index p, Index band, Index) {
     f(Band{p, band * high, std::min(high, rows - band * high)});
-      },
-      high * pixels * windows.rows.kernel);
+  });
 }
 
 /// First the largest of each column of a window, then the largest of these.
@@ -97,13 +95,11 @@ void clear_rest(Context& ctx, const PoolWindows& windows, float* dx) {
   const Index rows = windows.rows.windows * windows.rows.kernel;
   const Index cols = windows.cols.windows * windows.cols.kernel;
   if (rows == windows.rows.size && cols == windows.cols.size) return;
-  parallel_for(
-      ctx, {windows.planes, windows.rows.size, 1},
-      [=, H = windows.rows.size, W = windows.cols.size](Index p, Index h, Index) {
+  parallel_for(ctx, {windows.planes, windows.rows.size, 1}, windows.cols.size,
+               [=, H = windows.rows.size, W = windows.cols.size](Index p, Index h, Index) {
     float* row = dx + (p * H + h) * W;
     for (Index w = h < rows ? cols : 0; w < W; ++w) row[w] = 0;
-      },
-      windows.cols.size);
+  });
 }
 
 }  // namespace

@@ -107,9 +107,10 @@ class Recurrent : public Layer {
   }
 
   /// to = steps first .. first + count - 1 of `states`.
-  void copy_steps(Context& ctx, const Tensor& states, Index first, Index count, Tensor& to_) const {
+  void copy_steps(Context& ctx, const Tensor& states, Index first, Index count,
+                  Tensor& to_tensor) const {
     const float* from = states.read(ctx) + first * B_ * H_;
-    float* to = to_.write(ctx);
+    float* to = to_tensor.write(ctx);
     parallel_for(ctx, count * B_ * H_, [=] KERNEL(Index i) { to[i] = from[i]; });
   }
 
@@ -141,9 +142,9 @@ class Recurrent : public Layer {
   }
 
   /// The gradients of project(), from dy (T x B x G).
-  void project_backward(Context& ctx, const Tensor& dy_, std::span<const bool> wanted,
+  void project_backward(Context& ctx, const Tensor& dy_tensor, std::span<const bool> wanted,
                         Bottoms bottom) {
-    const float* dy = dy_.read(ctx);
+    const float* dy = dy_tensor.read(ctx);
     if (params[0].needs_grad)
       gemm(ctx, Transpose::yes, Transpose::no, G_, D_, T_ * B_, 1, dy, bottom[0]->data.read(ctx), 1,
            params[0].grad.update(ctx));
@@ -176,17 +177,15 @@ class Recurrent : public Layer {
     }
   }
 
-  /// sum_[col] += sum over rows of a.
-  static void add_columns(Context& ctx, Index rows, Index cols, const float* a, Tensor& sum_) {
-    float* sum = sum_.update(ctx);
-    parallel_for(
-        ctx, cols,
-        [=] KERNEL(Index c) {
+  /// sum_tensor[col] += sum over rows of a.
+  static void add_columns(Context& ctx, Index rows, Index cols, const float* a,
+                          Tensor& sum_tensor) {
+    float* sum = sum_tensor.update(ctx);
+    parallel_for(ctx, cols, rows, [=] KERNEL(Index c) {
       double total = 0;
       for (Index r = 0; r < rows; ++r) total += a[r * cols + c];
       sum[c] += static_cast<float>(total);
-        },
-        rows);
+    });
   }
 
  protected:

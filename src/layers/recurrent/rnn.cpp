@@ -45,8 +45,8 @@ class Rnn final : public Recurrent {
   }
 
   /// y = tanh(W_ho h + b_o) at all steps.
-  void output(Context& ctx, Tensor& y_) {
-    float* y = y_.write(ctx);
+  void output(Context& ctx, Tensor& y_tensor) {
+    float* y = y_tensor.write(ctx);
     gemm(ctx, Transpose::no, Transpose::yes, T_ * B_, H_, H_, 1, h_.read(ctx) + B_ * H_,
          params[hidden_param() + 1].data.read(ctx), 0, y);
     const float* bias = params[hidden_param() + 2].data.read(ctx);

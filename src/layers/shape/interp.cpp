@@ -81,9 +81,8 @@ class Interp final : public Layer {
     const Index H = bottom[0]->shape()[2], W = bottom[0]->shape()[3], cut = -Index{p_.pad_beg()};
     const float* x = bottom[0]->data.read(ctx) + cut * W + cut;
     float* y = top[0]->data.write(ctx);
-    parallel_for(
-        ctx, {planes(bottom), rows_.out, cols_.out},
-        [=, rows = rows_, cols = cols_] KERNEL(Index p, Index oh, Index ow) {
+    parallel_for(ctx, {planes(bottom), rows_.out, cols_.out}, 4,
+                 [=, rows = rows_, cols = cols_] KERNEL(Index p, Index oh, Index ow) {
       const float* upper = x + (p * H + rows.first(oh)) * W;
       const float* lower = x + (p * H + rows.second(oh)) * W;
       const Index left = cols.first(ow), right = cols.second(ow);
@@ -91,8 +90,7 @@ class Interp final : public Layer {
       y[(p * rows.out + oh) * cols.out + ow] =
           (1 - down) * ((1 - along) * upper[left] + along * upper[right]) +
           down * ((1 - along) * lower[left] + along * lower[right]);
-        },
-        4);
+    });
   }
 
   void backward(Context& ctx, Tops top, std::span<const bool> wanted, Bottoms bottom) override {
@@ -100,9 +98,8 @@ class Interp final : public Layer {
     const Index H = bottom[0]->shape()[2], W = bottom[0]->shape()[3], cut = -Index{p_.pad_beg()};
     const float* dy = top[0]->grad.read(ctx);
     float* dx = bottom[0]->grad.write(ctx);
-    parallel_for(
-        ctx, {planes(bottom), H, W},
-        [=, rows = rows_, cols = cols_] KERNEL(Index p, Index h, Index w) {
+    parallel_for(ctx, {planes(bottom), H, W}, 4,
+                 [=, rows = rows_, cols = cols_] KERNEL(Index p, Index h, Index w) {
       const Index i = h - cut, j = w - cut;
       float sum = 0;
       if (i >= 0 && j >= 0 && i < rows.in && j < cols.in)
@@ -114,8 +111,7 @@ class Interp final : public Layer {
           sum += rows.share(oh, i) * along;
         }
       dx[(p * H + h) * W + w] = sum;
-        },
-        4);
+    });
   }
 
  private:

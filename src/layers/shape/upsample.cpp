@@ -59,14 +59,11 @@ class Upsample final : public Layer {
     const Index large = out.count_from(2), small = bottom[0]->shape().count_from(2);
     require_indices(bottom[1]->data, large, "place");
     const float* place = bottom[1]->data.read(ctx);
-    parallel_for(
-        ctx, out.count_before(2),
-        [=] KERNEL(Index p) {
+    parallel_for(ctx, out.count_before(2), large, [=] KERNEL(Index p) {
       for (Index i = 0; i < large; ++i) y[p * large + i] = 0;
       for (Index i = p * small; i < (p + 1) * small; ++i)
         y[p * large + static_cast<Index>(place[i])] = x[i];
-        },
-        large);
+    });
   }
 
   void backward(Context& ctx, Tops top, std::span<const bool> wanted, Bottoms bottom) override {
@@ -83,16 +80,13 @@ class Upsample final : public Layer {
       return;
     }
     const Index H = in[2], W = in[3], s = scale_;
-    parallel_for(
-        ctx, {in[0] * in[1], H, W},
-        [=] KERNEL(Index p, Index h, Index w) {
+    parallel_for(ctx, {in[0] * in[1], H, W}, s * s, [=] KERNEL(Index p, Index h, Index w) {
       const float* square = dy + (p * H + h) * s * W * s + w * s;
       float sum = 0;
       for (Index i = 0; i < s; ++i)
         for (Index j = 0; j < s; ++j) sum += square[i * W * s + j];
       dx[(p * H + h) * W + w] = sum;
-        },
-        s * s);
+    });
   }
 
  private:

@@ -42,10 +42,8 @@ class Fused final : public UpdateRule {
     float* sum = sums_.write(ctx);
     for (Blob* p : parameters) {
       const float* grad = p->grad.read(ctx);
-      reduce_rows(
-          ctx, 1, p->count(), 0.0,
-          [=] KERNEL(Index, Index i) { return static_cast<double>(grad[i]) * grad[i]; }, Sum{},
-          sum++);
+      reduce_rows(ctx, 1, p->count(), 0.0, Sum{}, sum++,
+                  [=] KERNEL(Index, Index i) { return static_cast<double>(grad[i]) * grad[i]; });
     }
     const float* sums = sums_.read_host();
     double total = 0;

@@ -50,31 +50,32 @@ class ImageConvolution final : public ConvolutionEngine {
     if (has_adjoint(g)) back_ = std::make_unique<Rows>(adjoint(g), Layout::plain);
   }
 
-  void forward(Context& ctx, const Tensor& x_, const Tensor& weight_, const Tensor* bias_,
-               Tensor& y) override {
+  void forward(Context& ctx, const Tensor& x_tensor, const Tensor& weight_tensor,
+               const Tensor* bias_tensor, Tensor& y) override {
     const Index biases = rows_.padded_outputs(), weights = keeps_ ? 0 : rows_.weight_count();
     float* bias = ctx.workspace(biases + weights + rows_.padded_count());
     std::fill_n(bias, biases, 0.0f);
-    if (bias_) std::copy_n(bias_->read(ctx), g_.num_output, bias);
+    if (bias_tensor) std::copy_n(bias_tensor->read(ctx), g_.num_output, bias);
     const auto pack = [&](const float* from, float* to) {
       std::fill_n(to, rows_.weight_count(), 0.0f);
       for_each_weight([&](Index at, Index o, Index k) { to[rows_.packed(o, k)] = from[at]; });
     };
     const float* weight = bias + biases;
     if (keeps_)
-      weight = kept_.of(ctx, weight_, rows_.weight_count(), pack);
+      weight = kept_.of(ctx, weight_tensor, rows_.weight_count(), pack);
     else
-      pack(weight_.read(ctx), bias + biases);
-    rows_.forward(rows_.padded(x_.read(ctx), bias + biases + weights), weight,
-                  bias_ ? bias : nullptr, rectified_ != nullptr, y.write(ctx, layout_));
+      pack(weight_tensor.read(ctx), bias + biases);
+    rows_.forward(rows_.padded(x_tensor.read(ctx), bias + biases + weights), weight,
+                  bias_tensor ? bias : nullptr, rectified_ != nullptr, y.write(ctx, layout_));
   }
 
-  void backward_data(Context& ctx, const Tensor& dy_, const Tensor& weight_, Tensor& dx) override {
-    const Tensor& dy = rectified_ ? where_positive(ctx, dy_) : dy_;
-    if (!back_) return make_gemm_convolution(g_)->backward_data(ctx, dy, weight_, dx);
+  void backward_data(Context& ctx, const Tensor& dy_tensor, const Tensor& weight_tensor,
+                     Tensor& dx) override {
+    const Tensor& dy = rectified_ ? where_positive(ctx, dy_tensor) : dy_tensor;
+    if (!back_) return make_gemm_convolution(g_)->backward_data(ctx, dy, weight_tensor, dx);
     float* weight = ctx.workspace(back_->weight_count() + back_->padded_count());
     std::fill_n(weight, back_->weight_count(), 0.0f);
-    const float* from = weight_.read(ctx);
+    const float* from = weight_tensor.read(ctx);
     const Index kernel = g_.windows.kernel_count();
     for_each_weight([&](Index at, Index o, Index k) {
       const Index channel = k / kernel, tap = kernel - 1 - k % kernel;
@@ -84,13 +85,13 @@ class ImageConvolution final : public ConvolutionEngine {
                    false, dx.write(ctx));
   }
 
-  void backward_params(Context& ctx, const Tensor& x_, const Tensor& dy_, Tensor* dweight_,
-                       Tensor* dbias_) override {
+  void backward_params(Context& ctx, const Tensor& x_tensor, const Tensor& dy_tensor,
+                       Tensor* dweight_tensor, Tensor* dbias_tensor) override {
     const Index part = rows_.weight_count() + rows_.padded_outputs();
     const Index parts = std::min(kParts, g_.batch);
     float* sums = ctx.workspace(parts * part + rows_.padded_count());
-    const float* x = rows_.padded(x_.read(ctx), sums + parts * part);
-    const float* dy = dy_.read(ctx, layout_);
+    const float* x = rows_.padded(x_tensor.read(ctx), sums + parts * part);
+    const float* dy = dy_tensor.read(ctx, layout_);
     const float* y = rectified_ ? rectified_->read(ctx, layout_) : nullptr;
     const Index image = elements_for_products(rows_.weight_count() * g_.windows.out_count());
 #pragma omp parallel for schedule(static) if (worth_threads(parts, image))
@@ -101,12 +102,12 @@ class ImageConvolution final : public ConvolutionEngine {
 #pragma omp parallel for schedule(static) if (worth_threads(part, parts))
     for (Index i = 0; i < part; ++i)
       for (Index p = 1; p < parts; ++p) sums[i] += sums[p * part + i];
-    if (dweight_) {
-      float* dweight = dweight_->update(ctx);
+    if (dweight_tensor) {
+      float* dweight = dweight_tensor->update(ctx);
       for_each_weight([&](Index at, Index o, Index k) { dweight[at] += sums[rows_.packed(o, k)]; });
     }
-    if (dbias_) {
-      float* dbias = dbias_->update(ctx);
+    if (dbias_tensor) {
+      float* dbias = dbias_tensor->update(ctx);
       for (Index o = 0; o < g_.num_output; ++o) dbias[o] += sums[rows_.weight_count() + o];
     }
   }
@@ -128,9 +129,9 @@ class ImageConvolution final : public ConvolutionEngine {
   }
 
   /// dy where the top is positive, else 0.
-  const Tensor& where_positive(Context& ctx, const Tensor& dy_) {
-    masked_.reshape(dy_.shape());
-    const float *dy = dy_.read(ctx), *y = rectified_->read(ctx);
+  const Tensor& where_positive(Context& ctx, const Tensor& dy_tensor) {
+    masked_.reshape(dy_tensor.shape());
+    const float *dy = dy_tensor.read(ctx), *y = rectified_->read(ctx);
     float* to = masked_.write(ctx);
     const Index plane = g_.windows.out_count(), planes = g_.batch * g_.num_output;
 #pragma omp parallel for schedule(static) if (worth_threads(planes, plane))
