@@ -8,6 +8,7 @@
 #include <numeric>
 
 #include "core/arena.hpp"
+#include "core/comma_list.hpp"
 #include "core/input_file.hpp"
 #include "tools/command.hpp"
 #include "tools/ensemble.hpp"

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "core/comma_list.hpp"
 #include "doppio/error.hpp"
 #include "tools/flags.hpp"
 

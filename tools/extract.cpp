@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <memory>
 
+#include "core/comma_list.hpp"
 #include "core/input_file.hpp"
 #include "data/storage/database.hpp"
 #include "net/format/source_map.hpp"

@@ -58,7 +58,4 @@ std::string command_help(const Command& command);
 /// The command line of `words`, quoted where a shell needs it.
 std::string shell_command(const std::vector<std::string>& words);
 
-/// "a,b,c" as a list; an empty text is an empty list.
-std::vector<std::string> comma_list(const std::string& text);
-
 }  // namespace doppio

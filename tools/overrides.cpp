@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <set>
 
+#include "core/comma_list.hpp"
 #include "core/input_file.hpp"
 #include "core/text_format.hpp"
 #include "core/with_context.hpp"

@@ -6,6 +6,7 @@
 #include <charconv>
 #include <cstdlib>
 
+#include "core/comma_list.hpp"
 #include "net/net_epoch.hpp"
 #include "net/passes/passes.hpp"
 #include "tools/flags.hpp"
@@ -125,18 +126,22 @@ void note_repeated_images(Net& net, Index batches) {
 void load_weights(Net& net, const std::vector<std::string>& files) {
   for (const std::string& file : files) {
     const std::vector<CopiedLayer> copied = net.copy_weights(file);
-    Table table({"layer", "weights", "shapes"});
-    bool all_loaded = true, any_loaded = false;
-    for (const CopiedLayer& layer : copied) {
-      table.add({layer.name, outcome_name(layer.outcome), layer.detail});
-      all_loaded = all_loaded && layer.outcome == CopiedLayer::Outcome::loaded;
-      any_loaded = any_loaded || layer.outcome == CopiedLayer::Outcome::loaded;
-    }
     require_no_mismatch(copied, file);
-    (all_loaded ? LOG(INFO) : LOG(WARNING)) << "weights of " << file << ":\n" << table.text();
-    require(any_loaded || net.parameters().empty(), file,
-            " has weights for no layer of the net; layers are matched by name");
+    log_copied_layers(net, copied, file);
   }
+}
+
+void log_copied_layers(Net& net, const std::vector<CopiedLayer>& copied, const std::string& file) {
+  Table table({"layer", "weights", "shapes"});
+  bool all_loaded = true, any_loaded = false;
+  for (const CopiedLayer& layer : copied) {
+    table.add({layer.name, outcome_name(layer.outcome), layer.detail});
+    all_loaded = all_loaded && layer.outcome == CopiedLayer::Outcome::loaded;
+    any_loaded = any_loaded || layer.outcome == CopiedLayer::Outcome::loaded;
+  }
+  (all_loaded ? LOG(INFO) : LOG(WARNING)) << "weights of " << file << ":\n" << table.text();
+  require(any_loaded || net.parameters().empty(), file,
+          " has weights for no layer of the net; layers are matched by name");
 }
 
 }  // namespace doppio

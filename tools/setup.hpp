@@ -45,6 +45,10 @@ void edit_nets(SourcedSolver& solver, Overrides& overrides);
 /// Throws: Error if a layer does not fit.
 void load_weights(Net& net, const std::vector<std::string>& files);
 
+/// Logs a table of what became of each layer whose weights were copied from `file`. Throws: Error
+/// if nothing was copied to a net that has parameters.
+void log_copied_layers(Net& net, const std::vector<CopiedLayer>& copied, const std::string& file);
+
 /// Warns if `batches` batches held some records of the net's data more than once. For after them.
 void note_repeated_images(Net& net, Index batches);
 

@@ -5,6 +5,7 @@
 
 #include <chrono>
 
+#include "core/comma_list.hpp"
 #include "doppio/solver.hpp"
 #include "solver/input_wait.hpp"
 #include "solver/log_observer.hpp"
@@ -170,11 +171,8 @@ int run(const Arguments& given) {
     solver.restore(FLAGS_snapshot, weights.empty() ? "" : weights[0]);
     warn_if_finished(solver);
   } else {
-    for (const std::string& file : weights) {
-      LOG(INFO) << "Finetuning from " << file;
-      load_weights(solver.net(), {file});
-      for (const auto& net : solver.test_nets()) require_no_mismatch(net->copy_weights(file), file);
-    }
+    for (const std::string& file : weights)
+      log_copied_layers(solver.net(), solver.load_weights(file), file);
   }
   solver.save_memory();
   solver.add_observer(make_input_wait_observer());

@@ -88,6 +88,11 @@ class Solver {
   /// Runs test net `index` for its test_iter batches.
   TestResult test(int index);
 
+  /// Fine-tunes: copies the weights of `file` by layer name to the train net and the test nets, and
+  /// returns what became of each layer of the train net. The constructor does so for the files that
+  /// the solver's `weights` names. Throws: Error if the shapes of a layer differ.
+  std::vector<CopiedLayer> load_weights(const std::string& file);
+
   /// Writes PREFIX_iter_N.caffemodel and .solverstate, each whole or not at all; returns the
   /// state's file name. Throws: Error.
   std::string snapshot();
@@ -123,7 +128,6 @@ class Solver {
  private:
   friend class SnapshotAccess;
   void build_nets(std::span<Context* const> contexts);
-  void load_weights();
   void bring_together();
   float mean_loss(float (Net::*pass)());
   float forward_backward();

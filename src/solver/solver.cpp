@@ -9,6 +9,7 @@
 
 #include "core/accelerator.hpp"
 #include "core/arena.hpp"
+#include "core/comma_list.hpp"
 #include "core/communicator.hpp"
 #include "doppio.pb.h"
 #include "solver/divergence.hpp"
@@ -75,7 +76,13 @@ Solver::Solver(std::span<Context* const> contexts, SourcedSolver source)
     build_nets(contexts);
     if (policy_->plateau()) policy_->plateau()->watch(test_nets_);
   });
-  with_context(solver_context(*source_), [&] { load_weights(); });
+  with_context(solver_context(*source_), [&] {
+    for (const std::string& list : p.weights())
+      for (const std::string& file : comma_list(list))
+        for (const CopiedLayer& layer : load_weights(file))
+          LOG_IF(INFO, layer.outcome == CopiedLayer::Outcome::fresh)
+              << "Layer " << layer.name << " is not in the file and starts from its fillers";
+  });
 }
 
 Solver::~Solver() = default;
@@ -108,22 +115,13 @@ void Solver::save_memory() {
   for (const auto& test : test_nets_) test->save_memory(Passes::forward, {}, arena);
 }
 
-/// Starts from the files of `weights`, each a comma list. The test nets share what they have in
-/// common with the train net; what is theirs alone is copied too.
-void Solver::load_weights() {
-  for (const std::string& list : source_->param.weights()) {
-    std::istringstream files(list);
-    for (std::string file; std::getline(files >> std::ws, file, ',');) {
-      file.erase(file.find_last_not_of(' ') + 1);
-      LOG(INFO) << "Finetuning from " << file;
-      const std::vector<CopiedLayer> copied = net().copy_weights(file);
-      require_no_mismatch(copied, file);
-      for (const CopiedLayer& layer : copied)
-        if (layer.outcome == CopiedLayer::Outcome::fresh)
-          LOG(INFO) << "Layer " << layer.name << " is not in the file and starts from its fillers";
-      for (const auto& test : test_nets_) require_no_mismatch(test->copy_weights(file), file);
-    }
-  }
+std::vector<CopiedLayer> Solver::load_weights(const std::string& file) {
+  LOG(INFO) << "Finetuning from " << file;
+  std::vector<CopiedLayer> copied = net().copy_weights(file);
+  require_no_mismatch(copied, file);
+  // They share what they have in common with the train net; what is only theirs is copied too.
+  for (const auto& test : test_nets_) require_no_mismatch(test->copy_weights(file), file);
+  return copied;
 }
 
 Net& Solver::net(int rank) { return replicas_.at(static_cast<std::size_t>(rank))->net; }

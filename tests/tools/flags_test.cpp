@@ -48,10 +48,5 @@ TEST(ApplyCommandLine, CollectsSetsAndOperands) {
   EXPECT_EQ(FLAGS_level, 2);
 }
 
-TEST(CommaList, DropsSpacesAndIsEmptyForAnEmptyText) {
-  EXPECT_EQ(comma_list("a, b ,c"), (std::vector<std::string>{"a", "b", "c"}));
-  EXPECT_TRUE(comma_list("").empty());
-}
-
 }  // namespace
 }  // namespace doppio

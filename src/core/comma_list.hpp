@@ -1,0 +1,19 @@
+#pragma once
+#include <sstream>
+#include <string>
+#include <vector>
+
+namespace doppio {
+
+/// The items of "a, b,c", without the blanks around them; none of an empty text.
+inline std::vector<std::string> comma_list(const std::string& text) {
+  std::vector<std::string> items;
+  std::istringstream in(text);
+  for (std::string item; std::getline(in >> std::ws, item, ',');) {
+    item.erase(item.find_last_not_of(' ') + 1);
+    items.push_back(item);
+  }
+  return items;
+}
+
+}  // namespace doppio
