@@ -1,6 +1,6 @@
 // Reads the #include lines of the sources and fails where a part of the program depends on one
 // that stands above it: core <- math <- layers <- net <- solver <- tools, with data beside math.
-// Folders of layers, net and data are parts too, and the same holds among them.
+// Folders of layers, net, data and cuda are parts too, and the same holds among them.
 #include <gtest/gtest.h>
 
 #include <filesystem>
@@ -16,7 +16,7 @@ namespace fs = std::filesystem;
 
 // What each part may include beside itself and the generated schema. "public:net" and
 // "public:solver" are include/doppio/net.hpp and solver.hpp; every other public header is core's.
-// The folders of data, layers and net are parts of their own.
+// The folders of cuda, data, layers and net are parts of their own.
 const std::map<std::string, std::set<std::string>> kMayInclude = {
     {"core", {}},
     {"data", {"core"}},
@@ -40,7 +40,10 @@ const std::map<std::string, std::set<std::string>> kMayInclude = {
     {"net/passes", {"core", "net/format", "public:net"}},
     {"net", {"core", "net/format", "net/passes", "public:net"}},
     {"solver", {"core", "math", "net", "net/*", "public:net", "public:solver"}},
-    {"cuda", {"core", "math", "layers/*"}},
+    {"cuda", {"core"}},
+    {"cuda/kernels", {"core", "math", "layers/*", "cuda"}},
+    {"cuda/runtime", {"core", "cuda", "cuda/kernels"}},
+    {"cuda/engines", {"core", "math", "layers/*", "cuda", "cuda/*"}},
     {"tools",
      {"core", "data", "data/*", "math", "layers/*", "net", "net/*", "solver", "public:net",
       "public:solver"}},
@@ -56,9 +59,9 @@ const std::set<std::pair<std::string, std::string>> kExceptions = {
     // Old BN layers are brought to today's form as files are read.
     {"net/format", "layers/normalization/bn_form.hpp"},
     // The CUDA half of parallel_for, seen by nvcc alone.
-    {"math", "cuda/launch.hpp"},
+    {"math", "cuda/kernels/launch.hpp"},
     // What nvcc brings along, for g++ in the emulated build.
-    {"cuda", "emulated_cuda/launch.hpp"},
+    {"cuda/kernels", "emulated_cuda/launch.hpp"},
 };
 
 /// "a" of "a/b/c".
@@ -70,7 +73,7 @@ std::string part_of(const std::string& path) {
   if (path == "doppio/solver.hpp") return "public:solver";
   if (path.rfind("doppio/", 0) == 0) return "core";
   const std::string top = top_of(path);
-  if (top != "data" && top != "layers" && top != "net") return top;
+  if (top != "cuda" && top != "data" && top != "layers" && top != "net") return top;
   const std::size_t end = path.find('/', top.size() + 1);  // convolution/image is convolution's
   return end == path.npos ? top : path.substr(0, end);
 }

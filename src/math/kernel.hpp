@@ -10,7 +10,7 @@
 #include "doppio/error.hpp"
 
 #ifdef DOPPIO_FOR_CUDA
-#include "cuda/launch.hpp"
+#include "cuda/kernels/launch.hpp"
 #else
 #include <omp.h>
 

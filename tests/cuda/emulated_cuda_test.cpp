@@ -6,7 +6,7 @@
 
 #include "core/accelerator.hpp"
 #include "cuda/gpu_test.hpp"
-#include "cuda/launch.hpp"
+#include "cuda/kernels/launch.hpp"
 #include "emulated_cuda/dnn.hpp"
 
 namespace doppio {

@@ -31,7 +31,7 @@
 
 #include "core/arena.hpp"
 #include "cuda/check.hpp"
-#include "cuda/probe.hpp"
+#include "cuda/runtime/probe.hpp"
 #include "doppio/error.hpp"
 #include "emulated_cuda/dnn.hpp"
 #include "emulated_cuda/launch.hpp"

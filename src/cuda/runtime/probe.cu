@@ -1,4 +1,4 @@
-#include "cuda/probe.hpp"
+#include "cuda/runtime/probe.hpp"
 
 namespace doppio::cuda {
 

@@ -6,8 +6,8 @@
 
 #include "core/accelerator.hpp"
 #include "core/accumulate.hpp"
-#include "cuda/convolution_choice.hpp"
-#include "cuda/convolution_kernels.hpp"
+#include "cuda/engines/convolution_choice.hpp"
+#include "cuda/kernels/convolution_kernels.hpp"
 #include "layers/convolution/engine.hpp"
 
 namespace doppio {

@@ -1,7 +1,6 @@
-#include "cuda/cudnn.hpp"
+#include "cuda/runtime/cudnn.hpp"
 
-#include <dlfcn.h>
-
+#include "cuda/runtime/dynamic_library.hpp"
 #include "doppio/error.hpp"
 
 namespace doppio::cuda {
@@ -10,20 +9,11 @@ namespace {
 
 Cudnn load() {
   Cudnn api;
-#ifdef DOPPIO_EMULATED_CUDA
-#define DOPPIO_CUDNN_FIND(name) api.name = cudnn##name;
-#else
-  void* library = dlopen("libcudnn.so.9", RTLD_NOW | RTLD_LOCAL);
-  if (!library) {
-    api.why_not = "cuDNN 9 was not found (libcudnn.so.9); LD_LIBRARY_PATH says where to look";
-    return api;
-  }
-#define DOPPIO_CUDNN_FIND(name)                                                   \
-  api.name = reinterpret_cast<decltype(api.name)>(dlsym(library, "cudnn" #name)); \
-  if (!api.name) api.why_not = "this cuDNN has no function cudnn" #name;
-#endif
+  DynamicLibrary library("libcudnn.so.9");
+#define DOPPIO_CUDNN_FIND(name) api.name = DOPPIO_FIND(library, cudnn##name);
   DOPPIO_CUDNN_FUNCTIONS(DOPPIO_CUDNN_FIND)
 #undef DOPPIO_CUDNN_FIND
+  api.why_not = library.why_not;
   return api;
 }
 

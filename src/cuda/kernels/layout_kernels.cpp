@@ -1,9 +1,9 @@
-#include "cuda/kernels.hpp"
+#include "cuda/kernels/layout_kernels.hpp"
 
 #include <algorithm>
 
 #include "core/bf16.hpp"
-#include "cuda/launch.hpp"
+#include "cuda/kernels/launch.hpp"
 
 namespace doppio::cuda {
 

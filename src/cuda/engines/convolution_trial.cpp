@@ -1,4 +1,4 @@
-#include "cuda/convolution_trial.hpp"
+#include "cuda/engines/convolution_trial.hpp"
 
 #include <cuda_runtime_api.h>
 

@@ -5,10 +5,10 @@
 #include <filesystem>
 #include <fstream>
 
-#include "cuda/algorithm_file.hpp"
-#include "cuda/convolution_choice.hpp"
-#include "cuda/convolution_operands.hpp"
-#include "cuda/cudnn.hpp"
+#include "cuda/engines/algorithm_file.hpp"
+#include "cuda/engines/convolution_choice.hpp"
+#include "cuda/engines/convolution_operands.hpp"
+#include "cuda/runtime/cudnn.hpp"
 
 namespace doppio {
 

@@ -1,8 +1,8 @@
 #include <algorithm>
 
 #include "core/accumulate.hpp"
-#include "cuda/convolution_kernels.hpp"
-#include "cuda/divider.hpp"
+#include "cuda/kernels/convolution_kernels.hpp"
+#include "cuda/kernels/divider.hpp"
 #include "layers/convolution/engine.hpp"
 #include "layers/support/sizes.hpp"
 #include "math/gemm.hpp"

@@ -15,15 +15,15 @@
 #include "core/pixel_batch.hpp"
 #include "cuda/check.hpp"
 #ifdef DOPPIO_CUDNN
-#include "cuda/cudnn.hpp"
+#include "cuda/runtime/cudnn.hpp"
 #endif
 #ifdef DOPPIO_NCCL
-#include "cuda/nccl.hpp"
+#include "cuda/runtime/nccl.hpp"
 #endif
-#include "cuda/kernels.hpp"
-#include "cuda/probe.hpp"
-#include "cuda/recorded_work.hpp"
-#include "cuda/usable.hpp"
+#include "cuda/kernels/layout_kernels.hpp"
+#include "cuda/runtime/diagnostics.hpp"
+#include "cuda/runtime/probe.hpp"
+#include "cuda/runtime/recorded_work.hpp"
 #include "doppio/context.hpp"
 #include "doppio/error.hpp"
 

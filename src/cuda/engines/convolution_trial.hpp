@@ -1,6 +1,6 @@
 #pragma once
 // What a search for convolution algorithms works on.
-#include "cuda/cudnn_pass.hpp"
+#include "cuda/engines/cudnn_pass.hpp"
 #include "doppio/context.hpp"
 #include "doppio/tensor.hpp"
 

@@ -1,4 +1,4 @@
-#include "cuda/usable.hpp"
+#include "cuda/runtime/diagnostics.hpp"
 
 #include "cuda/check.hpp"
 #include "doppio/error.hpp"

@@ -1,7 +1,6 @@
-#include "cuda/nccl.hpp"
+#include "cuda/runtime/nccl.hpp"
 
-#include <dlfcn.h>
-
+#include "cuda/runtime/dynamic_library.hpp"
 #include "doppio/error.hpp"
 
 namespace doppio::cuda {
@@ -10,20 +9,11 @@ namespace {
 
 Nccl load() {
   Nccl api;
-#ifdef DOPPIO_EMULATED_CUDA
-#define DOPPIO_NCCL_FIND(name) api.name = nccl##name;
-#else
-  void* library = dlopen("libnccl.so.2", RTLD_NOW | RTLD_LOCAL);
-  if (!library) {
-    api.why_not = "it was not found (libnccl.so.2); LD_LIBRARY_PATH says where to look";
-    return api;
-  }
-#define DOPPIO_NCCL_FIND(name)                                                   \
-  api.name = reinterpret_cast<decltype(api.name)>(dlsym(library, "nccl" #name)); \
-  if (!api.name) api.why_not = "the one that was found has no function nccl" #name;
-#endif
+  DynamicLibrary library("libnccl.so.2");
+#define DOPPIO_NCCL_FIND(name) api.name = DOPPIO_FIND(library, nccl##name);
   DOPPIO_NCCL_FUNCTIONS(DOPPIO_NCCL_FIND)
 #undef DOPPIO_NCCL_FIND
+  api.why_not = library.why_not;
   return api;
 }
 

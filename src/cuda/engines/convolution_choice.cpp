@@ -1,4 +1,4 @@
-#include "cuda/convolution_choice.hpp"
+#include "cuda/engines/convolution_choice.hpp"
 
 #include <cuda_runtime_api.h>
 #include <glog/logging.h>

@@ -1,4 +1,4 @@
-#include "cuda/cudnn_pass.hpp"
+#include "cuda/engines/cudnn_pass.hpp"
 
 #include <algorithm>
 #include <iterator>

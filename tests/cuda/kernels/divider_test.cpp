@@ -1,4 +1,4 @@
-#include "cuda/divider.hpp"
+#include "cuda/kernels/divider.hpp"
 
 #include <gtest/gtest.h>
 

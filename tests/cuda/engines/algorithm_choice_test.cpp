@@ -3,7 +3,7 @@
 #include <filesystem>
 #include <fstream>
 
-#include "cuda/convolution_operands.hpp"
+#include "cuda/engines/convolution_operands.hpp"
 #include "emulated_cuda/dnn.hpp"
 #include "emulated_cuda/launch.hpp"
 #include "support/scratch_folder.hpp"

@@ -5,9 +5,9 @@
 #include <string>
 #include <vector>
 
-#include "cuda/algorithm_file.hpp"
-#include "cuda/convolution_trial.hpp"
-#include "cuda/cudnn_pass.hpp"
+#include "cuda/engines/algorithm_file.hpp"
+#include "cuda/engines/convolution_trial.hpp"
+#include "cuda/engines/cudnn_pass.hpp"
 
 namespace doppio::cuda {
 

@@ -8,13 +8,19 @@ namespace doppio::cuda {
 /// The functions of NCCL 2 (2.14 or later) that we call, without the prefix. The library is loaded
 /// when they are first asked for, so that a program runs without it as well.
 struct Nccl {
+// clang-format off
 #define DOPPIO_NCCL_FUNCTIONS(DO) \
-  DO(GetVersion)                  \
-  DO(GetErrorString)              \
-  DO(GetUniqueId)                 \
-  DO(CommInitRankConfig)          \
-  DO(CommGetAsyncError)           \
-  DO(CommDestroy) DO(CommAbort) DO(GroupStart) DO(GroupEnd) DO(AllReduce)
+  DO(GetVersion) \
+  DO(GetErrorString) \
+  DO(GetUniqueId) \
+  DO(CommInitRankConfig) \
+  DO(CommGetAsyncError) \
+  DO(CommDestroy) \
+  DO(CommAbort) \
+  DO(GroupStart) \
+  DO(GroupEnd) \
+  DO(AllReduce)
+// clang-format on
 #define DOPPIO_NCCL_DECLARE(name) decltype(&nccl##name) name = nullptr;
   DOPPIO_NCCL_FUNCTIONS(DOPPIO_NCCL_DECLARE)
 #undef DOPPIO_NCCL_DECLARE

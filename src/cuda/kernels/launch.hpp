@@ -4,7 +4,7 @@
 #include <type_traits>
 
 #include "cuda/check.hpp"
-#include "cuda/divider.hpp"
+#include "cuda/kernels/divider.hpp"
 #include "doppio/context.hpp"
 
 #ifndef __CUDACC__

@@ -1,4 +1,4 @@
-#include "cuda/algorithm_file.hpp"
+#include "cuda/engines/algorithm_file.hpp"
 
 #include <glog/logging.h>
 
@@ -12,7 +12,7 @@
 #include "core/atomic_file.hpp"
 #include "core/input_file.hpp"
 #include "cuda/check.hpp"
-#include "cuda/cudnn.hpp"
+#include "cuda/runtime/cudnn.hpp"
 #include "doppio/error.hpp"
 
 namespace doppio::cuda {

@@ -1,4 +1,4 @@
-#include "cuda/convolution_operands.hpp"
+#include "cuda/engines/convolution_operands.hpp"
 
 namespace doppio {
 

@@ -5,7 +5,7 @@
 #include <type_traits>
 #include <vector>
 
-#include "cuda/cudnn.hpp"
+#include "cuda/runtime/cudnn.hpp"
 #include "doppio/tensor.hpp"
 #include "layers/convolution/convolution_geometry.hpp"
 

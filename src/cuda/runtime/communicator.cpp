@@ -11,7 +11,7 @@
 #include "cuda/check.hpp"
 #include "doppio/error.hpp"
 #ifdef DOPPIO_NCCL
-#include "cuda/nccl.hpp"
+#include "cuda/runtime/nccl.hpp"
 #endif
 
 namespace doppio {

@@ -1,8 +1,8 @@
 #include <type_traits>
 
 #include "core/bf16.hpp"
-#include "cuda/divider.hpp"
-#include "cuda/map_values.hpp"
+#include "cuda/kernels/divider.hpp"
+#include "cuda/kernels/map_values.hpp"
 #include "math/kernel.hpp"
 
 namespace doppio {
