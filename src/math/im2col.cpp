@@ -19,12 +19,12 @@ HOST_DEVICE inline Index steps(Index x, Index stride) {
 }
 
 /// The window positions first .. last-1.
-struct Range {
+struct WindowRange {
   Index first, last;
 };
 
 /// The windows whose element k is one of the input positions begin .. end-1.
-HOST_DEVICE inline Range windows_with(const WindowAxis& a, Index k, Index begin, Index end) {
+HOST_DEVICE inline WindowRange windows_with(const WindowAxis& a, Index k, Index begin, Index end) {
   const Index of_window_0 = k * a.dilation - a.pad;
   const Index last = clamp(steps(end - of_window_0, a.stride), 0, a.out);
   return {clamp(steps(begin - of_window_0, a.stride), 0, last), last};
@@ -37,7 +37,8 @@ void im2col_2d(Context& ctx, Index channels, WindowAxis h, WindowAxis w, const f
   parallel_for(ctx, {channels, kernels, strips(outs)}, std::min(outs, kStrip),
                [=] KERNEL(Index c, Index k, Index strip) {
     const Index kh = k / w.kernel, kw = k % w.kernel;
-    const Range inside_h = windows_with(h, kh, 0, h.in), inside_w = windows_with(w, kw, 0, w.in);
+    const WindowRange inside_h = windows_with(h, kh, 0, h.in),
+                      inside_w = windows_with(w, kw, 0, w.in);
     Index left = strip_width(strip * kStrip, outs);
     Index oh = strip * kStrip / w.out, ow = strip * kStrip % w.out;
     for (; left > 0; ++oh, ow = 0) {
@@ -67,10 +68,10 @@ void col2im_2d(Context& ctx, Index channels, WindowAxis h, WindowAxis w, const f
     float sum[kStrip] = {};
     const Index begin = strip * kStrip, width = strip_width(begin, w.in);
     for (Index kh = 0; kh < h.kernel; ++kh) {
-      const Range row = windows_with(h, kh, ih, ih + 1);  // one or none
+      const WindowRange row = windows_with(h, kh, ih, ih + 1);  // one or none
       if (row.first == row.last) continue;
       for (Index kw = 0; kw < w.kernel; ++kw) {
-        const Range hit = windows_with(w, kw, begin, begin + width);
+        const WindowRange hit = windows_with(w, kw, begin, begin + width);
         const Index k = (c * h.kernel + kh) * w.kernel + kw;
         const float* from = column + (k * h.out + row.first) * w.out;
         const Index to = kw * w.dilation - w.pad - begin;
@@ -120,7 +121,8 @@ void col2im_nd(Context& ctx, Index channels, const Windows& windows, const float
       bool hit = true;
       for (Index i = w.axes - 1; i >= 0 && hit; --i) {
         const WindowAxis& a = w.axis[i];
-        const Range range = windows_with(a, k_rest % a.kernel, in_rest % a.in, in_rest % a.in + 1);
+        const WindowRange range =
+            windows_with(a, k_rest % a.kernel, in_rest % a.in, in_rest % a.in + 1);
         hit = range.first < range.last;  // one or none
         o += range.first * step;
         step *= a.out;
