@@ -22,8 +22,9 @@ auto with_context(Explain explain, Action action) -> decltype(action()) {
 /// For with_context(): puts `name()` in front of the message.
 template <class Name>
 auto name_context(Name name) {
-  return
-      [name](const Error& e) { return Error(name() + ": " + e.message(), e.where(), e.field()); };
+  return [name](const Error& e) {
+    return Error(str(name(), ": ", e.message()), e.where(), e.field());
+  };
 }
 
 /// For with_context(): blames `field` of the layer, unless the Error knows its field.

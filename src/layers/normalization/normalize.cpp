@@ -67,8 +67,8 @@ class Normalize final : public Layer {
         return static_cast<double>(dy[p * S + s]) * x[p * S + s] * inv_norm[g];
       });
       const Channels all{1, 1, extent_.N * C}, each{extent_.N, C, 1};
-      add_sum_per_channel(ctx, p_.channel_shared() ? all : each, params[0].grad.update(ctx),
-                          [=] KERNEL(Index, Index i) { return planes[i]; });
+      sum_per_channel(ctx, p_.channel_shared() ? all : each, /*add=*/true,
+                      params[0].grad.update(ctx), [=] KERNEL(Index, Index i) { return planes[i]; });
     }
     if (!wanted[0]) return;
     float* dot = dot_.write(ctx);
