@@ -1,6 +1,7 @@
 #include "net/format/source_map.hpp"
 
 #include <algorithm>
+#include <utility>
 
 namespace doppio {
 
@@ -29,6 +30,19 @@ Location SourcedNet::where(int i, const std::string& path) const {
       return found->second;
   }
   return places.self;
+}
+
+SourcedNet SourcedNet::without_layers() const {
+  SourcedNet rest = *this;
+  rest.net.clear_layer();
+  rest.layers.clear();
+  return rest;
+}
+
+void SourcedNet::add(LayerParameter layer, const SourcedNet& from, int i) {
+  const auto index = static_cast<std::size_t>(i);
+  layers.push_back(index < from.layers.size() ? from.layers[index] : nullptr);
+  *net.add_layer() = std::move(layer);
 }
 
 }  // namespace doppio

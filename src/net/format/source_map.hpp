@@ -39,6 +39,11 @@ struct SourcedNet {
   /// Location of a field of layer `i`, or just the file if nothing better is known. A field of one
   /// of the layer's messages may be given without the message, "axis" for "concat_param.axis".
   Location where(int i, const std::string& path = {}) const;
+
+  /// All but the layers, for passes that make a new list of them with add().
+  SourcedNet without_layers() const;
+  /// Appends `layer`, which stands where layer `i` of `from` does.
+  void add(LayerParameter layer, const SourcedNet& from, int i);
 };
 
 }  // namespace doppio

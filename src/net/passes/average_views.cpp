@@ -61,16 +61,13 @@ LayerParameter averaging_layer(const SourcedNet& source, int i, int b, std::uint
 
 SourcedNet average_views(SourcedNet source) {
   std::map<std::string, std::uint32_t> views_of_labels;
-  SourcedNet out = source;
-  out.net.clear_layer();
-  out.layers.clear();
+  SourcedNet out = source.without_layers();
   Problems problems;
   for (int i = 0; i < source.net.layer_size(); ++i) {
     LayerParameter layer = source.net.layer(i);
     const std::uint32_t views = layer.transform_param().views();
     if (layer.bottom_size() == 0 && layer.top_size() > 1 && views > 1)
       views_of_labels[layer.top(1)] = views;
-    const auto where = source.layers.empty() ? nullptr : source.layers[static_cast<std::size_t>(i)];
     // A layer with one bottom compares nothing, nor does Silence.
     const bool compares = layer.bottom_size() > 1 && layer.type() != "Silence";
     for (int b = 0; compares && b < layer.bottom_size(); ++b) {
@@ -81,14 +78,12 @@ SourcedNet average_views(SourcedNet source) {
         with_context(layer_context(source, i, {}),
                      [&] { average = averaging_layer(source, i, b, views_here->second); });
         layer.set_bottom(0, average.top(0));
-        *out.net.add_layer() = std::move(average);
-        out.layers.push_back(where);
+        out.add(std::move(average), source, i);
       } catch (const Error& e) {
         problems.add(e);
       }
     }
-    *out.net.add_layer() = std::move(layer);
-    out.layers.push_back(where);
+    out.add(std::move(layer), source, i);
   }
   problems.throw_if_any();
   return out;

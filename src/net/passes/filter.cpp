@@ -35,12 +35,7 @@ bool kept(const NetState& state, const LayerParameter& layer) {
 }  // namespace
 
 SourcedNet filter(SourcedNet source, const NetState& state) {
-  SourcedNet out;
-  out.net = source.net;
-  out.net.clear_layer();
-  out.file = source.file;
-  out.fields = source.fields;
-  out.left_out = source.left_out;
+  SourcedNet out = source.without_layers();
   Problems problems;
   for (int i = 0; i < source.net.layer_size(); ++i) {
     LayerParameter& layer = *source.net.mutable_layer(i);
@@ -56,9 +51,7 @@ SourcedNet filter(SourcedNet source, const NetState& state) {
     if (!layer.has_phase()) layer.set_phase(state.phase());
     if (!layer.has_compute_type() && source.net.has_compute_type())
       layer.set_compute_type(source.net.compute_type());
-    *out.net.add_layer() = std::move(layer);
-    out.layers.push_back(source.layers.empty() ? nullptr
-                                               : source.layers[static_cast<std::size_t>(i)]);
+    out.add(std::move(layer), source, i);
   }
   problems.throw_if_any();
   return out;

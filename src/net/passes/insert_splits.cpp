@@ -76,9 +76,7 @@ SourcedNet insert_splits(SourcedNet source) {
   const Uses uses(source.net);
   const NetParameter original = source.net;
   std::map<Producer, int> next_copy;
-  SourcedNet out = source;
-  out.net.clear_layer();
-  out.layers.clear();
+  SourcedNet out = source.without_layers();
   for (int i = 0; i < original.layer_size(); ++i) {
     LayerParameter& layer = *source.net.mutable_layer(i);
     for (int b = 0; b < layer.bottom_size(); ++b) {
@@ -94,13 +92,8 @@ SourcedNet insert_splits(SourcedNet source) {
       if (loss_weight(layer, t) != 0) next_copy[{i, t}] = 1;  // copy 0 carries the loss
       splits.push_back(make_split(layer, t, count->second));
     }
-    const auto where = source.layers.empty() ? nullptr : source.layers[static_cast<std::size_t>(i)];
-    *out.net.add_layer() = std::move(layer);
-    out.layers.push_back(where);
-    for (LayerParameter& split : splits) {
-      *out.net.add_layer() = std::move(split);
-      out.layers.push_back(where);
-    }
+    out.add(std::move(layer), source, i);
+    for (LayerParameter& split : splits) out.add(std::move(split), source, i);
   }
   return out;
 }
