@@ -1,14 +1,19 @@
-// Reads the #include lines of the sources and fails where a part of the program depends on one
-// that stands above it: core <- math <- layers <- net <- solver <- tools, with data beside math.
-// Folders of layers, net, data and cuda are parts too, and the same holds among them.
+// Reads the #include lines of the sources and the symbols of their objects, and fails where a part
+// of the program depends on one that stands above it: core <- math <- layers <- net <- solver <-
+// tools, with data beside math. Folders of layers, net, data and cuda are parts too, and the same
+// holds among them.
 #include <gtest/gtest.h>
 
+#include <cstdio>
 #include <filesystem>
 #include <fstream>
 #include <map>
 #include <regex>
 #include <set>
+#include <sstream>
 #include <string>
+#include <utility>
+#include <vector>
 
 namespace {
 
@@ -116,6 +121,89 @@ TEST(Layering, DependenciesPointOneWay) {
   EXPECT_EQ(objections_below(root / "src", root / "src"), "");
   EXPECT_EQ(objections_below(root / "include", root / "include"), "");
   EXPECT_EQ(objections_below(root / "tools", root), "");
+}
+
+// Parts that call functions of parts that they may not include, and why.
+const std::map<std::pair<std::string, std::string>, std::string> kLinkExceptions = {
+    {{"core", "cuda/runtime"}, "declares accelerators, which GPUs define (core/accelerator.hpp)"},
+    {{"math", "cuda/engines"}, "declares gemm, which GPUs define as well (math/gemm.hpp)"},
+    {{"layers/convolution", "cuda/engines"}, "declares the engines of GPUs (engine.hpp)"},
+    {{"layers/pooling", "cuda/kernels"}, "declares pooling on GPUs (device_pooling.hpp)"},
+    {{"layers/normalization", "cuda/kernels"}, "declares LRN on GPUs (device_lrn.hpp)"},
+    {{"net/format", "data/storage"}, "reads .h5 weights as HDF5Data reads its files"},
+    {{"solver", "data/storage"}, "reads .h5 snapshots as HDF5Data reads its files"},
+};
+
+/// The source of an object file below build/src, as a path below src/: "cuda/x.cpp" of
+/// "cuda/CMakeFiles/doppio_cuda.dir/x.cpp.o", "layers/x.cpp" of
+/// ".../doppio_cuda.dir/__/layers/...".
+std::string source_of(const std::string& object) {
+  static const std::regex path("(.*?)CMakeFiles/[^/]*/(__/)?(.*)\\.o");
+  std::smatch match;
+  if (!std::regex_match(object, match, path)) return {};
+  return (match[2].matched ? "" : match[1].str()) + match[3].str();
+}
+
+/// A symbol that an object file defines or needs.
+struct Symbol {
+  std::string source, name;
+  char type;  // of nm: U is undefined, capitals but V, W and U are defined once
+};
+
+std::vector<Symbol> symbols_below(const fs::path& build, const fs::path& sources) {
+  std::string command = "cd '" + build.string() + "' && " DOPPIO_NM " -A -P -g";
+  for (const auto& entry : fs::recursive_directory_iterator(build)) {
+    const std::string object = fs::relative(entry.path(), build);
+    if (!source_of(object).empty() && fs::exists(sources / source_of(object)))
+      command += " '" + object + "'";
+  }
+  std::vector<Symbol> symbols;
+  FILE* nm = popen(command.c_str(), "r");
+  std::string line;
+  for (int c; (c = std::fgetc(nm)) != EOF;) {
+    if (c != '\n') {
+      line += static_cast<char>(c);
+      continue;
+    }
+    std::istringstream words(line);  // "src/x.cpp.o: name T 0 8"
+    std::string object, name;
+    char type = '?';
+    if (words >> object >> name >> type)
+      symbols.push_back({source_of(object.substr(0, object.size() - 1)), name, type});
+    line.clear();
+  }
+  EXPECT_EQ(pclose(nm), 0);
+  return symbols;
+}
+
+/// The objections to calls from one part to another, a line each.
+std::set<std::string> objections_to_links(const std::vector<Symbol>& symbols) {
+  std::map<std::string, std::string> definer;
+  for (const Symbol& s : symbols)
+    if (std::string("TDBRG").find(s.type) != std::string::npos) definer[s.name] = s.source;
+  std::set<std::string> objections;
+  for (const Symbol& s : symbols) {
+    const auto it = definer.find(s.name);
+    if (s.type != 'U' || it == definer.end()) continue;
+    const bool excepted = kLinkExceptions.count({part_of(s.source), part_of(it->second)}) > 0;
+    if (!excepted && !objection(s.source, it->second).empty())
+      objections.insert(s.source + " calls " + s.name + " of " + it->second);
+  }
+  return objections;
+}
+
+TEST(Layering, LinksPointOneWay) {
+  const std::vector<Symbol> symbols =
+      symbols_below(fs::path(DOPPIO_BINARY_DIR) / "src", fs::path(DOPPIO_SOURCE_DIR) / "src");
+  EXPECT_GT(symbols.size(), 10000u);
+  for (const std::string& problem : objections_to_links(symbols)) ADD_FAILURE() << problem;
+}
+
+TEST(Layering, ObjectsToUpwardLinks) {
+  const std::vector<Symbol> symbols = {{"math/gemm.cpp", "f", 'U'}, {"net/net.cpp", "f", 'T'}};
+  EXPECT_EQ(objections_to_links(symbols).size(), 1u);
+  EXPECT_TRUE(
+      objections_to_links({{"net/net.cpp", "f", 'U'}, {"core/shape.cpp", "f", 'T'}}).empty());
 }
 
 TEST(Layering, ObjectsToUpwardEdges) {
