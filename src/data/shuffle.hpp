@@ -3,6 +3,7 @@
 #include <utility>
 #include <vector>
 
+#include "core/at.hpp"
 #include "core/philox.hpp"
 
 namespace doppio {
@@ -12,8 +13,7 @@ inline std::vector<Index> permutation(Index n, const Random& draws, Index first_
   std::vector<Index> order(static_cast<std::size_t>(n));
   std::iota(order.begin(), order.end(), Index{0});
   for (Index i = n - 1; i > 0; --i)
-    std::swap(order[static_cast<std::size_t>(i)],
-              order[static_cast<std::size_t>(draws.below(i + 1, first_draw + i))]);
+    std::swap(at(order, i), at(order, draws.below(i + 1, first_draw + i)));
   return order;
 }
 

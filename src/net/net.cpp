@@ -8,6 +8,7 @@
 
 #include "core/accelerator.hpp"
 #include "core/arena.hpp"
+#include "core/at.hpp"
 #include "net/debug_info.hpp"
 #include "net/format/blob_io.hpp"
 #include "net/format/layer_context.hpp"
@@ -72,8 +73,8 @@ void Net::build(SourcedNet source, const NetState& asked) {
   const std::vector<int> relus = relus_to_fuse(*source_, graph);
   for (const std::string& name : graph.blobs)
     if (blobs_.emplace(name, std::make_unique<Blob>()).second) blob_names_.push_back(name);
-  for (const int b : graph.inputs) inputs_.push_back(graph.blobs[static_cast<std::size_t>(b)]);
-  for (const int b : graph.outputs) outputs_.push_back(graph.blobs[static_cast<std::size_t>(b)]);
+  for (const int b : graph.inputs) inputs_.push_back(at(graph.blobs, b));
+  for (const int b : graph.outputs) outputs_.push_back(at(graph.blobs, b));
   make_layers(graph);
   for (std::size_t i = 0; i < layers_.size(); ++i) {
     layers_[i].scale_behind = scales[i];
@@ -97,7 +98,7 @@ void Net::make_layers(const Graph& graph) {
   Problems problems;
   for (int i = 0; i < source_->net.layer_size(); ++i) {
     const LayerParameter& param = source_->net.layer(i);
-    const GraphLayer& node = graph.layers[static_cast<std::size_t>(i)];
+    const GraphLayer& node = at(graph.layers, i);
     NetLayer& layer = layers_.emplace_back();
     layer.name = param.name();
     layer.type = param.type();
@@ -105,7 +106,7 @@ void Net::make_layers(const Graph& graph) {
     layer.loss_weights = node.loss_weights;
     const auto resolve = [&](const std::vector<int>& indices, auto& names, auto& blobs) {
       for (const int b : indices) {
-        names.push_back(graph.blobs[static_cast<std::size_t>(b)]);
+        names.push_back(at(graph.blobs, b));
         blobs.push_back(blobs_.at(names.back()).get());
       }
     };

@@ -6,6 +6,7 @@
 #include <numeric>
 #include <optional>
 
+#include "core/at.hpp"
 #include "core/atomic_file.hpp"
 #include "core/input_file.hpp"
 #include "data/image/datum.hpp"
@@ -72,7 +73,7 @@ WorkerSums sum_images(Database& reader, const Image& first, const MeanOptions& o
   };
   const auto make = [&](int worker, const std::optional<Record>& record, Nothing&, Index) {
     if (!record) return;
-    WorkerSums& mine = partial[static_cast<std::size_t>(worker)];
+    WorkerSums& mine = at(partial, worker);
     with_context(record_context(options.database, *record), [&] {
       const Image image = mine.reader.read(record->value);
       require(image.shape() == shape, "the image is ", image.shape().text(), " and the first one ",
@@ -93,7 +94,7 @@ WorkerSums sum_images(Database& reader, const Image& first, const MeanOptions& o
   }
   WorkerSums& all = partial[0];
   for (int i = 1; i < workers; ++i) {
-    const WorkerSums& other = partial[static_cast<std::size_t>(i)];
+    const WorkerSums& other = at(partial, i);
     std::transform(all.sums.begin(), all.sums.end(), other.sums.begin(), all.sums.begin(),
                    std::plus<>());
     all.colors.add(other.colors);

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <vector>
 
+#include "core/at.hpp"
 #include "core/full_width.hpp"
 #include "core/normal.hpp"
 #include "core/with_context.hpp"
@@ -269,11 +270,11 @@ void Transformer::transform(const Pixel* pixels, const Image& image, const View&
     if (interleaved) take_apart(from, OW, planes.data());
     for (Index c = 0; c < image.channels; ++c) {
       row.out = out + (c * OH + h) * OW;
-      if (shifts_) row.shift = view.shift[static_cast<std::size_t>(c)];
+      if (shifts_) row.shift = at(view.shift, c);
       if (mean_per_pixel_)
         row.means = mean_.values.data() + (c * image.height + view.h0 + h) * image.width + view.w0;
       else if (!mean_.values.empty())
-        row.mean = mean_.values[static_cast<std::size_t>(c)];
+        row.mean = at(mean_.values, c);
       if (interleaved)
         transform_row(planes.data() + c * OW, 1, row);
       else

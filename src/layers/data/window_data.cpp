@@ -2,6 +2,7 @@
 
 #include <opencv2/imgproc.hpp>
 
+#include "core/at.hpp"
 #include "core/philox.hpp"
 #include "core/with_context.hpp"
 #include "data/image/image_file.hpp"
@@ -131,11 +132,10 @@ class WindowData final : public Layer {
   void make_window(const Random& draws, DataBatch& batch, Index i) const {
     const bool object = i >= static_cast<Index>(param_.batch_size()) - objects_;
     const std::vector<Window>& choice = object ? windows_.objects : windows_.background;
-    const Window& window = choice[static_cast<std::size_t>(
-        draws.below(static_cast<Index>(choice.size()), kWindowDraw))];
+    const Window& window = at(choice, draws.below(static_cast<Index>(choice.size()), kWindowDraw));
     const auto image = static_cast<std::size_t>(window.image);
     const std::string path = param_.root_folder() + windows_.images[image];
-    std::string& name = batch.names[static_cast<std::size_t>(i)];
+    std::string& name = at(batch.names, i);
     name = str("window (", window.x1, ", ", window.y1, ", ", window.x2, ", ", window.y2, ") of ",
                path);
     const Index count = kChannels * crop_.crop_size * crop_.crop_size;
@@ -170,10 +170,9 @@ class WindowData final : public Layer {
   /// The mean at a pixel of the result. A mean image is centred by its width, as Caffe does.
   float mean(Index channel, Index h, Index w) const {
     if (mean_.values.empty()) return 0;
-    if (mean_.shape[1] == 1 && mean_.shape[2] == 1)
-      return mean_.values[static_cast<std::size_t>(channel)];
+    if (mean_.shape[1] == 1 && mean_.shape[2] == 1) return at(mean_.values, channel);
     const Index H = mean_.shape[1], W = mean_.shape[2], spare = (W - crop_.crop_size) / 2;
-    return mean_.values[static_cast<std::size_t>((channel * H + h + spare) * W + w + spare)];
+    return at(mean_.values, (channel * H + h + spare) * W + w + spare);
   }
 
   const std::string name_;

@@ -3,6 +3,7 @@
 #include <cmath>
 #include <vector>
 
+#include "core/at.hpp"
 #include "core/box.hpp"
 #include "doppio.pb.h"
 #include "doppio/error.hpp"
@@ -79,8 +80,8 @@ inline std::vector<Index> suppress(const NonMaximumSuppressionParameter& p,
   std::vector<Index> order, kept;
   for (std::size_t i = 0; i < scores.size(); ++i)
     if (scores[i] > least) order.push_back(static_cast<Index>(i));
-  const auto score = [&](Index i) { return scores[static_cast<std::size_t>(i)]; };
-  const auto box = [&](Index i) { return boxes[static_cast<std::size_t>(i)]; };
+  const auto score = [&](Index i) { return at(scores, i); };
+  const auto box = [&](Index i) { return at(boxes, i); };
   std::stable_sort(order.begin(), order.end(),
                    [&](Index a, Index b) { return score(a) > score(b); });
   if (p.has_top_k() && p.top_k() >= 0 && p.top_k() < static_cast<Index>(order.size()))

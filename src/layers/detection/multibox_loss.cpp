@@ -1,5 +1,6 @@
 #include <limits>
 
+#include "core/at.hpp"
 #include "doppio.pb.h"
 #include "doppio/registry.hpp"
 #include "layers/detection/box_matching.hpp"
@@ -54,9 +55,8 @@ class MultiBoxLoss final : public Layer {
     double loc = 0, conf = 0;
     for (Index n = 0; n < N_; ++n) {
       Target* targets = targets_.data() + n * P_;
-      aim(objects[static_cast<std::size_t>(n)], priors, targets);
-      if (!objects[static_cast<std::size_t>(n)].empty())
-        mine(offsets + n * P_ * L_ * 4, scores + n * P_ * C_, targets);
+      aim(at(objects, n), priors, targets);
+      if (!at(objects, n).empty()) mine(offsets + n * P_ * L_ * 4, scores + n * P_ * C_, targets);
       for (Index i = 0; i < P_; ++i) {
         matched += targets[i].matched;
         if (targets[i].matched) loc += loc_loss(offsets + box(n * P_ + i, targets[i]), targets[i]);
@@ -77,7 +77,7 @@ class MultiBoxLoss final : public Layer {
       float* grad = bottom[0]->grad.write_host();
       std::fill_n(grad, bottom[0]->count(), 0.0f);
       for (Index i = 0; i < N_ * P_; ++i) {
-        const Target& t = targets_[static_cast<std::size_t>(i)];
+        const Target& t = at(targets_, i);
         if (!t.matched) continue;
         for (Index k = box(i, t), end = k + 4; k < end; ++k) {
           const float d = offsets[k] - t.offsets[k % 4];
@@ -89,7 +89,7 @@ class MultiBoxLoss final : public Layer {
     const float* scores = bottom[1]->data.read_host();
     float* grad = bottom[1]->grad.write_host();
     for (Index i = 0; i < N_ * P_; ++i)
-      conf_gradient(scores + i * C_, targets_[static_cast<std::size_t>(i)], dy, grad + i * C_);
+      conf_gradient(scores + i * C_, at(targets_, i), dy, grad + i * C_);
   }
 
  private:
@@ -114,8 +114,7 @@ class MultiBoxLoss final : public Layer {
       require(row[0] >= 0 && row[0] < static_cast<float>(N_), "object ", r, " is in image ", row[0],
               ", but there are ", N_, " images");
       const auto image = static_cast<Index>(row[0]);
-      objects[static_cast<std::size_t>(image)].push_back(
-          {label_of(r, row[1], image), {row[3], row[4], row[5], row[6]}});
+      at(objects, image).push_back({label_of(r, row[1], image), {row[3], row[4], row[5], row[6]}});
     }
     return objects;
   }
@@ -137,16 +136,15 @@ class MultiBoxLoss final : public Layer {
     const Matches matches = Matcher(p_, priors, objects).run();
     for (Index i = 0; i < P_; ++i) {
       Target& t = targets[i];
-      const Index object = matches.object[static_cast<std::size_t>(i)];
-      t.best = matches.best[static_cast<std::size_t>(i)];
+      const Index object = at(matches.object, i);
+      t.best = at(matches.best, i);
       t.left_out = object == Matches::kLeftOut;
       t.matched = object >= 0;
       t.counts = t.matched || mining_ == MultiBoxLossParameter::NONE;
-      t.label = t.matched ? objects[static_cast<std::size_t>(object)].label
-                          : Index{p_.background_label_id()};
+      t.label = t.matched ? at(objects, object).label : Index{p_.background_label_id()};
       if (!t.matched) continue;
       const Box prior = box_at(priors.boxes, i), variance = box_at(priors.variances, i);
-      const Box d = code_.encode(prior, variance, objects[static_cast<std::size_t>(object)].box);
+      const Box d = code_.encode(prior, variance, at(objects, object).box);
       const float offsets[] = {d.xmin, d.ymin, d.xmax, d.ymax};
       std::copy(offsets, offsets + 4, t.offsets);
     }
@@ -178,11 +176,11 @@ class MultiBoxLoss final : public Layer {
     if (wanted < static_cast<Index>(candidates.size()))
       candidates.resize(static_cast<std::size_t>(wanted));
     std::vector<bool> selected(static_cast<std::size_t>(P_));
-    for (const Candidate& c : candidates) selected[static_cast<std::size_t>(c.prior)] = true;
+    for (const Candidate& c : candidates) at(selected, c.prior) = true;
     for (Index i = 0; i < P_; ++i) {
       Target& t = targets[i];
-      if (hard) t.matched = t.matched && selected[static_cast<std::size_t>(i)];
-      t.counts = (selected[static_cast<std::size_t>(i)] && !t.left_out) || t.matched;
+      if (hard) t.matched = t.matched && at(selected, i);
+      t.counts = (at(selected, i) && !t.left_out) || t.matched;
     }
   }
 

@@ -1,6 +1,7 @@
 #include <cmath>
 #include <limits>
 
+#include "core/at.hpp"
 #include "doppio.pb.h"
 #include "doppio/registry.hpp"
 #include "layers/detection/boxes.hpp"
@@ -105,7 +106,7 @@ class Proposal final : public Layer {
     std::vector<float> scores;
     for (Index s = 0; s < plane; ++s)  // pixel by pixel: of equal scores the first counts
       for (Index a = 0; a < A; ++a) {
-        const Box anchor = at_pixel(anchors_[static_cast<std::size_t>(a)], s % W, s / W);
+        const Box anchor = at_pixel(at(anchors_, a), s % W, s / W);
         const float* d = offsets + 4 * a * plane + s;
         const Box box = moved(anchor, {d[0], d[plane], d[2 * plane], d[3 * plane]}, image);
         boxes.push_back(box);
@@ -115,10 +116,10 @@ class Proposal final : public Layer {
     std::vector<Index> best = suppress(nms_, boxes, scores, -std::numeric_limits<float>::max());
     best.resize(std::min<std::size_t>(best.size(), p_.post_nms_topn()));
     for (const Index i : best) {
-      const Box& b = boxes[static_cast<std::size_t>(i)];
+      const Box& b = at(boxes, i);
       for (const float v : {static_cast<float>(n), b.xmin, b.ymin, b.xmax - 1, b.ymax - 1})
         regions.push_back(v);
-      region_scores.push_back(scores[static_cast<std::size_t>(i)]);
+      region_scores.push_back(at(scores, i));
     }
   }
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "core/at.hpp"
 #include "layers/normalization/bn_form.hpp"
 #include "net/format/blob_io.hpp"
 #include "net/format/layer_context.hpp"
@@ -135,13 +136,13 @@ SourcedNet upgrade_batch_norms(SourcedNet source) {
   for (int i = 0; i < old.layer_size(); ++i) {
     LayerParameter& layer = *source.net.add_layer();
     layer.Swap(old.mutable_layer(i));
-    source.layers.push_back(places[static_cast<std::size_t>(i)]);
+    source.layers.push_back(at(places, i));
     if (layer.type() == "BN") upgrade_bn(layer);
     if (layer.type() != "BatchNorm") continue;
     if (has_scale_and_bias(layer)) {
       LayerParameter scale = split_off_scale(layer);
       source.net.add_layer()->Swap(&scale);
-      source.layers.push_back(places[static_cast<std::size_t>(i)]);
+      source.layers.push_back(at(places, i));
     }
     if (layer.param_size() == 3)
       for (ParamSpec& p : *layer.mutable_param()) never_learns(p);

@@ -1,5 +1,6 @@
 #include <set>
 
+#include "core/at.hpp"
 #include "net/passes/passes.hpp"
 
 namespace doppio {
@@ -19,14 +20,14 @@ void mark_what_learns(const SourcedNet& source, const Graph& graph, const std::v
     const LayerParameter& layer = source.net.layer(static_cast<int>(i));
     bool needed = learns[i];
     for (std::size_t b = 0; b < node.bottoms.size(); ++b) {
-      const bool from_before = blob_needs[static_cast<std::size_t>(node.bottoms[b])];
+      const bool from_before = at(blob_needs, node.bottoms[b]);
       needed = needed || from_before;
       const bool wanted =
           layer.propagate_down_size() > 0 ? layer.propagate_down(static_cast<int>(b)) : from_before;
       needs.bottoms[i].push_back(wanted && accepts_gradient(node.traits, b));
     }
     needs.layers[i] = needed;
-    for (const int t : node.tops) blob_needs[static_cast<std::size_t>(t)] = needed;
+    for (const int t : node.tops) at(blob_needs, t) = needed;
   }
 }
 

@@ -1,0 +1,14 @@
+#pragma once
+#include <cstddef>
+
+#include "doppio/shape.hpp"
+
+namespace doppio {
+
+/// Element `i` of a vector, whose own index type is unsigned.
+template <class Vector>
+decltype(auto) at(Vector& vector, Index i) {
+  return vector[static_cast<std::size_t>(i)];
+}
+
+}  // namespace doppio
