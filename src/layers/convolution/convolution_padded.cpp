@@ -123,9 +123,9 @@ std::string why_not_padded_convolution(const ConvolutionGeometry& g) {
   return why_not_winograd_convolution(filled_up(g));
 }
 
-std::string why_rather_not_padded_convolution(const ConvolutionGeometry& g) {
+std::string why_slower_padded_convolution(const ConvolutionGeometry& g) {
   if (2 * g.channels < whole_blocks(g.channels)) return "most channels would be zeros";
-  return why_rather_not_winograd_convolution(filled_up(g));
+  return why_slower_winograd_convolution(filled_up(g));
 }
 
 std::unique_ptr<ConvolutionEngine> make_padded_convolution(const ConvolutionGeometry& geometry) {

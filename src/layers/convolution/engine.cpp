@@ -1,7 +1,5 @@
 #include "layers/convolution/engine.hpp"
 
-#include <glog/logging.h>
-
 #include "doppio/error.hpp"
 
 namespace doppio {
@@ -11,11 +9,10 @@ std::span<const ConvolutionEngineEntry> convolution_engines() {
   static const ConvolutionEngineEntry engines[] = {
 #ifndef DOPPIO_FOR_CUDA
       {"padded", why_not_padded_convolution, make_padded_convolution,
-       why_rather_not_padded_convolution},
-      {"image", why_not_image_convolution, make_image_convolution,
-       why_rather_not_image_convolution},
+       why_slower_padded_convolution},
+      {"image", why_not_image_convolution, make_image_convolution, why_slower_image_convolution},
       {"winograd", why_not_winograd_convolution, make_winograd_convolution,
-       why_rather_not_winograd_convolution},
+       why_slower_winograd_convolution},
       {"onednn", why_not_onednn_convolution, make_onednn_convolution},
 #else
 #ifdef DOPPIO_CUDNN
@@ -32,22 +29,10 @@ std::span<const ConvolutionEngineEntry> convolution_engines() {
 std::unique_ptr<ConvolutionEngine> make_convolution_engine(const std::string& layer,
                                                            const ConvolutionGeometry& geometry,
                                                            const std::string& forced) {
-  std::string refusal;
-  for (const ConvolutionEngineEntry& engine : convolution_engines()) {
-    if (!forced.empty() && forced != engine.name) continue;
-    std::string reason = engine.why_not(geometry);
-    if (reason.empty() && forced.empty() && engine.why_rather_not)
-      reason = engine.why_rather_not(geometry);
-    if (reason.empty()) {
-      VLOG(1) << layer << ": convolution by " << engine.name << ": " << geometry.text();
-      return engine.make(geometry);
-    }
-    VLOG(1) << layer << ": not by " << engine.name << ": " << reason;
-    refusal = reason;
-  }
-  require(forced.empty() || !refusal.empty(), "engine ", forced, " does not run on this device");
-  require(forced.empty(), "engine ", forced, " cannot be used: ", refusal);
-  throw InternalError("no convolution engine takes " + geometry.text());
+  std::unique_ptr<ConvolutionEngine> engine =
+      make_engine<ConvolutionEngine>(layer, "convolution", convolution_engines(), forced, geometry);
+  if (!engine) throw InternalError("no convolution engine takes " + geometry.text());
+  return engine;
 }
 
 }  // namespace DOPPIO_BUILD

@@ -6,6 +6,7 @@
 #include "core/host_device.hpp"
 #include "doppio/tensor.hpp"
 #include "layers/convolution/convolution_geometry.hpp"
+#include "layers/support/engine_list.hpp"
 
 namespace doppio {
 
@@ -42,30 +43,21 @@ class ConvolutionEngine {
   virtual Index kept_weights() const { return 0; }
 };
 
-/// An engine that may be chosen: `why_not` is empty if it can compute that geometry, else the
-/// reason.
-struct ConvolutionEngineEntry {
-  const char* name;
-  std::string (*why_not)(const ConvolutionGeometry&);
-  std::unique_ptr<ConvolutionEngine> (*make)(const ConvolutionGeometry&);
-  /// Why another engine is faster, empty if none is; null: it is the fastest wherever it can. Not
-  /// asked where the user forces an engine.
-  std::string (*why_rather_not)(const ConvolutionGeometry&) = nullptr;
-};
+using ConvolutionEngineEntry = EngineEntry<ConvolutionEngine, ConvolutionGeometry>;
 
 /// The same for channels that do not fill whole blocks, on copies that do.
 std::string why_not_padded_convolution(const ConvolutionGeometry& geometry);
-std::string why_rather_not_padded_convolution(const ConvolutionGeometry& geometry);
+std::string why_slower_padded_convolution(const ConvolutionGeometry& geometry);
 std::unique_ptr<ConvolutionEngine> make_padded_convolution(const ConvolutionGeometry& geometry);
 
 /// Our own direct convolution of plain maps of few channels, such as images; CPU only.
 std::string why_not_image_convolution(const ConvolutionGeometry& geometry);
-std::string why_rather_not_image_convolution(const ConvolutionGeometry& geometry);
+std::string why_slower_image_convolution(const ConvolutionGeometry& geometry);
 std::unique_ptr<ConvolutionEngine> make_image_convolution(const ConvolutionGeometry& geometry);
 
 /// Winograd's algorithm for 3x3 and 5x5 kernels of stride 1, on blocked tensors; CPU only.
 std::string why_not_winograd_convolution(const ConvolutionGeometry& geometry);
-std::string why_rather_not_winograd_convolution(const ConvolutionGeometry& geometry);
+std::string why_slower_winograd_convolution(const ConvolutionGeometry& geometry);
 std::unique_ptr<ConvolutionEngine> make_winograd_convolution(const ConvolutionGeometry& geometry);
 
 /// oneDNN's direct convolutions in the layout that it likes best; CPU only.

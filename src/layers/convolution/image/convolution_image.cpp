@@ -166,7 +166,7 @@ std::string why_not_image_convolution(const ConvolutionGeometry& g) {
   return {};
 }
 
-std::string why_rather_not_image_convolution(const ConvolutionGeometry& g) {
+std::string why_slower_image_convolution(const ConvolutionGeometry& g) {
   constexpr Index kEnough = 64;  // products to a sum
   const Index taps = g.channels * g.windows.kernel_count();
   if (g.precision == Precision::bfloat16 && taps >= kEnough)

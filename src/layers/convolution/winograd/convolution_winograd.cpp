@@ -81,8 +81,8 @@ std::string why_not_winograd_convolution(const ConvolutionGeometry& geometry) {
   return why_not_winograd(geometry, kernels(geometry));
 }
 
-std::string why_rather_not_winograd_convolution(const ConvolutionGeometry& geometry) {
-  return why_rather_not_winograd(geometry, kernels(geometry));
+std::string why_slower_winograd_convolution(const ConvolutionGeometry& geometry) {
+  return why_slower_winograd(geometry, kernels(geometry));
 }
 
 std::unique_ptr<ConvolutionEngine> make_winograd_convolution(const ConvolutionGeometry& geometry) {

@@ -104,7 +104,7 @@ std::string why_not_winograd(const ConvolutionGeometry& g, const WinogradKernels
   return {};
 }
 
-std::string why_rather_not_winograd(const ConvolutionGeometry& g, const WinogradKernels& kernels) {
+std::string why_slower_winograd(const ConvolutionGeometry& g, const WinogradKernels& kernels) {
   const double direct = (g.inference ? kDirectForward : kDirectPasses) * direct_cost(g) /
                         (g.precision == Precision::bfloat16 ? kBf16Speedup : 1);
   double ours = winograd_forward(g, kernels).cost;

@@ -28,6 +28,6 @@ WinogradPass winograd_backward_params(const ConvolutionGeometry& g, const Winogr
 std::string why_not_winograd(const ConvolutionGeometry& g, const WinogradKernels& kernels);
 /// Why direct convolution is faster by an estimate of all passes to be run; empty if it is not. An
 /// estimate, because a measured choice would let two runs differ in the last bits.
-std::string why_rather_not_winograd(const ConvolutionGeometry& g, const WinogradKernels& kernels);
+std::string why_slower_winograd(const ConvolutionGeometry& g, const WinogradKernels& kernels);
 
 }  // namespace doppio

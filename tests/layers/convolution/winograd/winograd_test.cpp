@@ -361,18 +361,18 @@ TEST(Winograd, OfInferenceTheForwardPassAloneDecides) {
   for (const bool inference : {false, true}) {
     ConvolutionGeometry g = geometry(1, 256, 256, 1, middle, middle);
     g.inference = inference;
-    EXPECT_EQ(why_rather_not_winograd(g, kWinogradAvx2).empty(), inference);
+    EXPECT_EQ(why_slower_winograd(g, kWinogradAvx2).empty(), inference);
     g = geometry(1, 512, 512, 1, small, small);
     g.inference = inference;
-    EXPECT_NE(why_rather_not_winograd(g, kWinogradAvx2), "") << "reading the weights takes longer";
+    EXPECT_NE(why_slower_winograd(g, kWinogradAvx2), "") << "reading the weights takes longer";
   }
 }
 
 TEST(Winograd, LeavesToDirectConvolutionWhatThatDoesFaster) {
   const WindowAxis small{4, 3, 1}, conv2{27, 5, 2};
-  EXPECT_EQ(why_rather_not_winograd(geometry(128, 96, 256, 2, conv2, conv2), kWinogradAvx2), "");
+  EXPECT_EQ(why_slower_winograd(geometry(128, 96, 256, 2, conv2, conv2), kWinogradAvx2), "");
   // 16 pixels of 9 x 8 x 8 products, 3.3 times.
-  EXPECT_NE(why_rather_not_winograd(geometry(1, 8, 8, 1, small, small), kWinogradAvx2)
+  EXPECT_NE(why_slower_winograd(geometry(1, 8, 8, 1, small, small), kWinogradAvx2)
                 .find("direct convolution takes 0.0304128 million multiply-adds, this as long as"),
             std::string::npos);
 }
