@@ -128,8 +128,8 @@ const std::map<std::pair<std::string, std::string>, std::string> kLinkExceptions
     {{"core", "cuda/runtime"}, "declares accelerators, which GPUs define (core/accelerator.hpp)"},
     {{"math", "cuda/engines"}, "declares gemm, which GPUs define as well (math/gemm.hpp)"},
     {{"layers/convolution", "cuda/engines"}, "declares the engines of GPUs (engine.hpp)"},
-    {{"layers/pooling", "cuda/kernels"}, "declares pooling on GPUs (device_pooling.hpp)"},
-    {{"layers/normalization", "cuda/kernels"}, "declares LRN on GPUs (device_lrn.hpp)"},
+    {{"layers/pooling", "cuda/engines"}, "declares the engine of GPUs (engine.hpp)"},
+    {{"layers/normalization", "cuda/engines"}, "declares the engines of GPUs (lrn_engine.hpp)"},
     {{"net/format", "data/storage"}, "reads .h5 weights as HDF5Data reads its files"},
     {{"solver", "data/storage"}, "reads .h5 snapshots as HDF5Data reads its files"},
 };
@@ -216,7 +216,7 @@ TEST(Layering, ObjectsToUpwardEdges) {
   EXPECT_NE(objection("layers/data/data.cpp", "net/passes/passes.hpp"), "");
   EXPECT_NE(objection("math/gemm.cpp", "gemm.hpp"), "");
   EXPECT_NE(objection("engines/x.cpp", "core/philox.hpp"), "");
-  EXPECT_NE(objection("layers/pooling/pooling.cpp", "layers/normalization/lrn.hpp"), "");
+  EXPECT_NE(objection("layers/pooling/pooling.cpp", "layers/normalization/lrn_engine.hpp"), "");
   EXPECT_NE(objection("layers/new_room/x.cpp", "core/philox.hpp"), "");
   EXPECT_NE(objection("net/format/upgrade.cpp", "net/passes/passes.hpp"), "");
 }

@@ -1,9 +1,9 @@
-#include "layers/normalization/blocked_lrn.hpp"
-
 #include <algorithm>
 #include <cstring>
 
-#include "doppio/tensor.hpp"
+#include "core/layout.hpp"
+#include "layers/normalization/lrn_engine.hpp"
+#include "math/kernel.hpp"
 #include "math/lanes.hpp"
 
 namespace doppio {
@@ -149,33 +149,52 @@ void backward(Context& ctx, const Blocks& blocks, const LrnFormula& formula, Fac
     });
     for_each_block<B>(blocks, strip, [&](Index c, Index first) {
       ratios.sum_neighbours(c, sums);
-      const float pull = formula.pull();
+      const float factor = formula.cross_term();
 #pragma omp simd
-      for (Index i = 0; i < n; ++i) dx[first + i] -= pull * x[first + i] * sums[i];
+      for (Index i = 0; i < n; ++i) dx[first + i] -= factor * x[first + i] * sums[i];
     });
   });
 }
 
+class BlockedLrn final : public LrnEngine {
+ public:
+  explicit BlockedLrn(const LrnGeometry& geometry) : g_(geometry) {}
+
+  Layout layout() const override { return Layout::blocked; }
+
+  void forward(Context& ctx, Index images, const float* x, float* y) const override {
+    with_factors(g_.formula.beta, [&](auto factors) {
+      channel_block() == 16 ? doppio::forward<16>(ctx, blocks(images), g_.formula, factors, x, y)
+                            : doppio::forward<8>(ctx, blocks(images), g_.formula, factors, x, y);
+    });
+  }
+
+  void backward(Context& ctx, Index images, const float* x, const float* dy, float* /*workspace*/,
+                float* dx) const override {
+    with_factors(g_.formula.beta, [&](auto factors) {
+      channel_block() == 16
+          ? doppio::backward<16>(ctx, blocks(images), g_.formula, factors, x, dy, dx)
+          : doppio::backward<8>(ctx, blocks(images), g_.formula, factors, x, dy, dx);
+    });
+  }
+
+ private:
+  Blocks blocks(Index images) const { return {images, g_.channels, g_.height * g_.width}; }
+
+  LrnGeometry g_;
+};
+
 }  // namespace
 
-bool lrn_can_block(Index channels, Index reach) {
-  return Columns<16>::capacity(channels, reach) > 0;
+std::string why_not_blocked_lrn(const LrnGeometry& g) {
+  if (g.layout != Layout::blocked) return "the maps are not blocked";
+  if (!g.across) return "it knows ACROSS_CHANNELS only";
+  const bool fits = Columns<16>::capacity(g.channels, g.formula.reach) > 0;
+  return fits ? "" : "its work memory does not hold so many channels";
 }
 
-void lrn_blocked(Context& ctx, const Blocks& blocks, const LrnFormula& formula, const float* x,
-                 float* y) {
-  with_factors(formula.beta, [&](auto factors) {
-    channel_block() == 16 ? forward<16>(ctx, blocks, formula, factors, x, y)
-                          : forward<8>(ctx, blocks, formula, factors, x, y);
-  });
-}
-
-void lrn_backward_blocked(Context& ctx, const Blocks& blocks, const LrnFormula& formula,
-                          const float* x, const float* dy, float* dx) {
-  with_factors(formula.beta, [&](auto factors) {
-    channel_block() == 16 ? backward<16>(ctx, blocks, formula, factors, x, dy, dx)
-                          : backward<8>(ctx, blocks, formula, factors, x, dy, dx);
-  });
+std::unique_ptr<LrnEngine> make_blocked_lrn(const LrnGeometry& geometry) {
+  return std::make_unique<BlockedLrn>(geometry);
 }
 
 }  // namespace doppio

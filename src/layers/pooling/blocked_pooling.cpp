@@ -1,6 +1,7 @@
-#include "layers/pooling/blocked_pooling.hpp"
+#include <cstdint>
 
-#include "doppio/tensor.hpp"
+#include "layers/pooling/engine.hpp"
+#include "math/kernel.hpp"
 #include "math/lanes.hpp"
 
 namespace doppio {
@@ -16,7 +17,7 @@ void prefetch_below(const PoolWindows& g, const Floats* map, Index h, Index w_en
 
 template <Index B>
 void pool_max(Context& ctx, const PoolWindows& windows, const float* x, float* y,
-              std::uint8_t* picked) {
+              std::uint8_t* argmax) {
   using Floats = typename Lanes<B>::Floats;
   using Ints = typename Lanes<B>::Ints;
   parallel_for(ctx, {windows.planes, windows.rows.windows, 1}, windows.cols.windows * B,
@@ -38,7 +39,7 @@ void pool_max(Context& ctx, const PoolWindows& windows, const float* x, float* y
         }
       }
       reinterpret_cast<Floats*>(y)[o] = largest;
-      narrow<B>(best, picked + o * B);
+      narrow<B>(best, argmax + o * B);
     }
   });
 }
@@ -62,30 +63,30 @@ void pool_average(Context& ctx, const PoolWindows& windows, const float* x, floa
   });
 }
 
-/// What one window sends to its pixels: all of dy to the picked one.
+/// The gradient of one window: all of dy goes to the largest pixel.
 template <Index B>
-struct ToPicked {
+struct MaxGradient {
   const float* dy;
-  const std::uint8_t* picked;
+  const std::uint8_t* argmax;
 
   void add(const PoolWindows& g, Index o, Index oh, Index ow, Index h,
            typename Lanes<B>::Floats* row) const {
     using Ints = typename Lanes<B>::Ints;
     using Floats = typename Lanes<B>::Floats;
     const Floats all = reinterpret_cast<const Floats*>(dy)[o], none = {};
-    Ints pick;
-    widen<B>(picked + o * B, pick);
+    Ints largest;
+    widen<B>(argmax + o * B, largest);
     const Index w_end = g.cols.end(ow);
     for (Index w = g.cols.begin(ow); w < w_end; ++w) {
-      const Ints here = pick == static_cast<std::int32_t>(g.place(oh, ow, h, w));
+      const Ints here = largest == static_cast<std::int32_t>(g.place(oh, ow, h, w));
       row[w] += here ? all : none;
     }
   }
 };
 
-/// The same share of dy to each.
+/// The same share of dy goes to each.
 template <Index B>
-struct Shares {
+struct AverageGradient {
   const float* dy;
 
   void add(const PoolWindows& g, Index o, Index oh, Index ow, Index,
@@ -97,9 +98,10 @@ struct Shares {
   }
 };
 
-/// dx = what the windows send to the pixels that they hold; each work item gathers a row of pixels.
-template <Index B, class Send>
-void gather(Context& ctx, const PoolWindows& windows, float* dx, Send send) {
+/// dx = the sum per pixel of the gradients of the windows that hold it; each work item gathers a
+/// row of pixels.
+template <Index B, class Gradient>
+void gather(Context& ctx, const PoolWindows& windows, float* dx, Gradient gradient) {
   using Floats = typename Lanes<B>::Floats;
   parallel_for(ctx, {windows.planes, windows.rows.size, 1}, windows.cols.size * B,
                [=, g = windows](Index p, Index h, Index) {
@@ -108,32 +110,64 @@ void gather(Context& ctx, const PoolWindows& windows, float* dx, Send send) {
     for (Index w = 0; w < W; ++w) row[w] = Floats{};
     const Index last = g.rows.last_window(h);
     for (Index oh = g.rows.first_window(h); oh <= last; ++oh)
-      for (Index ow = 0; ow < g.cols.windows; ++ow) send.add(g, g.at(p, oh, ow), oh, ow, h, row);
+      for (Index ow = 0; ow < g.cols.windows; ++ow)
+        gradient.add(g, g.at(p, oh, ow), oh, ow, h, row);
   });
 }
 
+/// y = the pooled x, or dx = the gradient of x, by lanes of B channels.
+template <Index B>
+void forward(Context& ctx, const PoolingGeometry& g, const PoolWindows& windows, const float* x,
+             float* y, void* argmax) {
+  if (g.method == PoolingMethod::max)
+    pool_max<B>(ctx, windows, x, y, static_cast<std::uint8_t*>(argmax));
+  else
+    pool_average<B>(ctx, windows, x, y);
+}
+
+template <Index B>
+void backward(Context& ctx, const PoolingGeometry& g, const PoolWindows& windows, const float* dy,
+              const void* argmax, float* dx) {
+  if (g.method == PoolingMethod::max)
+    gather<B>(ctx, windows, dx, MaxGradient<B>{dy, static_cast<const std::uint8_t*>(argmax)});
+  else
+    gather<B>(ctx, windows, dx, AverageGradient<B>{dy});
+}
+
+class BlockedPooling final : public PoolingEngine {
+ public:
+  explicit BlockedPooling(const PoolingGeometry& geometry) : g_(geometry) {}
+
+  Layout layout() const override { return Layout::blocked; }
+
+  void forward(Context& ctx, Index images, const float* x, float* y, void* argmax) const override {
+    const PoolWindows windows = g_.windows(images, Layout::blocked);
+    channel_block() == 16 ? doppio::forward<16>(ctx, g_, windows, x, y, argmax)
+                          : doppio::forward<8>(ctx, g_, windows, x, y, argmax);
+  }
+
+  void backward(Context& ctx, Index images, const float* dy, const void* argmax,
+                float* dx) const override {
+    const PoolWindows windows = g_.windows(images, Layout::blocked);
+    channel_block() == 16 ? doppio::backward<16>(ctx, g_, windows, dy, argmax, dx)
+                          : doppio::backward<8>(ctx, g_, windows, dy, argmax, dx);
+  }
+
+ private:
+  PoolingGeometry g_;
+};
+
 }  // namespace
 
-void pool_max_blocked(Context& ctx, const PoolWindows& windows, const float* x, float* y,
-                      std::uint8_t* picked) {
-  channel_block() == 16 ? pool_max<16>(ctx, windows, x, y, picked)
-                        : pool_max<8>(ctx, windows, x, y, picked);
+std::string why_not_blocked_pooling(const PoolingGeometry& g) {
+  if (g.layout != Layout::blocked) return "the maps are not blocked";
+  if (g.method != PoolingMethod::max && g.method != PoolingMethod::average)
+    return "it knows MAX and AVE only";
+  return g.has_argmax() && g.argmax_size() > 1 ? "windows have more than 256 pixels" : "";
 }
 
-void pool_average_blocked(Context& ctx, const PoolWindows& windows, const float* x, float* y) {
-  channel_block() == 16 ? pool_average<16>(ctx, windows, x, y)
-                        : pool_average<8>(ctx, windows, x, y);
-}
-
-void send_to_picked_blocked(Context& ctx, const PoolWindows& windows, const float* dy,
-                            const std::uint8_t* picked, float* dx) {
-  channel_block() == 16 ? gather<16>(ctx, windows, dx, ToPicked<16>{dy, picked})
-                        : gather<8>(ctx, windows, dx, ToPicked<8>{dy, picked});
-}
-
-void send_shares_blocked(Context& ctx, const PoolWindows& windows, const float* dy, float* dx) {
-  channel_block() == 16 ? gather<16>(ctx, windows, dx, Shares<16>{dy})
-                        : gather<8>(ctx, windows, dx, Shares<8>{dy});
+std::unique_ptr<PoolingEngine> make_blocked_pooling(const PoolingGeometry& geometry) {
+  return std::make_unique<BlockedPooling>(geometry);
 }
 
 }  // namespace doppio

@@ -1,6 +1,8 @@
-#include "layers/pooling/tiled_pooling.hpp"
-
 #include <algorithm>
+#include <cstdint>
+
+#include "layers/pooling/engine.hpp"
+#include "math/kernel.hpp"
 
 namespace doppio {
 
@@ -32,7 +34,7 @@ void for_each_band(Context& ctx, const PoolWindows& windows, F f) {
 /// First the largest of each column of a window, then the largest of these.
 template <Index K>
 void pool_max(Context& ctx, const PoolWindows& windows, const float* x, float* y,
-              std::uint8_t* picked) {
+              std::uint8_t* argmax) {
   for_each_band(ctx, windows, [=, g = windows](const Band& band) {
     const Index W = g.cols.size, width = g.cols.windows * K, n = band.rows * g.cols.windows;
     float columns[kBuffer];
@@ -66,19 +68,19 @@ void pool_max(Context& ctx, const PoolWindows& windows, const float* x, float* y
       top[o] = largest;
       winners[o] = place;
     }
-    for (Index o = 0; o < n; ++o) picked[first + o] = static_cast<std::uint8_t>(winners[o]);
+    for (Index o = 0; o < n; ++o) argmax[first + o] = static_cast<std::uint8_t>(winners[o]);
   });
 }
 
 template <Index K>
-void send_to_picked(Context& ctx, const PoolWindows& windows, const float* dy,
-                    const std::uint8_t* picked, float* dx) {
+void max_backward(Context& ctx, const PoolWindows& windows, const float* dy,
+                  const std::uint8_t* argmax, float* dx) {
   for_each_band(ctx, windows, [=, g = windows](const Band& band) {
     const Index W = g.cols.size, width = g.cols.windows * K, n = band.rows * g.cols.windows;
     const Index first = g.at(band.plane, band.first, 0);
     float pixels[kBuffer];
     std::int32_t places[kBuffer];
-    for (Index o = 0; o < n; ++o) places[o] = picked[first + o];
+    for (Index o = 0; o < n; ++o) places[o] = argmax[first + o];
     for (Index kh = 0; kh < K; ++kh) {  // one row of each window at a time
       for (Index o = 0; o < n; ++o)
         for (Index kw = 0; kw < K; ++kw)
@@ -102,25 +104,40 @@ void clear_rest(Context& ctx, const PoolWindows& windows, float* dx) {
   });
 }
 
+class TiledPooling final : public PoolingEngine {
+ public:
+  explicit TiledPooling(const PoolingGeometry& geometry) : g_(geometry) {}
+
+  void forward(Context& ctx, Index images, const float* x, float* y, void* argmax) const override {
+    auto* places = static_cast<std::uint8_t*>(argmax);
+    g_.rows.kernel == 2 ? pool_max<2>(ctx, g_.windows(images), x, y, places)
+                        : pool_max<3>(ctx, g_.windows(images), x, y, places);
+  }
+
+  void backward(Context& ctx, Index images, const float* dy, const void* argmax,
+                float* dx) const override {
+    const auto* places = static_cast<const std::uint8_t*>(argmax);
+    g_.rows.kernel == 2 ? max_backward<2>(ctx, g_.windows(images), dy, places, dx)
+                        : max_backward<3>(ctx, g_.windows(images), dy, places, dx);
+    clear_rest(ctx, g_.windows(images), dx);
+  }
+
+ private:
+  PoolingGeometry g_;
+};
+
 }  // namespace
 
-bool tiles_map(const PoolWindows& windows) {
-  const Index K = windows.rows.kernel;
-  return (K == 2 || K == 3) && windows.cols.kernel == K && tiles_axis(windows.rows) &&
-         tiles_axis(windows.cols) && windows.cols.windows * K <= kBuffer;
+std::string why_not_tiled_pooling(const PoolingGeometry& g) {
+  const Index K = g.rows.kernel;
+  if (g.method != PoolingMethod::max) return "only MAX is tiled";
+  if ((K != 2 && K != 3) || g.cols.kernel != K) return "windows are not 2x2 or 3x3";
+  if (!tiles_axis(g.rows) || !tiles_axis(g.cols)) return "windows overlap or leave the map";
+  return g.cols.windows * K > kBuffer ? "a row of windows is too long for its buffer" : "";
 }
 
-void pool_max_tiled(Context& ctx, const PoolWindows& windows, const float* x, float* y,
-                    std::uint8_t* picked) {
-  windows.rows.kernel == 2 ? pool_max<2>(ctx, windows, x, y, picked)
-                           : pool_max<3>(ctx, windows, x, y, picked);
-}
-
-void send_to_picked_tiled(Context& ctx, const PoolWindows& windows, const float* dy,
-                          const std::uint8_t* picked, float* dx) {
-  windows.rows.kernel == 2 ? send_to_picked<2>(ctx, windows, dy, picked, dx)
-                           : send_to_picked<3>(ctx, windows, dy, picked, dx);
-  clear_rest(ctx, windows, dx);
+std::unique_ptr<PoolingEngine> make_tiled_pooling(const PoolingGeometry& geometry) {
+  return std::make_unique<TiledPooling>(geometry);
 }
 
 }  // namespace doppio

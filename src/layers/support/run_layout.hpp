@@ -27,4 +27,15 @@ inline Layout run_layout(const Context& ctx, const Blob& blob) {
   return run_layout(ctx, one);
 }
 
+/// The same for a layer that computes in bfloat16 too: on an accelerator the layout in which the
+/// blob is current.
+inline Layout current_layout(const Context& ctx, const Blob& blob) {
+  return ctx.accelerator() ? blob.data.layout() : run_layout(ctx, blob);
+}
+
+/// What current_layout() is likely to return once there are data.
+inline Layout likely_layout(const Context& ctx, const Blob& blob) {
+  return !ctx.accelerator() && blob.data.can_block() ? Layout::blocked : Layout::plain;
+}
+
 }  // namespace doppio

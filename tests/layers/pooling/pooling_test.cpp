@@ -2,7 +2,8 @@
 #include <array>
 #include <cmath>
 
-#include "layers/pooling/tiled_pooling.hpp"
+#include "core/philox.hpp"
+#include "layers/pooling/engine.hpp"
 #include "support/layer_harness.hpp"
 
 namespace doppio {
@@ -114,9 +115,9 @@ TEST_P(PoolingTest, MaximaOfLargeWindowsAreFoundAgain) {
   }
 }
 
-/// Windows of K x K pixels next to each other; what is left of the map belongs to none.
-PoolWindows tiles(Index planes, Index height, Index width, Index K) {
-  return {.planes = planes,
+/// MAX by windows of K x K pixels next to each other; what is left of the map belongs to none.
+PoolingGeometry tiles(Index channels, Index height, Index width, Index K) {
+  return {.channels = channels,
           .rows = {.size = height, .windows = height / K, .kernel = K, .stride = K},
           .cols = {.size = width, .windows = width / K, .kernel = K, .stride = K}};
 }
@@ -125,38 +126,40 @@ TEST(PoolingTiles, GiveWhatTheGeneralLoopsGiveWithManyEqualValues) {
   Context ctx;
   const Random random{3, 4, 5};
   for (const Index K : {2, 3})
-    for (const auto& [planes, height, width] :
+    for (const auto& [channels, height, width] :
          std::initializer_list<std::array<Index, 3>>{{5, 8, 8}, {3, 25, 23}, {1, 131, 67}}) {
-      const PoolWindows windows = tiles(planes, height, width, K);
-      ASSERT_TRUE(tiles_map(windows));
-      const auto pixels = static_cast<std::size_t>(planes * height * width);
-      const auto outputs =
-          static_cast<std::size_t>(planes * windows.rows.windows * windows.cols.windows);
+      const PoolingGeometry g = tiles(channels, height, width, K);
+      ASSERT_EQ(why_not_tiled_pooling(g), "");
+      const auto generic = make_generic_pooling(g), tiled = make_tiled_pooling(g);
+      const auto pixels = static_cast<std::size_t>(g.map_values());
+      const auto outputs = static_cast<std::size_t>(g.pooled_values());
       std::vector<float> x(pixels), dy(outputs), y(outputs), tiled_y(outputs), dx(pixels, 9);
       std::vector<float> tiled_dx(pixels, 7);
-      std::vector<std::uint8_t> picked(outputs), tiled_picked(outputs);
+      std::vector<std::uint8_t> argmax(outputs), tiled_argmax(outputs);
       for (std::size_t i = 0; i < pixels; ++i)
-        x[i] = std::floor(4 * random.uniform(static_cast<std::uint64_t>(i)));
+        x[i] = std::floor(4 * random.uniform(static_cast<Index>(i)));
       for (std::size_t i = 0; i < outputs; ++i) dy[i] = static_cast<float>(i + 1);
-      pool_max(ctx, windows, x.data(), y.data(), picked.data());
-      pool_max_tiled(ctx, windows, x.data(), tiled_y.data(), tiled_picked.data());
+      generic->forward(ctx, 1, x.data(), y.data(), argmax.data());
+      tiled->forward(ctx, 1, x.data(), tiled_y.data(), tiled_argmax.data());
       EXPECT_EQ(tiled_y, y);
-      EXPECT_EQ(tiled_picked, picked);
-      gather(ctx, windows, dx.data(), SendToPicked<std::uint8_t>{dy.data(), picked.data()});
-      send_to_picked_tiled(ctx, windows, dy.data(), picked.data(), tiled_dx.data());
+      EXPECT_EQ(tiled_argmax, argmax);
+      generic->backward(ctx, 1, dy.data(), argmax.data(), dx.data());
+      tiled->backward(ctx, 1, dy.data(), argmax.data(), tiled_dx.data());
       EXPECT_EQ(tiled_dx, dx);
     }
 }
 
 TEST(PoolingTiles, AreOnlySeenWhereWindowsLieSideBySideWithinTheMap) {
-  const PoolWindows good = tiles(1, 6, 6, 2);
-  PoolWindows padded = good, overlapping = good, beyond = good, tall = good;
+  const PoolingGeometry good = tiles(1, 6, 6, 2);
+  PoolingGeometry padded = good, overlapping = good, beyond = good, tall = good, average = good;
   padded.cols.pad = 1;
   overlapping.rows.stride = 1;
   beyond.cols.windows = 4;
   tall.rows = {.size = 8, .windows = 2, .kernel = 4, .stride = 4};
-  EXPECT_TRUE(tiles_map(good));
-  for (const PoolWindows& bad : {padded, overlapping, beyond, tall}) EXPECT_FALSE(tiles_map(bad));
+  average.method = PoolingMethod::average;
+  EXPECT_EQ(why_not_tiled_pooling(good), "");
+  for (const PoolingGeometry& bad : {padded, overlapping, beyond, tall, average})
+    EXPECT_NE(why_not_tiled_pooling(bad), "");
 }
 
 TEST_P(PoolingTest, StochasticGivesTheExpectationInTest) {

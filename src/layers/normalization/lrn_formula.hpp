@@ -1,19 +1,22 @@
 #pragma once
 #include <bit>
+#include <cmath>
 #include <cstdint>
 
-#include "math/kernel.hpp"
+#include "core/host_device.hpp"
+#include "doppio/shape.hpp"
 
 namespace doppio {
-inline namespace DOPPIO_BUILD {
 
 /// y = x * s^-beta with s = k + alpha * (sum of x^2 over a value's neighbourhood).
 struct LrnFormula {
   Index reach = 0;  ///< neighbours on each side
   float k = 1, alpha = 1, beta = 0.75f;
 
-  /// Of the second term of dx: dx = dy * s^-beta - pull() * x * sum of dy * y / s.
-  float pull() const { return 2 * alpha * beta; }
+  /// Factor of the second term of the gradient:
+  /// dx = dy * s^-beta - cross_term() * x * sum of dy * y / s over the neighbourhood.
+  float cross_term() const { return 2 * alpha * beta; }
+  friend bool operator==(const LrnFormula&, const LrnFormula&) = default;
 };
 
 /// What the formulas need of s.
@@ -61,5 +64,4 @@ void with_factors(float beta, Run run) {
     run(AnyBeta{beta});
 }
 
-}  // namespace DOPPIO_BUILD
 }  // namespace doppio

@@ -1,10 +1,9 @@
 #pragma once
-// What the kernels of maps.cpp read, a strip of channels at a time: values as they lie, normalized
-// ones, and gradients that windows send back.
-#include "layers/normalization/device_lrn.hpp"
+// What the kernels of LRN and pooling read, a strip of channels at a time: values as they are
+// stored, normalized ones, and the gradients of windows.
+#include "cuda/kernels/lrn_pooling_kernels.hpp"
 
-namespace doppio {
-inline namespace DOPPIO_BUILD {
+namespace doppio::cuda {
 
 // 64-bit numbers would take twice the registers, and an image has fewer than 2^31 values.
 
@@ -27,7 +26,7 @@ struct View {
   Index n_step;
   int channels, c_step, h_step, w_step;
 
-  View(const DeviceMaps& m, T* v) : values(v), n_step(m.C * m.H * m.W), channels(narrow(m.C)) {
+  View(const Maps& m, T* v) : values(v), n_step(m.C * m.H * m.W), channels(narrow(m.C)) {
     const bool last = m.layout != Layout::plain;
     c_step = narrow(last ? 1 : m.H * m.W);
     h_step = narrow(last ? m.W * m.C : m.W);
@@ -54,12 +53,12 @@ struct View {
   }
 };
 
-// Values that are read as they lie, or computed on the way: strip(n, c, h, w, v) sets v to those of
-// the channels from c on of a pixel, and to 0 beyond the maps' channels. kStrip are best made at
-// once.
+// Values that are read as they are stored, or computed on the way: strip(n, c, h, w, v) sets v to
+// those of the channels from c on of a pixel, and to 0 beyond the maps' channels. kStrip are best
+// made at once.
 
 template <class T>
-struct AsItLies {
+struct Identity {
   static constexpr int kStrip = kLongStrip;
   View<const T> x;
 
@@ -140,12 +139,12 @@ HOST_DEVICE void for_each_window(const Axis& rows, const Axis& cols, int h, int 
     for (int ow = ow_first; ow <= ow_last; ++ow) f(oh, ow);
 }
 
-/// What the windows that passed a pixel on send back to it.
+/// Sum of dy over the windows whose largest pixel this is.
 template <class T>
-struct ThroughMax {
+struct MaxPoolGradient {
   static constexpr int kStrip = kLongStrip;
   View<const T> dy;
-  View<const std::uint8_t> picked;
+  View<const std::uint8_t> argmax;
   Axis rows, cols;
 
   template <int K>
@@ -154,19 +153,19 @@ struct ThroughMax {
     for (int i = 0; i < K; ++i) d[i] = 0;
     for_each_window(rows, cols, h, w, [&](int oh, int ow) {
       const int place = (h - rows.start(oh)) * cols.kernel + w - cols.start(ow);
-      float sent[K];
-      dy.read(n, c, oh, ow, sent);
-      const std::uint8_t* const first = picked.at(n, c, oh, ow);
+      float v[K];
+      dy.read(n, c, oh, ow, v);
+      const std::uint8_t* const first = argmax.at(n, c, oh, ow);
       DOPPIO_UNROLL
       for (int i = 0; i < K; ++i)
-        if (picked.holds(c + i) && first[i * picked.c_step] == place) d[i] += sent[i];
+        if (argmax.holds(c + i) && first[i * argmax.c_step] == place) d[i] += v[i];
     });
   }
 };
 
-/// The shares of the windows that hold a pixel.
+/// Sum over the windows that hold a pixel of their mean dy.
 template <class T>
-struct ThroughMean {
+struct AvgPoolGradient {
   static constexpr int kStrip = kLongStrip;
   View<const T> dy;
   Axis rows, cols;
@@ -186,5 +185,4 @@ struct ThroughMean {
   }
 };
 
-}  // namespace DOPPIO_BUILD
-}  // namespace doppio
+}  // namespace doppio::cuda

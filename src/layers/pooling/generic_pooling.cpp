@@ -1,98 +1,14 @@
-#pragma once
+#include <algorithm>
 #include <cstdint>
 
 #include "core/philox.hpp"
-#include "doppio/tensor.hpp"
+#include "layers/pooling/engine.hpp"
 #include "math/strips.hpp"
 
 namespace doppio {
 inline namespace DOPPIO_BUILD {
 
-/// How windows lie along the rows or columns of a map; pixels beyond the map do not count.
-template <class Int>
-struct PoolAxisOf {
-  Int size = 0, windows = 0;
-  Int kernel = 0, stride = 1, pad = 0;
-
-  /// Window o begins at pixel start(o), and holds the pixels begin(o) .. end(o)-1 of the map.
-  HOST_DEVICE Int start(Int o) const { return o * stride - pad; }
-  HOST_DEVICE Int begin(Int o) const { return clip(start(o)); }
-  HOST_DEVICE Int end(Int o) const { return clip(start(o) + kernel); }
-  /// Length of window o within the padded map.
-  HOST_DEVICE Int padded_length(Int o) const {
-    const Int rest = size + 2 * pad - o * stride;
-    return rest < kernel ? rest : kernel;
-  }
-  /// Pixel i lies in the windows first_window(i) .. last_window(i).
-  HOST_DEVICE Int first_window(Int i) const {
-    return i + pad < kernel ? 0 : (i + pad - kernel) / stride + 1;
-  }
-  HOST_DEVICE Int last_window(Int i) const {
-    const Int o = (i + pad) / stride;
-    return o < windows ? o : windows - 1;
-  }
-  HOST_DEVICE Int clip(Int i) const { return i < 0 ? 0 : i > size ? size : i; }
-};
-using PoolAxis = PoolAxisOf<Index>;
-
-/// How windows lie in maps, and whether each gives its largest value or its mean.
-struct DevicePool {
-  PoolAxis rows, cols;
-  bool max;
-};
-
-/// What a layer needs to take over the pooling behind it: on the CPU some images at a time, on an
-/// accelerator (device_pooling.hpp) all at once.
-class PoolsImages {
- public:
-  virtual ~PoolsImages() = default;
-  /// True if it has one top, and no draws that depend on the number of images.
-  virtual bool pools_images(Layout layout) const = 0;
-  virtual DevicePool device_pool() const = 0;
-  /// What the functions below keep or need for backward, of all images: memory that the layer owns.
-  virtual float* write_picks(Context& ctx) = 0;
-  virtual const float* read_picks(Context& ctx) = 0;
-  /// Writes the windows of the images `first` .. first+n-1 to y, the top's data; x holds those
-  /// images alone. Threads may work on different images.
-  virtual void pool_images(Context& ctx, Layout layout, Index first, Index n, const float* x,
-                           float* y, float* picks) const = 0;
-  /// Writes the gradient of those images alone to dx; dy is the top's.
-  virtual void send_back_images(Context& ctx, Layout layout, Index first, Index n, const float* dy,
-                                const float* picks, float* dx) const = 0;
-};
-
-struct PoolPixel {
-  Index h, w;
-};
-
-/// All windows of all N * C maps ("planes"); x has H x W pixels a plane, y a value per window.
-struct PoolWindows {
-  Index planes = 0;
-  PoolAxis rows, cols;
-
-  HOST_DEVICE const float* map(const float* x, Index p) const {
-    return x + p * rows.size * cols.size;
-  }
-  HOST_DEVICE Index at(Index p, Index oh, Index ow) const {
-    return (p * rows.windows + oh) * cols.windows + ow;
-  }
-  /// Place of a pixel among the kernel_h x kernel_w of window (oh, ow), and the way back.
-  HOST_DEVICE Index place(Index oh, Index ow, Index h, Index w) const {
-    return (h - rows.start(oh)) * cols.kernel + w - cols.start(ow);
-  }
-  /// Place of the first pixel within the map.
-  HOST_DEVICE Index first_place(Index oh, Index ow) const {
-    return place(oh, ow, rows.begin(oh), cols.begin(ow));
-  }
-  HOST_DEVICE PoolPixel pixel(Index oh, Index ow, std::uint32_t place) const {
-    const auto width = static_cast<std::uint32_t>(cols.kernel);  // 32 bits are divided faster
-    return {rows.start(oh) + place / width, cols.start(ow) + place % width};
-  }
-  /// What an average is divided by: the window's area within the padded map.
-  HOST_DEVICE float area(Index oh, Index ow) const {
-    return static_cast<float>(rows.padded_length(oh) * cols.padded_length(ow));
-  }
-};
+namespace {
 
 /// Calls f(place, value) for every pixel of window (oh, ow) of one map.
 template <class F>
@@ -102,9 +18,9 @@ HOST_DEVICE void for_each_pixel(const PoolWindows& g, const float* map, Index oh
     for (Index w = w_begin; w < w_end; ++w) f(g.place(oh, ow, h, w), map[h * g.cols.size + w]);
 }
 
-/// y = the largest of each window; picked = its place there (the first, of equal ones).
+/// y = the largest of each window; argmax = its place there (the first, of equal ones).
 template <class Place>
-void pool_max(Context& ctx, const PoolWindows& windows, const float* x, float* y, Place* picked) {
+void pool_max(Context& ctx, const PoolWindows& windows, const float* x, float* y, Place* argmax) {
   parallel_for(ctx, {windows.planes, windows.rows.windows, windows.cols.windows},
                [=, g = windows] KERNEL(Index p, Index oh, Index ow) {
     const float* map = g.map(x, p);
@@ -115,23 +31,23 @@ void pool_max(Context& ctx, const PoolWindows& windows, const float* x, float* y
       largest = value > largest ? value : largest;
     });
     y[g.at(p, oh, ow)] = largest;
-    picked[g.at(p, oh, ow)] = static_cast<Place>(best);
+    argmax[g.at(p, oh, ow)] = static_cast<Place>(best);
   });
 }
 
-/// index = h * W + w of the picked pixels, for `lanes` channels side by side.
+/// index = h * W + w of the maxima, for `lanes` channels side by side.
 template <class Place>
-void pool_indices(Context& ctx, const PoolWindows& windows, Index lanes, const Place* picked,
+void pool_indices(Context& ctx, const PoolWindows& windows, Index lanes, const Place* argmax,
                   float* index) {
   parallel_for(ctx, {windows.planes, windows.rows.windows, windows.cols.windows * lanes},
                [=, g = windows] KERNEL(Index p, Index oh, Index i) {
     const Index o = g.at(p, oh, 0) * lanes + i;
-    const PoolPixel pixel = g.pixel(oh, i / lanes, picked[o]);
+    const PoolPixel pixel = g.pixel(oh, i / lanes, argmax[o]);
     index[o] = static_cast<float>(pixel.h * g.cols.size + pixel.w);
   });
 }
 
-inline void pool_average(Context& ctx, const PoolWindows& windows, const float* x, float* y) {
+void pool_average(Context& ctx, const PoolWindows& windows, const float* x, float* y) {
   parallel_for(ctx, {windows.planes, windows.rows.windows, windows.cols.windows},
                [=, g = windows] KERNEL(Index p, Index oh, Index ow) {
     float sum = 0;
@@ -140,10 +56,10 @@ inline void pool_average(Context& ctx, const PoolWindows& windows, const float* 
   });
 }
 
-/// y = an x drawn from each window with probability proportional to it; picked = its place.
+/// y = an x drawn from each window with probability proportional to it; argmax = its place.
 template <class Place>
 void pool_draw(Context& ctx, const PoolWindows& windows, Random random, const float* x, float* y,
-               Place* picked) {
+               Place* argmax) {
   parallel_for(ctx, {windows.planes, windows.rows.windows, windows.cols.windows},
                [=, g = windows] KERNEL(Index p, Index oh, Index ow) {
     const float* map = g.map(x, p);
@@ -151,20 +67,20 @@ void pool_draw(Context& ctx, const PoolWindows& windows, Random random, const fl
     for_each_pixel(g, map, oh, ow, [&](Index, float value) { sum += value; });
     const Index o = g.at(p, oh, ow);
     const float mark = random.now().uniform(o) * sum;
-    auto pick = static_cast<std::uint32_t>(g.first_place(oh, ow));
+    auto drawn = static_cast<std::uint32_t>(g.first_place(oh, ow));
     float below = 0;  // sum of the pixels before this one
     for_each_pixel(g, map, oh, ow, [&](Index place, float value) {
-      if (value > 0 && below <= mark) pick = static_cast<std::uint32_t>(place);
+      if (value > 0 && below <= mark) drawn = static_cast<std::uint32_t>(place);
       below += value;
     });
-    const PoolPixel pixel = g.pixel(oh, ow, pick);
+    const PoolPixel pixel = g.pixel(oh, ow, drawn);
     y[o] = map[pixel.h * g.cols.size + pixel.w];
-    picked[o] = static_cast<Place>(pick);
+    argmax[o] = static_cast<Place>(drawn);
   });
 }
 
 /// y = sum(x^2) / sum(x), what pool_draw gives on average; 0 where nothing is positive.
-inline void pool_expected(Context& ctx, const PoolWindows& windows, const float* x, float* y) {
+void pool_expected(Context& ctx, const PoolWindows& windows, const float* x, float* y) {
   parallel_for(ctx, {windows.planes, windows.rows.windows, windows.cols.windows},
                [=, g = windows] KERNEL(Index p, Index oh, Index ow) {
     float sum = 0, squares = 0;
@@ -192,10 +108,10 @@ struct PoolTile {
   }
 };
 
-/// dx = what the windows send to the pixels that they hold, summed per pixel: send(g, oh, ow, tile)
-/// adds what window (oh, ow) sends to the pixels of `tile`.
-template <class Send>
-void gather(Context& ctx, const PoolWindows& windows, float* dx, Send send) {
+/// dx = the sum per pixel of the gradients of the windows that hold it: add(g, oh, ow, tile) adds
+/// the gradient of window (oh, ow) to the pixels of `tile`.
+template <class Add>
+void gather(Context& ctx, const PoolWindows& windows, float* dx, Add add) {
   const Index bands = (windows.rows.size + PoolTile::kRows - 1) / PoolTile::kRows;
   parallel_for(ctx, {windows.planes, bands, strips(windows.cols.size)},
                PoolTile::kRows * std::min(windows.cols.size, kStrip),
@@ -208,29 +124,29 @@ void gather(Context& ctx, const PoolWindows& windows, float* dx, Send send) {
     const Index ow_first = g.cols.first_window(tile.w);
     const Index ow_last = g.cols.last_window(tile.w + width - 1);
     for (Index oh = g.rows.first_window(tile.h); oh <= oh_last; ++oh)
-      for (Index ow = ow_first; ow <= ow_last; ++ow) send(g, oh, ow, tile);
+      for (Index ow = ow_first; ow <= ow_last; ++ow) add(g, oh, ow, tile);
     float* pixels = dx + (p * g.rows.size + tile.h) * g.cols.size + tile.w;
     for (Index r = 0; r < height; ++r)
       for (Index i = 0; i < width; ++i) pixels[r * g.cols.size + i] = tile.sum(r, i);
   });
 }
 
-/// All of dy goes to the picked pixel.
+/// All of dy goes to the largest pixel.
 template <class Place>
-struct SendToPicked {
+struct MaxGradient {
   const float* dy;
-  const Place* picked;
+  const Place* argmax;
 
   HOST_DEVICE void operator()(const PoolWindows& g, Index oh, Index ow, PoolTile& tile) const {
     const Index o = g.at(tile.p, oh, ow);
-    const PoolPixel pixel = g.pixel(oh, ow, picked[o]);
+    const PoolPixel pixel = g.pixel(oh, ow, argmax[o]);
     const Index r = pixel.h - tile.h, i = pixel.w - tile.w;
     if (r >= 0 && r < PoolTile::kRows && i >= 0 && i < kStrip) tile.sum(r, i) += dy[o];
   }
 };
 
 /// Every pixel of the window gets the same share of dy.
-struct SendShares {
+struct AverageGradient {
   const float* dy;
 
   HOST_DEVICE void operator()(const PoolWindows& g, Index oh, Index ow, PoolTile& tile) const {
@@ -242,6 +158,61 @@ struct SendShares {
         tile.sum(r, i) += share;
   }
 };
+
+/// run(argmax) with a pointer to the type that its bytes hold.
+template <class Run>
+void with_argmax(const PoolingGeometry& g, void* argmax, Run run) {
+  if (g.argmax_size() == 1)
+    run(static_cast<std::uint8_t*>(argmax));
+  else
+    run(static_cast<std::uint32_t*>(argmax));
+}
+template <class Run>
+void with_argmax(const PoolingGeometry& g, const void* argmax, Run run) {
+  with_argmax(g, const_cast<void*>(argmax), [&](const auto* places) { run(places); });
+}
+
+class GenericPooling final : public PoolingEngine {
+ public:
+  explicit GenericPooling(const PoolingGeometry& geometry) : g_(geometry) {}
+
+  void forward(Context& ctx, Index images, const float* x, float* y, void* argmax) const override {
+    const PoolWindows windows = g_.windows(images);
+    if (g_.method == PoolingMethod::average) return pool_average(ctx, windows, x, y);
+    if (g_.method == PoolingMethod::expected) return pool_expected(ctx, windows, x, y);
+    with_argmax(g_, argmax, [&](auto* places) {
+      if (g_.method == PoolingMethod::max)
+        pool_max(ctx, windows, x, y, places);
+      else
+        pool_draw(ctx, windows, {ctx.seed, g_.stream, ctx.pass, ctx.pass_at}, x, y, places);
+    });
+  }
+
+  void backward(Context& ctx, Index images, const float* dy, const void* argmax,
+                float* dx) const override {
+    const PoolWindows windows = g_.windows(images);
+    if (g_.method == PoolingMethod::average) return gather(ctx, windows, dx, AverageGradient{dy});
+    with_argmax(g_, argmax, [&](const auto* places) {
+      gather(ctx, windows, dx, MaxGradient{dy, places});
+    });
+  }
+
+ private:
+  PoolingGeometry g_;
+};
+
+}  // namespace
+
+std::unique_ptr<PoolingEngine> make_generic_pooling(const PoolingGeometry& geometry) {
+  return std::make_unique<GenericPooling>(geometry);
+}
+
+void pooling_indices(Context& ctx, const PoolingGeometry& geometry, Layout layout, Index images,
+                     const void* argmax, float* index) {
+  with_argmax(geometry, argmax, [&](const auto* places) {
+    pool_indices(ctx, geometry.windows(images, layout), geometry.lanes(layout), places, index);
+  });
+}
 
 }  // namespace DOPPIO_BUILD
 }  // namespace doppio

@@ -1,0 +1,76 @@
+#include <cstddef>
+
+#include "layers/normalization/for_each_piece.hpp"
+#include "layers/normalization/lrn_pooling_engine.hpp"
+
+namespace doppio {
+
+namespace {
+
+/// `pooling` of maps that lie in `layout`.
+PoolingGeometry pooling_in(PoolingGeometry pooling, Layout layout) {
+  pooling.layout = layout;
+  return pooling;
+}
+
+class LrnPoolingByImage final : public LrnPoolingEngine {
+ public:
+  LrnPoolingByImage(const LrnGeometry& lrn, const PoolingGeometry& pooling)
+      : values_(lrn.values()),
+        pooled_(pooling.pooled_values()),
+        argmax_bytes_(pooling.argmax_bytes(1)),
+        lrn_(make_lrn_engine("each image", lrn)),
+        pooling_(make_pooling_engine("each image", pooling_in(pooling, lrn_->layout()))) {}
+
+  Layout layout() const override { return lrn_->layout(); }
+
+  Index workspace(Index images) const override {
+    return threads_for(images) * (values_ + lrn_->workspace(1));
+  }
+
+  void forward(Context& ctx, Index images, const float* x, float* y, void* argmax) const override {
+    float* between = ctx.workspace(threads_for(images) * values_);
+    for_each_piece(images, [&](Index i, Index thread) {
+      float* normalized = between + thread * values_;
+      lrn_->forward(ctx, 1, x + i * values_, normalized);
+      pooling_->forward(ctx, 1, normalized, y + i * pooled_,
+                        static_cast<std::byte*>(argmax) + i * argmax_bytes_);
+    });
+  }
+
+  void backward(Context& ctx, Index images, const float* x, const float* dy, const void* argmax,
+                float* dx) const override {
+    const Index each = values_ + lrn_->workspace(1);
+    float* all = ctx.workspace(threads_for(images) * each);
+    for_each_piece(images, [&](Index i, Index thread) {
+      float* between = all + thread * each;
+      pooling_->backward(ctx, 1, dy + i * pooled_,
+                         static_cast<const std::byte*>(argmax) + i * argmax_bytes_, between);
+      lrn_->backward(ctx, 1, x + i * values_, between, between + values_, dx + i * values_);
+    });
+  }
+
+ private:
+  Index values_, pooled_, argmax_bytes_;  // of an image
+  std::unique_ptr<LrnEngine> lrn_;
+  std::unique_ptr<PoolingEngine> pooling_;
+};
+
+}  // namespace
+
+std::string why_not_lrn_pooling_by_image(const LrnGeometry& lrn, const PoolingGeometry& pooling) {
+  if (lrn.reference || pooling.reference) return "the generic engines are asked for";
+  if (pooling.method == PoolingMethod::draw || pooling.method == PoolingMethod::expected)
+    return "STOCHASTIC depends on the number of the image";
+  LrnGeometry blocked = lrn;
+  blocked.layout = Layout::blocked;
+  if (!why_not_blocked_lrn(blocked).empty()) return {};  // plain maps, which every pooling takes
+  return why_not_blocked_pooling(pooling_in(pooling, Layout::blocked));
+}
+
+std::unique_ptr<LrnPoolingEngine> make_lrn_pooling_by_image(const LrnGeometry& lrn,
+                                                            const PoolingGeometry& pooling) {
+  return std::make_unique<LrnPoolingByImage>(lrn, pooling);
+}
+
+}  // namespace doppio

@@ -1,0 +1,57 @@
+#pragma once
+#include <memory>
+#include <string>
+
+#include "core/host_device.hpp"
+#include "layers/pooling/pooling_geometry.hpp"
+#include "layers/support/engine_list.hpp"
+
+namespace doppio {
+
+/// One way to pool maps of a given geometry. The pointers are to the maps of `images` images, in
+/// layout(), on the context's device.
+class PoolingEngine {
+ public:
+  virtual ~PoolingEngine() = default;
+  /// Layout in which the passes read and write maps.
+  virtual Layout layout() const { return Layout::plain; }
+  /// Writes a value per window to y, and its place in the window to `argmax` where the method has
+  /// one: PoolingGeometry::argmax_bytes().
+  virtual void forward(Context& ctx, Index images, const float* x, float* y,
+                       void* argmax) const = 0;
+  /// Overwrites dx with the gradient of x.
+  virtual void backward(Context& ctx, Index images, const float* dy, const void* argmax,
+                        float* dx) const = 0;
+};
+
+/// On blocks of channels; CPU only.
+std::string why_not_blocked_pooling(const PoolingGeometry& geometry);
+std::unique_ptr<PoolingEngine> make_blocked_pooling(const PoolingGeometry& geometry);
+
+/// MAX of plain maps by 2x2 or 3x3 windows that neither overlap nor leave the map: all have the
+/// same form and lie at a fixed distance, so the loops over them are vectorised; CPU only. For
+/// numbers the results are those of the generic engine; which pixel a window with a NaN passes on
+/// may differ.
+std::string why_not_tiled_pooling(const PoolingGeometry& geometry);
+std::unique_ptr<PoolingEngine> make_tiled_pooling(const PoolingGeometry& geometry);
+
+inline namespace DOPPIO_BUILD {
+
+/// Makes the fastest engine of this device that can compute `geometry`; "generic", which can do
+/// everything, defines the result.
+std::unique_ptr<PoolingEngine> make_pooling_engine(const std::string& layer,
+                                                   const PoolingGeometry& geometry);
+
+/// A strip of channels per thread, in any layout; GPU only (src/cuda).
+std::string why_not_cuda_pooling(const PoolingGeometry& geometry);
+std::unique_ptr<PoolingEngine> make_cuda_pooling(const PoolingGeometry& geometry);
+
+/// One body for both devices. Source: matches Caffe.
+std::unique_ptr<PoolingEngine> make_generic_pooling(const PoolingGeometry& geometry);
+
+/// index = h * W + w of the pixels that `argmax` names, in the layout that it was written in.
+void pooling_indices(Context& ctx, const PoolingGeometry& geometry, Layout layout, Index images,
+                     const void* argmax, float* index);
+
+}  // namespace DOPPIO_BUILD
+}  // namespace doppio
