@@ -56,7 +56,7 @@ class Context {
   /// Number of the forward pass under way: the other half of the key, so that every pass draws
   /// anew. Set by the net.
   std::uint64_t pass = 0;
-  /// Where kernels that are being recorded find that number; null for all others.
+  /// Where kernels that are being captured find that number; null for all others.
   const std::uint64_t* pass_at = nullptr;
   /// Shapes only: fillers leave parameters unwritten and data layers may guess a missing database's
   /// shape.
@@ -66,8 +66,8 @@ class Context {
   /// Layers compute as with `engine: GEMM`, whatever their own says, and nothing is fused: the
   /// slow results that everything faster is checked against. Set it before a net is made.
   bool reference = false;
-  /// On an accelerator, passes that repeat themselves may be recorded and started by one call.
-  bool recording = true;
+  /// On an accelerator, a pass may be captured as a graph, which later passes replay.
+  bool graph_capture = true;
 
   /// The cudaStream_t on which kernels run.
   void* stream() const;

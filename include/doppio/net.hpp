@@ -11,9 +11,11 @@
 namespace doppio {
 
 class NetParameter;
-class LayerParameter;
+class GraphReplay;
+struct GradientGroups;
 struct Graph;
 struct Liveness;
+struct PassKey;
 struct SourcedNet;  // a NetParameter and where each of its layers stands in the user's file
                     // (net/format/source_map.hpp)
 
@@ -99,9 +101,9 @@ class Net {
   float forward();
   /// Computes the gradients of what forward() computed. Parameter gradients are added to.
   void backward();
-  /// Both, and the loss. On an accelerator it is waited for at the end alone, and passes that
-  /// repeat themselves are recorded and started by one call (Context::recording), as those of
-  /// forward() are where no backward pass may follow.
+  /// Both, and the loss. On an accelerator only the reading of the loss waits for the device, and
+  /// passes are captured and replayed as graphs (Context::graph_capture). So are those of forward()
+  /// if no backward pass may follow.
   float forward_backward();
   /// One step of these passes: layer `i` alone. forward_layer() returns its part of the loss.
   float forward_layer(std::size_t i);
@@ -132,16 +134,17 @@ class Net {
   const std::vector<std::string>& inputs() const { return inputs_; }
   /// Blobs that nothing consumes, in alphabetical order, as Caffe lists them.
   const std::vector<std::string>& outputs() const { return outputs_; }
-  /// How often forward_backward() started recorded passes, for tests.
-  std::uint64_t repeated_passes() const { return repeated_; }
+  /// Number of passes that were done by replaying a captured graph, for tests.
+  std::uint64_t replay_count() const;
   /// Weight of blob `name` in the loss; 0 if it is not a loss.
   float loss_weight(const std::string& name) const;
   /// Every parameter once, in layer order, those with lr_mult 0 included: the order of a solver's
   /// history.
   std::vector<Parameter>& parameters() { return parameters_; }
-  /// All of them, as numbers in parameters(), in groups: forward_backward() completes the gradients
-  /// of one group after the other, and sets the accelerator's mark of the group's number behind it.
-  const std::vector<std::vector<std::size_t>>& gradient_groups() const { return gradient_groups_; }
+  /// All of them, as indices into parameters(), in groups: forward_backward() completes the
+  /// gradients of one group after the other. On an accelerator it then records the event of the
+  /// group's index.
+  const std::vector<std::vector<std::size_t>>& gradient_groups() const;
 
   /// Copies weights by layer name from a .caffemodel (or .caffemodel.h5) of any Caffe generation.
   /// Returns what happened to every layer that has parameters. A mismatch is only reported here;
@@ -163,24 +166,16 @@ class Net {
   void set_debug_info(bool on) { debug_info_ = on; }
 
  private:
-  struct Recorded;
   void run_layer(std::size_t i);
   float loss_of(std::size_t i);
   float loss();
   void begin_pass();
-  bool repeat_pass(const std::vector<Index>& sources);
-  std::vector<std::shared_ptr<Recorded>>::iterator find_recorded(const std::vector<Index>& sources);
-  bool record_pass(const std::vector<Index>& sources, bool backward);
-  float forward_on_device();
   float run_on_device(bool backward);
-  std::vector<Index> run_sources();
-  void run_rest(bool backward);
-  void find_groups();
-  std::vector<std::vector<std::size_t>> completed_gradients() const;
+  PassKey pass_key(bool backward) const;
+  void run_after_sources(bool backward);
   void build(SourcedNet source, const NetState& state);
   void make_layers(const Graph& graph);
-  void set_up_parameters();
-  void set_up_gradients(const Graph& graph);
+  void set_up_parameters(const Graph& graph);
   bool runs_backward(const NetLayer& layer) const;
   bool is_inference(const NetLayer& layer) const;
   bool is_given_up(const Blob& blob) const;
@@ -191,7 +186,6 @@ class Net {
   NetLayer* number(int i);
   void begin_backward();
   void discard_after(std::size_t step);
-  void load_blobs(const LayerParameter& stored, NetLayer& layer);
 
   Context& ctx_;
   std::unique_ptr<SourcedNet> source_;  // filtered, with splits: what to_proto writes
@@ -206,13 +200,9 @@ class Net {
   bool shares_weights_ = false;         // with another net, which may train them
   std::unique_ptr<Liveness> liveness_;  // of a net that saves memory
   bool may_go_back_ = true;             // what backward needs is there
-  std::vector<std::vector<std::size_t>> gradient_groups_;
-  static constexpr std::size_t kNoMark = SIZE_MAX;
-  std::vector<std::size_t> marks_behind_;  // of each layer, the mark behind its backward pass
-  std::vector<std::shared_ptr<Recorded>> recorded_;
-  std::uint64_t repeated_ = 0;
-  int unrecorded_ = 0;  // passes since something changed; -1: they cannot be recorded
-  bool just_repeated_ = false;
+  std::unique_ptr<const GradientGroups> gradient_groups_;
+  std::unique_ptr<GraphReplay> replay_;
+  bool replayed_ = false;  // the latest pass was a graph's, and a backward pass cannot follow it
 };
 
 /// Throws: Error that lists the mismatched layers of `copied` with both shapes and the remedy; does

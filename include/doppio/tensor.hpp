@@ -105,7 +105,7 @@ class Tensor {
   bool allocated() const;
 
  private:
-  friend class Recording;
+  friend class GraphCapture;
   class Storage;
   float* access(const Context& ctx, Layout layout, bool keep_contents, bool exclusive) const;
 

@@ -12,6 +12,12 @@ enum class Layout;  // how the values of a tensor lie in memory (tensor.hpp)
 struct Blocks;      // images, channels and pixels of a tensor (core/layout.hpp)
 struct PixelBatch;  // bytes and what is to become of them (core/pixel_batch.hpp)
 
+/// Work that an accelerator has captured.
+class DeviceGraph {
+ public:
+  virtual ~DeviceGraph() = default;
+};
+
 /// Memory and queue of one accelerator. src/cuda implements it; tests use a double that counts the
 /// copies.
 class Accelerator {
@@ -61,13 +67,14 @@ class Accelerator {
   virtual void begin_side(std::size_t mark) = 0;
   virtual void end_side() = 0;
 
-  /// Work asked for until end_recording() is not done but recorded, to be repeated at the cost of
-  /// one call. What would wait for the device, or take memory from it, throws NotRepeatable.
-  virtual void begin_recording() = 0;
-  /// The recorded work; null if it cannot be repeated.
-  virtual std::shared_ptr<void> end_recording() = 0;
-  virtual void repeat(const std::shared_ptr<void>& work) = 0;
-  /// A number in the device's memory that recorded kernels may read, and what it is to be.
+  /// Captures the work asked for until end_capture() instead of doing it. What would wait for the
+  /// device, or take memory from it, throws NotCapturable.
+  virtual void begin_capture() = 0;
+  /// Returns the captured work, or null if it cannot be replayed.
+  virtual std::shared_ptr<const DeviceGraph> end_capture() = 0;
+  /// Does captured work, at the cost of one call.
+  virtual void replay(const DeviceGraph& graph) = 0;
+  /// A number in the device's memory that captured kernels may read, and what it is to be.
   virtual const std::uint64_t* counter() = 0;
   virtual void set_counter(std::uint64_t value) = 0;
 
@@ -79,8 +86,8 @@ class Accelerator {
   virtual void* dnn() = 0;
 };
 
-/// Thrown while work is recorded: what was asked for cannot be part of it.
-class NotRepeatable : public std::runtime_error {
+/// Thrown during a capture: what was asked for cannot be part of it.
+class NotCapturable : public std::runtime_error {
  public:
   using std::runtime_error::runtime_error;
 };

@@ -16,7 +16,7 @@ struct Random {
   std::uint64_t seed = 0;                  ///< key of the run
   std::uint32_t stream = 0;                ///< who draws: stream_of(layer name)
   std::uint64_t pass = 0;                  ///< when: number of the forward pass; 48 bits are used
-  const std::uint64_t* pass_at = nullptr;  ///< where a recorded kernel finds that number
+  const std::uint64_t* pass_at = nullptr;  ///< where a captured kernel finds that number
 
   /// What a kernel draws from.
   HOST_DEVICE Random now() const {

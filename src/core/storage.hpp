@@ -1,5 +1,5 @@
 #pragma once
-// What is behind a Tensor; for tensor.cpp and recording.cpp alone.
+// Implementation of Tensor storage. Internal to tensor.cpp and graph_capture.cpp.
 #include <sys/mman.h>
 
 #include <algorithm>
@@ -74,7 +74,7 @@ class Tensor::Storage : public std::enable_shared_from_this<Storage> {
             downloading_,   last_.sizes,     bf16_.sizes,   version_};
   }
   /// Work that came from `before` to `after` has been done again.
-  void repeat(const State& before, const State& after) {
+  void replay(const State& before, const State& after) {
     place(after);
     if (before.version == after.version) return;
     blocked_.current = false;
@@ -143,7 +143,7 @@ class Tensor::Storage : public std::enable_shared_from_this<Storage> {
   }
   bool discarded() const { return lost_; }
   void clear() {
-    follow(false);
+    track(false);
     finish_upload();
     if (std::exchange(downloading_, false)) accelerator_->finish_downloads();
     for (Copy* copy : copies()) copy->current = false;
@@ -151,17 +151,17 @@ class Tensor::Storage : public std::enable_shared_from_this<Storage> {
     version_ = new_version();
   }
   bool cleared() {
-    follow(false);
+    track(false);
     const auto all = copies();
     return !lost_ && std::none_of(all.begin(), all.end(), [](const Copy* c) { return c->current; });
   }
   std::uint64_t version() {
-    follow(true);  // who asks decides by it
+    track(true);  // who asks decides by it
     return version_;
   }
 
   float* plain(bool keep_contents, bool exclusive) {
-    follow(keep_contents);
+    track(keep_contents);
     if (keep_contents) require_contents();
     if (exclusive || !keep_contents) finish_upload();
     if (std::exchange(downloading_, false)) accelerator_->finish_downloads();
@@ -191,7 +191,7 @@ class Tensor::Storage : public std::enable_shared_from_this<Storage> {
 
   float* device(const std::shared_ptr<Accelerator>& accelerator, bool keep_contents,
                 bool exclusive) {
-    follow(false);
+    track(false);
     if (keep_contents) require_contents();
     place_on(accelerator, keep_contents);
     if (upload_) accelerator->await_upload(upload_);
@@ -211,7 +211,7 @@ class Tensor::Storage : public std::enable_shared_from_this<Storage> {
   /// `layout` is one of those that accelerators alone have.
   float* channels_last(const std::shared_ptr<Accelerator>& accelerator, const Blocks& sizes,
                        Layout layout, bool keep_contents, bool exclusive) {
-    follow(false);
+    track(false);
     if (keep_contents) require_contents();
     if (accelerator_ != accelerator) leave_device(keep_contents);
     accelerator_ = accelerator;
@@ -264,8 +264,8 @@ class Tensor::Storage : public std::enable_shared_from_this<Storage> {
     downloading_ = there.downloading;
   }
 
-  /// Tells the recording under way.
-  void follow(bool read_on_host);
+  /// Tells the capture under way.
+  void track(bool read_on_host);
 
   void require_contents() const {
     require(!lost_, name_, " was given up after its last use, because the net saves memory; name ",

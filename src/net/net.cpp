@@ -12,6 +12,8 @@
 #include "net/debug_info.hpp"
 #include "net/format/blob_io.hpp"
 #include "net/format/layer_context.hpp"
+#include "net/gradient_groups.hpp"
+#include "net/graph_replay.hpp"
 #include "net/pass_context.hpp"
 #include "net/passes/liveness.hpp"
 #include "net/passes/passes.hpp"
@@ -76,6 +78,7 @@ void Net::build(SourcedNet source, const NetState& asked) {
   for (const int b : graph.inputs) inputs_.push_back(at(graph.blobs, b));
   for (const int b : graph.outputs) outputs_.push_back(at(graph.blobs, b));
   make_layers(graph);
+  replay_ = std::make_unique<GraphReplay>(ctx_, name());
   for (std::size_t i = 0; i < layers_.size(); ++i) {
     layers_[i].scale_behind = scales[i];
     layers_[i].norm_behind = norms[i];
@@ -84,9 +87,8 @@ void Net::build(SourcedNet source, const NetState& asked) {
     layers_[i].relu_behind = relus[i];
   }
   reshape();
-  set_up_parameters();
-  set_up_gradients(graph);
-  find_groups();
+  set_up_parameters(graph);
+  gradient_groups_ = std::make_unique<GradientGroups>(find_gradient_groups(layers_, parameters_));
   for (NetLayer& l : layers_)
     for (std::size_t t = 0; t < l.tops.size(); ++t)
       if (l.loss_weights[t] != 0) l.tops[t]->data.pin(ctx_);
@@ -129,8 +131,7 @@ void Net::make_layers(const Graph& graph) {
 }
 
 void Net::reshape() {
-  recorded_.clear();
-  unrecorded_ = 0;
+  replay_->reset();
   for (std::size_t i = 0; i < layers_.size(); ++i) {
     NetLayer& l = layers_[i];
     with_context(layer_context(*source_, static_cast<int>(i), l.bottoms),
@@ -139,7 +140,7 @@ void Net::reshape() {
 }
 
 float Net::forward() {
-  if (ctx_.accelerator()) return forward_on_device();
+  if (ctx_.accelerator()) return run_on_device(false);
   begin_pass();
   double loss = 0;
   for (std::size_t i = 0; i < layers_.size(); ++i) loss += static_cast<double>(forward_layer(i));
@@ -150,7 +151,7 @@ void Net::begin_pass() {
   // Nets that train together draw numbers of their own.
   ctx_.pass = passes_++ * static_cast<std::uint64_t>(shard_.count) +
               static_cast<std::uint64_t>(shard_.index);
-  just_repeated_ = false;
+  replayed_ = false;
   discard_blobs();
 }
 
@@ -205,7 +206,7 @@ float Net::loss() {
 }
 
 void Net::backward() {
-  ensure(!just_repeated_, "a backward pass needs a forward() of its own before it");
+  ensure(!replayed_, "a backward pass needs a forward() of its own before it");
   for (std::size_t i = layers_.size(); i-- > 0;) backward_layer(i);
   if (debug_info_) log_totals(parameters_);
 }
@@ -242,7 +243,7 @@ void Net::save_memory(Passes passes, const std::vector<std::string>& keep,
     arena = nullptr;  // its memory is not shared, but layers may write past blobs
   else if (!arena)
     arena = std::make_shared<Arena>();
-  recorded_.clear();
+  replay_->reset();
   liveness_ = std::make_unique<Liveness>(find_lifetimes(*this, passes, keep));
   for (SharedTensor& shared : liveness_->shared) shared.tensor->use_arena(arena, shared.name);
   may_go_back_ = false;

@@ -5,6 +5,7 @@
 #include "core/input_file.hpp"
 #include "doppio/net.hpp"
 #include "net/format/layer_context.hpp"
+#include "net/format/weights_io.hpp"
 #include "net/passes/passes.hpp"
 
 namespace doppio {
@@ -35,10 +36,34 @@ void agree(const std::string& place, const char* field, const std::string& name,
   owner_value = value;
 }
 
+/// Finds which gradients the layers' backward passes compute.
+void set_up_gradients(const SourcedNet& source, const Graph& graph, std::vector<NetLayer>& layers) {
+  const bool force = source.net.force_backward();
+  std::vector<bool> layer_learns;
+  for (std::size_t i = 0; i < layers.size(); ++i) {
+    const LayerParameter& param = source.net.layer(static_cast<int>(i));
+    std::vector<Blob>& blobs = layers[i].layer->params;
+    bool any = false;
+    for (std::size_t j = 0; j < blobs.size(); ++j) {
+      // Of shared parameters each layer has its own say, whatever the rate of the first one is.
+      const bool learns = spec_of(param, layers[i].traits, j).lr_mult() != 0;
+      blobs[j].needs_grad = force || learns;
+      any = any || learns;
+    }
+    layer_learns.push_back(any);
+  }
+  const GradientNeeds needs = gradient_needs(source, graph, layer_learns);
+  for (std::size_t i = 0; i < layers.size(); ++i) {
+    layers[i].needs_backward = needs.layers[i];
+    layers[i].wanted = std::make_unique<bool[]>(layers[i].bottoms.size());
+    std::copy(needs.bottoms[i].begin(), needs.bottoms[i].end(), layers[i].wanted.get());
+  }
+}
+
 }  // namespace
 
 /// Makes sharers views of the first parameter of the same name and lists every parameter once.
-void Net::set_up_parameters() {
+void Net::set_up_parameters(const Graph& graph) {
   struct Owner {
     std::size_t parameter;
     bool lr_given, decay_given;
@@ -82,32 +107,10 @@ void Net::set_up_parameters() {
               owner.decay_given, p.decay_mult);
         blob.share(*p.blob);
       }
-      if (param.blobs_size() > 0) load_blobs(param, l);
+      if (param.blobs_size() > 0) load_blobs(param, *l.layer, source_->file);
     });
   }
-}
-
-void Net::set_up_gradients(const Graph& graph) {
-  const bool force = source_->net.force_backward();
-  std::vector<bool> layer_learns;
-  for (std::size_t i = 0; i < layers_.size(); ++i) {
-    const LayerParameter& param = source_->net.layer(static_cast<int>(i));
-    std::vector<Blob>& blobs = layers_[i].layer->params;
-    bool any = false;
-    for (std::size_t j = 0; j < blobs.size(); ++j) {
-      // Of shared parameters each layer has its own say, whatever the rate of the first one is.
-      const bool learns = spec_of(param, layers_[i].traits, j).lr_mult() != 0;
-      blobs[j].needs_grad = force || learns;
-      any = any || learns;
-    }
-    layer_learns.push_back(any);
-  }
-  const GradientNeeds needs = gradient_needs(*source_, graph, layer_learns);
-  for (std::size_t i = 0; i < layers_.size(); ++i) {
-    layers_[i].needs_backward = needs.layers[i];
-    layers_[i].wanted = std::make_unique<bool[]>(layers_[i].bottoms.size());
-    std::copy(needs.bottoms[i].begin(), needs.bottoms[i].end(), layers_[i].wanted.get());
-  }
+  set_up_gradients(*source_, graph, layers_);
 }
 
 }  // namespace doppio

@@ -7,7 +7,7 @@
 
 #include "core/arena.hpp"
 #include "core/bf16.hpp"
-#include "core/recording.hpp"
+#include "core/graph_capture.hpp"
 #include "doppio/error.hpp"
 #include "support/counting_accelerator.hpp"
 #include "support/layer_harness.hpp"
@@ -276,31 +276,31 @@ TEST_F(TensorTest, FetchingIsWaitedForWhereItIsRead) {
   EXPECT_EQ(card->downloads, 2);
 }
 
-TEST_F(TensorTest, RecordingsFitWhileNothingMoves) {
+TEST_F(TensorTest, GraphsAreReplayableWhileNothingMoves) {
   Tensor in, out;
   for (Tensor* t : {&in, &out}) t->reshape({2});
   in.write(gpu);
   out.write(gpu);
-  Recording recording;
+  GraphCapture capture;
   in.read(gpu);
   out.write(gpu);
-  recording.stop();
-  EXPECT_TRUE(recording.fits());
+  capture.stop();
+  EXPECT_TRUE(capture.replayable_now());
   out.read_host();
   in.update(gpu);
-  EXPECT_TRUE(recording.fits());
+  EXPECT_TRUE(capture.replayable_now());
   const std::uint64_t before = out.version();
-  recording.repeated();
+  capture.mark_replayed();
   EXPECT_NE(out.version(), before);
   out.read_host();
   EXPECT_EQ(card->downloads, 2) << "what was read before is out of date";
   in.update_host();
-  EXPECT_FALSE(recording.fits()) << "the device's copy is out of date";
+  EXPECT_FALSE(capture.replayable_now()) << "the device's copy is out of date";
   in.read(gpu);
-  EXPECT_TRUE(recording.fits());
+  EXPECT_TRUE(capture.replayable_now());
   in.reshape({4096});  // so many that they cannot lie in the same place
   in.write(gpu);
-  EXPECT_FALSE(recording.fits()) << "it has moved";
+  EXPECT_FALSE(capture.replayable_now()) << "it has moved";
 }
 
 TEST_F(TensorTest, ClearedTensorsAreZerosUntilSomebodyWrites) {
@@ -328,37 +328,37 @@ TEST_F(TensorTest, ClearedTensorsAreZerosUntilSomebodyWrites) {
   expect_values(tensor, {0, 0, 0, 0, 0, 0});
 }
 
-TEST_F(TensorTest, RecordingsTellClearedTensorsFromOthers) {
+TEST_F(TensorTest, CapturesTellClearedTensorsFromOthers) {
   tensor.update(gpu);
   tensor.clear();
-  Recording recording;
+  GraphCapture capture;
   EXPECT_TRUE(tensor.cleared());
   tensor.write(gpu);
-  recording.stop();
-  EXPECT_FALSE(recording.fits()) << "it would be added to now";
+  capture.stop();
+  EXPECT_FALSE(capture.replayable_now()) << "it would be added to now";
   tensor.clear();
-  EXPECT_TRUE(recording.fits());
+  EXPECT_TRUE(capture.replayable_now());
 }
 
-TEST_F(TensorTest, RecordingsFitWhileTheHostReadsTheSame) {
+TEST_F(TensorTest, GraphsAreReplayableWhileTheHostReadsTheSame) {
   set_values(tensor, {1, 2, 3, 4, 5, 6});
-  Recording recording;
+  GraphCapture capture;
   tensor.read_host();
-  recording.stop();
-  EXPECT_TRUE(recording.fits());
+  capture.stop();
+  EXPECT_TRUE(capture.replayable_now());
   set_values(tensor, {6, 5, 4, 3, 2, 1});
-  EXPECT_FALSE(recording.fits());
+  EXPECT_FALSE(capture.replayable_now());
 }
 
-TEST_F(TensorTest, RecordingsFitWhileVersionsAreTheSame) {
+TEST_F(TensorTest, GraphsAreReplayableWhileVersionsAreTheSame) {
   tensor.write(gpu);
-  Recording recording;
+  GraphCapture capture;
   tensor.version();
-  recording.stop();
+  capture.stop();
   tensor.read(gpu);
-  EXPECT_TRUE(recording.fits());
+  EXPECT_TRUE(capture.replayable_now());
   tensor.update(gpu);
-  EXPECT_FALSE(recording.fits());
+  EXPECT_FALSE(capture.replayable_now());
 }
 
 TEST_F(TensorTest, WhatWasNotDoneAfterAllIsUndone) {
@@ -366,9 +366,9 @@ TEST_F(TensorTest, WhatWasNotDoneAfterAllIsUndone) {
   tensor.write(gpu);
   tensor.read(gpu, Layout::channels_last);
   tensor.update(gpu);
-  Recording recording;
+  GraphCapture capture;
   tensor.read(gpu, Layout::channels_last);
-  recording.undo();
+  capture.undo();
   EXPECT_EQ(tensor.layout(), Layout::plain);
   EXPECT_EQ(card->conversions, 2);
   tensor.read(gpu, Layout::channels_last);

@@ -70,7 +70,7 @@ TEST_F(CardData, TransformedBatchesAreTheCpus) {
   }
 }
 
-/// Data, convolution, dropout and momentum: the whole of it, with passes that are recorded, and an
+/// Data, convolution, dropout and momentum: the whole of it, with passes that are captured, and an
 /// interruption.
 TEST_F(CardData, TrainingFromADatabaseIsTheCpus) {
   SolverParameter param;
@@ -105,7 +105,7 @@ TEST_F(CardData, TrainingFromADatabaseIsTheCpus) {
   actual.step(5);
   second.restore(state);
   second.step(5);
-  EXPECT_GT(actual.net().repeated_passes(), 0u);
+  EXPECT_GT(actual.net().replay_count(), 0u);
   EXPECT_EQ(weights(second), weights(actual));
   const std::vector<float> a = weights(actual), e = weights(expected);
   ASSERT_EQ(a.size(), e.size());

@@ -61,7 +61,7 @@ TEST_F(JournalTest, PassesAreStartedByOneCall) {
 
 TEST_F(JournalTest, WithoutMemoryForGraphsTrainingGoesOnStepByStep) {
   Context stepwise(test_gpu());
-  stepwise.recording = false;
+  stepwise.graph_capture = false;
   const auto expected = weights_after(stepwise, small_alexnet("DEFAULT"), 5);
   cuda::emulated::graphs_fail = true;
   const auto actual = weights_after(*ctx, small_alexnet("DEFAULT"), 5);
@@ -69,7 +69,7 @@ TEST_F(JournalTest, WithoutMemoryForGraphsTrainingGoesOnStepByStep) {
   EXPECT_EQ(actual, expected);
 }
 
-TEST_F(JournalTest, WhatARecordingReleasesIsFreedBehindIt) {
+TEST_F(JournalTest, WhatACaptureReleasesIsFreedAfterIt) {
   Accelerator& card = *ctx->accelerator();
   const auto free_memory = [&] {
     card.synchronize();
@@ -81,10 +81,10 @@ TEST_F(JournalTest, WhatARecordingReleasesIsFreedBehindIt) {
   const std::size_t before = free_memory();
   void* memory = card.allocate(1 << 20);
   void* pinned = card.allocate_host(1 << 20);
-  card.begin_recording();
+  card.begin_capture();
   card.release(memory);
   card.release_host(pinned);
-  EXPECT_EQ(card.end_recording(), nullptr) << "it might have used the memory";
+  EXPECT_EQ(card.end_capture(), nullptr) << "it might have used the memory";
   EXPECT_EQ(free_memory(), before);
 }
 

@@ -7,18 +7,18 @@ namespace {
 
 class IterationTest : public GpuTest {};
 
-TEST_F(IterationTest, RecordedPassesTrainAsOthersDo) {
+TEST_F(IterationTest, ReplayedPassesTrainAsOthersDo) {
   for (const char* engine : {"GEMM", "DEFAULT"})
     for (const int iter_size : {1, 2}) {
       SolverParameter param = small_alexnet(engine);
       param.set_iter_size(iter_size);
-      Context stepwise(test_gpu()), repeating(test_gpu());
-      stepwise.recording = false;
-      EXPECT_EQ(weights_after(repeating, param, 7), weights_after(stepwise, param, 7));
+      Context stepwise(test_gpu()), replaying(test_gpu());
+      stepwise.graph_capture = false;
+      EXPECT_EQ(weights_after(replaying, param, 7), weights_after(stepwise, param, 7));
     }
 }
 
-TEST_F(IterationTest, RecordedPassesComeToTheSameAsTheCpus) {
+TEST_F(IterationTest, ReplayedPassesComeToTheSameAsTheCpus) {
   Context cpu;
   const auto expected = weights_after(cpu, small_alexnet("GEMM"), 6);
   const auto actual = weights_after(*ctx, small_alexnet("DEFAULT"), 6);
@@ -28,7 +28,7 @@ TEST_F(IterationTest, RecordedPassesComeToTheSameAsTheCpus) {
       ASSERT_NEAR(actual[p][i], expected[p][i], 1e-5f) << "parameter " << p << " at " << i;
 }
 
-/// Tests in between round the weights, which is work that the training had recorded.
+/// Tests in between round the weights, which is work that the training had captured.
 TEST_F(IterationTest, TestsInBetweenChangeNothing) {
   SolverParameter param = small_alexnet("DEFAULT");
   param.mutable_train_net_param()->set_compute_type(BFLOAT16);
@@ -36,18 +36,18 @@ TEST_F(IterationTest, TestsInBetweenChangeNothing) {
   param.add_test_iter(4);
   param.set_test_interval(3);
   std::vector<float> losses[2];
-  for (const bool recording : {false, true}) {
+  for (const bool capture : {false, true}) {
     Context own(test_gpu());
-    own.recording = recording;
+    own.graph_capture = capture;
     Solver solver(own, param);
     solver.save_memory();
     for (int i = 0; i < 14; ++i) {
       solver.step(1);
-      losses[recording].push_back(values(solver.net().blob("loss").data)[0]);
+      losses[capture].push_back(values(solver.net().blob("loss").data)[0]);
     }
-    const auto repeated = [&](Net& net) { return net.repeated_passes(); };
-    EXPECT_GE(repeated(solver.net()), recording ? 6u : 0u);
-    EXPECT_GE(repeated(*solver.test_nets()[0]), recording ? 8u : 0u);
+    const auto replays = [&](Net& net) { return net.replay_count(); };
+    EXPECT_GE(replays(solver.net()), capture ? 6u : 0u);
+    EXPECT_GE(replays(*solver.test_nets()[0]), capture ? 8u : 0u);
   }
   EXPECT_EQ(losses[1], losses[0]);
 }
@@ -55,22 +55,22 @@ TEST_F(IterationTest, TestsInBetweenChangeNothing) {
 /// Weights that the host changes between two iterations are the ones that count.
 TEST_F(IterationTest, WhatTheHostChangesIsSeen) {
   std::vector<float> losses[2];
-  for (const bool recording : {false, true}) {
+  for (const bool capture : {false, true}) {
     Context own(test_gpu());
-    own.recording = recording;
+    own.graph_capture = capture;
     Solver solver(own, small_alexnet("GEMM"));
     Net& net = solver.net();
     for (int i = 0; i < 8; ++i) {
       if (i == 5) net.parameters()[0].blob->data.update_host()[0] += 1;
       if (i == 6) net.forward();  // also counts as a pass
-      losses[recording].push_back(net.forward_backward());
+      losses[capture].push_back(net.forward_backward());
     }
-    EXPECT_EQ(net.repeated_passes() > 0, recording);
+    EXPECT_EQ(net.replay_count() > 0, capture);
   }
   EXPECT_EQ(losses[1], losses[0]);
 }
 
-/// Tensors that two cards share go to and fro, so that there is nothing to be recorded.
+/// Tensors that two cards share go to and fro, so that there is nothing to be captured.
 TEST_F(IterationTest, NetsOnTwoCardsMayShareWeights) {
   Context other(open_accelerator(0)), alone(open_accelerator(0));
   Solver first(*ctx, small_alexnet("GEMM")), second(other, small_alexnet("GEMM")),
@@ -83,11 +83,11 @@ TEST_F(IterationTest, NetsOnTwoCardsMayShareWeights) {
   }
 }
 
-TEST_F(IterationTest, BadLabelsAreFoundInRecordedPasses) {
+TEST_F(IterationTest, BadLabelsAreFoundInReplayedPasses) {
   Solver solver(*ctx, small_alexnet("GEMM"));
   Net& net = solver.net();
   for (int i = 0; i < 4; ++i) net.forward_backward();
-  EXPECT_GT(net.repeated_passes(), 0u);
+  EXPECT_GT(net.replay_count(), 0u);
   net.blob("label").data.write_host()[0] = 12;
   net.blob("label").data.write_host()[1] = 1;
   const std::string error = error_of([&] { net.forward_backward(); });
@@ -97,7 +97,7 @@ TEST_F(IterationTest, BadLabelsAreFoundInRecordedPasses) {
 
 TEST_F(IterationTest, InferenceIsStartedByOneCallToo) {
   Context stepwise(test_gpu()), cpu;
-  stepwise.recording = false;
+  stepwise.graph_capture = false;
   NetParameter param = small_alexnet("DEFAULT").train_net_param();
   param.mutable_layer()->RemoveLast();  // the loss
   NetState state;
@@ -114,11 +114,11 @@ TEST_F(IterationTest, InferenceIsStartedByOneCallToo) {
     }
     EXPECT_EQ(values(net.blob("fc8").data), values(other.blob("fc8").data)) << "pass " << pass;
   }
-  EXPECT_EQ(net.repeated_passes(), 2u) << "the fourth and the sixth; the third was recorded";
+  EXPECT_EQ(net.replay_count(), 2u) << "the fourth and the sixth; the third was captured";
 }
 
-/// Of another shape, convolutions need other algorithms, which cannot be looked for in a recording.
-TEST_F(IterationTest, AReshapedNetIsRecordedAgain) {
+/// Of another shape, convolutions need other algorithms, which cannot be looked for in a capture.
+TEST_F(IterationTest, AReshapedNetIsCapturedAgain) {
   Context cpu;
   std::vector<std::vector<float>> losses;
   for (Context* context : {&cpu, ctx.get()}) {
@@ -129,15 +129,15 @@ TEST_F(IterationTest, AReshapedNetIsRecordedAgain) {
     net.blob("data").reshape({1, 3, 35, 35});
     net.blob("label").reshape({1});
     net.reshape();
-    const std::uint64_t repeated = net.repeated_passes();
+    const std::uint64_t replays = net.replay_count();
     for (int i = 0; i < 5; ++i) of_context.push_back(net.forward_backward());
-    EXPECT_EQ(net.repeated_passes() - repeated, context == &cpu ? 0u : 2u);
+    EXPECT_EQ(net.replay_count() - replays, context == &cpu ? 0u : 2u);
   }
   for (std::size_t i = 0; i < losses[0].size(); ++i)
     EXPECT_NEAR(losses[1][i], losses[0][i], 1e-4f) << i;
 }
 
-TEST_F(IterationTest, BackwardNeedsAForwardPassThatWasNotRepeated) {
+TEST_F(IterationTest, BackwardNeedsAForwardPassThatWasNotReplayed) {
   Solver solver(*ctx, small_alexnet("GEMM"));
   for (int i = 0; i < 5; ++i) solver.net().forward_backward();
   EXPECT_THROW(solver.net().backward(), InternalError);
@@ -148,7 +148,7 @@ TEST_F(IterationTest, BackwardNeedsAForwardPassThatWasNotRepeated) {
 /// As many weights as are worth it are updated while the backward pass still runs.
 TEST_F(IterationTest, UpdatesBesideTheBackwardPassTrainAsOthersDo) {
   Context stepwise(test_gpu());
-  stepwise.recording = false;
+  stepwise.graph_capture = false;
   EXPECT_EQ(weights_after(*ctx, large_alexnet(), 4), weights_after(stepwise, large_alexnet(), 4));
 }
 

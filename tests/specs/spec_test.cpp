@@ -319,9 +319,9 @@ TEST_P(SpecTest, ParamsSurviveANetsMessage) {
   expect_close(forward(copy, in, spec().tops()), forward(written, in, spec().tops()), 0, "top");
 }
 
-/// On a device, a pass that was recorded and is started again computes what the layer's code does
+/// On a device, a pass that was captured and is replayed computes what the layer's code does
 /// with other inputs, step by step.
-TEST_P(SpecTest, RepeatedPassesAreTheSame) {
+TEST_P(SpecTest, ReplayedPassesAreTheSame) {
   if (GetParam().device == Device::cpu || !spec().backward() || spec().bottom_size() == 0) return;
   SpecRun run(spec(), arrangement());
   NetParameter param = net_of(spec());
@@ -331,17 +331,17 @@ TEST_P(SpecTest, RepeatedPassesAreTheSame) {
     layer.add_loss_weight(0.5f + static_cast<float>(t));
   NetState state;
   state.set_phase(spec().layer().has_phase() ? spec().layer().phase() : TRAIN);
-  Context stepwise(test_gpu(), 1), repeating(test_gpu(), 1);
-  stepwise.recording = false;
+  Context stepwise(test_gpu(), 1), replaying(test_gpu(), 1);
+  stepwise.graph_capture = false;
   std::vector<std::unique_ptr<Net>> nets;
-  for (Context* ctx : {&stepwise, &repeating})
+  for (Context* ctx : {&stepwise, &replaying})
     nets.push_back(std::make_unique<Net>(*ctx, param, state));
   Inputs in = run.draw();
   for (const auto& net : nets)
     for (std::size_t p = 0; p < in.params.size(); ++p)
       set_values(net->layer("layer").layer->params[p].data, in.params[p]);
   for (int pass = 0; pass < 5; ++pass) {
-    SCOPED_TRACE(str("pass ", pass, ", repeated so far: ", nets[1]->repeated_passes()));
+    SCOPED_TRACE(str("pass ", pass, ", replays so far: ", nets[1]->replay_count()));
     Outputs out[2];
     for (std::size_t n = 0; n < 2; ++n) {
       Net& net = *nets[n];
@@ -360,7 +360,7 @@ TEST_P(SpecTest, RepeatedPassesAreTheSame) {
     expect_close(out[1], out[0], 0);
     std::rotate(in.bottoms[0].begin(), in.bottoms[0].begin() + 1, in.bottoms[0].end());
   }
-  RecordProperty("repeated", static_cast<int>(nets[1]->repeated_passes()));
+  RecordProperty("replays", static_cast<int>(nets[1]->replay_count()));
 }
 
 TEST_P(SpecTest, TwoRunsAreIdentical) {

@@ -80,9 +80,9 @@ class CountingAccelerator final : public Accelerator {
   void mark(std::size_t) override {}
   void begin_side(std::size_t) override {}
   void end_side() override {}
-  void begin_recording() override {}
-  std::shared_ptr<void> end_recording() override { return nullptr; }
-  void repeat(const std::shared_ptr<void>&) override {}
+  void begin_capture() override {}
+  std::shared_ptr<const DeviceGraph> end_capture() override { return nullptr; }
+  void replay(const DeviceGraph&) override {}
   const std::uint64_t* counter() override { return nullptr; }
   void set_counter(std::uint64_t) override {}
   void* allocate_host(std::size_t bytes) override {

@@ -22,8 +22,8 @@
 #endif
 #include "cuda/kernels/layout_kernels.hpp"
 #include "cuda/runtime/diagnostics.hpp"
+#include "cuda/runtime/graph_sequence.hpp"
 #include "cuda/runtime/probe.hpp"
-#include "cuda/runtime/recorded_work.hpp"
 #include "doppio/context.hpp"
 #include "doppio/error.hpp"
 
@@ -33,7 +33,7 @@ namespace {
 
 using cuda::check;
 using cuda::check_blas;
-using cuda::RecordedWork;
+using cuda::GraphSequence;
 
 /// One card: a stream, a pool of memory and a cuBLAS handle, in which everything happens in the
 /// stream's order; a second stream, whose copies run beside that; and a third one for other work.
@@ -82,7 +82,7 @@ class CudaDevice final : public Accelerator {
           "setting up a memory pool");
     check_blas(cublasCreate(&blas_), "creating a handle");
     check_blas(cublasSetStream(blas_, stream_), "setting the stream");
-    // Of its own, cuBLAS would take some for each recording, and perhaps choose other algorithms.
+    // Of its own, cuBLAS would take some for each capture, and perhaps choose other algorithms.
     blas_memory_ = allocate(kBlasMemory);
     check_blas(cublasSetWorkspace(blas_, blas_memory_, kBlasMemory), "giving it memory");
   }
@@ -102,8 +102,8 @@ class CudaDevice final : public Accelerator {
 
   void* allocate(std::size_t bytes) override {
     use();
-    not_in_recordings("taking memory");
-    ensure(recorder_ == std::thread::id(),
+    not_while_capturing("taking memory");
+    ensure(capturer_ == std::thread::id(),
            "a thread allocates device memory while another one captures its stream");
     void* memory = nullptr;
     cudaError_t status = cudaMallocFromPoolAsync(&memory, bytes, pool_, current_);
@@ -129,7 +129,7 @@ class CudaDevice final : public Accelerator {
   void release(void* memory) noexcept override {
     cudaSetDevice(id_);
     const std::lock_guard lock(mutex_);
-    if (recording_)  // which cannot free it and might use it again
+    if (capture_)  // which cannot free it and might use it again
       released_.push_back({memory, false});
     else
       give_back({memory, false});
@@ -139,7 +139,7 @@ class CudaDevice final : public Accelerator {
   // the stream is through.
   void to_device(void* device, const void* host, std::size_t bytes) override {
     use();
-    not_in_recordings("copying to the device");
+    not_while_capturing("copying to the device");
     check(cudaMemcpyAsync(device, host, bytes, cudaMemcpyHostToDevice, current_),
           "copying to the device");
     check(cudaStreamSynchronize(current_), "waiting for the device");
@@ -147,7 +147,7 @@ class CudaDevice final : public Accelerator {
 
   void to_host(void* host, const void* device, std::size_t bytes) override {
     use();
-    not_in_recordings("copying to the host");
+    not_while_capturing("copying to the host");
     check(cudaMemcpyAsync(host, device, bytes, cudaMemcpyDeviceToHost, current_),
           "copying to the host");
     check(cudaStreamSynchronize(current_), "waiting for the device");
@@ -160,7 +160,7 @@ class CudaDevice final : public Accelerator {
 
   std::uint64_t begin_upload(void* device, const void* host, std::size_t bytes) override {
     use();
-    not_in_recordings("copying to the device");
+    not_while_capturing("copying to the device");
     check(cudaEventRecord(reached_, stream_), "marking a place in a stream");
     check(cudaStreamWaitEvent(uploads_, reached_, 0), "waiting for a stream");
     check(cudaMemcpyAsync(device, host, bytes, cudaMemcpyHostToDevice, uploads_),
@@ -171,13 +171,13 @@ class CudaDevice final : public Accelerator {
 
   void await_upload(std::uint64_t number) override {
     use();
-    if (recording_here()) return;  // it begins behind them
+    if (capturing_here()) return;  // it begins behind them
     check(cudaStreamWaitEvent(current_, uploaded(number), 0), "waiting for a stream");
   }
 
   void finish_upload(std::uint64_t number) override {
     use();
-    not_in_recordings("waiting for a copy");
+    not_while_capturing("waiting for a copy");
     check(cudaEventSynchronize(uploaded(number)), "waiting for a copy");
   }
 
@@ -190,7 +190,7 @@ class CudaDevice final : public Accelerator {
 
   void finish_downloads() override {
     use();
-    not_in_recordings("waiting for a copy");
+    not_while_capturing("waiting for a copy");
     check(cudaEventSynchronize(downloaded_), "waiting for a copy");
   }
 
@@ -213,33 +213,33 @@ class CudaDevice final : public Accelerator {
     check(cudaStreamWaitEvent(stream_, side_done_, 0), "waiting for a stream");
   }
 
-  void begin_recording() override {
+  void begin_capture() override {
     use();
     counter();
     const std::lock_guard lock(mutex_);
     begin_part();
-    recording_ = std::make_shared<RecordedWork>();
-    recorder_ = std::this_thread::get_id();
+    capture_ = std::make_shared<GraphSequence>();
+    capturer_ = std::this_thread::get_id();
     spoiled_ = false;
   }
 
-  std::shared_ptr<void> end_recording() override {
+  std::shared_ptr<const DeviceGraph> end_capture() override {
     use();
     end_part(nullptr);
     const std::lock_guard lock(mutex_);
-    recorder_ = std::thread::id();
-    const std::shared_ptr<RecordedWork> work = std::exchange(recording_, nullptr);
+    capturer_ = std::thread::id();
+    const std::shared_ptr<GraphSequence> graphs = std::exchange(capture_, nullptr);
     const bool whole = !spoiled_ && released_.empty();
     if (!whole)
       LOG(INFO) << "The work captured on GPU " << id_ << " cannot be replayed: "
                 << (spoiled_ ? why_spoiled_ : "memory was released that it may use");
     for (const Released& released : std::exchange(released_, {})) give_back(released);
-    return whole ? work : nullptr;
+    return whole ? graphs : nullptr;
   }
 
-  void repeat(const std::shared_ptr<void>& work) override {
+  void replay(const DeviceGraph& graph) override {
     use();
-    static_cast<const RecordedWork*>(work.get())->start(stream_);
+    static_cast<const GraphSequence&>(graph).launch(stream_);
   }
 
   const std::uint64_t* counter() override {
@@ -255,7 +255,7 @@ class CudaDevice final : public Accelerator {
 
   void* allocate_host(std::size_t bytes) override {
     use();
-    not_in_recordings("taking page-locked memory");
+    not_while_capturing("taking page-locked memory");
     void* memory = nullptr;
     const cudaError_t status = cudaMallocHost(&memory, bytes);
     if (status == cudaErrorMemoryAllocation) {
@@ -270,14 +270,14 @@ class CudaDevice final : public Accelerator {
 
   void release_host(void* memory) noexcept override {
     cudaSetDevice(id_);
-    if (!recording_here()) return give_back({memory, true});
+    if (!capturing_here()) return give_back({memory, true});
     const std::lock_guard lock(mutex_);
     released_.push_back({memory, true});
   }
 
   void synchronize() override {
     use();
-    not_in_recordings("waiting for the device");
+    not_while_capturing("waiting for the device");
     check(cudaStreamSynchronize(stream_), "waiting for the device");
   }
 
@@ -360,22 +360,22 @@ class CudaDevice final : public Accelerator {
   }
 
   /// Other threads make the next batches meanwhile.
-  bool recording_here() const { return recorder_ == std::this_thread::get_id(); }
+  bool capturing_here() const { return capturer_ == std::this_thread::get_id(); }
 
-  void not_in_recordings(const char* what) const {
-    if (recording_here()) throw NotRepeatable(what);
+  void not_while_capturing(const char* what) const {
+    if (capturing_here()) throw NotCapturable(what);
   }
 
-  /// In a recording, the event comes between two parts of it.
+  /// In a capture, the event comes between two parts of it.
   void record(cudaEvent_t event) {
-    if (!recording_here())
+    if (!capturing_here())
       return check(cudaEventRecord(event, current_), "marking a place in a stream");
     end_part(event);
     begin_part();
   }
 
   void begin_part() {
-    check(cudaStreamBeginCapture(stream_, cudaStreamCaptureModeThreadLocal), "recording");
+    check(cudaStreamBeginCapture(stream_, cudaStreamCaptureModeThreadLocal), "beginning a capture");
   }
 
   void end_part(cudaEvent_t event) {
@@ -387,7 +387,7 @@ class CudaDevice final : public Accelerator {
     const std::unique_ptr<CUgraph_st, decltype(&cudaGraphDestroy)> owner(graph, cudaGraphDestroy);
     if (spoiled_) return;
     try {
-      recording_->add(graph, event, stream_);
+      capture_->add(graph, event, stream_);
     } catch (const std::exception& e) {  // no memory is left, say: the work is done step by step
       spoil(e.what());
     }
@@ -412,10 +412,10 @@ class CudaDevice final : public Accelerator {
   std::uint64_t* counter_ = nullptr;
   bool spoiled_ = false;  // the capture
   std::string why_spoiled_;
-  std::atomic<std::thread::id> recorder_{};
+  std::atomic<std::thread::id> capturer_{};
   std::mutex mutex_;  // guards what follows: any thread may release memory
-  std::shared_ptr<RecordedWork> recording_;
-  std::vector<Released> released_;  // during it
+  std::shared_ptr<GraphSequence> capture_;
+  std::vector<Released> released_;  // during the capture
 #ifdef DOPPIO_CUDNN
   cudnnHandle_t dnn_ = nullptr;
 #endif

@@ -142,11 +142,10 @@ void require_no_mismatch(const std::vector<CopiedLayer>& copied, const std::stri
           "name in the prototxt, otherwise make the shapes equal", list);
 }
 
-/// Weights written into the prototxt itself take the place of fillers.
-void Net::load_blobs(const LayerParameter& stored, NetLayer& layer) {
-  require_field(all_fit(stored, *layer.layer), "blobs", "its blobs (", shapes(stored),
-                ") do not fit its parameters (", shapes(*layer.layer), ")");
-  copy_blobs(stored, *layer.layer, source_->file, read_blob);
+void load_blobs(const LayerParameter& stored, Layer& layer, const std::string& file) {
+  require_field(all_fit(stored, layer), "blobs", "its blobs (", shapes(stored),
+                ") do not fit its parameters (", shapes(layer), ")");
+  copy_blobs(stored, layer, file, read_blob);
 }
 
 void Net::share_weights(Net& other) {

@@ -63,7 +63,7 @@ TEST_F(GpuFailure, OldGpusComputeInFloat32) {
 /// It would become part of the graph.
 TEST_F(GpuFailure, OtherThreadsCannotAllocateDuringACapture) {
   Accelerator& device = *ctx->accelerator();
-  device.begin_recording();
+  device.begin_capture();
   std::string error;
   std::thread([&] {
     try {
@@ -72,7 +72,7 @@ TEST_F(GpuFailure, OtherThreadsCannotAllocateDuringACapture) {
       error = e.what();
     }
   }).join();
-  device.end_recording();
+  device.end_capture();
   EXPECT_NE(error.find("a thread allocates device memory while another one captures"),
             std::string::npos)
       << error;
@@ -116,7 +116,7 @@ TEST_F(GpuFailure, PassesThatAreNotCapturedAreLoggedOnceWithTheReason) {
   for (int i = 0; i < 6; ++i) net.forward();
   cuda::emulated::graphs_fail = false;
 
-  EXPECT_EQ(net.repeated_passes(), 0u);
+  EXPECT_EQ(net.replay_count(), 0u);
   const auto count = [&](const std::string& text) {
     return std::count_if(log.lines.begin(), log.lines.end(),
                          [&](const std::string& line) { return contains(line, text); });

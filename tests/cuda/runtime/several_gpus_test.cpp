@@ -136,7 +136,7 @@ TEST_F(SeveralGpus, LearnWhatOneWouldLearn) {
     const Outcome expected = train(*none, 9);
     expect_near(train(*one, 9), expected);
     expect_near(train(*two, 9), expected);
-    EXPECT_GT(two->net().repeated_passes(), 0u);
+    EXPECT_GT(two->net().replay_count(), 0u);
   }
 }
 
@@ -201,7 +201,7 @@ TEST_F(SeveralGpus, KeepTheSameWeightsInOtherNetsToo) {
   *p.mutable_test_net_param()->Add() = p.train_net_param();
   const auto two = make({ctx.get(), second.get()}, p);
   train(*two, 11);
-  EXPECT_GT(two->net(1).repeated_passes(), 0u);
+  EXPECT_GT(two->net(1).replay_count(), 0u);
 }
 
 TEST_F(SeveralGpus, TakeUpWeightsThatWereChangedInBetween) {

@@ -4,18 +4,19 @@
 #include <cstddef>
 #include <vector>
 
+#include "core/accelerator.hpp"
 #include "cuda/check.hpp"
 
 namespace doppio::cuda {
 
-/// Recorded work: graphs, and events that are recorded between them, because who waits for an event
-/// waits for what was asked for before, not for what a graph will do.
-class RecordedWork {
+/// Graphs in sequence, and events that are recorded between them. An event inside of a graph would
+/// not do: waiting for it waits for what was asked for before, not for what the graph will do.
+class GraphSequence final : public DeviceGraph {
  public:
-  RecordedWork() = default;
-  RecordedWork(const RecordedWork&) = delete;
-  RecordedWork& operator=(const RecordedWork&) = delete;
-  ~RecordedWork() {
+  GraphSequence() = default;
+  GraphSequence(const GraphSequence&) = delete;
+  GraphSequence& operator=(const GraphSequence&) = delete;
+  ~GraphSequence() override {
     for (const Part& part : parts_)
       if (part.graph) cudaGraphExecDestroy(part.graph);
   }
@@ -31,7 +32,7 @@ class RecordedWork {
     check(cudaGraphUpload(part.graph, stream), "making a graph");
   }
 
-  void start(cudaStream_t stream) const {
+  void launch(cudaStream_t stream) const {
     for (const Part& part : parts_) {
       if (part.graph) check(cudaGraphLaunch(part.graph, stream), "starting a graph");
       if (part.event) check(cudaEventRecord(part.event, stream), "marking a place in a stream");

@@ -1,0 +1,51 @@
+#include "net/gradient_groups.hpp"
+
+#include <numeric>
+#include <utility>
+
+namespace doppio {
+
+namespace {
+
+/// For each layer the parameters whose gradients are complete after its backward pass, which for a
+/// shared parameter is that of the first layer.
+std::vector<std::vector<std::size_t>> completed_gradients(
+    const std::vector<NetLayer>& layers, const std::vector<Parameter>& parameters) {
+  std::vector<std::size_t> runner(layers.size());  // that runs a layer's backward pass
+  std::iota(runner.begin(), runner.end(), std::size_t{0});
+  for (std::size_t i = layers.size(); i-- > 0;) {
+    const NetLayer& l = layers[i];
+    for (const int behind : {l.scale_behind, l.norm_behind, l.sum_behind, l.pool_behind})
+      if (behind > static_cast<int>(i)) runner[static_cast<std::size_t>(behind)] = i;
+  }
+  std::vector<std::vector<std::size_t>> completed(layers.size());
+  std::size_t p = 0;
+  for (std::size_t i = 0; i < layers.size(); ++i)
+    for (const Blob& blob : layers[i].layer->params)
+      if (p < parameters.size() && parameters[p].blob == &blob) completed[runner[i]].push_back(p++);
+  ensure(p == parameters.size(), "a parameter belongs to no layer");
+  return completed;
+}
+
+}  // namespace
+
+GradientGroups find_gradient_groups(const std::vector<NetLayer>& layers,
+                                    const std::vector<Parameter>& parameters) {
+  constexpr Index kMinGroupValues = Index{1} << 18;
+  const std::vector<std::vector<std::size_t>> completed = completed_gradients(layers, parameters);
+  GradientGroups found;
+  found.completed_by.resize(layers.size());
+  std::vector<std::size_t> group;
+  Index values = 0;
+  for (std::size_t i = layers.size(); i-- > 0;) {
+    for (const std::size_t p : completed[i]) values += parameters[p].blob->count();
+    group.insert(group.end(), completed[i].begin(), completed[i].end());
+    if (group.empty() || (values < kMinGroupValues && i > 0)) continue;
+    found.completed_by[i] = found.groups.size();
+    found.groups.push_back(std::exchange(group, {}));
+    values = 0;
+  }
+  return found;
+}
+
+}  // namespace doppio
