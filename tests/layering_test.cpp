@@ -46,7 +46,7 @@ const std::map<std::string, std::set<std::string>> kMayInclude = {
     {"net", {"core", "net/format", "net/passes", "public:net"}},
     {"solver", {"core", "math", "net", "net/*", "public:net", "public:solver"}},
     {"cuda", {"core"}},
-    {"cuda/kernels", {"core", "math", "layers/*", "cuda"}},
+    {"cuda/kernels", {"core", "data/image", "math", "layers/*", "cuda"}},
     {"cuda/runtime", {"core", "cuda", "cuda/kernels"}},
     {"cuda/engines", {"core", "math", "layers/*", "cuda", "cuda/*"}},
     {"tools",

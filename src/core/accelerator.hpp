@@ -4,13 +4,9 @@
 #include <memory>
 #include <stdexcept>
 
-#include "doppio/shape.hpp"
-
 namespace doppio {
 
-enum class Layout;  // how the values of a tensor lie in memory (tensor.hpp)
-struct Blocks;      // images, channels and pixels of a tensor (core/layout.hpp)
-struct PixelBatch;  // bytes and what is to become of them (core/pixel_batch.hpp)
+class LayoutKernels;  // conversions between layouts of tensors (core/layout_kernels.hpp)
 
 /// Work that an accelerator has captured.
 class DeviceGraph {
@@ -18,18 +14,22 @@ class DeviceGraph {
   virtual ~DeviceGraph() = default;
 };
 
-/// Memory and queue of one accelerator. src/cuda implements it; tests use a double that counts the
-/// copies.
+/// Memory, copies, events and streams of one accelerator. src/cuda implements it; tests use a
+/// double that counts the copies.
 class Accelerator {
  public:
   virtual ~Accelerator() = default;
   /// Its number.
   virtual int id() const = 0;
-  /// Lets accelerator number `id` reach this one's memory if the machine can do that.
-  virtual void open_to(int id) = 0;
+
   /// Throws: OutOfMemory with the bytes asked for and the bytes free if the device has not enough.
   virtual void* allocate(std::size_t bytes) = 0;
   virtual void release(void* memory) noexcept = 0;
+  /// Page-locked memory of the host, from and to which copies are fastest, and which uploads need
+  /// to run beside kernels. Throws: Error if the host has not enough.
+  virtual void* allocate_host(std::size_t bytes) = 0;
+  virtual void release_host(void* memory) noexcept = 0;
+
   virtual void to_device(void* device, const void* host, std::size_t bytes) = 0;
   /// Returns when the bytes have arrived.
   virtual void to_host(void* host, const void* device, std::size_t bytes) = 0;
@@ -45,45 +45,28 @@ class Accelerator {
   virtual void begin_download(void* host, const void* device, std::size_t bytes) = 0;
   /// Returns when all downloads begun so far have arrived.
   virtual void finish_downloads() = 0;
-  /// Page-locked memory of the host, from and to which copies are fastest, and which uploads need
-  /// to run beside kernels. Throws: Error if the host has not enough.
-  virtual void* allocate_host(std::size_t bytes) = 0;
-  virtual void release_host(void* memory) noexcept = 0;
   virtual void synchronize() = 0;
-  /// Copies a plain tensor of these sizes to `to`, where it lies in one of the layouts of
-  /// accelerators; and back.
-  virtual void from_plain(const Blocks& sizes, const float* plain, Layout layout, void* to) = 0;
-  virtual void to_plain(const Blocks& sizes, Layout layout, const void* from, float* plain) = 0;
-  /// Rounds so many floats to bfloat16, or the other way round.
-  virtual void round(Index count, const float* from, void* to) = 0;
-  virtual void widen(Index count, const void* from, float* to) = 0;
-  /// Makes what a net sees of images that are bytes.
-  virtual void transform(const PixelBatch& batch) = 0;
 
-  /// Remembers, as mark number `number` (0, 1, ...), how far the work asked for so far reaches.
-  virtual void mark(std::size_t number) = 0;
-  /// Work asked for until end_side() runs beside the rest, once that has got to a mark. Work asked
-  /// for after end_side() comes behind both.
-  virtual void begin_side(std::size_t mark) = 0;
-  virtual void end_side() = 0;
+  /// Records, as event `event` (0, 1, ...), how far the work asked for so far reaches.
+  virtual void record_event(std::size_t event) = 0;
+  /// Lets work asked for until end_side_stream() run beside the rest, once that has got to an
+  /// event. Work asked for later waits for both.
+  virtual void begin_side_stream(std::size_t event) = 0;
+  virtual void end_side_stream() = 0;
+  /// The cudaStream_t on which kernels run.
+  virtual void* stream() = 0;
 
   /// Captures the work asked for until end_capture() instead of doing it. What would wait for the
-  /// device, or take memory from it, throws NotCapturable.
-  virtual void begin_capture() = 0;
+  /// device, or take memory from it, throws NotCapturable. Returns where captured kernels find the
+  /// number given to replay(), in the device's memory.
+  virtual const std::uint64_t* begin_capture() = 0;
   /// Returns the captured work, or null if it cannot be replayed.
   virtual std::shared_ptr<const DeviceGraph> end_capture() = 0;
   /// Does captured work, at the cost of one call.
-  virtual void replay(const DeviceGraph& graph) = 0;
-  /// A number in the device's memory that captured kernels may read, and what it is to be.
-  virtual const std::uint64_t* counter() = 0;
-  virtual void set_counter(std::uint64_t value) = 0;
+  virtual void replay(const DeviceGraph& graph, std::uint64_t number) = 0;
 
-  /// The cudaStream_t on which kernels run.
-  virtual void* stream() = 0;
-  /// The cublasHandle_t bound to stream().
-  virtual void* blas() = 0;
-  /// The cudnnHandle_t bound to stream(). Throws: InternalError if this build has no cuDNN.
-  virtual void* dnn() = 0;
+  /// Conversions between layouts, for its stream().
+  virtual LayoutKernels& layout_kernels() = 0;
 };
 
 /// Thrown during a capture: what was asked for cannot be part of it.

@@ -13,6 +13,7 @@
 #include "core/accelerator.hpp"
 #include "core/arena.hpp"
 #include "core/layout.hpp"
+#include "core/layout_kernels.hpp"
 #include "doppio/error.hpp"
 #include "doppio/tensor.hpp"
 
@@ -197,9 +198,11 @@ class Tensor::Storage : public std::enable_shared_from_this<Storage> {
     if (upload_) accelerator->await_upload(upload_);
     if (keep_contents && !device_.current) {
       if (last_.current)
-        accelerator->to_plain(last_.sizes, Layout::channels_last, last_.data, device_.data);
+        accelerator->layout_kernels().to_plain(accelerator->stream(), last_.sizes,
+                                               Layout::channels_last, last_.data, device_.data);
       else if (bf16_.current)
-        accelerator->to_plain(bf16_.sizes, Layout::bf16, bf16_.data, device_.data);
+        accelerator->layout_kernels().to_plain(accelerator->stream(), bf16_.sizes, Layout::bf16,
+                                               bf16_.data, device_.data);
       else if (plain_.current || blocked_.current)
         accelerator->to_device(device_.data, plain(true, false), byte_size(capacity_));
       else
@@ -228,11 +231,14 @@ class Tensor::Storage : public std::enable_shared_from_this<Storage> {
       copy.bytes = bytes;
     }
     if (cast && round)
-      accelerator->round(sizes.count(), other.data, copy.data);
+      accelerator->layout_kernels().round(accelerator->stream(), sizes.count(), other.data,
+                                          copy.data);
     else if (cast)
-      accelerator->widen(sizes.count(), other.data, copy.data);
+      accelerator->layout_kernels().widen(accelerator->stream(), sizes.count(), other.data,
+                                          copy.data);
     else if (from)
-      accelerator->from_plain(sizes, from, layout, copy.data);
+      accelerator->layout_kernels().from_plain(accelerator->stream(), sizes, from, layout,
+                                               copy.data);
     copy.sizes = sizes;
     return own(copy, exclusive || !keep_contents);
   }

@@ -64,7 +64,7 @@ bool GraphReplay::replay(const PassKey& key) {
     return false;
   }
   graph.misses = 0;
-  launch(graph);
+  ctx_.accelerator()->replay(*graph.work, ctx_.pass);
   graph.tensors.mark_replayed();
   ++replay_count_;
   return true;
@@ -77,8 +77,7 @@ bool GraphReplay::capture(const PassKey& key, const std::function<void()>& run_l
   auto graph = std::make_unique<Graph>(key);
   std::string refusal;
   try {
-    device.begin_capture();
-    ctx_.pass_at = device.counter();
+    ctx_.pass_at = device.begin_capture();
     run_layers();
   } catch (const NotCapturable& e) {
     refusal = e.what();
@@ -102,7 +101,7 @@ bool GraphReplay::capture(const PassKey& key, const std::function<void()>& run_l
     state_ = State::not_capturable;
     return false;
   }
-  launch(*graph);
+  device.replay(*graph->work, ctx_.pass);
   graphs_.push_back(std::move(graph));
   return true;
 }
@@ -116,11 +115,6 @@ bool GraphReplay::make_room() {
       return graph->tensors.replayable() == Replayable::never;
     });
   return graphs_.size() < kMaxGraphs;
-}
-
-void GraphReplay::launch(const Graph& graph) {
-  ctx_.accelerator()->set_counter(ctx_.pass);
-  ctx_.accelerator()->replay(*graph.work);
 }
 
 }  // namespace doppio

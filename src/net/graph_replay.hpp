@@ -54,7 +54,6 @@ class GraphReplay {
   bool capture(const PassKey& key, const std::function<void()>& run_layers);
   bool make_room();
   void warm_up();
-  void launch(const Graph& graph);
 
   Context& ctx_;
   const std::string net_name_;

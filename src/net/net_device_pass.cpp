@@ -64,7 +64,8 @@ void Net::run_after_sources(bool backward) {
   if (!backward) return;
   for (std::size_t i = layers_.size(); i-- > 0;) {
     backward_layer(i);
-    if (const auto group = gradient_groups_->completed_by[i]) ctx_.accelerator()->mark(*group);
+    if (const auto group = gradient_groups_->completed_by[i])
+      ctx_.accelerator()->record_event(*group);
   }
 }
 

@@ -66,14 +66,14 @@ void Replica::for_each_group(Work work) {
   Accelerator* const device = ctx.accelerator().get();
   try {
     for (std::size_t g = 0; g < net.gradient_groups().size(); ++g) {
-      if (device) device->begin_side(g);
+      if (device) device->begin_side_stream(g);
       work(net.gradient_groups()[g]);
     }
   } catch (...) {
-    if (device) device->end_side();
+    if (device) device->end_side_stream();
     throw;
   }
-  if (device) device->end_side();
+  if (device) device->end_side_stream();
 }
 
 void Replica::average(const std::vector<std::size_t>& group, Communicator& communicator) {

@@ -7,21 +7,20 @@
 #include "core/accelerator.hpp"
 #include "core/bf16.hpp"
 #include "core/layout.hpp"
-#include "core/pixel_batch.hpp"
+#include "core/layout_kernels.hpp"
 #include "doppio/tensor.hpp"
 
 namespace doppio {
 
 /// An accelerator whose memory is the host's and which counts what is asked of it, for tests of who
 /// copies what and when. It runs no kernels.
-class CountingAccelerator final : public Accelerator {
+class CountingAccelerator final : public Accelerator, private LayoutKernels {
  public:
   int allocations = 0, releases = 0, uploads = 0, downloads = 0, clears = 0;
   int host_allocations = 0, host_releases = 0, awaited = 0, finished = 0, conversions = 0,
       casts = 0;
 
   int id() const override { return 0; }
-  void open_to(int) override {}
   void* allocate(std::size_t bytes) override {
     ++allocations;
     void* memory = std::malloc(bytes);
@@ -56,20 +55,6 @@ class CountingAccelerator final : public Accelerator {
     ++finished;
     do_uploads(number);
   }
-  void round(Index count, const float* from, void* to) override {
-    ++casts;
-    for (Index i = 0; i < count; ++i) static_cast<Bf16*>(to)[i] = Bf16(from[i]);
-  }
-  void widen(Index count, const void* from, float* to) override {
-    ++casts;
-    for (Index i = 0; i < count; ++i) to[i] = static_cast<const Bf16*>(from)[i];
-  }
-  void transform(const PixelBatch& batch) override {
-    for (Index n = 0; n < batch.images; ++n)
-      for (Index c = 0; c < batch.channels; ++c)
-        for (Index h = 0; h < batch.height; ++h)
-          for (Index w = 0; w < batch.width; ++w) batch.transform(n, c, h, w);
-  }
   void begin_download(void* host, const void* device, std::size_t bytes) override {
     begun_downloads_.push_back([=, this] { to_host(host, device, bytes); });
   }
@@ -77,14 +62,12 @@ class CountingAccelerator final : public Accelerator {
     for (const auto& download : begun_downloads_) download();
     begun_downloads_.clear();
   }
-  void mark(std::size_t) override {}
-  void begin_side(std::size_t) override {}
-  void end_side() override {}
-  void begin_capture() override {}
+  void record_event(std::size_t) override {}
+  void begin_side_stream(std::size_t) override {}
+  void end_side_stream() override {}
+  const std::uint64_t* begin_capture() override { return nullptr; }
   std::shared_ptr<const DeviceGraph> end_capture() override { return nullptr; }
-  void replay(const DeviceGraph&) override {}
-  const std::uint64_t* counter() override { return nullptr; }
-  void set_counter(std::uint64_t) override {}
+  void replay(const DeviceGraph&, std::uint64_t) override {}
   void* allocate_host(std::size_t bytes) override {
     ++host_allocations;
     return std::malloc(bytes);
@@ -94,7 +77,20 @@ class CountingAccelerator final : public Accelerator {
     std::free(memory);
   }
   void synchronize() override {}
-  void from_plain(const Blocks& sizes, const float* plain, Layout layout, void* to) override {
+  void* stream() override { return nullptr; }
+  LayoutKernels& layout_kernels() override { return *this; }
+
+ private:
+  void round(void*, Index count, const float* from, void* to) override {
+    ++casts;
+    for (Index i = 0; i < count; ++i) static_cast<Bf16*>(to)[i] = Bf16(from[i]);
+  }
+  void widen(void*, Index count, const void* from, float* to) override {
+    ++casts;
+    for (Index i = 0; i < count; ++i) to[i] = static_cast<const Bf16*>(from)[i];
+  }
+  void from_plain(void*, const Blocks& sizes, const float* plain, Layout layout,
+                  void* to) override {
     ++conversions;
     for_each_value(sizes, [&](Index plain_at, Index last_at) {
       if (layout == Layout::bf16)
@@ -103,18 +99,15 @@ class CountingAccelerator final : public Accelerator {
         static_cast<float*>(to)[last_at] = plain[plain_at];
     });
   }
-  void to_plain(const Blocks& sizes, Layout layout, const void* from, float* plain) override {
+  void to_plain(void*, const Blocks& sizes, Layout layout, const void* from,
+                float* plain) override {
     ++conversions;
     for_each_value(sizes, [&](Index plain_at, Index last_at) {
       plain[plain_at] = layout == Layout::bf16 ? float{static_cast<const Bf16*>(from)[last_at]}
                                                : static_cast<const float*>(from)[last_at];
     });
   }
-  void* stream() override { return nullptr; }
-  void* blas() override { return nullptr; }
-  void* dnn() override { return nullptr; }
 
- private:
   /// f(place in a plain tensor, place where channels are last).
   template <class F>
   static void for_each_value(const Blocks& sizes, F f) {

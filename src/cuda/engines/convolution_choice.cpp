@@ -6,8 +6,8 @@
 #include <algorithm>
 #include <limits>
 
-#include "core/accelerator.hpp"
 #include "cuda/check.hpp"
+#include "cuda/runtime/device.hpp"
 #include "doppio/error.hpp"
 
 namespace doppio::cuda {
@@ -32,8 +32,6 @@ const char* name_of(cudnnMathType_t math) {
          : math == CUDNN_TENSOR_OP_MATH ? "TENSOR_OP_MATH"
                                         : "DEFAULT_MATH";
 }
-
-cudnnHandle_t dnn(Context& ctx) { return static_cast<cudnnHandle_t>(ctx.accelerator()->dnn()); }
 
 std::size_t workspace_limit(const ConvolutionGeometry& g) {
   std::size_t free = 0, total = 0;
@@ -90,7 +88,7 @@ bool PassChoice::select(Context& ctx, const ConvolutionAlgorithm& algorithm) {
   // Whatever a search or a file says: floats are rounded with permission only.
   if (g_.precision == Precision::float32) algorithm_.math = CUDNN_FMA_MATH;
   call->set_math(algorithm_.math);
-  return call->workspace(dnn(ctx), algorithm.number, workspace_) &&
+  return call->workspace(dnn(*ctx.accelerator()), algorithm.number, workspace_) &&
          workspace_ <= workspace_limit(g_);
 }
 
@@ -134,11 +132,12 @@ bool PassChoice::add_candidates(ConvolutionTrial& trial, const CudnnPass& call, 
   bool whole = true;
   for (const cudnnMathType_t math : maths_for(g_.precision)) {
     call.set_math(math);
-    const SearchMemory memory(*trial.ctx.accelerator(),
-                              call.largest_workspace(dnn(trial.ctx), workspace_limit(g_)));
+    const SearchMemory memory(
+        *trial.ctx.accelerator(),
+        call.largest_workspace(dnn(*trial.ctx.accelerator()), workspace_limit(g_)));
     whole = whole && memory.whole();
-    for (const CudnnPass::Answer& a :
-         call.search(dnn(trial.ctx), trial.operands(call.layout()), memory.workspace()))
+    for (const CudnnPass::Answer& a : call.search(
+             dnn(*trial.ctx.accelerator()), trial.operands(call.layout()), memory.workspace()))
       if (g_.precision != Precision::float32 || a.math == CUDNN_FMA_MATH) answers.push_back(a);
   }
   std::stable_sort(answers.begin(), answers.end(),

@@ -4,10 +4,10 @@
 #include <limits>
 #include <memory>
 
-#include "core/accelerator.hpp"
 #include "core/accumulate.hpp"
 #include "cuda/engines/convolution_choice.hpp"
 #include "cuda/kernels/convolution_kernels.hpp"
+#include "cuda/runtime/device.hpp"
 #include "layers/convolution/engine.hpp"
 
 namespace doppio {
@@ -84,9 +84,7 @@ class CudnnConvolution final : public ConvolutionEngine {
 
  private:
   static Index floats(std::size_t bytes) { return static_cast<Index>((bytes + 255) / 256 * 64); }
-  static cudnnHandle_t dnn(Context& ctx) {
-    return static_cast<cudnnHandle_t>(ctx.accelerator()->dnn());
-  }
+  static cudnnHandle_t dnn(Context& ctx) { return cuda::dnn(*ctx.accelerator()); }
 
   /// A pass's workspace, with room for `more` floats at its end.
   static CudnnPass::Workspace memory_for(Context& ctx, const cuda::PassChoice& pass,

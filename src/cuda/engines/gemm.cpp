@@ -4,8 +4,8 @@
 
 #include <algorithm>
 
-#include "core/accelerator.hpp"
 #include "cuda/check.hpp"
+#include "cuda/runtime/device.hpp"
 #include "layers/support/precision.hpp"
 
 namespace doppio {
@@ -36,7 +36,7 @@ void gemm_batch(Context& ctx, Transpose transpose_a, Transpose transpose_b, Inde
   const auto op = [](Transpose t) { return t == Transpose::yes ? CUBLAS_OP_T : CUBLAS_OP_N; };
   const Index lda = transpose_a == Transpose::yes ? M : std::max<Index>(K, 1);
   const Index ldb = transpose_b == Transpose::yes ? std::max<Index>(K, 1) : N;
-  const auto blas = static_cast<cublasHandle_t>(ctx.accelerator()->blas());
+  const cublasHandle_t blas = cuda::blas(*ctx.accelerator());
   // One product may be cut along K to fill the card; a batch of one would not be.
   const cublasStatus_t status =
       batch.count == 1 ? cublasGemmEx_64(blas, op(transpose_b), op(transpose_a), N, M, K, &alpha, B,

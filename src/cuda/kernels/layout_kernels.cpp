@@ -79,45 +79,38 @@ void transpose(cudaStream_t stream, Index count, Index rows, Index columns, cons
 
 }  // namespace
 
-void from_plain(cudaStream_t stream, const Blocks& sizes, const float* plain, Layout layout,
-                void* to) {
+void CudaLayoutKernels::from_plain(void* stream, const Blocks& sizes, const float* plain,
+                                   Layout layout, void* to) {
   if (layout == Layout::bf16)
-    transpose(stream, sizes.images, sizes.channels, sizes.pixels, plain, static_cast<Bf16*>(to));
+    transpose(static_cast<cudaStream_t>(stream), sizes.images, sizes.channels, sizes.pixels, plain,
+              static_cast<Bf16*>(to));
   else
-    transpose(stream, sizes.images, sizes.channels, sizes.pixels, plain, static_cast<float*>(to));
+    transpose(static_cast<cudaStream_t>(stream), sizes.images, sizes.channels, sizes.pixels, plain,
+              static_cast<float*>(to));
 }
 
-void round(cudaStream_t stream, Index count, const float* from, void* to) {
-  launch(stream, count,
+void CudaLayoutKernels::to_plain(void* stream, const Blocks& sizes, Layout layout, const void* from,
+                                 float* plain) {
+  if (layout == Layout::bf16)
+    transpose(static_cast<cudaStream_t>(stream), sizes.images, sizes.pixels, sizes.channels,
+              static_cast<const Bf16*>(from), plain);
+  else
+    transpose(static_cast<cudaStream_t>(stream), sizes.images, sizes.pixels, sizes.channels,
+              static_cast<const float*>(from), plain);
+}
+
+void CudaLayoutKernels::round(void* stream, Index count, const float* from, void* to) {
+  launch(static_cast<cudaStream_t>(stream), count,
          [from, out = static_cast<Bf16*>(to)] KERNEL(Index i) { out[i] = Bf16(from[i]); });
 }
 
-void widen(cudaStream_t stream, Index count, const void* from, float* to) {
-  launch(stream, count,
+void CudaLayoutKernels::widen(void* stream, Index count, const void* from, float* to) {
+  launch(static_cast<cudaStream_t>(stream), count,
          [in = static_cast<const Bf16*>(from), to] KERNEL(Index i) { to[i] = in[i]; });
-}
-
-void transform(cudaStream_t stream, const PixelBatch& batch) {
-  launch(stream, batch.images * batch.channels, batch.height, batch.width,
-         [batch, by = Divider(static_cast<std::uint32_t>(batch.channels))] KERNEL(
-             Index plane, Index h, Index w) {
-    const auto p = static_cast<std::uint32_t>(plane), n = by.quotient(p);
-    batch.transform(n, p - n * by.divisor(), h, w);
-  });
 }
 
 void store(cudaStream_t stream, std::uint64_t value, std::uint64_t* to) {
   start(stream, {.blocks = 1, .threads = 1}, store_kernel, value, to);
-}
-
-void to_plain(cudaStream_t stream, const Blocks& sizes, Layout layout, const void* from,
-              float* plain) {
-  if (layout == Layout::bf16)
-    transpose(stream, sizes.images, sizes.pixels, sizes.channels, static_cast<const Bf16*>(from),
-              plain);
-  else
-    transpose(stream, sizes.images, sizes.pixels, sizes.channels, static_cast<const float*>(from),
-              plain);
 }
 
 }  // namespace doppio::cuda

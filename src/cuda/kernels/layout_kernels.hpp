@@ -4,21 +4,21 @@
 #include <cstdint>
 
 #include "core/layout.hpp"
-#include "core/pixel_batch.hpp"
+#include "core/layout_kernels.hpp"
 #include "doppio/tensor.hpp"
 
 namespace doppio::cuda {
 
-/// Accelerator::from_plain() and to_plain(), on a stream.
-void from_plain(cudaStream_t stream, const Blocks& sizes, const float* plain, Layout layout,
-                void* to);
-void to_plain(cudaStream_t stream, const Blocks& sizes, Layout layout, const void* from,
-              float* plain);
+class CudaLayoutKernels final : public LayoutKernels {
+ public:
+  void from_plain(void* stream, const Blocks& sizes, const float* plain, Layout layout,
+                  void* to) override;
+  void to_plain(void* stream, const Blocks& sizes, Layout layout, const void* from,
+                float* plain) override;
+  void round(void* stream, Index count, const float* from, void* to) override;
+  void widen(void* stream, Index count, const void* from, float* to) override;
+};
 
-/// Accelerator::round(), widen() and transform(), likewise.
-void round(cudaStream_t stream, Index count, const float* from, void* to);
-void widen(cudaStream_t stream, Index count, const void* from, float* to);
-void transform(cudaStream_t stream, const PixelBatch& batch);
 /// *to = value, in the stream's order.
 void store(cudaStream_t stream, std::uint64_t value, std::uint64_t* to);
 

@@ -7,8 +7,8 @@
 #include <thread>
 #include <utility>
 
-#include "core/accelerator.hpp"
 #include "cuda/check.hpp"
+#include "cuda/runtime/device.hpp"
 #include "doppio/error.hpp"
 #ifdef DOPPIO_NCCL
 #include "cuda/runtime/nccl.hpp"
@@ -33,7 +33,7 @@ class NcclCommunicator final : public Communicator {
     // pools, unlike that of cudaMalloc, is not open to them.
     for (const auto& accelerator : accelerators_)
       for (const auto& other : accelerators_)
-        if (other->id() != accelerator->id()) accelerator->open_to(other->id());
+        if (other->id() != accelerator->id()) cuda::open_memory_to(*accelerator, other->id());
     try {
       begin_connecting();
       for (const Rank& rank : ranks_) settle(rank, ncclInProgress, kConnecting);

@@ -11,20 +11,14 @@
 #include <utility>
 #include <vector>
 
-#include "core/accelerator.hpp"
-#include "core/pixel_batch.hpp"
 #include "cuda/check.hpp"
 #ifdef DOPPIO_CUDNN
 #include "cuda/runtime/cudnn.hpp"
 #endif
-#ifdef DOPPIO_NCCL
-#include "cuda/runtime/nccl.hpp"
-#endif
 #include "cuda/kernels/layout_kernels.hpp"
+#include "cuda/runtime/device.hpp"
 #include "cuda/runtime/diagnostics.hpp"
 #include "cuda/runtime/graph_sequence.hpp"
-#include "cuda/runtime/probe.hpp"
-#include "doppio/context.hpp"
 #include "doppio/error.hpp"
 
 namespace doppio {
@@ -59,9 +53,9 @@ class CudaDevice final : public Accelerator {
         cudaStreamSynchronize(stream);
         cudaStreamDestroy(stream);
       }
-    marks_.insert(marks_.end(), {reached_, downloaded_, side_done_});
-    marks_.insert(marks_.end(), std::begin(uploaded_), std::end(uploaded_));
-    for (const cudaEvent_t event : marks_)
+    events_.insert(events_.end(), {reached_, downloaded_, side_done_});
+    events_.insert(events_.end(), std::begin(uploaded_), std::end(uploaded_));
+    for (const cudaEvent_t event : events_)
       if (event) cudaEventDestroy(event);
     if (pool_) cudaMemPoolDestroy(pool_);
   }
@@ -89,7 +83,8 @@ class CudaDevice final : public Accelerator {
 
   int id() const override { return id_; }
 
-  void open_to(int id) override {
+  /// Lets GPU number `id` reach this one's memory if the machine can do that.
+  void open_to(int id) {
     use();
     int can = 0;
     check(cudaDeviceCanAccessPeer(&can, id, id_), "asking which devices reach each other");
@@ -194,33 +189,34 @@ class CudaDevice final : public Accelerator {
     check(cudaEventSynchronize(downloaded_), "waiting for a copy");
   }
 
-  void mark(std::size_t number) override {
+  void record_event(std::size_t event) override {
     use();
-    while (marks_.size() <= number) marks_.push_back(new_event());
-    record(marks_[number]);
+    while (events_.size() <= event) events_.push_back(new_event());
+    record(events_[event]);
   }
 
-  void begin_side(std::size_t mark) override {
+  void begin_side_stream(std::size_t event) override {
     use();
-    check(cudaStreamWaitEvent(side_, marks_.at(mark), 0), "waiting for a stream");
+    check(cudaStreamWaitEvent(side_, events_.at(event), 0), "waiting for a stream");
     current_ = side_;
   }
 
-  void end_side() override {
+  void end_side_stream() override {
     use();
     if (std::exchange(current_, stream_) != side_) return;
     check(cudaEventRecord(side_done_, side_), "marking a place in a stream");
     check(cudaStreamWaitEvent(stream_, side_done_, 0), "waiting for a stream");
   }
 
-  void begin_capture() override {
+  const std::uint64_t* begin_capture() override {
     use();
-    counter();
+    if (!counter_) counter_ = static_cast<std::uint64_t*>(allocate(sizeof *counter_));
     const std::lock_guard lock(mutex_);
     begin_part();
     capture_ = std::make_shared<GraphSequence>();
     capturer_ = std::this_thread::get_id();
     spoiled_ = false;
+    return counter_;
   }
 
   std::shared_ptr<const DeviceGraph> end_capture() override {
@@ -237,20 +233,10 @@ class CudaDevice final : public Accelerator {
     return whole ? graphs : nullptr;
   }
 
-  void replay(const DeviceGraph& graph) override {
+  void replay(const DeviceGraph& graph, std::uint64_t number) override {
     use();
+    cuda::store(stream_, number, counter_);
     static_cast<const GraphSequence&>(graph).launch(stream_);
-  }
-
-  const std::uint64_t* counter() override {
-    if (!counter_) counter_ = static_cast<std::uint64_t*>(allocate(sizeof *counter_));
-    return counter_;
-  }
-
-  void set_counter(std::uint64_t value) override {
-    use();
-    counter();
-    cuda::store(stream_, value, counter_);
   }
 
   void* allocate_host(std::size_t bytes) override {
@@ -281,42 +267,19 @@ class CudaDevice final : public Accelerator {
     check(cudaStreamSynchronize(stream_), "waiting for the device");
   }
 
-  void from_plain(const Blocks& sizes, const float* plain, Layout layout, void* to) override {
-    use();
-    cuda::from_plain(current_, sizes, plain, layout, to);
-  }
-
-  void to_plain(const Blocks& sizes, Layout layout, const void* from, float* plain) override {
-    use();
-    cuda::to_plain(current_, sizes, layout, from, plain);
-  }
-
-  void round(Index count, const float* from, void* to) override {
-    use();
-    cuda::round(current_, count, from, to);
-  }
-
-  void widen(Index count, const void* from, float* to) override {
-    use();
-    cuda::widen(current_, count, from, to);
-  }
-
-  void transform(const PixelBatch& batch) override {
-    use();
-    cuda::transform(current_, batch);
-  }
-
   void* stream() override {
     use();
     return current_;
   }
 
-  void* blas() override {
+  LayoutKernels& layout_kernels() override { return layout_kernels_; }
+
+  cublasHandle_t blas() {
     use();
     return blas_;
   }
 
-  void* dnn() override {
+  cudnnContext* dnn() {
 #ifdef DOPPIO_CUDNN
     use();
     if (!dnn_) {  // takes half a second
@@ -344,9 +307,9 @@ class CudaDevice final : public Accelerator {
     bool on_host;
   };
 
-  /// Memory that was used on side_ is freed on stream_ all the same: end_side() has let stream_
-  /// wait for side_ before anybody can release it, and what is allocated on side_ is used there
-  /// later.
+  /// Memory that was used on side_ is freed on stream_ all the same: end_side_stream() has let
+  /// stream_ wait for side_ before anybody can release it, and what is allocated on side_ is used
+  /// there later.
   void give_back(const Released& released) noexcept {
     const cudaError_t status =
         released.on_host ? cudaFreeHost(released.memory) : cudaFreeAsync(released.memory, stream_);
@@ -405,8 +368,9 @@ class CudaDevice final : public Accelerator {
   cudaEvent_t reached_ = nullptr, downloaded_ = nullptr, side_done_ = nullptr;
   cudaEvent_t uploaded_[64] = {};  // of the latest uploads
   std::uint64_t upload_count_ = 0;
-  std::vector<cudaEvent_t> marks_;
+  std::vector<cudaEvent_t> events_;
   cudaMemPool_t pool_ = nullptr;
+  cuda::CudaLayoutKernels layout_kernels_;
   cublasHandle_t blas_ = nullptr;
   void* blas_memory_ = nullptr;
   std::uint64_t* counter_ = nullptr;
@@ -421,49 +385,18 @@ class CudaDevice final : public Accelerator {
 #endif
 };
 
-AcceleratorInfo describe(int id) {
-  cudaDeviceProp properties;
-  check(cudaGetDeviceProperties(&properties, id), "asking for the device's properties");
-  return {id, properties.name, properties.totalGlobalMem,
-          str(properties.major, ".", properties.minor)};
-}
+CudaDevice& cuda_device(Accelerator& device) { return static_cast<CudaDevice&>(device); }
 
 }  // namespace
 
-std::shared_ptr<Accelerator> open_accelerator(int id) {
-  cuda::require_card(id, cuda::survey());
-  const AcceleratorInfo info = describe(id);
-  check(cudaSetDevice(id), "choosing the device");
-  cuda::require_kernels(id, info.name, info.compute_capability, cuda::probe());
+std::shared_ptr<Accelerator> cuda::open_device(int id) {
   auto device = std::make_shared<CudaDevice>(id);
   device->open();
   return device;
 }
 
-std::vector<AcceleratorInfo> list_accelerators() {
-  std::vector<AcceleratorInfo> cards;
-  const cuda::Survey survey = cuda::survey();
-  for (int id = 0; survey.status == cudaSuccess && id < survey.cards; ++id)
-    cards.push_back(describe(id));
-  return cards;
-}
-
-std::string accelerator_support() {
-#ifdef DOPPIO_CUDNN
-  const std::string dnn =
-      cuda::cudnn().why_not.empty() ? cuda::cudnn_version() : cuda::cudnn().why_not;
-#else
-  const std::string dnn = "no cuDNN in this build";
-#endif
-#ifdef DOPPIO_NCCL
-  const std::string nccl =
-      cuda::nccl().why_not.empty() ? cuda::nccl_version() : "no NCCL: " + cuda::nccl().why_not;
-#else
-  const std::string nccl = "no NCCL in this build";
-#endif
-  return str(cuda::support(cuda::survey()), "; ", dnn, "; ", nccl);
-}
-
-bool built_with_cuda() { return true; }
+cublasHandle_t cuda::blas(Accelerator& device) { return cuda_device(device).blas(); }
+cudnnContext* cuda::dnn(Accelerator& device) { return cuda_device(device).dnn(); }
+void cuda::open_memory_to(Accelerator& device, int id) { cuda_device(device).open_to(id); }
 
 }  // namespace doppio

@@ -4,10 +4,10 @@
 #include <string>
 
 #include "core/philox.hpp"
-#include "core/pixel_batch.hpp"
 #include "data/image/color_components.hpp"
 #include "data/image/datum.hpp"
 #include "data/image/mean_file.hpp"
+#include "data/image/pixel_batch.hpp"
 
 namespace doppio {
 

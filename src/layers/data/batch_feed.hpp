@@ -7,7 +7,7 @@
 #include <utility>
 #include <vector>
 
-#include "core/pixel_batch.hpp"
+#include "data/image/pixel_batch.hpp"
 #include "data/prefetch.hpp"
 #include "doppio/layer.hpp"
 #include "layers/support/sizes.hpp"

@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <cmath>
 
-#include "core/accelerator.hpp"
 #include "core/philox.hpp"
 #include "data/shuffle.hpp"
 
@@ -96,10 +95,11 @@ void ImageLayer::forward(Context& ctx, Bottoms, Tops top) {
   feed_.show_next(ctx, top, [&] { return start(ctx); });
   if (!of_bytes_) return;
   const DataBatch& batch = *feed_.shown();
-  ctx.accelerator()->transform(transformer_.rest(
-      top[0]->shape()[0], reinterpret_cast<const std::uint8_t*>(batch.pixels.read(ctx)),
-      reinterpret_cast<const PixelView*>(batch.views.read(ctx)), means_.read(ctx),
-      top[0]->data.write(ctx)));
+  transform_pixels(*ctx.accelerator(),
+                   transformer_.rest(top[0]->shape()[0],
+                                     reinterpret_cast<const std::uint8_t*>(batch.pixels.read(ctx)),
+                                     reinterpret_cast<const PixelView*>(batch.views.read(ctx)),
+                                     means_.read(ctx), top[0]->data.write(ctx)));
 }
 
 BatchFeed<ImageLayer::Numbered>::Steps ImageLayer::start(const Context& ctx) {

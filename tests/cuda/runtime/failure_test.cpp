@@ -5,9 +5,9 @@
 #include <thread>
 #include <vector>
 
-#include "core/accelerator.hpp"
 #include "core/communicator.hpp"
 #include "cuda/gpu_test.hpp"
+#include "cuda/runtime/device.hpp"
 #include "doppio.pb.h"
 #include "doppio/net.hpp"
 #include "emulated_cuda/dnn.hpp"
@@ -81,7 +81,7 @@ TEST_F(GpuFailure, OtherThreadsCannotAllocateDuringACapture) {
 TEST_F(GpuFailure, DevicesThatHaveFailedOrEndedAreLeftAlone) {
   for (const cudaError_t error : {cudaErrorIllegalAddress, cudaErrorCudartUnloading}) {
     std::shared_ptr<Accelerator> device = open_accelerator(0);
-    device->dnn();
+    cuda::dnn(*device);
     void* memory = device->allocate(64);
 
     cuda::emulated::broken = error;

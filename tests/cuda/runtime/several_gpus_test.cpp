@@ -120,10 +120,10 @@ class SeveralGpus : public GpuTest {
 TEST_F(SeveralGpus, LearnWhatOneWouldLearn) {
 #ifdef DOPPIO_EMULATED_CUDA
   Accelerator& card = *second->accelerator();
-  card.mark(0);
-  card.begin_side(0);
+  card.record_event(0);
+  card.begin_side_stream(0);
   cuda::emulated::hurry(static_cast<cudaStream_t>(card.stream()));
-  card.end_side();
+  card.end_side_stream();
 #endif
   Context cpu;
   for (const char* more : {"", "iter_size: 2", "clip_gradients: 0.1", "type: 'Nesterov'"}) {

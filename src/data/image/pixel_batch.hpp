@@ -6,6 +6,8 @@
 
 namespace doppio {
 
+class Accelerator;  // core/accelerator.hpp
+
 /// What the table of a PixelBatch says of an image: where its crop lies in it, whether it was
 /// mirrored, and what is added to its channels.
 struct PixelView {
@@ -23,7 +25,7 @@ struct PixelBatch {
   Index mean_height, mean_width;  ///< of the images, with a mean per pixel, else 0
   bool shifts;
   float scale;
-  float* out;
+  float* out;  ///< images x channels x height x width
 
   HOST_DEVICE void transform(Index n, Index c, Index h, Index w) const {
     const Index i = ((n * channels + c) * height + h) * width + w;
@@ -40,5 +42,9 @@ struct PixelBatch {
     out[i] = (static_cast<float>(pixels[i]) - mean + shift) * scale;
   }
 };
+
+/// Transforms all pixels of `batch`, whose pointers are to `device`'s memory, in the order of the
+/// other work there. A build without CUDA has no such device.
+void transform_pixels(Accelerator& device, const PixelBatch& batch);
 
 }  // namespace doppio
