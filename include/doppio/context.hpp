@@ -71,9 +71,12 @@ class Context {
 
   /// The cudaStream_t on which kernels run.
   void* stream() const;
-  /// Scratch memory of at least `count` floats on this device; contents undefined, valid until the
-  /// next call.
-  float* workspace(Index count);
+  /// Scratch memory of at least `count` values on this device. Contents are undefined, and valid
+  /// until the next call.
+  template <class T = float>
+  T* workspace(Index count) {
+    return static_cast<T*>(workspace_memory(count * static_cast<Index>(sizeof(T))));
+  }
   /// The same for sums on their way, apart from the workspace.
   double* partial_sums(Index count);
   /// Bytes that the workspace holds.
@@ -81,6 +84,8 @@ class Context {
 
  private:
   struct Workspace;
+  void* workspace_memory(Index bytes);
+
   std::shared_ptr<Accelerator> accelerator_;
   std::unique_ptr<Workspace> workspace_;
 };

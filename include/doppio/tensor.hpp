@@ -8,7 +8,8 @@
 
 namespace doppio {
 
-class Arena;  // host memory that tensors take turns to use (core/arena.hpp)
+class Arena;    // host memory that tensors take turns to use (core/arena.hpp)
+class Storage;  // the memory of tensors (core/storage.hpp)
 
 /// How the values of an N x C x H x W tensor lie in memory.
 enum class Layout {
@@ -105,8 +106,6 @@ class Tensor {
   bool allocated() const;
 
  private:
-  friend class GraphCapture;
-  class Storage;
   float* access(const Context& ctx, Layout layout, bool keep_contents, bool exclusive) const;
 
   Shape shape_;

@@ -1,16 +1,18 @@
 #include "doppio/context.hpp"
 
 #include "core/accelerator.hpp"
+#include "core/buffer.hpp"
 #include "core/threads.hpp"
-#include "doppio/tensor.hpp"
 
 namespace doppio {
 
 struct Context::Workspace {
-  Tensor memory, partial_sums;
+  Buffer<std::byte> memory;
+  Buffer<double> partial_sums;
 
-  static float* take(const Context& ctx, Tensor& memory, Index count) {
-    if (count > memory.count()) memory.reshape({count});
+  template <class T>
+  static T* take(const Context& ctx, Buffer<T>& memory, Index count) {
+    if (count > memory.count()) memory.resize(count);
     return memory.write(ctx);
   }
 };
@@ -38,14 +40,16 @@ Context::~Context() = default;
 
 void* Context::stream() const { return accelerator_->stream(); }
 
-float* Context::workspace(Index count) { return Workspace::take(*this, workspace_->memory, count); }
+void* Context::workspace_memory(Index bytes) {
+  return Workspace::take(*this, workspace_->memory, bytes);
+}
 
 double* Context::partial_sums(Index count) {
-  return reinterpret_cast<double*>(Workspace::take(*this, workspace_->partial_sums, 2 * count));
+  return Workspace::take(*this, workspace_->partial_sums, count);
 }
 
 Index Context::workspace_bytes() const {
-  const Tensor& memory = workspace_->memory;
+  const Buffer<std::byte>& memory = workspace_->memory;
   return memory.allocated() ? memory.bytes() : 0;
 }
 

@@ -8,7 +8,6 @@
 namespace doppio {
 
 struct GraphCapture::Tensors {
-  using Storage = Tensor::Storage;
   struct Tracked {
     std::weak_ptr<Storage> storage;
     Storage::State before, after;
@@ -20,7 +19,7 @@ struct GraphCapture::Tensors {
 };
 thread_local GraphCapture::Tensors* GraphCapture::Tensors::current = nullptr;
 
-void Tensor::Storage::track(bool read_on_host) {
+void Storage::track(bool read_on_host) {
   GraphCapture::Tensors* const tensors = GraphCapture::Tensors::current;
   if (!tensors) return;
   const State now = state();

@@ -26,7 +26,7 @@ class GraphCapture {
   void undo();
 
  private:
-  friend class Tensor;
+  friend class Storage;
   struct Tensors;
   std::unique_ptr<Tensors> tensors_;
 };

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "core/storage.hpp"
+#include "doppio/error.hpp"
 
 namespace doppio {
 
@@ -11,7 +12,7 @@ Tensor::Tensor() : storage_(std::make_shared<Storage>()) {}
 
 void Tensor::reshape(const Shape& shape) {
   shape_ = shape;
-  storage_->grow(shape.count());
+  storage_->grow(static_cast<std::size_t>(bytes()));
 }
 
 float* Tensor::access(const Context& ctx, Layout layout, bool keep_contents, bool exclusive) const {
@@ -21,11 +22,10 @@ float* Tensor::access(const Context& ctx, Layout layout, bool keep_contents, boo
   }
   if (layout != Layout::plain) {
     ensure(ctx.accelerator() && shape_.axes() == 4, "channels come last on accelerators alone");
-    return storage_->channels_last(ctx.accelerator(), blocks_of(shape_), layout, keep_contents,
-                                   exclusive);
+    return static_cast<float*>(storage_->channels_last(ctx.accelerator(), blocks_of(shape_), layout,
+                                                       keep_contents, exclusive));
   }
-  return ctx.accelerator() ? storage_->device(ctx.accelerator(), keep_contents, exclusive)
-                           : storage_->plain(keep_contents, exclusive);
+  return static_cast<float*>(storage_->access(ctx.accelerator(), keep_contents, exclusive));
 }
 
 const float* Tensor::read(const Context& ctx, Layout layout) const {
@@ -34,9 +34,9 @@ const float* Tensor::read(const Context& ctx, Layout layout) const {
 float* Tensor::write(const Context& ctx, Layout layout) { return access(ctx, layout, false, true); }
 float* Tensor::update(const Context& ctx, Layout layout) { return access(ctx, layout, true, true); }
 
-const float* Tensor::read_host() const { return storage_->plain(true, false); }
-float* Tensor::write_host() { return storage_->plain(false, true); }
-float* Tensor::update_host() { return storage_->plain(true, true); }
+const float* Tensor::read_host() const { return static_cast<float*>(storage_->plain(true, false)); }
+float* Tensor::write_host() { return static_cast<float*>(storage_->plain(false, true)); }
+float* Tensor::update_host() { return static_cast<float*>(storage_->plain(true, true)); }
 
 bool Tensor::can_block() const { return shape_.axes() == 4 && shape_[1] % channel_block() == 0; }
 
@@ -47,7 +47,8 @@ Layout Tensor::layout() const {
 }
 
 void Tensor::share(const Tensor& other) {
-  ensure(count() <= other.storage_->capacity(), "a view cannot be larger than what it views");
+  ensure(static_cast<std::size_t>(bytes()) <= other.storage_->capacity(),
+         "a view cannot be larger than what it views");
   storage_ = other.storage_;
 }
 

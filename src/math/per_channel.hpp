@@ -132,7 +132,7 @@ template <Index B, class F, class G, class Take>
 void sum_both_in_blocks(Context& ctx, const Channels& extent, F f, G g, Take take) {
   constexpr Index kChains = 2;
   const Index N = extent.N, C = extent.C, S = extent.S, blocks = C / B;
-  double* planes = reinterpret_cast<double*>(ctx.workspace(4 * N * C));  // 2 N C doubles
+  double* planes = ctx.workspace<double>(2 * N * C);
   parallel_for(ctx, {1, N * blocks, 1}, S * B, [=](Index, Index plane, Index) {
     double f_sums[kChains][B] = {}, g_sums[kChains][B] = {};
     const Index c = plane % blocks * B, begin = plane * S * B;

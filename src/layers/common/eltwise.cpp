@@ -1,3 +1,6 @@
+#include <cstdint>
+
+#include "core/buffer.hpp"
 #include "doppio.pb.h"
 #include "doppio/registry.hpp"
 #include "layers/support/run_layout.hpp"
@@ -31,7 +34,7 @@ class Eltwise final : public Layer {
                   "give one coeff per bottom or none: there are ", coeffs_.size(), " for ",
                   bottom.size(), " bottoms");
     top[0]->reshape(shape);
-    if (operation_ == EltwiseParameter::MAX) winner_.reshape(shape);
+    if (operation_ == EltwiseParameter::MAX) argmax_.resize(shape.count());
   }
 
   void forward(Context& ctx, Bottoms bottom, Tops top) override {
@@ -39,7 +42,7 @@ class Eltwise final : public Layer {
     layout_ = run_layout(ctx, bottom);
     const float* a = bottom[0]->data.read(ctx, layout_);
     float* y = top[0]->data.write(ctx, layout_);
-    float* winner = operation_ == EltwiseParameter::MAX ? winner_.write(ctx, layout_) : nullptr;
+    std::int32_t* argmax = operation_ == EltwiseParameter::MAX ? argmax_.write(ctx) : nullptr;
     for (std::size_t k = 1; k < bottom.size(); ++k) {
       const float* x = bottom[k]->data.read(ctx, layout_);
       const bool first = k == 1;
@@ -49,11 +52,11 @@ class Eltwise final : public Layer {
         const float ca = first ? coeff(0) : 1, cx = coeff(k);
         parallel_for(ctx, n, [=] KERNEL(Index i) { y[i] = ca * a[i] + cx * x[i]; });
       } else {
-        const auto index = static_cast<float>(k);
+        const auto index = static_cast<std::int32_t>(k);
         parallel_for(ctx, n, [=] KERNEL(Index i) {
           const bool keep = first ? a[i] > x[i] : a[i] >= x[i];
           y[i] = keep ? a[i] : x[i];
-          winner[i] = keep ? (first ? 0 : winner[i]) : index;
+          argmax[i] = keep ? (first ? 0 : argmax[i]) : index;
         });
       }
       a = y;
@@ -72,9 +75,9 @@ class Eltwise final : public Layer {
         const float c = coeff(k);
         parallel_for(ctx, n, [=] KERNEL(Index i) { dx[i] = c * dy[i]; });
       } else {
-        const float* winner = winner_.read(ctx, layout_);
-        const auto index = static_cast<float>(k);
-        parallel_for(ctx, n, [=] KERNEL(Index i) { dx[i] = winner[i] == index ? dy[i] : 0; });
+        const std::int32_t* argmax = argmax_.read(ctx);
+        const auto index = static_cast<std::int32_t>(k);
+        parallel_for(ctx, n, [=] KERNEL(Index i) { dx[i] = argmax[i] == index ? dy[i] : 0; });
       }
     }
   }
@@ -104,7 +107,8 @@ class Eltwise final : public Layer {
   std::vector<float> coeffs_;
   bool stable_;
   Layout layout_ = Layout::plain;  // of the last forward pass
-  Tensor winner_;  // MAX: number of the bottom that each element of the top came from
+  // MAX: index of the bottom that each value of the top came from, in layout_.
+  Buffer<std::int32_t> argmax_;
 };
 
 DOPPIO_REGISTER_LAYER("Eltwise", Eltwise, .bottoms = at_least(2));

@@ -7,6 +7,7 @@
 #include <utility>
 #include <vector>
 
+#include "core/buffer.hpp"
 #include "data/image/pixel_batch.hpp"
 #include "data/prefetch.hpp"
 #include "doppio/layer.hpp"
@@ -17,8 +18,8 @@ namespace doppio {
 /// A batch being made; the pointers let threads write while nobody else may look at the tensors.
 struct DataBatch {
   Tensor data, labels;
-  Tensor pixels, views;  // on an accelerator instead of data, if it is to transform bytes: these,
-                         // and a PixelView of each image
+  Buffer<std::uint8_t> pixels;  // on an accelerator instead of data, if it is to transform bytes
+  Buffer<PixelView> views;      // of each image then
   bool of_bytes = false;
   std::vector<std::vector<float>> rows;  // of each item, where items have any number of labels
   std::vector<std::string> names;        // what the items are called in messages, or their keys
@@ -30,15 +31,26 @@ struct DataBatch {
   void open() {
     labels_out = labels.write_host();
     if (of_bytes) {
-      pixels_out = reinterpret_cast<std::uint8_t*>(pixels.write_host());
-      views_out = reinterpret_cast<PixelView*>(views.write_host());
+      pixels_out = pixels.write_host();
+      views_out = views.write_host();
     } else {
       data_out = data.write_host();
     }
   }
   void prefetch(const Context& ctx) const {
-    for (const Tensor* tensor : {&labels, &data, &pixels, &views})
-      if (tensor->allocated()) tensor->prefetch(ctx);
+    const auto prefetch_one = [&](const auto& values) {
+      if (values.allocated()) values.prefetch(ctx);
+    };
+    prefetch_one(labels);
+    prefetch_one(data);
+    prefetch_one(pixels);
+    prefetch_one(views);
+  }
+  void pin(const Context& ctx) {
+    data.pin(ctx);
+    labels.pin(ctx);
+    pixels.pin(ctx);
+    views.pin(ctx);
   }
 };
 
@@ -179,13 +191,11 @@ class BatchFeed {
   void begin(const Context& ctx, Steps steps) {
     std::vector<DataBatch> slots(static_cast<std::size_t>(ahead() + 1));
     for (DataBatch& batch : slots) {
-      for (Tensor* tensor : {&batch.data, &batch.labels, &batch.pixels, &batch.views})
-        tensor->pin(ctx);
+      batch.pin(ctx);
       batch.of_bytes = of_bytes_;
       if (of_bytes_) {
-        constexpr Index kFloats = sizeof(PixelView) / sizeof(float);
-        batch.pixels.reshape({(data_shape_.count() + 3) / 4});
-        batch.views.reshape({data_shape_[0], kFloats});
+        batch.pixels.resize(data_shape_.count());
+        batch.views.resize(data_shape_[0]);
       } else {
         batch.data.reshape(data_shape_);
       }

@@ -95,11 +95,9 @@ void ImageLayer::forward(Context& ctx, Bottoms, Tops top) {
   feed_.show_next(ctx, top, [&] { return start(ctx); });
   if (!of_bytes_) return;
   const DataBatch& batch = *feed_.shown();
-  transform_pixels(*ctx.accelerator(),
-                   transformer_.rest(top[0]->shape()[0],
-                                     reinterpret_cast<const std::uint8_t*>(batch.pixels.read(ctx)),
-                                     reinterpret_cast<const PixelView*>(batch.views.read(ctx)),
-                                     means_.read(ctx), top[0]->data.write(ctx)));
+  transform_pixels(*ctx.accelerator(), transformer_.rest(top[0]->shape()[0], batch.pixels.read(ctx),
+                                                         batch.views.read(ctx), means_.read(ctx),
+                                                         top[0]->data.write(ctx)));
 }
 
 BatchFeed<ImageLayer::Numbered>::Steps ImageLayer::start(const Context& ctx) {

@@ -1,3 +1,7 @@
+#include <cstdint>
+#include <limits>
+
+#include "core/buffer.hpp"
 #include "doppio.pb.h"
 #include "doppio/registry.hpp"
 #include "layers/detection/regions.hpp"
@@ -61,21 +65,21 @@ class RoiPooling final : public Layer {
   void reshape(Context&, Bottoms bottom, Tops top) override {
     const Shape& x = bottom[0]->shape();
     require_region_shapes(x, bottom[1]->shape());
-    require(x[2] * x[3] <= 1 << 24, "maps of more than 2^24 pixels: indices do not fit a float");
+    require(x[2] * x[3] <= std::numeric_limits<std::int32_t>::max(), "maps of 2^31 pixels or more");
     grid_.H = x[2], grid_.W = x[3];
     top[0]->reshape(checked_shape({bottom[1]->shape()[0], x[1], grid_.rows, grid_.cols},
                                   "roi_pooling_param.pooled_h"));
-    picked_.reshape(top[0]->shape());
+    argmax_.resize(top[0]->count());
   }
 
-  Scratch scratch() const override { return {.held = picked_.bytes()}; }
+  Scratch scratch() const override { return {.held = argmax_.bytes()}; }
 
   void forward(Context& ctx, Bottoms bottom, Tops top) override {
     require_regions(bottom[1]->data, bottom[0]->shape()[0]);
     const float* x = bottom[0]->data.read(ctx);
     const float* regions = bottom[1]->data.read(ctx);
     float* y = top[0]->data.write(ctx);
-    float* picked = picked_.write(ctx);
+    std::int32_t* argmax = argmax_.write(ctx);
     const Index C = top[0]->shape()[1], bins = grid_.rows * grid_.cols;
     parallel_for(ctx, {top[0]->shape()[0], C, bins}, 16,
                  [=, g = grid_] KERNEL(Index r, Index c, Index bin) {
@@ -89,7 +93,7 @@ class RoiPooling final : public Layer {
           best = map[h * g.W + w] > map[best] ? h * g.W + w : best;
       const Index o = (r * C + c) * bins + bin;
       y[o] = empty ? 0 : map[best];
-      picked[o] = static_cast<float>(best);
+      argmax[o] = static_cast<std::int32_t>(best);
     });
   }
 
@@ -100,7 +104,7 @@ class RoiPooling final : public Layer {
     const Index R = out[0], C = out[1], bins = out.count_from(2), pixels = grid_.H * grid_.W;
     const float* regions = bottom[1]->data.read(ctx);
     const float* dy = top[0]->grad.read(ctx);
-    const float* picked = picked_.read(ctx);
+    const std::int32_t* argmax = argmax_.read(ctx);
     float* dx = bottom[0]->grad.write(ctx);
     parallel_for(ctx, bottom[0]->shape().count_before(2), pixels, [=] KERNEL(Index plane) {
       float* map = dx + plane * pixels;
@@ -109,14 +113,14 @@ class RoiPooling final : public Layer {
         if (static_cast<Index>(regions[5 * r]) != plane / C) continue;
         const Index first = (r * C + plane % C) * bins;
         for (Index o = first; o < first + bins; ++o)
-          if (picked[o] >= 0) map[static_cast<Index>(picked[o])] += dy[o];
+          if (argmax[o] >= 0) map[argmax[o]] += dy[o];
       }
     });
   }
 
  private:
   Grid grid_{};
-  Tensor picked_;  // place h * W + w of each maximum, -1 for an empty bin
+  Buffer<std::int32_t> argmax_;  // index h * W + w of each maximum, -1 for an empty bin
 };
 
 DOPPIO_REGISTER_LAYER("ROIPooling", RoiPooling, .bottoms = exactly(2), .no_grad_bottoms = 0b10,

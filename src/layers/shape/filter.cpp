@@ -1,3 +1,4 @@
+#include "core/buffer.hpp"
 #include "doppio.pb.h"
 #include "doppio/registry.hpp"
 #include "math/kernel.hpp"
@@ -28,19 +29,19 @@ class Filter final : public Layer {
   }
 
   void forward(Context& ctx, Bottoms bottom, Tops top) override {
-    const float* source = source_.read(ctx);
+    const Index* source = source_.read(ctx);
     for (std::size_t k = 0; k < top.size(); ++k) {
       const Index size = bottom[k]->shape().count_from(1);
       const float* x = bottom[k]->data.read(ctx);
       float* y = top[k]->data.write(ctx);
       parallel_for(ctx, {1, kept_, size}, [=] KERNEL(Index, Index n, Index i) {
-        y[n * size + i] = x[static_cast<Index>(source[n]) * size + i];
+        y[n * size + i] = x[source[n] * size + i];
       });
     }
   }
 
   void backward(Context& ctx, Tops top, std::span<const bool> wanted, Bottoms bottom) override {
-    const float* place = place_.read(ctx);
+    const Index* place = place_.read(ctx);
     const Index N = place_.count();
     for (std::size_t k = 0; k < bottom.size(); ++k) {
       if (!wanted[k]) continue;
@@ -48,7 +49,7 @@ class Filter final : public Layer {
       const float* dy = k < top.size() ? top[k]->grad.read(ctx) : nullptr;
       float* dx = bottom[k]->grad.write(ctx);
       parallel_for(ctx, {1, N, size}, [=] KERNEL(Index, Index n, Index i) {
-        const auto from = static_cast<Index>(place[n]);
+        const Index from = place[n];
         dx[n * size + i] = dy && from >= 0 ? dy[from * size + i] : 0;
       });
     }
@@ -58,21 +59,21 @@ class Filter final : public Layer {
   /// Fills source_ and place_ from the flags; without flags everything is kept.
   void choose(const Tensor& flags) {
     const float* keep = flags.allocated() ? flags.read_host() : nullptr;
-    source_.reshape({flags.count()});
-    place_.reshape({flags.count()});
-    float* source = source_.write_host();
-    float* place = place_.write_host();
+    source_.resize(flags.count());
+    place_.resize(flags.count());
+    Index* source = source_.write_host();
+    Index* place = place_.write_host();
     kept_ = 0;
     for (Index n = 0; n < flags.count(); ++n) {
       const bool kept = !keep || keep[n] != 0;
-      place[n] = kept ? static_cast<float>(kept_) : -1;
-      if (kept) source[kept_++] = static_cast<float>(n);
+      place[n] = kept ? kept_ : -1;
+      if (kept) source[kept_++] = n;
     }
   }
 
   Index kept_ = 0;
-  Tensor source_;  // per kept item: its number in the bottoms
-  Tensor place_;   // per item: its number in the tops, or -1
+  Buffer<Index> source_;  // per kept item: its number in the bottoms
+  Buffer<Index> place_;   // per item: its number in the tops, or -1
 };
 
 DOPPIO_REGISTER_LAYER("Filter", Filter, .bottoms = at_least(2), .tops = at_least(1),
