@@ -8,6 +8,7 @@ install(TARGETS doppio_tool doppio)
 install(DIRECTORY include/doppio TYPE INCLUDE)
 install(FILES ${PROJECT_BINARY_DIR}/proto/doppio.pb.h TYPE INCLUDE)
 install(FILES proto/doppio.proto DESTINATION ${CMAKE_INSTALL_DATADIR}/doppio)
+install(FILES LICENSE TYPE DOC)
 
 set(package ${CMAKE_INSTALL_LIBDIR}/cmake/Doppio)
 configure_package_config_file(cmake/DoppioConfig.cmake.in DoppioConfig.cmake INSTALL_DESTINATION ${package}

@@ -74,7 +74,7 @@ for name in "${!stubs[@]}"; do make_stub "$name"; done
 cp -r tools/gpu_report.sh tools/gpu_report "$root/tools/"
 cp -r tests/specs "$root/tests/"
 cp -r tests/conformance/cases "$root/tests/conformance/"
-cp -r benchmarks models "$root/"
+cp -r LICENSE benchmarks models "$root/"
 find "$root" -name __pycache__ -prune -exec rm -r {} +
 git rev-parse --short HEAD >"$root/commit"
 tools/gpu_report/check_pack.sh "$root"
