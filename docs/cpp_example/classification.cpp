@@ -1,8 +1,5 @@
 // The five most probable classes of an image, by a net that Doppio or Caffe has trained.
 // Usage: classification deploy.prototxt net.caffemodel mean.binaryproto labels.txt image.jpg
-#include <doppio.pb.h>
-#include <doppio/net.hpp>
-
 #include <algorithm>
 #include <cstdio>
 #include <fstream>
@@ -11,6 +8,9 @@
 #include <opencv2/imgproc.hpp>
 #include <string>
 #include <vector>
+
+#include "doppio.pb.h"
+#include "doppio/net.hpp"
 
 namespace {
 
@@ -52,8 +52,8 @@ void write_image(const std::string& file, const std::vector<float>& means, doppi
   for (int c = 0; c < channels; ++c)
     for (int h = 0; h < height; ++h)
       for (int w = 0; w < width; ++w)
-        *out++ = static_cast<float>(image.ptr(h)[w * channels + c]) -
-                 means[static_cast<std::size_t>(c)];
+        *out++ =
+            static_cast<float>(image.ptr(h)[w * channels + c]) - means[static_cast<std::size_t>(c)];
 }
 
 void classify(char** arguments) {

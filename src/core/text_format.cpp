@@ -245,7 +245,8 @@ class Parser {
       add(here());
       if (take("]")) return;
       if (!take(","))
-        fail("the list of '", field.name(), "' continues with , or ends with ], not ", shown(now()));
+        fail("the list of '", field.name(), "' continues with , or ends with ], not ",
+             shown(now()));
     }
   }
 

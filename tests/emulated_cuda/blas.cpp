@@ -4,9 +4,9 @@
 #include <bit>
 #include <vector>
 
+#include "doppio/error.hpp"
 #include "emulated_cuda/dnn.hpp"
 #include "emulated_cuda/launch.hpp"
-#include "doppio/error.hpp"
 
 struct cublasContext {
   cudaStream_t stream = nullptr;

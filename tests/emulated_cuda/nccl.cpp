@@ -14,8 +14,8 @@
 #include <utility>
 #include <vector>
 
-#include "emulated_cuda/launch.hpp"
 #include "doppio/error.hpp"
+#include "emulated_cuda/launch.hpp"
 
 namespace {
 

@@ -2,10 +2,10 @@
 
 #include <cmath>
 
-#include "support/log_lines.hpp"
 #include "solver/log_observer.hpp"
 #include "solver/lr_policy.hpp"
 #include "solver/snapshot.hpp"
+#include "support/log_lines.hpp"
 #include "support/scratch_folder.hpp"
 #include "tiny_net.hpp"
 
