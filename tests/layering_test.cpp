@@ -77,7 +77,7 @@ std::string part_of(const std::string& path) {
   if (path == "doppio/net.hpp") return "public:net";
   if (path == "doppio/solver.hpp") return "public:solver";
   if (path.rfind("doppio/", 0) == 0) return "core";
-  const std::string top = top_of(path);
+  std::string top = top_of(path);
   if (top != "cuda" && top != "data" && top != "layers" && top != "net") return top;
   const std::size_t end = path.find('/', top.size() + 1);  // convolution/image is convolution's
   return end == path.npos ? top : path.substr(0, end);

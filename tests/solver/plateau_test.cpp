@@ -26,7 +26,7 @@ SolverParameter plateau_solver(const std::string& metric, const std::string& mor
 
 /// The plateau of a solver of the tiny net, after tests with these values.
 struct Watching {
-  Watching(const std::string& metric, const std::string& more, std::vector<float> values)
+  Watching(const std::string& metric, const std::string& more, const std::vector<float>& values)
       : solver(ctx, plateau_solver(metric, more)), plateau(*solver.policy().plateau()) {
     for (const float value : values) see(value, metric);
   }
