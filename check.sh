@@ -36,7 +36,7 @@ check_scripts() {
 }
 # What clang-tidy reads: how files are compiled, and the header that is made from the schema.
 tidy() {
-  cmake/install_packages.sh && cmake --preset release > /dev/null && cmake --build build --target doppio_proto &&
+  cmake/install_packages.sh && cmake --preset release > /dev/null && cmake --build build --target proto/doppio.pb.h &&
     .ci/clang_tidy --all
 }
 

@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # changes_since_base: leaves in $base the commit that .ci/base names, since which commits and changed files are checked, and
 # fails, visibly, where there is no history. A clone without that commit, or whose history went another way, is checked since
 # its latest commit but one. Move .ci/base on, to a commit that passes, when much has changed since.

@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # clang_tool NAME: leaves in $tool the program NAME of Clang 14, which Debian 12 has and where it is installed if it is missing.
 # Other versions format differently and warn of other things: without a 14, it says so and fails.
 clang_tool() {
