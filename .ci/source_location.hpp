@@ -1,6 +1,6 @@
 #pragma once
-// std::source_location for clang-tidy 14: libstdc++ has it only for compilers with __builtin_source_location, which came with
-// Clang 16.
+// std::source_location for clang-tidy 14: libstdc++ has it only for compilers with
+// __builtin_source_location, which came with Clang 16.
 #if defined(__clang__) && __clang_major__ < 16
 namespace std {
 struct source_location {

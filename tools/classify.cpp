@@ -8,8 +8,8 @@
 #include <numeric>
 
 #include "core/arena.hpp"
-#include "core/comma_list.hpp"
-#include "core/input_file.hpp"
+#include "io/comma_list.hpp"
+#include "io/input_file.hpp"
 #include "tools/command.hpp"
 #include "tools/ensemble.hpp"
 #include "tools/flags.hpp"

@@ -2,7 +2,7 @@
 #include <iostream>
 #include <sstream>
 
-#include "core/input_file.hpp"
+#include "core/printable.hpp"
 #include "tools/command.hpp"
 
 namespace doppio {

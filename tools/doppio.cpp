@@ -7,7 +7,7 @@
 #include <new>
 #include <system_error>
 
-#include "core/input_file.hpp"
+#include "core/printable.hpp"
 #include "doppio/context.hpp"
 #include "doppio/error.hpp"
 #include "tools/command.hpp"

@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <cmath>
 
-#include "core/comma_list.hpp"
 #include "doppio/error.hpp"
+#include "io/comma_list.hpp"
 #include "tools/flags.hpp"
 
 namespace doppio {

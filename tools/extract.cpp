@@ -5,9 +5,9 @@
 #include <filesystem>
 #include <memory>
 
-#include "core/comma_list.hpp"
-#include "core/input_file.hpp"
+#include "core/printable.hpp"
 #include "data/storage/database.hpp"
+#include "io/comma_list.hpp"
 #include "net/format/source_map.hpp"
 #include "tools/command.hpp"
 #include "tools/flags.hpp"

@@ -7,7 +7,7 @@
 #include <set>
 #include <sstream>
 
-#include "core/input_file.hpp"
+#include "core/printable.hpp"
 #include "doppio/error.hpp"
 #include "tools/logging.hpp"
 

@@ -2,10 +2,10 @@
 
 #include <opencv2/imgproc.hpp>
 
-#include "core/input_file.hpp"
 #include "data/image/datum.hpp"
 #include "doppio.pb.h"
 #include "doppio/error.hpp"
+#include "io/input_file.hpp"
 
 namespace doppio {
 

@@ -15,7 +15,7 @@
 #define DOPPIO_PROTOBUF_LOGS  // by itself; from version 22 on it does not
 #endif
 
-#include "core/input_file.hpp"
+#include "core/printable.hpp"
 #include "doppio/error.hpp"
 #include "tools/flags.hpp"
 

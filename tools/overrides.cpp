@@ -5,10 +5,10 @@
 #include <algorithm>
 #include <set>
 
-#include "core/comma_list.hpp"
-#include "core/input_file.hpp"
-#include "core/text_format.hpp"
+#include "core/printable.hpp"
 #include "core/with_context.hpp"
+#include "io/comma_list.hpp"
+#include "io/text_format.hpp"
 #include "net/passes/passes.hpp"
 #include "tools/flags.hpp"
 

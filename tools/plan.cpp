@@ -11,7 +11,7 @@
 
 #include "net/passes/memory_plan.hpp"
 #include "net/passes/passes.hpp"
-#include "solver/update_rule.hpp"
+#include "solver/rules/update_rule.hpp"
 #include "tools/command.hpp"
 #include "tools/flags.hpp"
 #include "tools/setup.hpp"

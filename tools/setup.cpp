@@ -6,7 +6,7 @@
 #include <charconv>
 #include <cstdlib>
 
-#include "core/comma_list.hpp"
+#include "io/comma_list.hpp"
 #include "net/net_epoch.hpp"
 #include "net/passes/passes.hpp"
 #include "tools/flags.hpp"

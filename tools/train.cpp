@@ -5,12 +5,12 @@
 
 #include <chrono>
 
-#include "core/comma_list.hpp"
 #include "doppio/solver.hpp"
+#include "io/comma_list.hpp"
 #include "solver/input_wait.hpp"
 #include "solver/log_observer.hpp"
-#include "solver/lr_policy.hpp"
 #include "solver/read_solver.hpp"
+#include "solver/rules/lr_policy.hpp"
 #include "solver/signals.hpp"
 #include "tools/command.hpp"
 #include "tools/flags.hpp"

@@ -2,16 +2,16 @@
 #include <glog/logging.h>
 #include <google/protobuf/text_format.h>
 
-#include "core/atomic_file.hpp"
-#include "core/file_kind.hpp"
-#include "core/input_file.hpp"
-#include "core/text_format.hpp"
+#include "io/atomic_file.hpp"
+#include "io/file_kind.hpp"
+#include "io/input_file.hpp"
+#include "io/text_format.hpp"
 #include "net/format/blob_io.hpp"
 #include "net/format/read_prototxt.hpp"
-#include "net/format/weights_io.hpp"
 #include "net/passes/passes.hpp"
+#include "net/weights/weights_io.hpp"
 #include "solver/read_solver.hpp"
-#include "solver/update_rule.hpp"
+#include "solver/rules/update_rule.hpp"
 #include "tools/command.hpp"
 #include "tools/flags.hpp"
 #include "tools/setup.hpp"

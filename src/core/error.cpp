@@ -4,7 +4,7 @@
 #include <cctype>
 #include <numeric>
 
-#include "core/input_file.hpp"
+#include "core/printable.hpp"
 
 namespace doppio {
 

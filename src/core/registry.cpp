@@ -1,6 +1,6 @@
 #include "doppio/registry.hpp"
 
-#include "core/input_file.hpp"
+#include "core/printable.hpp"
 #include "doppio/error.hpp"
 
 namespace doppio {

@@ -1,11 +1,19 @@
 #pragma once
+#include <algorithm>
 #include <chrono>
 #include <map>
 #include <string>
+#include <thread>
 
 #include "doppio/shape.hpp"
 
 namespace doppio {
+
+/// Number of threads to use where `asked` is 0: all cores but one, which the caller keeps.
+inline int worker_count(int asked) {
+  const int cores = static_cast<int>(std::thread::hardware_concurrency());
+  return asked > 0 ? asked : std::max(1, cores - 1);
+}
 
 /// Elements that a loop touches in about the time that it takes to wake the other threads.
 inline constexpr Index kLittleWork = 65536;

@@ -10,7 +10,7 @@
 #include <utility>
 #include <vector>
 
-#include "core/worker_count.hpp"
+#include "core/threads.hpp"
 #include "doppio/shape.hpp"
 
 namespace doppio {

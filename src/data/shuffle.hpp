@@ -4,7 +4,7 @@
 #include <vector>
 
 #include "core/at.hpp"
-#include "core/philox.hpp"
+#include "math/philox.hpp"
 
 namespace doppio {
 

@@ -4,12 +4,12 @@
 #include <array>
 #include <cmath>
 
-#include "core/input_file.hpp"
-#include "core/normal.hpp"
-#include "core/philox.hpp"
+#include "core/printable.hpp"
 #include "core/threads.hpp"
 #include "doppio.pb.h"
 #include "doppio/error.hpp"
+#include "math/normal.hpp"
+#include "math/philox.hpp"
 
 namespace doppio {
 

@@ -16,7 +16,7 @@
 
 #include <vector>
 
-#include "core/full_width.hpp"
+#include "math/full_width.hpp"
 #endif
 
 namespace doppio {

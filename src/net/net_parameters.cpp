@@ -2,11 +2,11 @@
 #include <algorithm>
 #include <set>
 
-#include "core/input_file.hpp"
+#include "core/printable.hpp"
 #include "doppio/net.hpp"
 #include "net/format/layer_context.hpp"
-#include "net/format/weights_io.hpp"
 #include "net/passes/passes.hpp"
+#include "net/weights/weights_io.hpp"
 
 namespace doppio {
 

@@ -13,7 +13,7 @@
 #include "doppio.pb.h"
 #include "net/net_epoch.hpp"
 #include "solver/divergence.hpp"
-#include "solver/lr_policy.hpp"
+#include "solver/rules/lr_policy.hpp"
 
 namespace doppio {
 

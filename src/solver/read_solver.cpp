@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <filesystem>
 
-#include "core/input_file.hpp"
+#include "io/input_file.hpp"
 #include "net/format/read_prototxt.hpp"
 #include "net/passes/passes.hpp"
 

@@ -4,7 +4,7 @@
 #include <vector>
 
 #include "doppio/net.hpp"
-#include "solver/update_rule.hpp"
+#include "solver/rules/update_rule.hpp"
 
 namespace doppio {
 

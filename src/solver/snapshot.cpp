@@ -7,14 +7,14 @@
 #include <filesystem>
 #include <map>
 
-#include "core/atomic_file.hpp"
 #include "data/storage/hdf5.hpp"
+#include "io/atomic_file.hpp"
 #include "net/format/blob_io.hpp"
-#include "net/format/checked_file.hpp"
-#include "net/format/weights_io.hpp"
-#include "solver/lr_policy.hpp"
+#include "net/weights/checked_file.hpp"
+#include "net/weights/weights_io.hpp"
 #include "solver/read_solver.hpp"
-#include "solver/update_rule.hpp"
+#include "solver/rules/lr_policy.hpp"
+#include "solver/rules/update_rule.hpp"
 
 namespace doppio {
 

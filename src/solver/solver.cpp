@@ -9,17 +9,17 @@
 
 #include "core/accelerator.hpp"
 #include "core/arena.hpp"
-#include "core/comma_list.hpp"
 #include "core/communicator.hpp"
 #include "doppio.pb.h"
+#include "io/comma_list.hpp"
 #include "solver/divergence.hpp"
-#include "solver/lr_policy.hpp"
 #include "solver/read_solver.hpp"
-#include "solver/regularizer.hpp"
 #include "solver/replica.hpp"
+#include "solver/rules/lr_policy.hpp"
+#include "solver/rules/regularizer.hpp"
+#include "solver/rules/update_rule.hpp"
 #include "solver/snapshot.hpp"
 #include "solver/team.hpp"
-#include "solver/update_rule.hpp"
 
 namespace doppio {
 

@@ -6,9 +6,9 @@
 #include <utility>
 
 #include "core/arena.hpp"
-#include "core/bf16.hpp"
 #include "core/graph_capture.hpp"
 #include "doppio/error.hpp"
+#include "math/bf16.hpp"
 #include "support/counting_accelerator.hpp"
 #include "support/layer_harness.hpp"
 

@@ -7,8 +7,8 @@
 #include "doppio/net.hpp"
 #include "net/format/source_map.hpp"
 #include "net/passes/passes.hpp"
-#include "solver/lr_policy.hpp"
 #include "solver/read_solver.hpp"
+#include "solver/rules/lr_policy.hpp"
 #include "support/layer_harness.hpp"
 
 namespace doppio {

@@ -7,10 +7,10 @@
 
 #include "core/cpu.hpp"
 #include "data/storage/hdf5.hpp"
-#include "net/format/weights_io.hpp"
 #include "net/multiply_adds.hpp"
 #include "net/passes/memory_plan.hpp"
 #include "net/passes/passes.hpp"
+#include "net/weights/weights_io.hpp"
 #include "support/layer_harness.hpp"
 
 namespace doppio {

@@ -1,8 +1,8 @@
 #include <algorithm>
 #include <numeric>
 
-#include "core/philox.hpp"
 #include "data/storage/lmdb.hpp"
+#include "math/philox.hpp"
 #include "solver/log_observer.hpp"
 #include "support/log_lines.hpp"
 #include "support/scratch_folder.hpp"

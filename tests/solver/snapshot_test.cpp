@@ -8,10 +8,10 @@
 #include <filesystem>
 #include <fstream>
 
-#include "core/atomic_file.hpp"
-#include "core/input_file.hpp"
 #include "data/storage/hdf5.hpp"
-#include "net/format/weights_io.hpp"
+#include "io/atomic_file.hpp"
+#include "io/input_file.hpp"
+#include "net/weights/weights_io.hpp"
 #include "support/scratch_folder.hpp"
 #include "tiny_net.hpp"
 

@@ -5,8 +5,8 @@
 
 #include <cmath>
 
-#include "solver/lr_policy.hpp"
 #include "solver/read_solver.hpp"
+#include "solver/rules/lr_policy.hpp"
 #include "solver/signals.hpp"
 #include "support/scratch_folder.hpp"
 #include "tiny_net.hpp"

@@ -1,9 +1,9 @@
 #include <algorithm>
 #include <limits>
 
-#include "core/philox.hpp"
 #include "doppio.pb.h"
 #include "doppio/registry.hpp"
+#include "math/philox.hpp"
 
 namespace doppio {
 namespace {

@@ -5,10 +5,10 @@
 #include <vector>
 
 #include "core/accelerator.hpp"
-#include "core/bf16.hpp"
 #include "core/layout.hpp"
 #include "core/layout_kernels.hpp"
 #include "doppio/tensor.hpp"
+#include "math/bf16.hpp"
 
 namespace doppio {
 

@@ -7,11 +7,11 @@
 #include <opencv2/core.hpp>
 #include <opencv2/imgcodecs.hpp>
 
-#include "core/input_file.hpp"
 #include "data/image/datum.hpp"
 #include "data/image/mean_file.hpp"
 #include "data/storage/leveldb.hpp"
 #include "data/storage/lmdb.hpp"
+#include "io/input_file.hpp"
 #include "support/scratch_folder.hpp"
 #include "tools/run_command.hpp"
 

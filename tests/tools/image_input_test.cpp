@@ -3,10 +3,10 @@
 #include <opencv2/imgcodecs.hpp>
 #include <opencv2/imgproc.hpp>
 
-#include "core/input_file.hpp"
 #include "data/image/datum.hpp"
 #include "doppio.pb.h"
-#include "net/format/weights_io.hpp"
+#include "io/input_file.hpp"
+#include "net/weights/weights_io.hpp"
 #include "support/layer_harness.hpp"
 #include "support/scratch_folder.hpp"
 

@@ -3,8 +3,8 @@
 #include <signal.h>
 #include <unistd.h>
 
-#include "core/input_file.hpp"
 #include "data/image/image_file.hpp"
+#include "io/input_file.hpp"
 #include "tools/training_folder.hpp"
 
 namespace doppio {

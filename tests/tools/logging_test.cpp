@@ -1,8 +1,8 @@
 // glog's flags and variables, which scripts for Caffe pass.
 #include <gtest/gtest.h>
 
-#include "core/input_file.hpp"
 #include "data/image/image_file.hpp"
+#include "io/input_file.hpp"
 #include "tools/training_folder.hpp"
 
 namespace doppio {

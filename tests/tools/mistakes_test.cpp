@@ -4,10 +4,10 @@
 
 #include <filesystem>
 
-#include "core/input_file.hpp"
 #include "data/image/image_file.hpp"
 #include "data/storage/lmdb.hpp"
 #include "doppio/context.hpp"
+#include "io/input_file.hpp"
 #include "tools/training_folder.hpp"
 
 namespace doppio {

@@ -3,10 +3,10 @@
 #include <opencv2/imgcodecs.hpp>
 #include <regex>
 
-#include "core/input_file.hpp"
 #include "data/image/image_file.hpp"
 #include "doppio.pb.h"
 #include "doppio/net.hpp"
+#include "io/input_file.hpp"
 #include "support/layer_harness.hpp"
 #include "support/scratch_folder.hpp"
 #include "tools/run_command.hpp"

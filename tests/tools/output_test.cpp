@@ -1,8 +1,8 @@
 // Where output goes that cannot be written, or that nobody reads.
 #include <gtest/gtest.h>
 
-#include "core/input_file.hpp"
 #include "data/image/image_file.hpp"
+#include "io/input_file.hpp"
 #include "tools/command.hpp"
 #include "tools/training_folder.hpp"
 

@@ -8,8 +8,8 @@
 
 #include <stdexcept>
 
-#include "core/input_file.hpp"
 #include "data/image/image_file.hpp"
+#include "io/input_file.hpp"
 #include "support/scratch_folder.hpp"
 
 namespace doppio {

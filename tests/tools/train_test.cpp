@@ -5,9 +5,9 @@
 #include <regex>
 #include <sstream>
 
-#include "core/input_file.hpp"
 #include "data/image/image_file.hpp"
 #include "doppio.pb.h"
+#include "io/input_file.hpp"
 #include "tools/training_folder.hpp"
 
 namespace doppio {

@@ -4,9 +4,9 @@
 #include <fstream>
 #include <sstream>
 
-#include "core/input_file.hpp"
 #include "data/image/image_file.hpp"
 #include "doppio.pb.h"
+#include "io/input_file.hpp"
 #include "net/passes/passes.hpp"
 #include "support/layer_harness.hpp"
 #include "support/scratch_folder.hpp"

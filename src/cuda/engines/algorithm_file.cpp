@@ -9,11 +9,11 @@
 #include <mutex>
 #include <utility>
 
-#include "core/atomic_file.hpp"
-#include "core/input_file.hpp"
 #include "cuda/check.hpp"
 #include "cuda/runtime/cudnn.hpp"
 #include "doppio/error.hpp"
+#include "io/atomic_file.hpp"
+#include "io/input_file.hpp"
 
 namespace doppio::cuda {
 

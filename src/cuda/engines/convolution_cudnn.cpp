@@ -4,11 +4,11 @@
 #include <limits>
 #include <memory>
 
-#include "core/accumulate.hpp"
 #include "cuda/engines/convolution_choice.hpp"
 #include "cuda/kernels/convolution_kernels.hpp"
 #include "cuda/runtime/device.hpp"
 #include "layers/convolution/engine.hpp"
+#include "math/accumulate.hpp"
 
 namespace doppio {
 inline namespace DOPPIO_BUILD {

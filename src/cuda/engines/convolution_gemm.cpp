@@ -1,10 +1,10 @@
 #include <algorithm>
 
-#include "core/accumulate.hpp"
 #include "cuda/kernels/convolution_kernels.hpp"
 #include "cuda/kernels/divider.hpp"
 #include "layers/convolution/engine.hpp"
 #include "layers/support/sizes.hpp"
+#include "math/accumulate.hpp"
 #include "math/gemm.hpp"
 #include "math/kernel.hpp"
 

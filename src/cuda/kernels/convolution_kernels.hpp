@@ -1,7 +1,7 @@
 #pragma once
 // What the convolution engines of src/cuda do around the products: bias, ReLU and their gradients.
-#include "core/accumulate.hpp"
-#include "core/bf16.hpp"
+#include "math/accumulate.hpp"
+#include "math/bf16.hpp"
 #include "math/kernel.hpp"
 
 namespace doppio {

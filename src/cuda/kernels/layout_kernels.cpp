@@ -2,8 +2,8 @@
 
 #include <algorithm>
 
-#include "core/bf16.hpp"
 #include "cuda/kernels/launch.hpp"
+#include "math/bf16.hpp"
 
 namespace doppio::cuda {
 

@@ -4,10 +4,10 @@
 #include <limits>
 #include <opencv2/core.hpp>
 
-#include "core/input_file.hpp"
-#include "core/text_format.hpp"
 #include "doppio.pb.h"
 #include "doppio/error.hpp"
+#include "io/input_file.hpp"
+#include "io/text_format.hpp"
 
 namespace doppio {
 

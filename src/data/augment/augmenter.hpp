@@ -2,8 +2,8 @@
 #include <memory>
 #include <opencv2/core/mat.hpp>
 
-#include "core/philox.hpp"
 #include "data/image/image_object.hpp"
+#include "math/philox.hpp"
 
 namespace doppio {
 

@@ -1,5 +1,5 @@
 #pragma once
-#include "core/philox.hpp"
+#include "math/philox.hpp"
 
 namespace doppio {
 

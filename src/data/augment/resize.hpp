@@ -1,8 +1,8 @@
 #pragma once
 #include <opencv2/core/mat.hpp>
 
-#include "core/box.hpp"
 #include "data/augment/draw_sequence.hpp"
+#include "math/box.hpp"
 
 namespace doppio {
 

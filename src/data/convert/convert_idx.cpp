@@ -6,12 +6,12 @@
 #include <cstdio>
 #include <memory>
 
-#include "core/file_kind.hpp"
-#include "core/input_file.hpp"
 #include "data/image/image_file.hpp"
 #include "data/storage/database.hpp"
 #include "doppio.pb.h"
 #include "doppio/error.hpp"
+#include "io/file_kind.hpp"
+#include "io/input_file.hpp"
 
 namespace doppio {
 

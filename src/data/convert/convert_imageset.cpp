@@ -8,7 +8,7 @@
 #include <opencv2/imgcodecs.hpp>
 #include <opencv2/imgproc.hpp>
 
-#include "core/input_file.hpp"
+#include "core/printable.hpp"
 #include "data/image/image_file.hpp"
 #include "data/image/image_list.hpp"
 #include "data/prefetch.hpp"

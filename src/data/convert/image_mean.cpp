@@ -7,13 +7,13 @@
 #include <optional>
 
 #include "core/at.hpp"
-#include "core/atomic_file.hpp"
-#include "core/input_file.hpp"
+#include "core/printable.hpp"
 #include "data/image/datum.hpp"
 #include "data/prefetch.hpp"
 #include "data/storage/database.hpp"
 #include "doppio.pb.h"
 #include "doppio/error.hpp"
+#include "io/atomic_file.hpp"
 
 namespace doppio {
 

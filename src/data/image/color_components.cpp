@@ -3,10 +3,10 @@
 #include <cmath>
 #include <opencv2/core.hpp>
 
-#include "core/atomic_file.hpp"
 #include "data/image/mean_file.hpp"
 #include "doppio.pb.h"
 #include "doppio/error.hpp"
+#include "io/atomic_file.hpp"
 
 namespace doppio {
 

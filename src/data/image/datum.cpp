@@ -2,9 +2,9 @@
 
 #include <limits>
 
-#include "core/file_kind.hpp"
 #include "doppio.pb.h"
 #include "doppio/error.hpp"
+#include "io/file_kind.hpp"
 
 namespace doppio {
 

@@ -7,10 +7,10 @@
 #include <opencv2/imgcodecs.hpp>
 #include <streambuf>
 
-#include "core/file_kind.hpp"
 #include "data/image/jpeg.hpp"
 #include "data/image/png.hpp"
 #include "doppio/error.hpp"
+#include "io/file_kind.hpp"
 
 namespace doppio {
 

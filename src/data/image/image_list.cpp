@@ -4,8 +4,9 @@
 #include <charconv>
 #include <filesystem>
 
-#include "core/input_file.hpp"
+#include "core/printable.hpp"
 #include "doppio/error.hpp"
+#include "io/input_file.hpp"
 
 namespace doppio {
 

@@ -1,7 +1,7 @@
 #pragma once
 #include <vector>
 
-#include "core/box.hpp"
+#include "math/box.hpp"
 
 namespace doppio {
 

@@ -2,7 +2,7 @@
 
 #include <opencv2/imgproc.hpp>
 
-#include "core/input_file.hpp"
+#include "core/printable.hpp"
 #include "doppio/error.hpp"
 
 namespace doppio {

@@ -5,10 +5,10 @@
 #include <utility>
 #include <vector>
 
-#include "core/philox.hpp"
 #include "data/image/datum.hpp"
 #include "data/image/image_list.hpp"
 #include "data/storage/database.hpp"
+#include "math/philox.hpp"
 
 namespace doppio {
 

@@ -1,10 +1,11 @@
 #include "data/image/mean_file.hpp"
 
-#include "core/file_kind.hpp"
-#include "core/input_file.hpp"
+#include "core/printable.hpp"
 #include "data/image/image_file.hpp"
 #include "doppio.pb.h"
 #include "doppio/error.hpp"
+#include "io/file_kind.hpp"
+#include "io/input_file.hpp"
 
 namespace doppio {
 

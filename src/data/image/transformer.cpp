@@ -4,11 +4,11 @@
 #include <vector>
 
 #include "core/at.hpp"
-#include "core/full_width.hpp"
-#include "core/normal.hpp"
 #include "core/with_context.hpp"
 #include "doppio.pb.h"
 #include "doppio/error.hpp"
+#include "math/full_width.hpp"
+#include "math/normal.hpp"
 
 namespace doppio {
 

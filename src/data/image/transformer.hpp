@@ -3,11 +3,11 @@
 #include <optional>
 #include <string>
 
-#include "core/philox.hpp"
 #include "data/image/color_components.hpp"
 #include "data/image/datum.hpp"
 #include "data/image/mean_file.hpp"
 #include "data/image/pixel_batch.hpp"
+#include "math/philox.hpp"
 
 namespace doppio {
 

@@ -2,8 +2,9 @@
 
 #include <charconv>
 
-#include "core/input_file.hpp"
+#include "core/printable.hpp"
 #include "doppio/error.hpp"
+#include "io/input_file.hpp"
 
 namespace doppio {
 

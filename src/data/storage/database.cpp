@@ -2,7 +2,7 @@
 
 #include <filesystem>
 
-#include "core/input_file.hpp"
+#include "core/printable.hpp"
 #include "data/storage/database_folder.hpp"
 #include "data/storage/leveldb.hpp"
 #include "data/storage/lmdb.hpp"

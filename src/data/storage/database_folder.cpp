@@ -14,7 +14,7 @@
 #include <filesystem>
 #include <vector>
 
-#include "core/input_file.hpp"
+#include "core/printable.hpp"
 #include "data/storage/leveldb.hpp"
 #include "data/storage/lmdb.hpp"
 #include "data/storage/lmdb_file.hpp"

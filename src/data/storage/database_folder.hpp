@@ -1,8 +1,8 @@
 #pragma once
 #include <string>
 
-#include "core/descriptor.hpp"
 #include "data/storage/database.hpp"
+#include "io/descriptor.hpp"
 
 namespace doppio {
 

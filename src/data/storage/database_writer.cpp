@@ -3,6 +3,8 @@
 #include <filesystem>
 #include <system_error>
 
+#include "core/printable.hpp"
+
 namespace doppio {
 
 BatchedWriter::BatchedWriter(const std::string& path, IfThere if_there)

@@ -5,7 +5,7 @@
 #include <utility>
 #include <vector>
 
-#include "core/input_file.hpp"
+#include "core/printable.hpp"
 #include "data/storage/database.hpp"
 #include "data/storage/database_folder.hpp"
 

@@ -2,8 +2,8 @@
 
 #include <cstring>
 
-#include "core/regular_file.hpp"
 #include "doppio/error.hpp"
+#include "io/regular_file.hpp"
 
 namespace doppio {
 

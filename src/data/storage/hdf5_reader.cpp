@@ -1,10 +1,10 @@
 #include <algorithm>
 #include <limits>
 
-#include "core/regular_file.hpp"
-#include "core/sha256.hpp"
 #include "data/storage/hdf5.hpp"
 #include "data/storage/hdf5_handles.hpp"
+#include "io/regular_file.hpp"
+#include "io/sha256.hpp"
 
 namespace doppio {
 

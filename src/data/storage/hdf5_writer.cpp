@@ -1,10 +1,10 @@
 #include <algorithm>
 #include <ostream>
 
-#include "core/atomic_file.hpp"
-#include "core/sha256.hpp"
 #include "data/storage/hdf5.hpp"
 #include "data/storage/hdf5_handles.hpp"
+#include "io/atomic_file.hpp"
+#include "io/sha256.hpp"
 
 namespace doppio {
 

@@ -8,6 +8,7 @@
 #include <set>
 #include <utility>
 
+#include "core/printable.hpp"
 #include "data/storage/read_only_env.hpp"
 #include "doppio/error.hpp"
 

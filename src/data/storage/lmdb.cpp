@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <filesystem>
 
+#include "core/printable.hpp"
 #include "doppio/error.hpp"
 
 namespace doppio {

@@ -10,8 +10,9 @@
 #include <cstring>
 #include <memory>
 
-#include "core/input_file.hpp"
+#include "core/printable.hpp"
 #include "doppio/error.hpp"
+#include "io/input_file.hpp"
 
 namespace doppio {
 

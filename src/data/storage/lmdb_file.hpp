@@ -5,8 +5,8 @@
 #include <string_view>
 #include <vector>
 
-#include "core/descriptor.hpp"
 #include "data/storage/database.hpp"
+#include "io/descriptor.hpp"
 
 namespace doppio {
 

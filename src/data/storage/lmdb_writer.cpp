@@ -5,6 +5,7 @@
 #include <cstring>
 #include <filesystem>
 
+#include "core/printable.hpp"
 #include "data/storage/lmdb.hpp"
 #include "doppio/error.hpp"
 

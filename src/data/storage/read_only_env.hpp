@@ -5,7 +5,7 @@
 #include <memory>
 #include <string>
 
-#include "core/descriptor.hpp"
+#include "io/descriptor.hpp"
 
 namespace doppio {
 

@@ -1,7 +1,7 @@
-#include "core/philox.hpp"
 #include "doppio.pb.h"
 #include "doppio/registry.hpp"
 #include "math/kernel.hpp"
+#include "math/philox.hpp"
 
 namespace doppio {
 namespace {

@@ -2,12 +2,12 @@
 #include <cstdint>
 #include <limits>
 
-#include "core/bf16.hpp"
-#include "core/full_width.hpp"
 #include "core/threads.hpp"
 #include "layers/convolution/convolution_onednn_choice.hpp"
 #include "layers/convolution/engine.hpp"
 #include "layers/convolution/kept_copy.hpp"
+#include "math/bf16.hpp"
+#include "math/full_width.hpp"
 
 namespace doppio {
 

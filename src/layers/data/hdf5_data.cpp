@@ -1,14 +1,14 @@
 #include <algorithm>
 #include <chrono>
 
-#include "core/input_file.hpp"
-#include "core/philox.hpp"
 #include "data/shuffle.hpp"
 #include "data/storage/hdf5.hpp"
 #include "doppio.pb.h"
 #include "doppio/epoch.hpp"
 #include "doppio/registry.hpp"
+#include "io/input_file.hpp"
 #include "layers/support/sizes.hpp"
+#include "math/philox.hpp"
 
 namespace doppio {
 namespace {

@@ -1,9 +1,9 @@
 #include <memory>
 
-#include "core/atomic_file.hpp"
 #include "data/storage/hdf5.hpp"
 #include "doppio.pb.h"
 #include "doppio/registry.hpp"
+#include "io/atomic_file.hpp"
 
 namespace doppio {
 namespace {

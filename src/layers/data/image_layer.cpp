@@ -5,8 +5,8 @@
 #include <algorithm>
 #include <cmath>
 
-#include "core/philox.hpp"
 #include "data/shuffle.hpp"
+#include "math/philox.hpp"
 
 namespace doppio {
 

@@ -3,7 +3,6 @@
 #include <opencv2/imgproc.hpp>
 
 #include "core/at.hpp"
-#include "core/philox.hpp"
 #include "core/with_context.hpp"
 #include "data/image/image_file.hpp"
 #include "data/image/image_list.hpp"
@@ -13,6 +12,7 @@
 #include "doppio.pb.h"
 #include "doppio/registry.hpp"
 #include "layers/data/batch_feed.hpp"
+#include "math/philox.hpp"
 
 namespace doppio {
 namespace {

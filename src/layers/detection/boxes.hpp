@@ -4,10 +4,10 @@
 #include <vector>
 
 #include "core/at.hpp"
-#include "core/box.hpp"
 #include "doppio.pb.h"
 #include "doppio/error.hpp"
 #include "doppio/shape.hpp"
+#include "math/box.hpp"
 
 namespace doppio {
 

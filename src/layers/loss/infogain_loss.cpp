@@ -1,10 +1,11 @@
 #include <algorithm>
 
-#include "core/file_kind.hpp"
-#include "core/input_file.hpp"
+#include "core/printable.hpp"
 #include "core/with_context.hpp"
 #include "doppio.pb.h"
 #include "doppio/registry.hpp"
+#include "io/file_kind.hpp"
+#include "io/input_file.hpp"
 #include "layers/loss/labels.hpp"
 
 namespace doppio {

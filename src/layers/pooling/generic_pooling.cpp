@@ -1,8 +1,8 @@
 #include <algorithm>
 #include <cstdint>
 
-#include "core/philox.hpp"
 #include "layers/pooling/engine.hpp"
+#include "math/philox.hpp"
 #include "math/strips.hpp"
 
 namespace doppio {

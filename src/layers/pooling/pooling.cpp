@@ -1,12 +1,12 @@
 #include <string>
 
-#include "core/philox.hpp"
 #include "doppio.pb.h"
 #include "doppio/registry.hpp"
 #include "layers/pooling/engine.hpp"
 #include "layers/support/run_layout.hpp"
 #include "layers/support/sizes.hpp"
 #include "math/kernel.hpp"
+#include "math/philox.hpp"
 
 namespace doppio {
 namespace {

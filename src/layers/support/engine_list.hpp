@@ -29,9 +29,9 @@ template <class Engine, class... Geometry>
 using EngineList = std::span<const std::type_identity_t<EngineEntry<Engine, Geometry...>>>;
 
 /// Makes the first of `engines` that can compute the geometry and is not slower than a later one,
-/// or the one called `forced` unless that is empty. Logs the choice and the refusals at verbosity 1,
-/// as `task` of the layer. Returns null if no engine can. Throws: Error if `forced` cannot, or is
-/// not in the list.
+/// or the one called `forced` unless that is empty. Logs the choice and the refusals at verbosity
+/// 1, as `task` of the layer. Returns null if no engine can. Throws: Error if `forced` cannot, or
+/// is not in the list.
 template <class Engine, class... Geometry>
 std::unique_ptr<Engine> make_engine(const std::string& layer, const char* task,
                                     EngineList<Engine, Geometry...> engines,

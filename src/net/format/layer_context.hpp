@@ -3,7 +3,7 @@
 #include <string>
 #include <vector>
 
-#include "core/input_file.hpp"
+#include "core/printable.hpp"
 #include "core/with_context.hpp"
 #include "doppio.pb.h"
 #include "doppio/error.hpp"

@@ -4,9 +4,9 @@
 #include <cctype>
 #include <map>
 
-#include "core/input_file.hpp"
-#include "core/text_format.hpp"
+#include "core/printable.hpp"
 #include "doppio/registry.hpp"
+#include "io/text_format.hpp"
 
 namespace doppio {
 

@@ -7,8 +7,9 @@
 #include <mutex>
 #include <set>
 
-#include "core/input_file.hpp"
-#include "core/text_format.hpp"
+#include "core/printable.hpp"
+#include "io/input_file.hpp"
+#include "io/text_format.hpp"
 #include "net/format/fork_hints.hpp"
 #include "net/format/layer_context.hpp"
 #include "net/format/layer_types.hpp"

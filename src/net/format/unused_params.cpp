@@ -6,7 +6,7 @@
 #include <cctype>
 #include <map>
 
-#include "core/text_format.hpp"
+#include "io/text_format.hpp"
 
 namespace doppio {
 

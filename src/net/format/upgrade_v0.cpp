@@ -5,7 +5,7 @@
 #include <algorithm>
 #include <map>
 
-#include "core/input_file.hpp"
+#include "core/printable.hpp"
 
 namespace doppio {
 

@@ -4,7 +4,7 @@
 #include <map>
 #include <set>
 
-#include "core/input_file.hpp"
+#include "core/printable.hpp"
 #include "net/format/layer_context.hpp"
 #include "net/format/layer_types.hpp"
 #include "net/passes/passes.hpp"

@@ -1,6 +1,6 @@
 #include <algorithm>
 
-#include "core/input_file.hpp"
+#include "core/printable.hpp"
 #include "net/passes/passes.hpp"
 
 namespace doppio {

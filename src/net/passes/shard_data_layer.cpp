@@ -1,6 +1,6 @@
 #include "net/passes/shard_data_layer.hpp"
 
-#include "core/worker_count.hpp"
+#include "core/threads.hpp"
 #include "doppio/error.hpp"
 
 namespace doppio {

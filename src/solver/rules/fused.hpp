@@ -1,6 +1,6 @@
 #pragma once
 #include "math/kernel.hpp"
-#include "solver/update_rule.hpp"
+#include "solver/rules/update_rule.hpp"
 
 namespace doppio {
 inline namespace DOPPIO_BUILD {

@@ -13,7 +13,7 @@
 #include "doppio/solver.hpp"
 #include "net/passes/passes.hpp"
 #include "solver/read_solver.hpp"
-#include "solver/update_rule.hpp"
+#include "solver/rules/update_rule.hpp"
 #include "support/scratch_folder.hpp"
 
 namespace doppio {

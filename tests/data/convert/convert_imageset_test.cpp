@@ -2,9 +2,10 @@
 
 #include <algorithm>
 
-#include "core/input_file.hpp"
+#include "core/printable.hpp"
 #include "data/convert_fixture.hpp"
 #include "data/image/datum.hpp"
+#include "io/input_file.hpp"
 
 namespace doppio {
 namespace {

@@ -1,9 +1,9 @@
 #include "data/convert/image_mean.hpp"
 
-#include "core/input_file.hpp"
 #include "data/convert_fixture.hpp"
 #include "data/image/mean_file.hpp"
 #include "data/storage/lmdb.hpp"
+#include "io/input_file.hpp"
 
 namespace doppio {
 namespace {

@@ -3,8 +3,8 @@
 #include <iostream>
 #include <opencv2/imgcodecs.hpp>
 
-#include "core/input_file.hpp"
 #include "doppio.pb.h"
+#include "io/input_file.hpp"
 #include "support/layer_harness.hpp"
 #include "support/scratch_folder.hpp"
 

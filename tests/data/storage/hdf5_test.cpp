@@ -2,8 +2,8 @@
 
 #include <cerrno>
 
-#include "core/atomic_file.hpp"
-#include "core/input_file.hpp"
+#include "io/atomic_file.hpp"
+#include "io/input_file.hpp"
 #include "support/layer_harness.hpp"
 #include "support/scratch_folder.hpp"
 

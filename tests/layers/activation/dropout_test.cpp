@@ -1,7 +1,7 @@
 #include <algorithm>
 #include <cmath>
 
-#include "core/philox.hpp"
+#include "math/philox.hpp"
 #include "support/layer_harness.hpp"
 
 namespace doppio {

@@ -1,7 +1,7 @@
 #include <cerrno>
 
-#include "core/atomic_file.hpp"
 #include "data/storage/hdf5.hpp"
+#include "io/atomic_file.hpp"
 #include "support/layer_harness.hpp"
 #include "support/scratch_folder.hpp"
 

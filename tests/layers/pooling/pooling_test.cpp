@@ -2,8 +2,8 @@
 #include <array>
 #include <cmath>
 
-#include "core/philox.hpp"
 #include "layers/pooling/engine.hpp"
+#include "math/philox.hpp"
 #include "support/layer_harness.hpp"
 
 namespace doppio {

@@ -3,11 +3,11 @@
 #include <vector>
 
 #include "core/cpu.hpp"
-#include "core/full_width.hpp"
 #include "core/layout.hpp"
 #include "core/threads.hpp"
 #include "layers/convolution/engine.hpp"
 #include "layers/convolution/image/image_kernels.hpp"
+#include "math/full_width.hpp"
 
 namespace doppio {
 
