@@ -8,7 +8,7 @@
 
 #include "core/cpu.hpp"
 #include "doppio.pb.h"
-#include "doppio/registry.hpp"
+#include "doppio/extend/registry.hpp"
 #include "layers/convolution/engine.hpp"
 
 namespace doppio {

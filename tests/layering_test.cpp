@@ -77,7 +77,7 @@ std::string top_of(const std::string& path) { return path.substr(0, path.find('/
 /// The part that a file belongs to, given its path below src/, or as "tools/..." or "doppio/...".
 std::string part_of(const std::string& path) {
   if (path == "doppio/net.hpp") return "public:net";
-  if (path == "doppio/solver.hpp") return "public:solver";
+  if (path == "doppio/solver.hpp" || path == "doppio/doppio.hpp") return "public:solver";
   if (path.rfind("doppio/", 0) == 0) return "core";
   std::string top = top_of(path);
   if (top != "cuda" && top != "data" && top != "layers" && top != "net") return top;
@@ -214,7 +214,7 @@ TEST(Layering, ObjectsToUpwardEdges) {
   EXPECT_NE(objection("layers/activation/relu.cpp", "data/storage/lmdb.hpp"), "");
   EXPECT_NE(objection("data/storage/lmdb.cpp", "layers/support/sizes.hpp"), "");
   EXPECT_NE(objection("net/net.cpp", "data/storage/lmdb.hpp"), "");
-  EXPECT_NE(objection("doppio/layer.hpp", "doppio/net.hpp"), "");
+  EXPECT_NE(objection("doppio/extend/layer.hpp", "doppio/net.hpp"), "");
   EXPECT_NE(objection("layers/data/data.cpp", "net/passes/passes.hpp"), "");
   EXPECT_NE(objection("math/gemm.cpp", "gemm.hpp"), "");
   EXPECT_NE(objection("engines/x.cpp", "math/philox.hpp"), "");

@@ -2,7 +2,7 @@
 #include <cstring>
 #include <iostream>
 
-#include "doppio/registry.hpp"
+#include "doppio/extend/registry.hpp"
 #include "tools/command.hpp"
 #include "tools/table.hpp"
 

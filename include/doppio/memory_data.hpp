@@ -3,7 +3,7 @@
 #include <span>
 #include <vector>
 
-#include "doppio/layer.hpp"
+#include "doppio/extend/layer.hpp"
 
 namespace doppio {
 

@@ -5,8 +5,8 @@
 #include <utility>
 #include <vector>
 
-#include "doppio/layer.hpp"
-#include "doppio/registry.hpp"
+#include "doppio/extend/layer.hpp"
+#include "doppio/extend/registry.hpp"
 
 namespace doppio {
 

@@ -1,4 +1,4 @@
-#include "doppio/registry.hpp"
+#include "doppio/extend/registry.hpp"
 
 #include "core/printable.hpp"
 #include "doppio/error.hpp"

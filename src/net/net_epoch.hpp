@@ -2,7 +2,7 @@
 #include <optional>
 #include <string>
 
-#include "doppio/epoch.hpp"
+#include "doppio/extend/epoch.hpp"
 #include "doppio/net.hpp"
 
 namespace doppio {

@@ -6,7 +6,7 @@
 #include <fstream>
 #include <sstream>
 
-#include "doppio/registry.hpp"
+#include "doppio/extend/registry.hpp"
 #include "support/parse_errors.hpp"
 
 namespace doppio::conformance {

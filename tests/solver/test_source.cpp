@@ -2,7 +2,7 @@
 #include <limits>
 
 #include "doppio.pb.h"
-#include "doppio/registry.hpp"
+#include "doppio/extend/registry.hpp"
 #include "math/philox.hpp"
 
 namespace doppio {

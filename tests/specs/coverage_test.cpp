@@ -2,7 +2,7 @@
 #include <map>
 #include <set>
 
-#include "doppio/registry.hpp"
+#include "doppio/extend/registry.hpp"
 #include "spec_file.hpp"
 #include "support/layer_harness.hpp"
 

@@ -3,7 +3,7 @@
 
 #include <filesystem>
 
-#include "doppio/registry.hpp"
+#include "doppio/extend/registry.hpp"
 #include "support/scratch_folder.hpp"
 #include "tools/command.hpp"
 #include "tools/run_command.hpp"

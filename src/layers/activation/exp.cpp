@@ -1,7 +1,7 @@
 #include "math/exp.hpp"
 
 #include "doppio.pb.h"
-#include "doppio/registry.hpp"
+#include "doppio/extend/registry.hpp"
 #include "layers/support/elementwise.hpp"
 
 namespace doppio {

@@ -2,7 +2,7 @@
 
 #include "core/buffer.hpp"
 #include "doppio.pb.h"
-#include "doppio/registry.hpp"
+#include "doppio/extend/registry.hpp"
 #include "layers/support/run_layout.hpp"
 #include "math/kernel.hpp"
 

@@ -1,6 +1,6 @@
 #include "layers/convolution/convolution.hpp"
 
-#include "doppio/registry.hpp"
+#include "doppio/extend/registry.hpp"
 #include "layers/normalization/channel_affine.hpp"
 #include "math/kernel.hpp"
 

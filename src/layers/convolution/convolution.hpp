@@ -4,7 +4,7 @@
 #include <vector>
 
 #include "doppio.pb.h"
-#include "doppio/layer.hpp"
+#include "doppio/extend/layer.hpp"
 #include "layers/convolution/engine.hpp"
 #include "layers/support/precision.hpp"
 #include "layers/support/sizes.hpp"

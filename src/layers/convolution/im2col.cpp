@@ -1,7 +1,7 @@
 #include "math/im2col.hpp"
 
 #include "doppio.pb.h"
-#include "doppio/registry.hpp"
+#include "doppio/extend/registry.hpp"
 #include "layers/convolution/convolution_geometry.hpp"
 #include "layers/support/sizes.hpp"
 #include "math/kernel.hpp"

@@ -1,7 +1,7 @@
 #include "core/with_context.hpp"
 #include "data/augment/annotated_reader.hpp"
 #include "data/augment/expand.hpp"
-#include "doppio/registry.hpp"
+#include "doppio/extend/registry.hpp"
 #include "layers/data/database_layer.hpp"
 
 namespace doppio {

@@ -10,7 +10,7 @@
 #include "core/buffer.hpp"
 #include "data/image/pixel_batch.hpp"
 #include "data/prefetch.hpp"
-#include "doppio/layer.hpp"
+#include "doppio/extend/layer.hpp"
 #include "layers/support/sizes.hpp"
 
 namespace doppio {

@@ -1,4 +1,4 @@
-#include "doppio/registry.hpp"
+#include "doppio/extend/registry.hpp"
 #include "layers/data/database_layer.hpp"
 
 namespace doppio {

@@ -1,6 +1,6 @@
 #include "layers/data/database_layer.hpp"
 
-#include "doppio/registry.hpp"
+#include "doppio/extend/registry.hpp"
 
 namespace doppio {
 

@@ -1,7 +1,7 @@
 #include <array>
 
 #include "doppio.pb.h"
-#include "doppio/registry.hpp"
+#include "doppio/extend/registry.hpp"
 #include "layers/support/sizes.hpp"
 #include "math/filler.hpp"
 

@@ -2,7 +2,7 @@
 
 #include "data/storage/hdf5.hpp"
 #include "doppio.pb.h"
-#include "doppio/registry.hpp"
+#include "doppio/extend/registry.hpp"
 #include "io/atomic_file.hpp"
 
 namespace doppio {

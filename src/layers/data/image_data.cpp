@@ -1,6 +1,6 @@
 #include <unistd.h>
 
-#include "doppio/registry.hpp"
+#include "doppio/extend/registry.hpp"
 #include "layers/data/image_layer.hpp"
 
 namespace doppio {

@@ -10,7 +10,7 @@
 #include "data/image/image_source.hpp"
 #include "data/image/transformer.hpp"
 #include "doppio.pb.h"
-#include "doppio/epoch.hpp"
+#include "doppio/extend/epoch.hpp"
 #include "layers/data/batch_feed.hpp"
 
 namespace doppio {

@@ -4,8 +4,8 @@
 
 #include "data/image/transformer.hpp"
 #include "doppio.pb.h"
-#include "doppio/epoch.hpp"
-#include "doppio/registry.hpp"
+#include "doppio/extend/epoch.hpp"
+#include "doppio/extend/registry.hpp"
 #include "layers/support/sizes.hpp"
 
 namespace doppio {

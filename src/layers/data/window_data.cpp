@@ -10,7 +10,7 @@
 #include "data/image/transformer.hpp"
 #include "data/image/window_crop.hpp"
 #include "doppio.pb.h"
-#include "doppio/registry.hpp"
+#include "doppio/extend/registry.hpp"
 #include "layers/data/batch_feed.hpp"
 #include "math/philox.hpp"
 

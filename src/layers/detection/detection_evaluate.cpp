@@ -4,7 +4,7 @@
 
 #include "core/item_error.hpp"
 #include "doppio.pb.h"
-#include "doppio/registry.hpp"
+#include "doppio/extend/registry.hpp"
 #include "layers/detection/boxes.hpp"
 #include "layers/support/sizes.hpp"
 #include "math/kernel.hpp"

@@ -3,7 +3,7 @@
 #include <limits>
 
 #include "doppio.pb.h"
-#include "doppio/registry.hpp"
+#include "doppio/extend/registry.hpp"
 #include "layers/detection/boxes.hpp"
 #include "layers/support/sizes.hpp"
 #include "math/kernel.hpp"

@@ -2,7 +2,7 @@
 
 #include "core/at.hpp"
 #include "doppio.pb.h"
-#include "doppio/registry.hpp"
+#include "doppio/extend/registry.hpp"
 #include "layers/detection/box_matching.hpp"
 #include "layers/loss/labels.hpp"
 #include "layers/loss/smooth_l1.hpp"

@@ -3,7 +3,7 @@
 
 #include "core/buffer.hpp"
 #include "doppio.pb.h"
-#include "doppio/registry.hpp"
+#include "doppio/extend/registry.hpp"
 #include "layers/detection/regions.hpp"
 #include "layers/support/sizes.hpp"
 

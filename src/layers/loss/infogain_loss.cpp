@@ -3,7 +3,7 @@
 #include "core/printable.hpp"
 #include "core/with_context.hpp"
 #include "doppio.pb.h"
-#include "doppio/registry.hpp"
+#include "doppio/extend/registry.hpp"
 #include "io/file_kind.hpp"
 #include "io/input_file.hpp"
 #include "layers/loss/labels.hpp"

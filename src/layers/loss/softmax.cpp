@@ -1,7 +1,7 @@
 #include "layers/loss/softmax.hpp"
 
 #include "doppio.pb.h"
-#include "doppio/registry.hpp"
+#include "doppio/extend/registry.hpp"
 
 namespace doppio {
 namespace {

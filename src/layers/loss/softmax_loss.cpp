@@ -1,7 +1,7 @@
 #include <cfloat>
 
 #include "doppio.pb.h"
-#include "doppio/registry.hpp"
+#include "doppio/extend/registry.hpp"
 #include "layers/loss/labels.hpp"
 
 namespace doppio {

@@ -1,7 +1,7 @@
 #include <limits>
 
 #include "doppio.pb.h"
-#include "doppio/registry.hpp"
+#include "doppio/extend/registry.hpp"
 #include "layers/normalization/channel_affine.hpp"
 #include "layers/support/run_layout.hpp"
 #include "math/per_channel.hpp"

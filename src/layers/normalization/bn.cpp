@@ -1,5 +1,5 @@
 #include "doppio.pb.h"
-#include "doppio/registry.hpp"
+#include "doppio/extend/registry.hpp"
 #include "layers/normalization/bn_form.hpp"
 #include "layers/support/run_layout.hpp"
 #include "math/filler.hpp"

@@ -1,7 +1,7 @@
 #include <string>
 
 #include "doppio.pb.h"
-#include "doppio/registry.hpp"
+#include "doppio/extend/registry.hpp"
 #include "layers/pooling/engine.hpp"
 #include "layers/support/run_layout.hpp"
 #include "layers/support/sizes.hpp"

@@ -1,7 +1,7 @@
 #include <string>
 
 #include "doppio.pb.h"
-#include "doppio/registry.hpp"
+#include "doppio/extend/registry.hpp"
 #include "math/copy_rows.hpp"
 
 namespace doppio {

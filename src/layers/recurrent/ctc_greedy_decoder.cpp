@@ -2,7 +2,7 @@
 #include <vector>
 
 #include "doppio.pb.h"
-#include "doppio/registry.hpp"
+#include "doppio/extend/registry.hpp"
 #include "math/kernel.hpp"
 
 namespace doppio {

@@ -3,7 +3,7 @@
 #include <vector>
 
 #include "doppio.pb.h"
-#include "doppio/layer.hpp"
+#include "doppio/extend/layer.hpp"
 #include "layers/support/sizes.hpp"
 #include "math/filler.hpp"
 #include "math/gemm.hpp"

@@ -1,6 +1,6 @@
 #include "core/buffer.hpp"
 #include "doppio.pb.h"
-#include "doppio/registry.hpp"
+#include "doppio/extend/registry.hpp"
 #include "math/kernel.hpp"
 
 namespace doppio {

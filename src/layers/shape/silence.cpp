@@ -1,5 +1,5 @@
 #include "doppio.pb.h"
-#include "doppio/registry.hpp"
+#include "doppio/extend/registry.hpp"
 #include "math/kernel.hpp"
 
 namespace doppio {

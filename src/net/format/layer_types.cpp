@@ -5,7 +5,7 @@
 #include <map>
 
 #include "core/printable.hpp"
-#include "doppio/registry.hpp"
+#include "doppio/extend/registry.hpp"
 #include "io/text_format.hpp"
 
 namespace doppio {

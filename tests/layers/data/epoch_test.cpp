@@ -1,5 +1,5 @@
 // How many records the data layers have, and the part of a batch that ends a pass over them.
-#include "doppio/epoch.hpp"
+#include "doppio/extend/epoch.hpp"
 
 #include "data/convert_fixture.hpp"
 #include "data/storage/database.hpp"

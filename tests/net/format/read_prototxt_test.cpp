@@ -1,6 +1,6 @@
 #include "net/format/read_prototxt.hpp"
 
-#include "doppio/registry.hpp"
+#include "doppio/extend/registry.hpp"
 #include "net/format/unused_params.hpp"
 #include "net/passes/passes.hpp"
 #include "support/layer_harness.hpp"

@@ -6,7 +6,7 @@
 #include <utility>
 #include <vector>
 
-#include "doppio/layer.hpp"
+#include "doppio/extend/layer.hpp"
 
 namespace doppio {
 
