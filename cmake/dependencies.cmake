@@ -1,4 +1,4 @@
-# What Doppio stands on; docs/design.md says why each is there. Debian's packages are named by install_packages.sh.
+# What Doppio stands on; docs/decisions.md says why each is there. Debian's packages are named by install_packages.sh.
 # Since version 22 protobuf needs Abseil's libraries, which only its own CMake package names; Debian 12 and 13 have none.
 find_package(Protobuf CONFIG QUIET)
 if(NOT Protobuf_FOUND)
