@@ -19,6 +19,8 @@ class CountingAccelerator final : public Accelerator, private LayoutKernels {
   int allocations = 0, releases = 0, uploads = 0, downloads = 0, clears = 0;
   int host_allocations = 0, host_releases = 0, awaited = 0, finished = 0, conversions = 0,
       casts = 0;
+  bool captures = false;                // whether end_capture() returns a graph
+  std::vector<std::uint64_t> replayed;  // the numbers given to replay()
 
   int id() const override { return 0; }
   void* allocate(std::size_t bytes) override {
@@ -66,8 +68,10 @@ class CountingAccelerator final : public Accelerator, private LayoutKernels {
   void begin_side_stream(std::size_t) override {}
   void end_side_stream() override {}
   const std::uint64_t* begin_capture() override { return nullptr; }
-  std::shared_ptr<const DeviceGraph> end_capture() override { return nullptr; }
-  void replay(const DeviceGraph&, std::uint64_t) override {}
+  std::shared_ptr<const DeviceGraph> end_capture() override {
+    return captures ? std::make_shared<DeviceGraph>() : nullptr;
+  }
+  void replay(const DeviceGraph&, std::uint64_t number) override { replayed.push_back(number); }
   void* allocate_host(std::size_t bytes) override {
     ++host_allocations;
     return std::malloc(bytes);
