@@ -130,8 +130,9 @@ const std::map<std::pair<std::string, std::string>, std::string> kLinkExceptions
     {{"core", "cuda/runtime"}, "declares accelerators, which GPUs define (core/accelerator.hpp)"},
     {{"math", "cuda/engines"}, "declares gemm, which GPUs define as well (math/gemm.hpp)"},
     {{"layers/convolution", "cuda/engines"}, "declares the engines of GPUs (engine.hpp)"},
-    {{"layers/pooling", "cuda/engines"}, "declares the engine of GPUs (engine.hpp)"},
+    {{"layers/pooling", "cuda/engines"}, "declares the engines of GPUs (engine.hpp)"},
     {{"layers/normalization", "cuda/engines"}, "declares the engines of GPUs (lrn_engine.hpp)"},
+    {{"layers/data", "cuda/kernels"}, "declares transform_pixels for GPUs (pixel_batch.hpp)"},
     {{"net/weights", "data/storage"}, "reads .h5 weights as HDF5Data reads its files"},
     {{"solver", "data/storage"}, "reads .h5 snapshots as HDF5Data reads its files"},
 };

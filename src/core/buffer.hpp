@@ -16,6 +16,8 @@ class Buffer {
 
  public:
   Buffer() : storage_(std::make_shared<Storage>()) {}
+  Buffer(Buffer&&) noexcept = default;
+  Buffer& operator=(Buffer&&) noexcept = default;
 
   /// Contents survive if they do not grow beyond what was allocated.
   void resize(Index count) {
