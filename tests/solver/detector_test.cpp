@@ -4,9 +4,9 @@
 #include "data/storage/lmdb.hpp"
 #include "math/philox.hpp"
 #include "solver/log_observer.hpp"
+#include "solver/tiny_net.hpp"
 #include "support/log_lines.hpp"
 #include "support/scratch_folder.hpp"
-#include "tiny_net.hpp"
 
 namespace doppio {
 namespace {

@@ -5,9 +5,9 @@
 #include <regex>
 
 #include "data/storage/hdf5.hpp"
+#include "solver/tiny_net.hpp"
 #include "support/log_lines.hpp"
 #include "support/scratch_folder.hpp"
-#include "tiny_net.hpp"
 
 namespace doppio {
 namespace {

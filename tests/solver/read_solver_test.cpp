@@ -3,8 +3,8 @@
 #include <gtest/gtest.h>
 
 #include "doppio/solver.hpp"
+#include "solver/tiny_net.hpp"
 #include "support/scratch_folder.hpp"
-#include "tiny_net.hpp"
 
 namespace doppio {
 namespace {

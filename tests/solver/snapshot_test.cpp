@@ -12,8 +12,8 @@
 #include "io/atomic_file.hpp"
 #include "io/input_file.hpp"
 #include "net/weights/weights_io.hpp"
+#include "solver/tiny_net.hpp"
 #include "support/scratch_folder.hpp"
-#include "tiny_net.hpp"
 
 namespace doppio {
 namespace {

@@ -8,8 +8,8 @@
 #include "solver/read_solver.hpp"
 #include "solver/rules/lr_policy.hpp"
 #include "solver/signals.hpp"
+#include "solver/tiny_net.hpp"
 #include "support/scratch_folder.hpp"
-#include "tiny_net.hpp"
 
 namespace doppio {
 namespace {

@@ -4,7 +4,7 @@
 
 #include <cmath>
 
-#include "solver_text.hpp"
+#include "solver/solver_text.hpp"
 #include "support/layer_harness.hpp"
 
 namespace doppio {

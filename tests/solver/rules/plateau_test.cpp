@@ -5,9 +5,9 @@
 #include "solver/log_observer.hpp"
 #include "solver/rules/lr_policy.hpp"
 #include "solver/snapshot.hpp"
+#include "solver/tiny_net.hpp"
 #include "support/log_lines.hpp"
 #include "support/scratch_folder.hpp"
-#include "tiny_net.hpp"
 
 namespace doppio {
 namespace {

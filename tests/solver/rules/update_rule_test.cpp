@@ -5,7 +5,7 @@
 #include <cmath>
 
 #include "solver/rules/regularizer.hpp"
-#include "solver_text.hpp"
+#include "solver/solver_text.hpp"
 #include "support/layer_harness.hpp"
 #include "support/test_gpu.hpp"
 
