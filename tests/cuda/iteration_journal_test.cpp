@@ -104,11 +104,11 @@ TEST_F(JournalTest, TheNextBatchIsUploadedWhileOneIsInUse) {
                         "' batch_size: 4 prefetch: 2 }"),
                     {}, 2, false, Device::cuda);
   constexpr int kTensors = 3;  // of a batch: bytes, their views, labels
-  const int uploads = count_of("upload"), used = count_of("transform");
+  const int uploads = count_of("upload"), used = count_of("transform_pixels");
   for (int shown = 1; shown < 500; ++shown) {
     data.forward();
     const int batches = (count_of("upload") - uploads) / kTensors;
-    EXPECT_EQ(count_of("transform") - used, shown);
+    EXPECT_EQ(count_of("transform_pixels") - used, shown);
     if (batches > shown) return;
     std::this_thread::sleep_for(std::chrono::milliseconds(2));  // until threads have made it
   }
