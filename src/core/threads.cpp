@@ -63,7 +63,7 @@ class SleepingTeam {
 void adapt_waits(int team_size) {
   using namespace std::chrono_literals;
   constexpr auto kLook = 100ms;
-  constexpr std::chrono::nanoseconds kBusy = 15ms;  // alone up to 7 are seen, beside one process 20
+  constexpr std::chrono::nanoseconds kBusy = 15ms;  // 7 at most on idle cores, 20 on busy
   constexpr int kQuietLooks = 10;
   std::optional<SleepingTeam> sleepers(std::in_place, team_size);
   RunDelays before = run_delays();

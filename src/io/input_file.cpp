@@ -126,7 +126,7 @@ std::vector<TextLine> lines_of(std::string_view text) {
   constexpr std::string_view kBlanks = " \t\r\v\f";
   std::vector<TextLine> lines;
   for (int number = 1; !text.empty(); ++number) {
-    // "\r\n" of Windows, and "\r" alone of old Macs.
+    // Windows ends lines with "\r\n", old Macs with "\r".
     const auto breaks = [](char c) { return c == '\n' || c == '\r'; };
     const auto end =
         static_cast<std::size_t>(std::find_if(text.begin(), text.end(), breaks) - text.begin());

@@ -166,7 +166,7 @@ class CudaDevice final : public Accelerator {
 
   void await_upload(std::uint64_t number) override {
     use();
-    if (capturing_here()) return;  // it begins behind them
+    if (capturing_here()) return;  // graphs start after the uploads
     check(cudaStreamWaitEvent(current_, uploaded(number), 0), "waiting for a stream");
   }
 

@@ -190,7 +190,7 @@ std::string why_not_blocked_lrn(const LrnGeometry& g) {
   if (g.layout != Layout::blocked) return "the maps are not blocked";
   if (!g.across) return "it knows ACROSS_CHANNELS only";
   const bool fits = Columns<16>::capacity(g.channels, g.formula.reach) > 0;
-  return fits ? "" : "its work memory does not hold so many channels";
+  return fits ? "" : "its buffer is too small for this number of channels";
 }
 
 std::unique_ptr<LrnEngine> make_blocked_lrn(const LrnGeometry& geometry) {
