@@ -42,14 +42,14 @@ Times run_once(Net& net, std::vector<Times>& layers) {
   net.discard_blobs();
   for (std::size_t i = 0; i < layers.size(); ++i) {
     const double ms = milliseconds(ctx, [&] { net.forward_layer(i); });
-    if (net.layers()[i].fused) continue;
+    if (net.is_fused(net.layers()[i])) continue;
     layers[i].forward += ms;
     sum.forward += ms;
   }
   net.clear_grads();
   for (std::size_t i = layers.size(); i-- > 0;) {
     const double ms = milliseconds(ctx, [&] { net.backward_layer(i); });
-    if (!net.layers()[i].needs_backward || net.layers()[i].fused) continue;
+    if (!net.layers()[i].needs_backward || net.is_fused(net.layers()[i])) continue;
     layers[i].backward += ms;
     sum.backward += ms;
   }

@@ -12,6 +12,7 @@ namespace doppio {
 
 class NetParameter;
 class GraphReplay;
+struct FusionPlan;  // which layer does the work of which (net/passes/fusion.hpp)
 struct GradientGroups;
 struct Graph;
 struct Liveness;
@@ -59,21 +60,7 @@ struct NetLayer {
   std::unique_ptr<bool[]> wanted;  ///< for each bottom: does backward compute its gradient?
   bool needs_backward = false;
   std::vector<float> loss_weights;  ///< one per top
-  std::vector<std::pair<std::uint64_t, Index>>
-      filled;  ///< of each top's gradient that was set to its loss weight: version, count
-  int scale_behind = -1;  ///< number of the Scale that it may take over, -1: none
-  int norm_behind = -1;   ///< number of the BatchNorm that it may take over, -1: none
-  int sum_behind = -1;    ///< number of the Eltwise that it may take over, -1: none
-  int pool_behind = -1;   ///< number of the Pooling that it may take over, -1: none
-  int relu_behind = -1;   ///< number of the ReLU that it may take over, -1: none
-  Tops written;           ///< by forward: `tops`, or those of the layer it takes over
-  bool fused = false;     ///< its work is done by the layer before
 };
-
-/// True if forward writes the top of a layer behind instead of its own, which nobody needs.
-inline bool writes_past_its_top(const NetLayer& l) {
-  return !l.tops.empty() && l.written[0] != l.tops[0];
-}
 
 /// A directed acyclic graph of layers, run in the order of the file.
 ///
@@ -130,6 +117,9 @@ class Net {
   const std::vector<NetLayer>& layers() const { return layers_; }
   /// Throws: Error with the nearest names if there is no such layer.
   NetLayer& layer(const std::string& name);
+  /// True if in the last pass a layer before it did the work of `layer`, which is one of layers().
+  bool is_fused(const NetLayer& layer) const;
+  const FusionPlan& fusion() const { return *fusion_; }
   /// Tops of Input layers, in order.
   const std::vector<std::string>& inputs() const { return inputs_; }
   /// Blobs that nothing consumes, in alphabetical order, as Caffe lists them.
@@ -178,12 +168,8 @@ class Net {
   void set_up_parameters(const Graph& graph);
   bool runs_backward(const NetLayer& layer) const;
   bool is_inference(const NetLayer& layer) const;
-  bool is_given_up(const Blob& blob) const;
-  void fuse_behind(NetLayer& layer);
-  bool fuse_norm(NetLayer& layer, NetLayer& norm, bool allowed);
-  bool fuse_sum(NetLayer& layer, NetLayer& sum, bool allowed);
-  bool fuse_pool(NetLayer& layer, NetLayer& pool, bool allowed);
-  NetLayer* number(int i);
+  std::vector<Follower> followers_of(std::size_t i);
+  void fuse(std::size_t i);
   void begin_backward();
   void discard_after(std::size_t step);
 
@@ -193,6 +179,9 @@ class Net {
   std::vector<std::string> blob_names_, inputs_, outputs_;
   std::vector<NetLayer> layers_;
   std::vector<Parameter> parameters_;
+  std::unique_ptr<FusionPlan> fusion_;
+  // Gradients of losses that are set to their loss weight, with version and count.
+  std::map<const Tensor*, std::pair<std::uint64_t, Index>> filled_;
   Phase phase_{};
   Shard shard_;
   std::uint64_t passes_ = 0;

@@ -10,14 +10,12 @@ namespace {
 /// For each layer the parameters whose gradients are complete after its backward pass, which for a
 /// shared parameter is that of the first layer.
 std::vector<std::vector<std::size_t>> completed_gradients(
-    const std::vector<NetLayer>& layers, const std::vector<Parameter>& parameters) {
+    const std::vector<NetLayer>& layers, const std::vector<Parameter>& parameters,
+    const std::vector<std::vector<std::size_t>>& fusion_groups) {
   std::vector<std::size_t> runner(layers.size());  // that runs a layer's backward pass
   std::iota(runner.begin(), runner.end(), std::size_t{0});
-  for (std::size_t i = layers.size(); i-- > 0;) {
-    const NetLayer& l = layers[i];
-    for (const int behind : {l.scale_behind, l.norm_behind, l.sum_behind, l.pool_behind})
-      if (behind > static_cast<int>(i)) runner[static_cast<std::size_t>(behind)] = i;
-  }
+  for (std::size_t i = layers.size(); i-- > 0;)
+    for (const std::size_t follower : fusion_groups[i]) runner[follower] = i;
   std::vector<std::vector<std::size_t>> completed(layers.size());
   std::size_t p = 0;
   for (std::size_t i = 0; i < layers.size(); ++i)
@@ -30,9 +28,11 @@ std::vector<std::vector<std::size_t>> completed_gradients(
 }  // namespace
 
 GradientGroups find_gradient_groups(const std::vector<NetLayer>& layers,
-                                    const std::vector<Parameter>& parameters) {
+                                    const std::vector<Parameter>& parameters,
+                                    const std::vector<std::vector<std::size_t>>& fusion_groups) {
   constexpr Index kMinGroupValues = Index{1} << 18;
-  const std::vector<std::vector<std::size_t>> completed = completed_gradients(layers, parameters);
+  const std::vector<std::vector<std::size_t>> completed =
+      completed_gradients(layers, parameters, fusion_groups);
   GradientGroups found;
   found.completed_by.resize(layers.size());
   std::vector<std::size_t> group;

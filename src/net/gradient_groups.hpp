@@ -15,8 +15,10 @@ struct GradientGroups {
   std::vector<std::optional<std::size_t>> completed_by;
 };
 
-/// `parameters` are those of `layers`, in the order of the layers that own them.
+/// `parameters` are those of `layers`, in the order of the layers that own them. Fusion may move
+/// the backward pass of a layer to the one whose group it is in (FusionPlan::groups).
 GradientGroups find_gradient_groups(const std::vector<NetLayer>& layers,
-                                    const std::vector<Parameter>& parameters);
+                                    const std::vector<Parameter>& parameters,
+                                    const std::vector<std::vector<std::size_t>>& fusion_groups);
 
 }  // namespace doppio

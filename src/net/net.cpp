@@ -15,6 +15,7 @@
 #include "net/gradient_groups.hpp"
 #include "net/graph_replay.hpp"
 #include "net/pass_context.hpp"
+#include "net/passes/fusion.hpp"
 #include "net/passes/liveness.hpp"
 #include "net/passes/passes.hpp"
 #include "net/passes/shard_data_layer.hpp"
@@ -68,27 +69,17 @@ void Net::build(SourcedNet source, const NetState& asked) {
   if (source_->net.layer_size() == 0)
     throw PhaseError(str("no layer is left for phase ", Phase_Name(phase_)), {source_->file, 0, 0});
   const Graph graph = build_graph(*source_, ctx_.device());
-  const std::vector<int> scales = scales_to_fuse(*source_, graph);
-  const std::vector<int> norms = norms_to_fuse(*source_, graph);
-  const std::vector<int> sums = sums_to_fuse(*source_, graph);
-  const std::vector<int> pools = pools_to_fuse(*source_, graph);
-  const std::vector<int> relus = relus_to_fuse(*source_, graph);
   for (const std::string& name : graph.blobs)
     if (blobs_.emplace(name, std::make_unique<Blob>()).second) blob_names_.push_back(name);
   for (const int b : graph.inputs) inputs_.push_back(at(graph.blobs, b));
   for (const int b : graph.outputs) outputs_.push_back(at(graph.blobs, b));
   make_layers(graph);
   replay_ = std::make_unique<GraphReplay>(ctx_, name());
-  for (std::size_t i = 0; i < layers_.size(); ++i) {
-    layers_[i].scale_behind = scales[i];
-    layers_[i].norm_behind = norms[i];
-    layers_[i].sum_behind = sums[i];
-    layers_[i].pool_behind = pools[i];
-    layers_[i].relu_behind = relus[i];
-  }
+  fusion_ = std::make_unique<FusionPlan>(plan_fusion(layers_));
   reshape();
   set_up_parameters(graph);
-  gradient_groups_ = std::make_unique<GradientGroups>(find_gradient_groups(layers_, parameters_));
+  gradient_groups_ =
+      std::make_unique<GradientGroups>(find_gradient_groups(layers_, parameters_, fusion_->groups));
   for (NetLayer& l : layers_)
     for (std::size_t t = 0; t < l.tops.size(); ++t)
       if (l.loss_weights[t] != 0) l.tops[t]->data.pin(ctx_);
@@ -114,8 +105,6 @@ void Net::make_layers(const Graph& graph) {
     };
     resolve(node.bottoms, layer.bottom_names, layer.bottoms);
     resolve(node.tops, layer.top_names, layer.tops);
-    layer.written = layer.tops;
-    layer.filled.resize(layer.tops.size());
     try {
       with_context(layer_context(*source_, i, {}), [&] {
         layer.layer =
@@ -165,14 +154,14 @@ float Net::forward_layer(std::size_t i) {
 /// Forward, without waiting for a device.
 void Net::run_layer(std::size_t i) {
   NetLayer& l = layers_[i];
-  if (!l.fused)
+  if (!is_fused(l))
     with_context(layer_context(*source_, static_cast<int>(i), l.bottoms), [&] {
       l.layer->inference = is_inference(l);
       l.layer->reshape(ctx_, l.bottoms, l.tops);
-      fuse_behind(l);
-      if (writes_past_its_top(l)) l.tops[0]->data.omit();
+      fuse(i);
+      if (fusion_->skips_top(layers_, i)) l.tops[0]->data.omit();
       with_context(pass_context(*this), [&] {
-        l.layer->forward(ctx_, l.bottoms, l.written);
+        l.layer->forward(ctx_, l.bottoms, layers_[fusion_->last[i]].tops);
         if (!ctx_.accelerator()) l.layer->verify(ctx_, l.bottoms);
       });
     });
@@ -214,12 +203,14 @@ void Net::backward() {
 void Net::backward_layer(std::size_t i) {
   NetLayer& l = layers_[i];
   if (liveness_ && i + 1 == layers_.size()) begin_backward();
-  if (l.needs_backward && !l.fused) {
+  if (l.needs_backward && !is_fused(l)) {
     for (std::size_t t = 0; t < l.tops.size(); ++t)
-      if (l.loss_weights[t] != 0) fill_once(l.tops[t]->grad, l.loss_weights[t], l.filled[t]);
+      if (Tensor& grad = l.tops[t]->grad; l.loss_weights[t] != 0)
+        fill_once(grad, l.loss_weights[t], filled_[&grad]);
     with_context(layer_context(*source_, static_cast<int>(i), l.bottoms), [&] {
       with_context(pass_context(*this), [&] {
-        l.layer->backward(ctx_, l.written, {l.wanted.get(), l.bottoms.size()}, l.bottoms);
+        l.layer->backward(ctx_, layers_[fusion_->last[i]].tops, {l.wanted.get(), l.bottoms.size()},
+                          l.bottoms);
       });
     });
     if (debug_info_) log_backward(l);
@@ -247,11 +238,12 @@ void Net::save_memory(Passes passes, const std::vector<std::string>& keep,
   liveness_ = std::make_unique<Liveness>(find_lifetimes(*this, passes, keep));
   for (SharedTensor& shared : liveness_->shared) shared.tensor->use_arena(arena, shared.name);
   may_go_back_ = false;
-  for (NetLayer& l : layers_) {
+  for (std::size_t i = 0; i < layers_.size(); ++i) {
+    NetLayer& l = layers_[i];
     l.layer->inference = is_inference(l);
-    if (l.fused) continue;
+    if (is_fused(l)) continue;
     l.layer->reshape(ctx_, l.bottoms, l.tops);  // this and fusion change what the layers hold
-    fuse_behind(l);
+    fuse(i);
   }
 }
 

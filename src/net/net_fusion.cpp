@@ -1,7 +1,7 @@
-// How a net lets layers do the work of those behind them.
-#include <algorithm>
-
+// How a net lets layers do the work of those after them.
 #include "doppio/net.hpp"
+#include "net/format/layer_context.hpp"
+#include "net/passes/fusion.hpp"
 #include "net/passes/liveness.hpp"
 
 namespace doppio {
@@ -13,66 +13,45 @@ bool Net::runs_backward(const NetLayer& l) const {
 /// True if the params of `l` do not change as a rule.
 bool Net::is_inference(const NetLayer& l) const { return !runs_backward(l) && !shares_weights_; }
 
-/// True if nobody can read `blob` after the pass.
-bool Net::is_given_up(const Blob& blob) const {
-  return liveness_ && liveness_->shared_tensors.contains(&blob.data);
+bool Net::is_fused(const NetLayer& layer) const {
+  return fusion_->fused[static_cast<std::size_t>(&layer - layers_.data())] != 0;
 }
 
-/// Lets a layer take over those behind it, as far as it can and nobody watches them.
-void Net::fuse_behind(NetLayer& l) {
-  const bool allowed = ctx_.fusion && !ctx_.reference && !debug_info_;
-  const bool backward = runs_backward(l);
-  NetLayer* last = &l;
-  if (NetLayer* scale = number(l.scale_behind); scale && allowed)
-    scale->fused =
-        backward == runs_backward(*scale) && l.layer->fuse_scale(*scale->layer, backward);
-  if (NetLayer* norm = number(l.norm_behind)) {
-    norm->fused = fuse_norm(l, *norm, allowed);
-    if (norm->fused) last = norm;
+/// What layer `i` may do the work of in this pass: those of its group, up to the first that must
+/// run by itself.
+std::vector<Follower> Net::followers_of(std::size_t i) {
+  std::vector<Follower> followers;
+  if (!ctx_.fusion || ctx_.reference || debug_info_) return followers;
+  const NetLayer& l = layers_[i];
+  // Nobody can read the layer's own top after the pass.
+  const bool given_up = liveness_ && liveness_->shared_tensors.contains(&l.tops[0]->data);
+  const Blob* x = l.tops[0];
+  for (const std::size_t k : fusion_->groups[i]) {
+    const NetLayer& next = layers_[k];
+    const Follower f = next.layer->as_follower(next.bottoms, *x);
+    x = next.tops[0];
+    const bool hidden = x == l.tops[0] || given_up;
+    const bool passes_fit = f.norm || f.addend ? is_inference(l) && !runs_backward(next)
+                                               : runs_backward(l) == runs_backward(next);
+    if (!hidden || !passes_fit) break;
+    with_context(layer_context(*source_, static_cast<int>(k), next.bottoms),
+                 [&] { next.layer->reshape(ctx_, next.bottoms, next.tops); });
+    followers.push_back(f);
   }
-  if (NetLayer* sum = number(l.sum_behind)) {
-    sum->fused = fuse_sum(l, *sum, allowed);
-    if (sum->fused) last = sum;
-  }
-  if (NetLayer* pool = number(l.pool_behind)) {
-    pool->fused = fuse_pool(l, *pool, allowed);
-    if (pool->fused) last = pool;
-  }
-  if (NetLayer* relu = number(last->relu_behind))
-    relu->fused = allowed && l.layer->fuse_relu(last->tops, backward);
-  l.written = last->tops;
+  return followers;
 }
 
-/// Lets `l` take over `norm` and the Scale behind that, or makes it let go of them.
-bool Net::fuse_norm(NetLayer& l, NetLayer& norm, bool allowed) {
-  const bool hidden = l.tops[0] == norm.tops[0] || is_given_up(*l.tops[0]);
-  const bool may = allowed && hidden && is_inference(l) && !runs_backward(norm);
-  if (may) {
-    norm.layer->reshape(ctx_, norm.bottoms, norm.tops);
-    fuse_behind(norm);
-  }
-  return l.layer->fuse_norm(may ? norm.layer.get() : nullptr);
+/// Lets layer `i` do the work of those after it, as far as it can and nobody watches them.
+void Net::fuse(std::size_t i) {
+  const std::vector<std::size_t>& group = fusion_->groups[i];
+  if (group.empty()) return;
+  const std::vector<Follower> followers = followers_of(i);
+  const std::size_t last = followers.empty() ? i : group[followers.size() - 1];
+  const std::size_t taken =
+      layers_[i].layer->fuse(followers, layers_[last].tops, runs_backward(layers_[i]));
+  ensure(taken <= followers.size(), "a layer takes more than it was offered");
+  for (std::size_t n = 0; n < group.size(); ++n) fusion_->fused[group[n]] = n < taken;
+  fusion_->last[i] = taken == 0 ? i : group[taken - 1];
 }
-
-/// Lets `l` take over `sum`, or makes it let go of it.
-bool Net::fuse_sum(NetLayer& l, NetLayer& sum, bool allowed) {
-  const Blob& addend = *sum.bottoms[sum.bottoms[0] == l.tops[0] ? 1 : 0];
-  const NetLayer* norm = number(l.norm_behind);
-  const NetLayer* scale = norm ? number(norm->scale_behind) : nullptr;
-  const bool next = (!norm || norm->fused) && (!scale || scale->fused);
-  const bool may = allowed && next && is_given_up(*l.tops[0]) && is_inference(l) &&
-                   !runs_backward(sum) && addend.shape() == l.tops[0]->shape();
-  if (may) sum.layer->reshape(ctx_, sum.bottoms, sum.tops);
-  return l.layer->fuse_sum(may ? &addend.data : nullptr);
-}
-
-/// Lets `l` take over `pool`, or makes it let go of it.
-bool Net::fuse_pool(NetLayer& l, NetLayer& pool, bool allowed) {
-  const bool may = allowed && is_given_up(*l.tops[0]) && runs_backward(l) == runs_backward(pool);
-  if (may) pool.layer->reshape(ctx_, pool.bottoms, pool.tops);
-  return l.layer->fuse_pool(may ? pool.layer.get() : nullptr);
-}
-
-NetLayer* Net::number(int i) { return i < 0 ? nullptr : &layers_[static_cast<std::size_t>(i)]; }
 
 }  // namespace doppio

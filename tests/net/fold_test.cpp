@@ -68,7 +68,7 @@ struct Inference {
     for (Index i = 0; i < t.count(); ++i) t.update_host()[i] += 1;
   }
 
-  bool fused(const std::string& layer) const { return net->layer(layer).fused; }
+  bool fused(const std::string& layer) const { return net->is_fused(net->layer(layer)); }
   Tensor& param(const std::string& layer, std::size_t i) {
     return net->layer(layer).layer->params[i].data;
   }

@@ -55,7 +55,7 @@ struct OnePass {
   std::vector<std::string> fused() const {
     std::vector<std::string> names;
     for (const NetLayer& l : net->layers())
-      if (l.fused) names.push_back(l.name);
+      if (net->is_fused(l)) names.push_back(l.name);
     return names;
   }
 

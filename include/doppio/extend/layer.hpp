@@ -1,4 +1,5 @@
 #pragma once
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <span>
@@ -11,7 +12,10 @@
 
 namespace doppio {
 
+class ChannelAffine;  // a factor and an offset per channel
+class Layer;
 class LayerParameter;  // the prototxt's `layer { }`, from doppio.pb.h
+struct PoolingWork;    // what a Pooling layer does
 
 using Bottoms = std::span<Blob* const>;  ///< inputs
 using Tops = std::span<Blob* const>;     ///< outputs
@@ -27,6 +31,21 @@ struct Scratch {
   Index held = 0;       ///< its own, kept from the first pass on
   Index workspace = 0;  ///< of Context::workspace(), which all layers share
 };
+
+/// What a layer does, in terms of a layer before it that may do so on the way. At most one member
+/// is set; none: only the layer itself can do its work.
+struct Follower {
+  const ChannelAffine* norm = nullptr;  ///< y = factor * x + offset, per channel
+  Layer* scale = nullptr;               ///< the same, by its params, which may want gradients
+  const Tensor* addend = nullptr;       ///< y = x + addend, of one shape
+  PoolingWork* pool = nullptr;          ///< pooling
+  bool relu = false;                    ///< y = max(0, x), in place
+
+  bool empty() const { return !norm && !scale && !addend && !pool && !relu; }
+};
+
+/// The layers after one, in the order in which they work on its top.
+using Followers = std::span<const Follower>;
 
 /// One operation of a net. The constructor reads the parameters; the three functions do the rest.
 ///
@@ -52,28 +71,15 @@ class Layer {
   /// params that need it.
   virtual void backward(Context& ctx, Tops top, std::span<const bool> wanted, Bottoms bottom);
 
-  /// Offers to take over the ReLU that follows in place. True: from now on forward gives max(0, y)
-  /// and, if `backward` is to be run, backward takes the top's gradient as that behind the ReLU.
-  /// Asked after every reshape, of layers that may say no.
-  virtual bool fuse_relu(Tops /*top*/, bool /*backward*/) { return false; }
+  /// What the layer does to `x`, which is one of its bottoms. Asked at any time once it is made.
+  virtual Follower as_follower(Bottoms /*bottom*/, const Blob& /*x*/) { return {}; }
 
-  /// Offers to take over the Scale layer that follows in place, with a bias, over the channels.
-  /// True: forward and backward do its work too, and add to the gradients of its params. Comes
-  /// before fuse_relu().
-  virtual bool fuse_scale(Layer& /*scale*/, bool /*backward*/) { return false; }
-
-  /// Offers to take over the BatchNorm that follows, and the Scale that this one has taken over;
-  /// null: to do so no longer. Asked before fuse_sum() and fuse_relu(), and never to take over
-  /// where a backward pass follows.
-  virtual bool fuse_norm(Layer* /*norm*/) { return false; }
-
-  /// Offers to add `addend`, of the top's shape, to what forward writes; null: to do so no longer.
-  /// Asked as fuse_norm() is.
-  virtual bool fuse_sum(const Tensor* /*addend*/) { return false; }
-
-  /// Offers to take over the Pooling that follows: forward then writes that layer's top, and
-  /// backward reads the gradient of it. Null: to do so no longer.
-  virtual bool fuse_pool(Layer* /*pool*/) { return false; }
+  /// Returns how many of these layers, from the first one on, forward and backward are to do the
+  /// work of (layer fusion). Asked anew after every reshape and answered independently of earlier
+  /// answers. forward is then given the top of the last of them to write, which is `top` if it
+  /// takes them all, and backward reads the gradient of that. `backward`: a backward pass follows;
+  /// a `norm` and an `addend` are only offered where none does.
+  virtual std::size_t fuse(Followers /*followers*/, Tops /*top*/, bool /*backward*/) { return 0; }
 
   /// Where the layer stands in its data; layers without a position return and ignore a default
   /// Cursor.

@@ -30,6 +30,7 @@ struct LayerTraits {
   unsigned no_grad_bottoms = 0;       ///< bit i: bottom i (labels, indices) never gets a gradient
   bool backward_reads_bottom = true;  ///< backward uses the bottoms' data
   bool backward_reads_top = true;     ///< backward uses the tops' data
+  bool fuses_pooling = false;         ///< may do the work of a Pooling after it, in training too
   bool params_learn = true;           ///< false: params are statistics, their lr_mult is always 0
 };
 

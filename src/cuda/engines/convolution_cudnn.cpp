@@ -66,20 +66,14 @@ class CudnnConvolution final : public ConvolutionEngine {
     run_params(ctx, x, dy_tensor, *dweight);
   }
 
-  bool fuse_relu(const Tensor& y, bool backward) override {
-    if (!relu_) forward_.forget();
-    relu_ = &y;
-    masks_ = backward;
-    return true;
-  }
-
-  bool fuse_sum(const Tensor* addend) override {
-    if (addend != addend_) {
-      if (relu_) forward_.forget();
-      relu_ = nullptr;
-    }
-    addend_ = addend;
-    return addend != nullptr;
+  std::size_t fuse(Followers followers, const Tensor& y, bool backward) override {
+    addend_ = followers.empty() ? nullptr : followers[0].addend;
+    const std::size_t taken = addend_ ? 1 : 0;
+    const bool relu = begins_with_relu(followers.subspan(taken));
+    if (relu != (relu_ != nullptr)) forward_.forget();  // another call, which is measured apart
+    relu_ = relu ? &y : nullptr;
+    masks_ = relu && backward;
+    return taken + (relu ? 1 : 0);
   }
 
  private:

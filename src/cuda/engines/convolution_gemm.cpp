@@ -195,10 +195,10 @@ class BatchedGemmConvolution final : public ConvolutionEngine {
     });
   }
 
-  bool fuse_relu(const Tensor& y, bool backward) override {
-    relu_ = true;
-    masked_by_ = backward ? &y : nullptr;
-    return true;
+  std::size_t fuse(Followers followers, const Tensor& y, bool backward) override {
+    relu_ = begins_with_relu(followers);
+    masked_by_ = relu_ && backward ? &y : nullptr;
+    return relu_ ? 1 : 0;
   }
 
   Index workspace() const override { return chunk_ * (column_image_ + y_image_) + g_.num_output; }

@@ -11,6 +11,7 @@ namespace {
 struct Relu {
   explicit Relu(const LayerParameter& p) : negative_slope(p.relu_param().negative_slope()) {}
   bool keeps_input() const { return negative_slope < 0; }
+  Follower as_follower() const { return {.relu = negative_slope == 0}; }
   HOST_DEVICE float value(float x) const { return x > 0 ? x : negative_slope * x; }
   HOST_DEVICE float slope(float x, float) const { return x > 0 ? 1.0f : negative_slope; }
 

@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <cstdint>
 
 #include "core/buffer.hpp"
@@ -80,6 +81,13 @@ class Eltwise final : public Layer {
         parallel_for(ctx, n, [=] KERNEL(Index i) { dx[i] = argmax[i] == index ? dy[i] : 0; });
       }
     }
+  }
+
+  Follower as_follower(Bottoms bottom, const Blob& x) override {
+    const bool plain = std::all_of(coeffs_.begin(), coeffs_.end(), [](float c) { return c == 1; });
+    if (operation_ != EltwiseParameter::SUM || !plain || bottom.size() != 2) return {};
+    if (bottom[0] == bottom[1]) return {};
+    return {.addend = &bottom[bottom[0] == &x ? 1 : 0]->data};
   }
 
   void product_gradient(Context& ctx, std::size_t k, Tops top, Bottoms bottom) const {

@@ -33,7 +33,7 @@ class Convolution final : public Layer {
     if (inference) engine_->keep_weights();
     const Tensor *weight = &params[0].data, *bias = p_.bias_term() ? &params[1].data : nullptr;
     if (norm_) {
-      folded_.follow(*weight, bias, *norm_);
+      folded_.update(*weight, bias, *norm_, scale_);
       weight = &folded_.weight();
       bias = &folded_.bias();
     }
@@ -49,19 +49,19 @@ class Convolution final : public Layer {
             .workspace = engine_->workspace() * kBytes};
   }
 
-  bool fuse_norm(Layer* norm) override {
-    const auto* affine = dynamic_cast<const ChannelAffine*>(norm);
-    if (affine && !can_fold(*affine)) affine = nullptr;
-    const bool changes = (affine != nullptr) != (norm_ != nullptr);
-    norm_ = affine;
-    if (changes) make_engine();
-    return norm_ != nullptr;
-  }
-
-  bool fuse_sum(const Tensor* addend) override { return engine_->fuse_sum(addend); }
-
-  bool fuse_relu(Tops top, bool backward) override {
-    return top.size() == 1 && engine_->fuse_relu(top[0]->data, backward);
+  /// Folds a norm and its Scale into weights and bias; the engine does the rest.
+  std::size_t fuse(Followers followers, Tops top, bool backward) override {
+    const bool had_norm = norm_ != nullptr;
+    std::size_t taken = 0;
+    norm_ = nullptr;
+    scale_ = nullptr;
+    if (!followers.empty() && followers[0].norm && can_fold(*followers[0].norm)) {
+      norm_ = followers[0].norm;
+      ++taken;
+      if (taken < followers.size() && (scale_ = followers[taken].scale)) ++taken;
+    }
+    if (had_norm != (norm_ != nullptr)) make_engine();
+    return taken + engine_->fuse(followers.subspan(taken), top[0]->data, backward);
   }
 
   void backward(Context& ctx, Tops top, std::span<const bool> wanted, Bottoms bottom) override {
@@ -114,8 +114,9 @@ class Convolution final : public Layer {
   ConvolutionGeometry geometry_;
   const char* forced_ = "";  // the engine that the user insists on
   std::unique_ptr<ConvolutionEngine> engine_;
-  const ChannelAffine* norm_ = nullptr;  // whose work this layer does as well
-  FoldedWeights folded_;                 // with norm_
+  const ChannelAffine* norm_ = nullptr;  // folded into the weights, as is the Scale after it
+  const Layer* scale_ = nullptr;
+  FoldedWeights folded_;
 };
 
 using DepthwiseConvolution = Convolution;

@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <cstdint>
 #include <limits>
+#include <optional>
 
 #include "core/threads.hpp"
 #include "layers/convolution/convolution_onednn_choice.hpp"
@@ -145,21 +146,17 @@ class OnednnConvolution final : public ConvolutionEngine {
     stream_.wait();
   }
 
-  bool fuse_sum(const Tensor* addend) override {
-    if (addend && !fused_.sum && !cannot_sum_) cannot_sum_ = !sums_as_fast();
-    const bool sums = addend && !cannot_sum_;
-    if (sums != fused_.sum) rebuild({.sum = sums});
-    addend_ = sums ? addend : nullptr;
-    return sums;
-  }
-
-  /// In backward only where dy is rounded anyway: else that would need another pass over it, as the
-  /// ReLU layer does.
-  bool fuse_relu(const Tensor& y, bool backward) override {
-    if (backward && !rounds_dy_) return false;
-    if (!fused_.relu) rebuild({.sum = fused_.sum, .relu = true});
-    rectified_ = backward ? &y : nullptr;
-    return true;
+  std::size_t fuse(Followers followers, const Tensor& y, bool backward) override {
+    const Tensor* addend = followers.empty() ? nullptr : followers[0].addend;
+    if (addend && !can_sum()) return fuse({}, y, backward);
+    const Followers rest = followers.subspan(addend ? 1 : 0);
+    // For backward only where dy is rounded anyway: else a fused ReLU would need another pass over
+    // it, as the ReLU layer does.
+    const bool relu = begins_with_relu(rest) && (!backward || rounds_dy_);
+    if (const Fused fused{.sum = addend != nullptr, .relu = relu}; fused != fused_) rebuild(fused);
+    addend_ = addend;
+    rectified_ = relu && backward ? &y : nullptr;
+    return std::size_t{addend != nullptr} + std::size_t{relu};
   }
 
   bool keep_weights() override { return keeps_ = forward_.weight.copy_size() > 0; }
@@ -180,18 +177,20 @@ class OnednnConvolution final : public ConvolutionEngine {
 
   void rebuild(Fused fused) {
     const ThreadsFor threads(work(g_));
-    const Tensor* addend = addend_;
+    const std::optional<bool> can_sum = can_sum_;
     *this = OnednnConvolution(g_, fused);
-    addend_ = addend;
+    can_sum_ = can_sum;
   }
 
   /// True if a sum costs nothing but to read the addend: the whole batch at once, by the same
   /// kernel.
-  bool sums_as_fast() const {
+  bool can_sum() {
+    if (can_sum_) return *can_sum_;
     const Choice with = choose(g_, {.sum = true}), without = choose(g_, {});
-    return with.fast() && with.outside.x[0] == g_.batch &&
-           with.forward.dst_desc() == with.outside.y_desc() &&
-           std::string_view(with.forward.impl_info_str()) == without.forward.impl_info_str();
+    can_sum_ = with.fast() && with.outside.x[0] == g_.batch &&
+               with.forward.dst_desc() == with.outside.y_desc() &&
+               std::string_view(with.forward.impl_info_str()) == without.forward.impl_info_str();
+    return *can_sum_;
   }
 
   static onednn::Desc blocked_bf16(const Dims& dims) {
@@ -230,7 +229,8 @@ class OnednnConvolution final : public ConvolutionEngine {
   Layout x_layout_, y_layout_;
   Fused fused_;
   const Tensor* addend_ = nullptr;  // of fused_.sum
-  bool cannot_sum_ = false, keeps_ = false;
+  std::optional<bool> can_sum_;     // once it was asked for
+  bool keeps_ = false;
   bool rounds_dy_ = false;             // from blocks of floats to blocks of bfloat16
   const Tensor* rectified_ = nullptr;  // the top, where backward does a ReLU's work as well
   KeptCopy kept_;                      // reordered weights

@@ -59,6 +59,7 @@ inline bool is_reference(const char* implementation) {
 /// Layers behind the convolution whose work it does in forward passes.
 struct Fused {
   bool sum = false, relu = false;
+  friend bool operator==(const Fused&, const Fused&) = default;
 };
 
 /// The primitives that oneDNN chose: for blocked operands in our layout, for plain ones in its own.

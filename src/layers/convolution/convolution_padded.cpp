@@ -73,7 +73,9 @@ class PaddedConvolution final : public ConvolutionEngine {
     }
   }
 
-  bool fuse_relu(const Tensor&, bool backward) override { return engine_->fuse_relu(y_, backward); }
+  std::size_t fuse(Followers followers, const Tensor&, bool backward) override {
+    return engine_->fuse(followers, y_, backward);
+  }
 
   bool keep_weights() override { return keeps_ = engine_->keep_weights(); }
   Index kept_weights() const override { return engine_->kept_weights(); }

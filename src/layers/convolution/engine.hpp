@@ -4,7 +4,7 @@
 #include <string>
 
 #include "core/host_device.hpp"
-#include "doppio/tensor.hpp"
+#include "doppio/extend/layer.hpp"
 #include "layers/convolution/convolution_geometry.hpp"
 #include "layers/support/engine_list.hpp"
 
@@ -29,19 +29,23 @@ class ConvolutionEngine {
                                Tensor* dbias) = 0;
   /// Floats of Context::workspace() that the passes need, for `doppio plan`; 0 if it is little.
   virtual Index workspace() const { return 0; }
-  /// Fuses a ReLU: from now on forward() writes max(0, y) and, if `backward` is to be run, the
-  /// backward passes count dy only where `y`, the tensor that forward() wrote, is positive. False:
-  /// this engine cannot.
-  virtual bool fuse_relu(const Tensor& /*y*/, bool /*backward*/) { return false; }
-  /// From now on forward() adds `addend`, of y's shape, before a ReLU; null: no longer. True if it
-  /// does. A ReLU that was fused before a change has to be fused again.
-  virtual bool fuse_sum(const Tensor* /*addend*/) { return false; }
+  /// As Layer::fuse(): an addend, a ReLU or both. With a ReLU forward() writes max(0, y) and, if
+  /// `backward` is to be run, the backward passes count dy only where `y`, the tensor that
+  /// forward() wrote, is positive.
+  virtual std::size_t fuse(Followers /*followers*/, const Tensor& /*y*/, bool /*backward*/) {
+    return 0;
+  }
   /// From now on forward() keeps what it makes of the weights until their version() changes. False:
   /// it makes nothing of them, or so little that it does not matter.
   virtual bool keep_weights() { return false; }
   /// Floats that it keeps since, for `doppio plan`.
   virtual Index kept_weights() const { return 0; }
 };
+
+/// For engines that fuse a ReLU and nothing else.
+inline bool begins_with_relu(Followers followers) {
+  return !followers.empty() && followers[0].relu;
+}
 
 using ConvolutionEngineEntry = EngineEntry<ConvolutionEngine, ConvolutionGeometry>;
 

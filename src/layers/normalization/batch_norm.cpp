@@ -131,30 +131,27 @@ class BatchNorm final : public Layer, public ChannelAffine {
     });
   }
 
-  bool fuse_scale(Layer& scale, bool backward) override {
-    const bool per_channel = scale.params.size() == 2 && scale.params[0].count() == extent_.C;
-    scale_ = per_channel && !(use_stored_ && backward) ? &scale : nullptr;
-    return scale_ != nullptr;
-  }
+  Follower as_follower(Bottoms, const Blob&) override { return {.norm = this}; }
 
-  bool fuse_relu(Tops, bool) override {
-    if (scale_) least_ = 0;
-    return scale_ != nullptr;
+  /// Takes a Scale, and a ReLU after that.
+  std::size_t fuse(Followers followers, Tops, bool backward) override {
+    Layer* const scale = followers.empty() ? nullptr : followers[0].scale;
+    const bool fits = scale && scale->params[0].count() == extent_.C && !(use_stored_ && backward);
+    const bool relu = fits && followers.size() > 1 && followers[1].relu;
+    scale_ = fits ? scale : nullptr;
+    least_ = relu ? 0 : -std::numeric_limits<float>::infinity();
+    return std::size_t{fits} + std::size_t{relu};
   }
 
   std::vector<const Tensor*> affine_sources() const override {
     if (!use_stored_) return {};
-    std::vector<const Tensor*> sources;
-    for (const Blob& p : params) sources.push_back(&p.data);
-    if (scale_)
-      for (const Blob& p : scale_->params) sources.push_back(&p.data);
-    return sources;
+    return {&params[0].data, &params[1].data, &params[2].data};
   }
 
-  void affine(float* factor, float* offset) const override {
+  void affine(const Layer* scale, float* factor, float* offset) const override {
     const float *means = params[0].data.read_host(), *variances = params[1].data.read_host();
-    const float* w = scale_ ? scale_->params[0].data.read_host() : nullptr;
-    const float* b = scale_ ? scale_->params[1].data.read_host() : nullptr;
+    const float* w = scale ? scale->params[0].data.read_host() : nullptr;
+    const float* b = scale ? scale->params[1].data.read_host() : nullptr;
     const float weight = params[2].data.read_host()[0], share = weight == 0 ? 0 : 1 / weight;
     for (Index c = 0; c < extent_.C; ++c) {
       factor[c] = (w ? w[c] : 1) / std::sqrt(variances[c] * share + eps_);

@@ -81,11 +81,11 @@ class Lrn final : public Layer {
       engine_->backward(ctx, images_, x, dy, workspace(ctx), dx);
   }
 
-  bool fuse_pool(Layer* pool) override {
-    pool_ = dynamic_cast<PoolingWork*>(pool);
+  std::size_t fuse(Followers followers, Tops, bool) override {
+    pool_ = followers.empty() ? nullptr : followers[0].pool;
     if (pool_) choose_fused();
     if (!fused_.get()) pool_ = nullptr;
-    return pool_ != nullptr;
+    return pool_ ? 1 : 0;
   }
 
  private:
@@ -110,7 +110,7 @@ class Lrn final : public Layer {
   EngineChoice<LrnPoolingEngine, LrnGeometry, PoolingGeometry> fused_;
 };
 
-DOPPIO_REGISTER_LAYER("LRN", Lrn, .backward_reads_top = false);
+DOPPIO_REGISTER_LAYER("LRN", Lrn, .backward_reads_top = false, .fuses_pooling = true);
 
 }  // namespace
 }  // namespace doppio

@@ -81,6 +81,11 @@ class Scale final : public Layer {
     for_each_in_channels(ctx, extent_, [=] KERNEL(Index c, Index i) { dx[i] = w[c] * dy[i]; });
   }
 
+  Follower as_follower(Bottoms bottom, const Blob&) override {
+    const bool per_channel = bottom.size() == 1 && p_.axis() == 1 && p_.num_axes() == 1;
+    return {.scale = per_channel && p_.bias_term() ? this : nullptr};
+  }
+
  private:
   Blob& scale(Bottoms bottom) { return bottom.size() == 2 ? *bottom[1] : params[0]; }
 

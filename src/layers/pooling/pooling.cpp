@@ -79,6 +79,8 @@ class Pooling final : public Layer, public PoolingWork {
     engine_->backward(ctx, bottom[0]->shape()[0], dy, read_argmax(ctx), dx);
   }
 
+  Follower as_follower(Bottoms, const Blob&) override { return {.pool = this}; }
+
  private:
   void choose_engine() {
     engine_.choose([&](const auto& g) { return make_pooling_engine(name_, g); }, geometry);

@@ -10,7 +10,8 @@ inline namespace DOPPIO_BUILD {
 /// `Op` is trivially copyable and constructed from the LayerParameter, with two functions that
 /// kernels may call: `value(x)`, and `slope(x, y)`, the derivative where the input was x and the
 /// output y. In place the input is lost and slope() is given y for both, unless the Op has a
-/// `keeps_input()` that is true: then the layer keeps a copy of x.
+/// `keeps_input()` that is true: then the layer keeps a copy of x. An Op may have an
+/// `as_follower()`, see Layer.
 template <class Op>
 class Elementwise final : public Layer {
  public:
@@ -45,6 +46,13 @@ class Elementwise final : public Layer {
     float* dx = top[0] == bottom[0] ? grad.update(ctx, layout_) : grad.write(ctx, layout_);
     parallel_for(ctx, top[0]->count(),
                  [=, op = op_] KERNEL(Index i) { dx[i] = dy[i] * op.slope(x[i], y[i]); });
+  }
+
+  Follower as_follower(Bottoms, const Blob&) override {
+    if constexpr (requires { op_.as_follower(); })
+      return op_.as_follower();
+    else
+      return {};
   }
 
  private:

@@ -4,6 +4,7 @@
 #include <map>
 
 #include "core/arena.hpp"
+#include "net/passes/fusion.hpp"
 
 namespace doppio {
 
@@ -29,7 +30,7 @@ class Finder {
     for (std::size_t i = 0; i < layers.size(); ++i) use_forward(layers[i], i);
     if (passes == Passes::forward) return;
     for (std::size_t i = layers.size(); i-- > 0;)
-      if (layers[i].needs_backward) use_backward(layers[i], steps - 1 - i);
+      if (layers[i].needs_backward) use_backward(i, steps - 1 - i);
   }
 
   /// Marks what must outlive the passes.
@@ -73,14 +74,15 @@ class Finder {
     for (std::size_t t = 0; t < l.tops.size(); ++t) use_data(*l.tops[t], l.top_names[t], step);
   }
 
-  void use_backward(const NetLayer& l, std::size_t step) {
+  void use_backward(std::size_t i, std::size_t step) {
+    const NetLayer& l = net_.layers()[i];
     for (std::size_t t = 0; t < l.tops.size(); ++t) {
       use_grad(*l.tops[t], l.top_names[t], step);
       if (l.traits.backward_reads_top || is_changed_in_place(*l.tops[t]))
         use_data(*l.tops[t], l.top_names[t], step);
     }
-    if (l.pool_behind >= 0) {  // which this layer may take over
-      const NetLayer& pool = net_.layers()[static_cast<std::size_t>(l.pool_behind)];
+    if (const auto& group = net_.fusion().groups[i]; l.traits.fuses_pooling && !group.empty()) {
+      const NetLayer& pool = net_.layers()[group[0]];
       use_grad(*pool.tops[0], pool.top_names[0], step);
     }
     for (std::size_t b = 0; b < l.bottoms.size(); ++b) {
@@ -132,8 +134,11 @@ Liveness find_lifetimes(const Net& net, Passes passes, const std::vector<std::st
 
 Index arena_bytes(const Net& net, const Liveness& live) {
   std::set<const Tensor*> skipped;
-  for (const NetLayer& l : net.layers())
-    if (writes_past_its_top(l)) skipped.insert({&l.tops[0]->data, &l.tops[0]->grad});
+  for (std::size_t i = 0; i < net.layers().size(); ++i)
+    if (net.fusion().skips_top(net.layers(), i)) {
+      const Blob& top = *net.layers()[i].tops[0];
+      skipped.insert({&top.data, &top.grad});
+    }
   const auto bytes = [&](const Tensor& tensor) {
     return skipped.contains(&tensor) ? 0 : static_cast<std::size_t>(tensor.bytes());
   };

@@ -51,27 +51,6 @@ class PhaseError : public Error {
 /// others need.
 Graph build_graph(const SourcedNet& source, Device device);
 
-/// For each BatchNorm layer the in-place Scale layer with a bias per channel that is next to use
-/// its top, which it may take over; -1 where there is none, and for all other layers.
-std::vector<int> scales_to_fuse(const SourcedNet& source, const Graph& graph);
-
-/// For each layer the BatchNorm that is next to use its only top, which the layer may take over in
-/// inference; -1 where there is none.
-std::vector<int> norms_to_fuse(const SourcedNet& source, const Graph& graph);
-
-/// For each layer the Eltwise that adds its only top (which a BatchNorm and a Scale in place may
-/// have changed) to another blob, which the layer may do itself in inference; -1 where there is
-/// none. There is nothing else between the two.
-std::vector<int> sums_to_fuse(const SourcedNet& source, const Graph& graph);
-
-/// For each LRN layer the Pooling layer that alone uses its top, and which it may take over; -1
-/// where there is none, and for all other layers.
-std::vector<int> pools_to_fuse(const SourcedNet& source, const Graph& graph);
-
-/// For each layer the in-place ReLU that is next to use its only top (behind the Scale layer that
-/// it may take over), which the layer may take over as well; -1 where there is none.
-std::vector<int> relus_to_fuse(const SourcedNet& source, const Graph& graph);
-
 /// Which gradients backward has to compute.
 struct GradientNeeds {
   std::vector<std::vector<bool>> bottoms;  // per layer, per bottom

@@ -52,8 +52,8 @@ class AlgorithmChoice : public GpuTest {
                reference = make_batched_gemm_convolution(unrounded);
     Operands actual(g), expected(g);
     if (relu) {
-      engine->fuse_relu(actual.y, true);
-      reference->fuse_relu(expected.y, true);
+      engine->fuse(kRelu, actual.y, true);
+      reference->fuse(kRelu, expected.y, true);
     }
     actual.run(*ctx, *engine);
     expected.run(*ctx, *reference);

@@ -97,8 +97,8 @@ void CudnnConvolutionTest::expect_agreement(ConvolutionGeometry g, Precision pre
   const auto engine = make_cudnn_convolution(g);
   Operands expected(g), actual(g);
   if (relu) {
-    EXPECT_TRUE(reference->fuse_relu(expected.y, true));
-    EXPECT_TRUE(engine->fuse_relu(actual.y, true));
+    EXPECT_EQ(reference->fuse(kRelu, expected.y, true), 1u);
+    EXPECT_EQ(engine->fuse(kRelu, actual.y, true), 1u);
   }
   const cuda::ConvolutionPass made_by[] = {
       cuda::ConvolutionPass::forward, cuda::ConvolutionPass::data, cuda::ConvolutionPass::params};

@@ -28,7 +28,7 @@ TEST_F(BatchedGemm, DoesTheReluBehindIt) {
   apart->backward_data(*ctx, expected.dy, expected.weight, expected.dx);
   apart->backward_params(*ctx, expected.x, expected.dy, &expected.dweight, &expected.dbias);
 
-  ASSERT_TRUE(fused->fuse_relu(actual.y, true));
+  ASSERT_EQ(fused->fuse(kRelu, actual.y, true), 1u);
   actual.run(*ctx, *fused);
   for (std::size_t i = 0; i < expected.results().size(); ++i)
     EXPECT_EQ(values(*actual.results()[i]), values(*expected.results()[i])) << "result " << i;
@@ -40,7 +40,7 @@ TEST_F(BatchedGemm, DoesTheReluBehindOneByOneToo) {
   ASSERT_TRUE(g.windows.is_identity());
   make_gemm_convolution(g)->forward(*ctx, expected.x, expected.weight, &expected.bias, expected.y);
   const auto fused = make_batched_gemm_convolution(g);
-  ASSERT_TRUE(fused->fuse_relu(actual.y, true));
+  ASSERT_EQ(fused->fuse(kRelu, actual.y, true), 1u);
   actual.run(*ctx, *fused);
   std::vector<float> y = values(expected.y), dy = values(expected.dy);
   for (std::size_t i = 0; i < y.size(); ++i)

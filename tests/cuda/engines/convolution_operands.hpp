@@ -29,6 +29,8 @@ inline void fill(Tensor& tensor, const Shape& shape, Index seed) {
   for (Index i = 0; i < tensor.count(); ++i) v[i] = static_cast<float>((i * 7 + seed) % 11 - 5);
 }
 
+inline const Follower kRelu[] = {{.relu = true}};
+
 struct Operands {
   explicit Operands(const ConvolutionGeometry& g) {
     const auto& axis = g.windows.axis;

@@ -168,7 +168,7 @@ std::vector<std::vector<float>> infer(Context& ctx, ComputeType type, bool& fuse
   }
   fused = true;
   for (const char* layer : {"bn1", "scale1", "relu1", "sum", "relu2", "sum3"})
-    fused = fused && net.layer(layer).fused;
+    fused = fused && net.is_fused(net.layer(layer));
   return all;
 }
 

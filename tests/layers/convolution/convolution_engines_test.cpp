@@ -168,6 +168,8 @@ TEST_P(EngineTest, EveryEngineMatchesTheDefinition) {
   }
 }
 
+const Follower kRelu[] = {{.relu = true}};
+
 TEST_P(EngineTest, KeptWeightsFollowTheirTensor) {
   const ConvolutionGeometry& g = GetParam().geometry;
   for (const ConvolutionEngineEntry& entry : convolution_engines()) {
@@ -195,7 +197,7 @@ TEST_P(EngineTest, KeptWeightsFollowTheirTensor) {
     other.weight.write_host()[0] = 7;
     expect_right(other.weight, "of another tensor");
     expect_right(o.weight, "back again");
-    keeping->fuse_relu(o.y, false);
+    keeping->fuse(kRelu, o.y, false);
     keeping->forward(ctx, o.x, o.weight, bias, o.y);
     o.weight.update_host()[0] -= 2;
     const std::vector<float> before = values(o.y);
@@ -217,17 +219,21 @@ TEST_P(EngineTest, ASumComesBeforeTheRelu) {
     std::vector<float> alone = values(o.y), expected = values(o.dy), rectified;
     for (std::size_t i = 0; i < expected.size(); ++i) expected[i] += alone[i];
     for (const float v : expected) rectified.push_back(std::max(v, 0.0f));
-    EXPECT_FALSE(engine->fuse_sum(nullptr));
-    if (!engine->fuse_sum(&o.dy)) continue;
-    EXPECT_TRUE(engine->fuse_relu(sum.y, false));
-    engine->forward(ctx, o.x, o.weight, bias, sum.y);
-    EXPECT_EQ(values(sum.y), rectified);
-    EXPECT_FALSE(engine->fuse_sum(nullptr));
-    engine->forward(ctx, o.x, o.weight, bias, sum.y);
-    EXPECT_EQ(values(sum.y), alone) << "the ReLU goes with the sum";
-    EXPECT_TRUE(engine->fuse_sum(&o.dy));
-    engine->forward(ctx, o.x, o.weight, bias, sum.y);
-    EXPECT_EQ(values(sum.y), expected);
+    const Follower both[] = {{.addend = &o.dy}, {.relu = true}};
+    const Followers only_sum(both, 1);
+    const auto expect = [&](Followers followers, const std::vector<float>& y) {
+      EXPECT_EQ(engine->fuse(followers, sum.y, false), followers.size());
+      engine->forward(ctx, o.x, o.weight, bias, sum.y);
+      EXPECT_EQ(values(sum.y), y);
+    };
+    if (engine->fuse(only_sum, sum.y, false) == 0) {
+      EXPECT_EQ(engine->fuse(both, sum.y, false), 0u) << "a ReLU before the sum";
+      continue;
+    }
+    expect(both, rectified);
+    expect({}, alone);
+    expect(only_sum, expected);
+    expect(both, rectified);
   }
 }
 
@@ -236,7 +242,8 @@ TEST(Engines, OnednnAddsInTheGeometriesOfResidualNets) {
   for (const Index outputs : {64, 256}) {
     const ConvolutionGeometry g = geometry(2, 64, outputs, 1, {{14, 1}, {14, 1}});
     const Operands o(g);
-    EXPECT_TRUE(make_onednn_convolution(g)->fuse_sum(&o.dy));
+    const Follower sum[] = {{.addend = &o.dy}};
+    EXPECT_EQ(make_onednn_convolution(g)->fuse(sum, o.y, false), 1u);
   }
 }
 

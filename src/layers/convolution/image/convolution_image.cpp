@@ -112,9 +112,10 @@ class ImageConvolution final : public ConvolutionEngine {
     }
   }
 
-  bool fuse_relu(const Tensor& y, bool) override {
-    rectified_ = &y;
-    return true;
+  std::size_t fuse(Followers followers, const Tensor& y, bool) override {
+    const bool relu = begins_with_relu(followers);
+    rectified_ = relu ? &y : nullptr;
+    return relu ? 1 : 0;
   }
 
   bool keep_weights() override { return keeps_ = true; }

@@ -42,7 +42,7 @@ struct FusionRun {
     net->clear_grads();
     net->backward();
   }
-  bool fused(const std::string& layer) { return net->layer("relu_" + layer).fused; }
+  bool fused(const std::string& layer) { return net->is_fused(net->layer("relu_" + layer)); }
 
   Context ctx;
   std::unique_ptr<Net> net;
@@ -131,8 +131,8 @@ TEST(Fusion, ScaleAndReluGiveTheSame) {
     for (const Index channels : {3, 32}) {
       NormalizedRun apart(phase, false, channels), together(phase, true, channels);
       for (const char* layer : {"s", "r"}) {
-        EXPECT_TRUE(together.net->layer(layer).fused);
-        EXPECT_FALSE(apart.net->layer(layer).fused);
+        EXPECT_TRUE(together.net->is_fused(together.net->layer(layer)));
+        EXPECT_FALSE(apart.net->is_fused(apart.net->layer(layer)));
       }
       expect_near(together.net->blob("c").data, apart.net->blob("c").data, "top");
       if (phase == TEST) continue;
@@ -174,7 +174,7 @@ struct PooledRun {
     net->clear_grads();
     net->backward();
   }
-  bool fused() { return net->layer("c").fused; }
+  bool fused() { return net->is_fused(net->layer("c")); }
 
   Context ctx;
   std::unique_ptr<Net> net;
