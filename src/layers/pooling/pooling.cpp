@@ -47,8 +47,7 @@ class Pooling final : public Layer, public PoolingWork {
     const Shape out =
         checked_shape({in[0], in[1], g.rows.windows, g.cols.windows}, "pooling_param.pad");
     for (Blob* blob : top) blob->reshape(out);
-    constexpr Index kBytes = sizeof(float);
-    argmax.reshape({(g.argmax_bytes(in[0]) + kBytes - 1) / kBytes});
+    argmax.resize(g.argmax_bytes(in[0]));
     choose_engine();
   }
 

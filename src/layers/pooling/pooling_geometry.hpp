@@ -2,6 +2,7 @@
 #include <cstdint>
 #include <string>
 
+#include "core/buffer.hpp"
 #include "core/host_device.hpp"
 #include "doppio/tensor.hpp"
 
@@ -120,7 +121,7 @@ void place_windows(const PoolingParameter& p, Index height, Index width, Pooling
 /// What a Pooling layer does, for a layer before it that does so on the way.
 struct PoolingWork {
   PoolingGeometry geometry;
-  Tensor argmax;  ///< memory for argmax_bytes()
+  Buffer<std::uint8_t> argmax;  ///< of argmax_bytes()
 
   /// Null where the method has none.
   void* write_argmax(Context& ctx) { return geometry.has_argmax() ? argmax.write(ctx) : nullptr; }
