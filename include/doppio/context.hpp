@@ -16,7 +16,7 @@ const char* device_name(Device device);
 
 class Accelerator;  // memory and queue of a device (core/accelerator.hpp)
 
-/// Opens accelerator number `id`. Throws: Error if there is no such card or this build has no CUDA.
+/// Opens accelerator number `id`. Throws: Error if there is no such GPU or this build has no CUDA.
 std::shared_ptr<Accelerator> open_accelerator(int id);
 
 /// What is known of an accelerator, for `doppio devices`.
@@ -27,7 +27,7 @@ struct AcceleratorInfo {
   std::string compute_capability;
 };
 
-/// The accelerators present; empty without a card, a driver or a CUDA build.
+/// The accelerators present; empty without a GPU, a driver or a CUDA build.
 std::vector<AcceleratorInfo> list_accelerators();
 
 /// What this build and the driver support, for `doppio devices`.

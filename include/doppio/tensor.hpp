@@ -10,24 +10,27 @@ namespace doppio {
 
 class Arena;    // host memory that tensors take turns to use (core/arena.hpp)
 class Storage;  // the memory of tensors (core/storage.hpp)
+struct Bf16;    // a value of bfloat16 (core/bf16.hpp)
 
-/// How the values of an N x C x H x W tensor lie in memory.
+/// The order of the values of an N x C x H x W tensor in memory.
 enum class Layout {
-  plain,    ///< row-major: what everybody can read
-  blocked,  ///< N x C/B x H x W x B with B = channel_block(): what CPUs' vector units like best
-  channels_last,  ///< N x H x W x C: what tensor cores like best; on accelerators alone
-  bf16            ///< the same of bfloat16, half as large; read() rounds to it
+  nchw,          ///< row-major, which tensors of any number of axes can take
+  nchw_blocked,  ///< N x C/B x H x W x B with B = channel_block(); CPU only
+  nhwc           ///< channels last; accelerators only
 };
 
-/// Bytes of a value.
-constexpr Index value_size(Layout layout) { return layout == Layout::bf16 ? 2 : 4; }
+/// The type of a tensor's values in memory.
+enum class Element {
+  f32,  ///< float
+  bf16  ///< Bf16; Layout::nhwc only. Reading rounds floats to it.
+};
 
-/// Channels that lie side by side in Layout::blocked: the floats of one vector register of this
-/// CPU, 16 with AVX-512, else 8.
+/// Channels that lie side by side in Layout::nchw_blocked: the floats of one vector register of
+/// this CPU, 16 with AVX-512, else 8.
 Index channel_block();
 
 /// A dense float32 array that lives on the host, on an accelerator or on both, in one or more of
-/// their layouts, and brings itself up to date.
+/// their layouts, and brings itself up to date. Accelerators may hold it rounded to bfloat16.
 ///
 /// Memory is allocated at the first access, so shapes can be inferred and planned for nothing. A
 /// tensor that was never written reads as zeros. Pointers stay valid until the tensor is reshaped
@@ -43,14 +46,17 @@ class Tensor {
   const Shape& shape() const { return shape_; }
   Index count() const { return shape_.count(); }
 
-  /// Current contents, on ctx's device. Layout::blocked is for the CPU, and tensors that
-  /// can_block(); channels_last and bf16 (whose pointers are to Bf16, see core/bf16.hpp) are for
-  /// accelerators, and tensors of four axes.
-  const float* read(const Context& ctx, Layout layout = Layout::plain) const;
+  /// Current contents, on ctx's device, as values of T: float or Bf16. Layout::nchw_blocked is for
+  /// tensors that can_block(), Layout::nhwc for tensors of four axes. Throws: InternalError if the
+  /// device or the shape does not allow the layout, or if the layout is not for T.
+  template <class T = float>
+  const T* read(const Context& ctx, Layout layout = Layout::nchw) const;
   /// Contents undefined: nothing is copied, and this place becomes the only owner.
-  float* write(const Context& ctx, Layout layout = Layout::plain);
+  template <class T = float>
+  T* write(const Context& ctx, Layout layout = Layout::nchw);
   /// Current contents, about to be modified: this place becomes the only owner.
-  float* update(const Context& ctx, Layout layout = Layout::plain);
+  template <class T = float>
+  T* update(const Context& ctx, Layout layout = Layout::nchw);
 
   /// Makes all values 0, at the cost of writing them once somebody reads or updates them.
   void clear();
@@ -61,8 +67,10 @@ class Tensor {
   /// True for 4 axes and channels that are a multiple of channel_block(): such a tensor takes
   /// count() floats in either layout.
   bool can_block() const;
-  /// The layout in which reading costs no conversion; where plain is current too, the other one.
+  /// The layout in which reading costs no conversion; if NCHW is current too, the other one.
   Layout layout() const;
+  /// The type as which reading in layout() costs no conversion; if both are current, bf16.
+  Element element() const;
 
   /// The same three on the host.
   const float* read_host() const;
@@ -106,7 +114,8 @@ class Tensor {
   bool allocated() const;
 
  private:
-  float* access(const Context& ctx, Layout layout, bool keep_contents, bool exclusive) const;
+  template <class T>
+  T* access(const Context& ctx, Layout layout, bool keep_contents, bool exclusive) const;
 
   Shape shape_;
   std::shared_ptr<Storage> storage_;

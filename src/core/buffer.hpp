@@ -34,7 +34,7 @@ class Buffer {
   /// Contents undefined: nothing is copied, and this place becomes the only owner.
   T* write(const Context& ctx) { return access(ctx, false, true); }
   /// The same on the host.
-  T* write_host() { return static_cast<T*>(storage_->plain(false, true)); }
+  T* write_host() { return static_cast<T*>(storage_->host(false, true)); }
 
   /// Takes page-locked host memory from now on if ctx has an accelerator. Contents are lost.
   void pin(const Context& ctx) {

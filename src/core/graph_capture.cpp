@@ -46,7 +46,7 @@ GraphCapture::Replayable GraphCapture::replayable() const {
     const auto storage = tracked.storage.lock();
     if (!storage) return Replayable::never;
     const auto state = storage->state(), &before = tracked.before, &after = tracked.after;
-    if ((after.downloading && state.plain != after.plain) || !state.in_places_of(after) ||
+    if ((after.downloading && state.host != after.host) || !state.in_places_of(after) ||
         !after.in_places_of(before))
       return Replayable::never;
     const bool same_on_host = !tracked.read_on_host || state.version == before.version;

@@ -10,15 +10,15 @@ namespace doppio {
 
 namespace {
 
-/// f(first value of a plain block of channels, of the same block among blocks, channels in it).
+/// f(first value of a block of channels in NCHW, first value of it in blocks, channels in it).
 template <class F>
-void for_each_block(const Blocks& blocks, F f) {
-  const Index B = channel_block(), in_image = (blocks.channels + B - 1) / B;
-#pragma omp parallel for collapse(2) schedule(static) if (blocks.count() > kLittleWork)
-  for (Index n = 0; n < blocks.images; ++n)
+void for_each_block(const TensorDims& dims, F f) {
+  const Index B = channel_block(), in_image = (dims.channels + B - 1) / B;
+#pragma omp parallel for collapse(2) schedule(static) if (dims.count() > kLittleWork)
+  for (Index n = 0; n < dims.images; ++n)
     for (Index block = 0; block < in_image; ++block)
-      f((n * blocks.channels + block * B) * blocks.pixels,
-        (n * in_image + block) * B * blocks.pixels, std::min(B, blocks.channels - block * B));
+      f((n * dims.channels + block * B) * dims.pixels, (n * in_image + block) * B * dims.pixels,
+        std::min(B, dims.channels - block * B));
 }
 
 }  // namespace
@@ -32,47 +32,46 @@ namespace {
 
 /// With B a constant the innermost loop unrolls.
 template <Index B>
-void interleave_whole(const float* plain, Index plane, Index pixels, float* block) {
+void pack_whole(const float* nchw, Index plane, Index pixels, float* block) {
   for (Index s = 0; s < pixels; ++s)
-    for (Index c = 0; c < B; ++c) block[s * B + c] = plain[c * plane + s];
+    for (Index c = 0; c < B; ++c) block[s * B + c] = nchw[c * plane + s];
 }
 template <Index B>
-void separate_whole(const float* block, Index pixels, float* plain, Index plane) {
+void unpack_whole(const float* block, Index pixels, float* nchw, Index plane) {
   for (Index s = 0; s < pixels; ++s)
-    for (Index c = 0; c < B; ++c) plain[c * plane + s] = block[s * B + c];
+    for (Index c = 0; c < B; ++c) nchw[c * plane + s] = block[s * B + c];
 }
 
 }  // namespace
 
-void interleave(const float* plain, Index plane, Index channels, Index pixels, float* block) {
+void pack_channels(const float* nchw, Index plane, Index channels, Index pixels, float* block) {
   const Index B = channel_block();
-  if (channels == B)
-    return (B == 16 ? interleave_whole<16> : interleave_whole<8>)(plain, plane, pixels, block);
+  if (channels == B) return (B == 16 ? pack_whole<16> : pack_whole<8>)(nchw, plane, pixels, block);
   for (Index s = 0; s < pixels; ++s)
-    for (Index c = 0; c < B; ++c) block[s * B + c] = c < channels ? plain[c * plane + s] : 0;
+    for (Index c = 0; c < B; ++c) block[s * B + c] = c < channels ? nchw[c * plane + s] : 0;
 }
 
-void separate(const float* block, Index channels, Index pixels, float* plain, Index plane) {
+void unpack_channels(const float* block, Index channels, Index pixels, float* nchw, Index plane) {
   const Index B = channel_block();
   if (channels == B)
-    return (B == 16 ? separate_whole<16> : separate_whole<8>)(block, pixels, plain, plane);
+    return (B == 16 ? unpack_whole<16> : unpack_whole<8>)(block, pixels, nchw, plane);
   for (Index s = 0; s < pixels; ++s)
-    for (Index c = 0; c < channels; ++c) plain[c * plane + s] = block[s * B + c];
+    for (Index c = 0; c < channels; ++c) nchw[c * plane + s] = block[s * B + c];
 }
 
-Blocks blocks_of(const Shape& shape) { return {shape[0], shape[1], shape[2] * shape[3]}; }
+TensorDims tensor_dims(const Shape& shape) { return {shape[0], shape[1], shape[2] * shape[3]}; }
 
-void plain_to_blocked(const Blocks& blocks, const float* plain, float* blocked) {
-  const Index S = blocks.pixels;
-  for_each_block(blocks, [=](Index from, Index to, Index channels) {
-    interleave(plain + from, S, channels, S, blocked + to);
+void nchw_to_blocked(const TensorDims& dims, const float* nchw, float* blocked) {
+  const Index S = dims.pixels;
+  for_each_block(dims, [=](Index from, Index to, Index channels) {
+    pack_channels(nchw + from, S, channels, S, blocked + to);
   });
 }
 
-void blocked_to_plain(const Blocks& blocks, const float* blocked, float* plain) {
-  const Index S = blocks.pixels;
-  for_each_block(blocks, [=](Index to, Index from, Index channels) {
-    separate(blocked + from, channels, S, plain + to, S);
+void blocked_to_nchw(const TensorDims& dims, const float* blocked, float* nchw) {
+  const Index S = dims.pixels;
+  for_each_block(dims, [=](Index to, Index from, Index channels) {
+    unpack_channels(blocked + from, channels, S, nchw + to, S);
   });
 }
 

@@ -6,13 +6,14 @@
 #include <atomic>
 #include <cstdlib>
 #include <cstring>
+#include <type_traits>
 #include <utility>
 
 #include "core/accelerator.hpp"
 #include "core/arena.hpp"
+#include "core/bf16.hpp"
 #include "core/layout_kernels.hpp"
 #include "doppio/error.hpp"
-#include "doppio/tensor.hpp"
 
 namespace doppio {
 
@@ -43,18 +44,18 @@ std::uint64_t Storage::new_version() {
 }
 
 bool Storage::State::in_places_of(const State& other) const {
-  return device == other.device && last == other.last && bf16 == other.bf16;
+  return device == other.device && nhwc == other.nhwc && bf16 == other.bf16;
 }
 
 bool Storage::State::as_current_as(const State& other) const {
-  return device_current == other.device_current && last_current == other.last_current &&
-         bf16_current == other.bf16_current && (!last_current || last_sizes == other.last_sizes) &&
-         (!bf16_current || bf16_sizes == other.bf16_sizes);
+  return device_current == other.device_current && nhwc_current == other.nhwc_current &&
+         bf16_current == other.bf16_current && (!nhwc_current || nhwc_dims == other.nhwc_dims) &&
+         (!bf16_current || bf16_dims == other.bf16_dims);
 }
 
 Storage::State Storage::state() const {
-  return {plain_.data,   device_.data,  last_.data,   bf16_.data,  plain_.current, device_.current,
-          last_.current, bf16_.current, downloading_, last_.sizes, bf16_.sizes,    version_};
+  return {host_.data,    device_.data,  nhwc_.data,   bf16_.data, host_.current, device_.current,
+          nhwc_.current, bf16_.current, downloading_, nhwc_.dims, bf16_.dims,    version_};
 }
 
 void Storage::replay(const State& before, const State& after) {
@@ -71,18 +72,13 @@ void Storage::undo(const State& before) {
 }
 
 void Storage::place(const State& there) {
-  plain_.current = there.plain_current;
+  host_.current = there.host_current;
   device_.current = there.device_current;
-  last_.current = there.last_current;
+  nhwc_.current = there.nhwc_current;
   bf16_.current = there.bf16_current;
-  last_.sizes = there.last_sizes;
-  bf16_.sizes = there.bf16_sizes;
+  nhwc_.dims = there.nhwc_dims;
+  bf16_.dims = there.bf16_dims;
   downloading_ = there.downloading;
-}
-
-Layout Storage::layout_of(const Blocks& sizes) const {
-  if (bf16_.holds(sizes)) return Layout::bf16;
-  return last_.holds(sizes) ? Layout::channels_last : Layout::plain;
 }
 
 void Storage::grow(std::size_t bytes) {
@@ -103,17 +99,17 @@ void Storage::pin(std::shared_ptr<Accelerator> accelerator) {
 }
 
 void Storage::fetch(const std::shared_ptr<Accelerator>& accelerator) {
-  if (!pinned_by_ || plain_.current || accelerator_ != accelerator) return;
+  if (!pinned_by_ || host_.current || accelerator_ != accelerator) return;
   const void* from = device(accelerator, true, false);
-  if (!plain_.data) plain_.data = allocate();
-  accelerator->begin_download(plain_.data, from, padded(capacity_));
-  plain_.current = downloading_ = true;
+  if (!host_.data) host_.data = allocate();
+  accelerator->begin_download(host_.data, from, padded(capacity_));
+  host_.current = downloading_ = true;
 }
 
 void Storage::prefetch(const std::shared_ptr<Accelerator>& accelerator) {
-  if (!plain_.current || (device_.current && accelerator_ == accelerator)) return;
+  if (!host_.current || (device_.current && accelerator_ == accelerator)) return;
   place_on(accelerator, false);
-  upload_ = accelerator->begin_upload(device_.data, plain_.data, padded(capacity_));
+  upload_ = accelerator->begin_upload(device_.data, host_.data, padded(capacity_));
   device_.current = true;
 }
 
@@ -149,32 +145,32 @@ std::uint64_t Storage::version() {
   return version_;
 }
 
-void* Storage::plain(bool keep_contents, bool exclusive) {
+void* Storage::host(bool keep_contents, bool exclusive) {
   track(keep_contents);
   if (keep_contents) require_contents();
   if (exclusive || !keep_contents) finish_upload();
   finish_download();
-  if (!plain_.data) plain_.data = allocate();
-  if (keep_contents && !plain_.current) {
+  if (!host_.data) host_.data = allocate();
+  if (keep_contents && !host_.current) {
     if (blocked_.current)
-      blocked_to_plain(blocks_, blocked_.floats(), plain_.floats());
+      blocked_to_nchw(blocked_dims_, blocked_.floats(), host_.floats());
     else if (on_device())
-      accelerator_->to_host(plain_.data, device(accelerator_, true, false), padded(capacity_));
+      accelerator_->to_host(host_.data, device(accelerator_, true, false), padded(capacity_));
     else
-      std::memset(plain_.data, 0, padded(capacity_));
+      std::memset(host_.data, 0, padded(capacity_));
   }
-  return own(plain_, exclusive || !keep_contents);
+  return own(host_, exclusive || !keep_contents);
 }
 
-float* Storage::blocked(const Blocks& blocks, bool keep_contents, bool exclusive) {
+float* Storage::blocked(const TensorDims& dims, bool keep_contents, bool exclusive) {
   if (keep_contents) require_contents();
-  if (keep_contents && !holds(blocks)) {
-    const auto* from = static_cast<const float*>(plain(true, false));
+  if (keep_contents && !holds_blocked(dims)) {
+    const auto* from = static_cast<const float*>(host(true, false));
     if (!blocked_.data) blocked_.data = allocate();
-    plain_to_blocked(blocks, from, blocked_.floats());
+    nchw_to_blocked(dims, from, blocked_.floats());
   }
   if (!blocked_.data) blocked_.data = allocate();
-  blocks_ = blocks;
+  blocked_dims_ = dims;
   own(blocked_, exclusive || !keep_contents);
   return blocked_.floats();
 }
@@ -186,13 +182,13 @@ void* Storage::device(const std::shared_ptr<Accelerator>& accelerator, bool keep
   place_on(accelerator, keep_contents);
   if (upload_) accelerator->await_upload(upload_);
   if (keep_contents && !device_.current) {
-    if (last_.current || bf16_.current) {
-      const LastCopy& from = last_.current ? last_ : bf16_;  // floats are exact
-      accelerator->layout_kernels().to_plain(accelerator->stream(), from.sizes,
-                                             last_.current ? Layout::channels_last : Layout::bf16,
-                                             from.data, device_.floats());
-    } else if (plain_.current || blocked_.current) {
-      accelerator->to_device(device_.data, plain(true, false), padded(capacity_));
+    LayoutKernels& kernels = accelerator->layout_kernels();
+    if (nhwc_.current) {  // floats are exact
+      kernels.nhwc_to_nchw(accelerator->stream(), nhwc_.dims, nhwc_.values(), device_.floats());
+    } else if (bf16_.current) {
+      kernels.nhwc_to_nchw(accelerator->stream(), bf16_.dims, bf16_.values(), device_.floats());
+    } else if (host_.current || blocked_.current) {
+      accelerator->to_device(device_.data, host(true, false), padded(capacity_));
     } else {
       accelerator->zero(device_.data, padded(capacity_));
     }
@@ -200,34 +196,44 @@ void* Storage::device(const std::shared_ptr<Accelerator>& accelerator, bool keep
   return own(device_, exclusive || !keep_contents);
 }
 
-void* Storage::channels_last(const std::shared_ptr<Accelerator>& accelerator, const Blocks& sizes,
-                             Layout layout, bool keep_contents, bool exclusive) {
+template <class T, class Other>
+T* Storage::access_nhwc(NhwcCopy<T>& copy, const NhwcCopy<Other>& other,
+                        const std::shared_ptr<Accelerator>& accelerator, const TensorDims& dims,
+                        bool keep_contents, bool exclusive) {
+  constexpr bool kRound = std::is_same_v<T, Bf16>;
   track(false);
   if (keep_contents) require_contents();
   if (accelerator_ != accelerator) leave_device(keep_contents);
   accelerator_ = accelerator;
-  const bool round = layout == Layout::bf16;
-  LastCopy &copy = round ? bf16_ : last_, &other = round ? last_ : bf16_;
-  const bool convert = keep_contents && !copy.holds(sizes);
+  const bool convert = keep_contents && !copy.holds(dims);
   // Floats are exact, and channels that lie right need only a cast.
-  const bool cast = convert && other.holds(sizes) && (round || !device_.current);
+  const bool cast = convert && other.holds(dims) && (kRound || !device_.current);
   const void* from = convert && !cast ? device(accelerator, true, false) : nullptr;
-  const auto bytes = static_cast<std::size_t>(sizes.count() * value_size(layout));
+  const std::size_t bytes = static_cast<std::size_t>(dims.count()) * sizeof(T);
   if (bytes > copy.bytes) {
     if (void* old = std::exchange(copy, {}).data) accelerator->release(old);
     copy.data = accelerator->allocate(bytes);
     copy.bytes = bytes;
   }
   LayoutKernels& kernels = accelerator->layout_kernels();
-  if (cast && round)
-    kernels.round(accelerator->stream(), sizes.count(), other.floats(), copy.data);
-  else if (cast)
-    kernels.widen(accelerator->stream(), sizes.count(), other.data, copy.floats());
+  if (cast)
+    kernels.convert(accelerator->stream(), dims.count(), other.values(), copy.values());
   else if (from)
-    kernels.from_plain(accelerator->stream(), sizes, static_cast<const float*>(from), layout,
-                       copy.data);
-  copy.sizes = sizes;
-  return own(copy, exclusive || !keep_contents);
+    kernels.nchw_to_nhwc(accelerator->stream(), dims, static_cast<const float*>(from),
+                         copy.values());
+  copy.dims = dims;
+  own(copy, exclusive || !keep_contents);
+  return copy.values();
+}
+
+float* Storage::nhwc(const std::shared_ptr<Accelerator>& accelerator, const TensorDims& dims,
+                     bool keep_contents, bool exclusive) {
+  return access_nhwc(nhwc_, bf16_, accelerator, dims, keep_contents, exclusive);
+}
+
+Bf16* Storage::nhwc_bf16(const std::shared_ptr<Accelerator>& accelerator, const TensorDims& dims,
+                         bool keep_contents, bool exclusive) {
+  return access_nhwc(bf16_, nhwc_, accelerator, dims, keep_contents, exclusive);
 }
 
 void Storage::require_contents() const {
@@ -275,7 +281,7 @@ void* Storage::own(Copy& copy, bool exclusive) {
   }
   copy.current = true;
   if (arena_ && exclusive)
-    for (Copy* other : {&plain_, &blocked_})
+    for (Copy* other : {&host_, &blocked_})
       if (!other->current) free(*other);
   return copy.data;
 }
@@ -283,16 +289,17 @@ void* Storage::own(Copy& copy, bool exclusive) {
 void Storage::leave_device(bool keep_contents) {
   finish_upload();
   finish_download();
-  if (keep_contents && on_device()) plain(true, false);
-  for (const Copy* copy : {&device_, static_cast<Copy*>(&last_), static_cast<Copy*>(&bf16_)})
-    if (copy->data) accelerator_->release(copy->data);
+  if (keep_contents && on_device()) host(true, false);
+  for (void* data : {device_.data, nhwc_.data, bf16_.data})
+    if (data) accelerator_->release(data);
   device_ = {};
-  last_ = bf16_ = {};
+  nhwc_ = {};
+  bf16_ = {};
 }
 
 void Storage::release() {
   leave_device(false);
-  free(plain_);
+  free(host_);
   free(blocked_);
   written_ = false;
   version_ = new_version();

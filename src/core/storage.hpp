@@ -12,10 +12,10 @@ namespace doppio {
 
 class Accelerator;
 class Arena;
-enum class Layout;
+struct Bf16;
 
 /// The memory of tensors and buffers: bytes on the host, on an accelerator or on both, of which it
-/// knows what is current. It also holds the floats of a tensor in other layouts. Accesses say with
+/// knows what is current. It also holds the values of a tensor in other layouts. Accesses say with
 /// `keep_contents` that they read, and with `exclusive` that they write: then the copy that they
 /// get is the only current one.
 class Storage : public std::enable_shared_from_this<Storage> {
@@ -27,9 +27,9 @@ class Storage : public std::enable_shared_from_this<Storage> {
 
   /// Where the contents are, for a GraphCapture.
   struct State {
-    const void *plain, *device, *last, *bf16;
-    bool plain_current, device_current, last_current, bf16_current, downloading;
-    Blocks last_sizes, bf16_sizes;
+    const void *host, *device, *nhwc, *bf16;
+    bool host_current, device_current, nhwc_current, bf16_current, downloading;
+    TensorDims nhwc_dims, bf16_dims;
     std::uint64_t version;
 
     /// True if the device's copies lie where they do in `other`.
@@ -47,11 +47,14 @@ class Storage : public std::enable_shared_from_this<Storage> {
   /// Bytes, without what fills the last cache line up.
   std::size_t capacity() const { return capacity_; }
   bool allocated() const {
-    return plain_.data || blocked_.data || device_.data || last_.data || bf16_.data;
+    return host_.data || blocked_.data || device_.data || nhwc_.data || bf16_.data;
   }
-  bool holds(const Blocks& blocks) const { return blocked_.current && blocks == blocks_; }
-  /// The layout of accelerators that is current for a tensor of these sizes, else plain.
-  Layout layout_of(const Blocks& sizes) const;
+  /// True if that copy of a tensor of these sizes is current.
+  bool holds_blocked(const TensorDims& dims) const {
+    return blocked_.current && dims == blocked_dims_;
+  }
+  bool holds_nhwc(const TensorDims& dims) const { return nhwc_.holds(dims); }
+  bool holds_bf16(const TensorDims& dims) const { return bf16_.holds(dims); }
 
   /// Loses the contents if they are fewer bytes.
   void grow(std::size_t bytes);
@@ -70,14 +73,17 @@ class Storage : public std::enable_shared_from_this<Storage> {
   void* access(const std::shared_ptr<Accelerator>& accelerator, bool keep_contents,
                bool exclusive) {
     return accelerator ? device(accelerator, keep_contents, exclusive)
-                       : plain(keep_contents, exclusive);
+                       : host(keep_contents, exclusive);
   }
-  void* plain(bool keep_contents, bool exclusive);
-  float* blocked(const Blocks& blocks, bool keep_contents, bool exclusive);
+  void* host(bool keep_contents, bool exclusive);
   void* device(const std::shared_ptr<Accelerator>& accelerator, bool keep_contents, bool exclusive);
-  /// `layout` is one of those that only accelerators have.
-  void* channels_last(const std::shared_ptr<Accelerator>& accelerator, const Blocks& sizes,
-                      Layout layout, bool keep_contents, bool exclusive);
+  /// On the host, in Layout::nchw_blocked.
+  float* blocked(const TensorDims& dims, bool keep_contents, bool exclusive);
+  /// On `accelerator`, in Layout::nhwc.
+  float* nhwc(const std::shared_ptr<Accelerator>& accelerator, const TensorDims& dims,
+              bool keep_contents, bool exclusive);
+  Bf16* nhwc_bf16(const std::shared_ptr<Accelerator>& accelerator, const TensorDims& dims,
+                  bool keep_contents, bool exclusive);
 
  private:
   /// One place where the contents may be.
@@ -88,16 +94,23 @@ class Storage : public std::enable_shared_from_this<Storage> {
     float* floats() const { return static_cast<float*>(data); }
   };
 
-  /// One with channels last.
-  struct LastCopy : Copy {
+  /// One in Layout::nhwc, of values of T.
+  template <class T>
+  struct NhwcCopy : Copy {
     std::size_t bytes = 0;  ///< of its memory
-    Blocks sizes;
+    TensorDims dims;
 
-    bool holds(const Blocks& wanted) const { return current && wanted == sizes; }
+    T* values() const { return static_cast<T*>(data); }
+    bool holds(const TensorDims& wanted) const { return current && wanted == dims; }
   };
 
-  bool on_device() const { return device_.current || last_.current || bf16_.current; }
+  bool on_device() const { return device_.current || nhwc_.current || bf16_.current; }
   void place(const State& there);
+  /// Access to `copy`; `other` is the NHWC copy of the other type.
+  template <class T, class Other>
+  T* access_nhwc(NhwcCopy<T>& copy, const NhwcCopy<Other>& other,
+                 const std::shared_ptr<Accelerator>& accelerator, const TensorDims& dims,
+                 bool keep_contents, bool exclusive);
   /// Tells the capture under way (graph_capture.cpp).
   void track(bool read_on_host);
   void require_contents() const;
@@ -106,19 +119,21 @@ class Storage : public std::enable_shared_from_this<Storage> {
   void finish_download();
   void* allocate() const;
   void free(Copy& copy);
-  std::array<Copy*, 5> copies() { return {&plain_, &blocked_, &device_, &last_, &bf16_}; }
+  std::array<Copy*, 5> copies() { return {&host_, &blocked_, &device_, &nhwc_, &bf16_}; }
   void* own(Copy& copy, bool exclusive);
   void leave_device(bool keep_contents);
   void release();
   static std::uint64_t new_version();
 
   std::size_t capacity_ = sizeof(float);  // the default shape of a tensor is a scalar's
-  Copy plain_, blocked_, device_;
-  Blocks blocks_;                             // what blocked_ holds
-  LastCopy last_, bf16_;                      // on the accelerator, channels last
+  Copy host_, device_;                    // NCHW, or the values of a Buffer
+  Copy blocked_;                          // on the host
+  TensorDims blocked_dims_;
+  NhwcCopy<float> nhwc_;                      // on the accelerator
+  NhwcCopy<Bf16> bf16_;                       // on the accelerator, NHWC too
   std::shared_ptr<Accelerator> accelerator_;  // keeps the device memory's owner alive
-  std::uint64_t upload_ = 0;                  // under way from plain_ to device_: its number
-  bool downloading_ = false;                  // from device_ to plain_
+  std::uint64_t upload_ = 0;                  // under way from host_ to device_: its number
+  bool downloading_ = false;                  // from device_ to host_
   std::shared_ptr<Accelerator> pinned_by_;
   std::shared_ptr<Arena> arena_;
   std::string name_;      // for messages, with an arena

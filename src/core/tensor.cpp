@@ -15,35 +15,62 @@ void Tensor::reshape(const Shape& shape) {
   storage_->grow(static_cast<std::size_t>(bytes()));
 }
 
+template <>
 float* Tensor::access(const Context& ctx, Layout layout, bool keep_contents, bool exclusive) const {
-  if (layout == Layout::blocked) {
+  if (layout == Layout::nchw_blocked) {
     ensure(!ctx.accelerator() && can_block(), "this tensor cannot be blocked");
-    return storage_->blocked(blocks_of(shape_), keep_contents, exclusive);
+    return storage_->blocked(tensor_dims(shape_), keep_contents, exclusive);
   }
-  if (layout != Layout::plain) {
-    ensure(ctx.accelerator() && shape_.axes() == 4, "channels come last on accelerators alone");
-    return static_cast<float*>(storage_->channels_last(ctx.accelerator(), blocks_of(shape_), layout,
-                                                       keep_contents, exclusive));
+  if (layout == Layout::nhwc) {
+    ensure(ctx.accelerator() && shape_.axes() == 4, "NHWC is for accelerators and four axes");
+    return storage_->nhwc(ctx.accelerator(), tensor_dims(shape_), keep_contents, exclusive);
   }
   return static_cast<float*>(storage_->access(ctx.accelerator(), keep_contents, exclusive));
 }
 
-const float* Tensor::read(const Context& ctx, Layout layout) const {
-  return access(ctx, layout, true, false);
+template <>
+Bf16* Tensor::access(const Context& ctx, Layout layout, bool keep_contents, bool exclusive) const {
+  ensure(ctx.accelerator() && shape_.axes() == 4 && layout == Layout::nhwc,
+         "bfloat16 is for accelerators, four axes and NHWC");
+  return storage_->nhwc_bf16(ctx.accelerator(), tensor_dims(shape_), keep_contents, exclusive);
 }
-float* Tensor::write(const Context& ctx, Layout layout) { return access(ctx, layout, false, true); }
-float* Tensor::update(const Context& ctx, Layout layout) { return access(ctx, layout, true, true); }
 
-const float* Tensor::read_host() const { return static_cast<float*>(storage_->plain(true, false)); }
-float* Tensor::write_host() { return static_cast<float*>(storage_->plain(false, true)); }
-float* Tensor::update_host() { return static_cast<float*>(storage_->plain(true, true)); }
+template <class T>
+const T* Tensor::read(const Context& ctx, Layout layout) const {
+  return access<T>(ctx, layout, true, false);
+}
+template <class T>
+T* Tensor::write(const Context& ctx, Layout layout) {
+  return access<T>(ctx, layout, false, true);
+}
+template <class T>
+T* Tensor::update(const Context& ctx, Layout layout) {
+  return access<T>(ctx, layout, true, true);
+}
+
+template const float* Tensor::read(const Context&, Layout) const;
+template float* Tensor::write(const Context&, Layout);
+template float* Tensor::update(const Context&, Layout);
+template const Bf16* Tensor::read(const Context&, Layout) const;
+template Bf16* Tensor::write(const Context&, Layout);
+template Bf16* Tensor::update(const Context&, Layout);
+
+const float* Tensor::read_host() const { return static_cast<float*>(storage_->host(true, false)); }
+float* Tensor::write_host() { return static_cast<float*>(storage_->host(false, true)); }
+float* Tensor::update_host() { return static_cast<float*>(storage_->host(true, true)); }
 
 bool Tensor::can_block() const { return shape_.axes() == 4 && shape_[1] % channel_block() == 0; }
 
 Layout Tensor::layout() const {
-  if (shape_.axes() != 4) return Layout::plain;
-  const Blocks sizes = blocks_of(shape_);
-  return can_block() && storage_->holds(sizes) ? Layout::blocked : storage_->layout_of(sizes);
+  if (shape_.axes() != 4) return Layout::nchw;
+  const TensorDims dims = tensor_dims(shape_);
+  if (can_block() && storage_->holds_blocked(dims)) return Layout::nchw_blocked;
+  return storage_->holds_nhwc(dims) || storage_->holds_bf16(dims) ? Layout::nhwc : Layout::nchw;
+}
+
+Element Tensor::element() const {
+  const bool rounded = layout() == Layout::nhwc && storage_->holds_bf16(tensor_dims(shape_));
+  return rounded ? Element::bf16 : Element::f32;
 }
 
 void Tensor::share(const Tensor& other) {

@@ -6,7 +6,7 @@
 
 namespace doppio {
 
-/// The B values of one pixel in Layout::blocked as one value each, whose operators work on all
+/// The B values of one pixel in Layout::nchw_blocked as one value each, whose operators work on all
 /// lanes at once: +, *, <, ?: and so on. CPU only; functions take them by reference, because how
 /// they are passed by value depends on the instruction set.
 template <Index B>

@@ -6,10 +6,10 @@ inline namespace DOPPIO_BUILD {
 
 /// A blob seen as N x C x S: C is what has a parameter each, S what lies within a channel.
 ///
-/// `layout` tells how its values lie; blocked is for the CPU, channels last for accelerators.
+/// `layout` tells how its values lie; blocked is for the CPU, NHWC for accelerators.
 struct Channels {
   Index N = 1, C = 1, S = 1;
-  Layout layout = Layout::plain;
+  Layout layout = Layout::nchw;
 };
 
 /// f(c, i) for the values i of a block of B channels, c .. c + B - 1, at one pixel.
@@ -54,11 +54,11 @@ void sum_blocks(Context& ctx, const Channels& extent, float* planes, F f) {
 template <class F>
 void for_each_in_channels(Context& ctx, const Channels& extent, F f) {
   if constexpr (kDevice == Device::cpu)
-    if (extent.layout == Layout::blocked)
+    if (extent.layout == Layout::nchw_blocked)
       return channel_block() == 16 ? for_each_in_blocks<16>(ctx, extent, f)
                                    : for_each_in_blocks<8>(ctx, extent, f);
   const Index N = extent.N, C = extent.C, S = extent.S;
-  if (S == 1 || extent.layout == Layout::channels_last)
+  if (S == 1 || extent.layout == Layout::nhwc)
     parallel_for(ctx, {1, N * S, C}, [=] KERNEL(Index, Index n, Index c) { f(c, n * C + c); });
   else
     parallel_for(ctx, {N, C, S},
@@ -69,7 +69,7 @@ void for_each_in_channels(Context& ctx, const Channels& extent, F f) {
 template <class F>
 void sum_planes(Context& ctx, const Channels& extent, float* planes, F f) {
   if constexpr (kDevice == Device::cpu)
-    if (extent.layout == Layout::blocked)
+    if (extent.layout == Layout::nchw_blocked)
       return channel_block() == 16 ? sum_blocks<16>(ctx, extent, planes, f)
                                    : sum_blocks<8>(ctx, extent, planes, f);
   const Index C = extent.C, S = extent.S;
@@ -103,12 +103,12 @@ void sum_pieces(Context& ctx, const Channels& extent, float* sums, F f) {
 template <class F>
 void sum_per_channel(Context& ctx, const Channels& extent, bool add, float* out, F f) {
   const Index N = extent.N, C = extent.C, S = extent.S;
-  const bool last = extent.layout == Layout::channels_last;
+  const bool last = extent.layout == Layout::nhwc;
   const Index parts = last ? pieces_of(extent) : N;
   float* sums = ctx.workspace(parts * C + C);
   float* planes = sums + C;
   float* result = add ? sums : out;
-  if (extent.layout == Layout::plain && (N == 1 || S == 1)) {
+  if (extent.layout == Layout::nchw && (N == 1 || S == 1)) {
     const Index step = N == 1 ? 1 : C, row_step = N == 1 ? S : 1;
     reduce_rows(ctx, C, N * S, 0, Sum{}, result,
                 [=] KERNEL(Index c, Index k) { return f(c, c * row_step + k * step); });
@@ -176,7 +176,7 @@ template <class F, class G>
 void sum_both_per_channel(Context& ctx, const Channels& extent, float* f_out, float* g_out, F f,
                           G g) {
   if constexpr (kDevice == Device::cpu)
-    if (extent.layout == Layout::blocked)
+    if (extent.layout == Layout::nchw_blocked)
       return sum_both_in_blocks(ctx, extent, f, g, [=](Index c, double f_sum, double g_sum) {
         f_out[c] = static_cast<float>(f_sum);
         g_out[c] = static_cast<float>(g_sum);
@@ -192,7 +192,7 @@ inline void moments_per_channel(Context& ctx, const Channels& extent, const floa
                                 float* variance) {
   const double share = 1.0 / static_cast<double>(extent.N * extent.S);
   if constexpr (kDevice == Device::cpu)
-    if (extent.layout == Layout::blocked)
+    if (extent.layout == Layout::nchw_blocked)
       return sum_both_in_blocks(
           ctx, extent, [=](Index, Index i) { return static_cast<double>(x[i]); },
           // Squares of floats are exact in double, so the difference below loses nothing that the

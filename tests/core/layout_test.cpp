@@ -20,21 +20,21 @@ class LayoutTest : public testing::Test {
  protected:
   LayoutTest() {
     tensor.reshape({2, 2 * B, 1, 3});
-    std::iota(plain.begin(), plain.end(), 0.0f);
-    set_values(tensor, plain);
+    std::iota(nchw.begin(), nchw.end(), 0.0f);
+    set_values(tensor, nchw);
   }
 
   /// Where value (n, c, w) of `tensor` lies among its blocks.
   static Index place(Index n, Index c, Index w) { return ((n * 2 + c / B) * 3 + w) * B + c % B; }
 
-  std::shared_ptr<CountingAccelerator> card = std::make_shared<CountingAccelerator>();
-  Context cpu, gpu{card};
+  std::shared_ptr<CountingAccelerator> device = std::make_shared<CountingAccelerator>();
+  Context cpu, gpu{device};
   Tensor tensor;
-  std::vector<float> plain = std::vector<float>(static_cast<std::size_t>(12 * B));
+  std::vector<float> nchw = std::vector<float>(static_cast<std::size_t>(12 * B));
 };
 
 TEST_F(LayoutTest, BlocksHoldNeighbouringChannelsSideBySide) {
-  const float* blocked = tensor.read(cpu, Layout::blocked);
+  const float* blocked = tensor.read(cpu, Layout::nchw_blocked);
   for (Index n = 0; n < 2; ++n)
     for (Index c = 0; c < 2 * B; ++c)
       for (Index w = 0; w < 3; ++w)
@@ -42,58 +42,58 @@ TEST_F(LayoutTest, BlocksHoldNeighbouringChannelsSideBySide) {
 }
 
 TEST_F(LayoutTest, ReadingKeepsBothFormsAndPrefersBlocks) {
-  EXPECT_EQ(tensor.layout(), Layout::plain);
+  EXPECT_EQ(tensor.layout(), Layout::nchw);
   const float* before = tensor.read(cpu);
-  tensor.read(cpu, Layout::blocked);
-  EXPECT_EQ(tensor.layout(), Layout::blocked);
+  tensor.read(cpu, Layout::nchw_blocked);
+  EXPECT_EQ(tensor.layout(), Layout::nchw_blocked);
   EXPECT_EQ(tensor.read(cpu), before);
-  expect_values(tensor, plain);
+  expect_values(tensor, nchw);
 }
 
-TEST_F(LayoutTest, UpdatedBlocksReachThePlainForm) {
-  tensor.update(cpu, Layout::blocked)[place(1, B + 1, 2)] = -5;
-  plain[static_cast<std::size_t>((3 * B + 1) * 3 + 2)] = -5;
-  expect_values(tensor, plain);
+TEST_F(LayoutTest, UpdatedBlocksReachNchw) {
+  tensor.update(cpu, Layout::nchw_blocked)[place(1, B + 1, 2)] = -5;
+  nchw[static_cast<std::size_t>((3 * B + 1) * 3 + 2)] = -5;
+  expect_values(tensor, nchw);
   tensor.update(cpu)[0] = 7;
-  EXPECT_EQ(tensor.layout(), Layout::plain);
-  EXPECT_EQ(tensor.read(cpu, Layout::blocked)[0], 7.0f);
+  EXPECT_EQ(tensor.layout(), Layout::nchw);
+  EXPECT_EQ(tensor.read(cpu, Layout::nchw_blocked)[0], 7.0f);
 }
 
 TEST_F(LayoutTest, WrittenBlocksAreTheOnlyOwner) {
-  std::fill_n(tensor.write(cpu, Layout::blocked), tensor.count(), 3.0f);
-  EXPECT_EQ(tensor.layout(), Layout::blocked);
-  expect_values(tensor, std::vector<float>(plain.size(), 3.0f));
+  std::fill_n(tensor.write(cpu, Layout::nchw_blocked), tensor.count(), 3.0f);
+  EXPECT_EQ(tensor.layout(), Layout::nchw_blocked);
+  expect_values(tensor, std::vector<float>(nchw.size(), 3.0f));
 }
 
 TEST_F(LayoutTest, ViewsOfAnotherShapeSeeTheSameValues) {
-  tensor.update(cpu, Layout::blocked);
+  tensor.update(cpu, Layout::nchw_blocked);
   Tensor flat;
   flat.reshape({2, 6 * B});
   flat.share(tensor);
-  EXPECT_EQ(flat.layout(), Layout::plain);
-  expect_values(flat, plain);
+  EXPECT_EQ(flat.layout(), Layout::nchw);
+  expect_values(flat, nchw);
   Tensor other;
   other.reshape({1, 4 * B, 3, 1});
-  tensor.update(cpu, Layout::blocked);
+  tensor.update(cpu, Layout::nchw_blocked);
   other.share(tensor);
-  EXPECT_EQ(other.layout(), Layout::plain);
-  EXPECT_EQ(other.read(cpu, Layout::blocked)[B], 1.0f);
+  EXPECT_EQ(other.layout(), Layout::nchw);
+  EXPECT_EQ(other.read(cpu, Layout::nchw_blocked)[B], 1.0f);
 }
 
 TEST_F(LayoutTest, BlocksTravelToTheDeviceAndBack) {
-  tensor.update(cpu, Layout::blocked)[0] = 9;
+  tensor.update(cpu, Layout::nchw_blocked)[0] = 9;
   EXPECT_EQ(tensor.read(gpu)[0], 9.0f);
-  EXPECT_EQ(card->uploads, 1);
+  EXPECT_EQ(device->uploads, 1);
   tensor.update(gpu)[1] = 8;
-  EXPECT_EQ(tensor.layout(), Layout::plain);
-  EXPECT_EQ(tensor.read(cpu, Layout::blocked)[B], 8.0f);
-  EXPECT_EQ(card->downloads, 1);
+  EXPECT_EQ(tensor.layout(), Layout::nchw);
+  EXPECT_EQ(tensor.read(cpu, Layout::nchw_blocked)[B], 8.0f);
+  EXPECT_EQ(device->downloads, 1);
 }
 
 TEST_F(LayoutTest, NeverWrittenReadsAsZeros) {
   Tensor fresh;
   fresh.reshape({1, B, 2, 2});
-  const float* blocked = fresh.read(cpu, Layout::blocked);
+  const float* blocked = fresh.read(cpu, Layout::nchw_blocked);
   for (Index i = 0; i < fresh.count(); ++i) EXPECT_EQ(blocked[i], 0.0f);
 }
 
@@ -103,9 +103,9 @@ TEST_F(LayoutTest, OnlyFourAxesOfWholeBlocksCanBeBlocked) {
     Tensor t;
     t.reshape(shape);
     EXPECT_FALSE(t.can_block());
-    EXPECT_THROW(t.read(cpu, Layout::blocked), InternalError);
+    EXPECT_THROW(t.read(cpu, Layout::nchw_blocked), InternalError);
   }
-  EXPECT_THROW(tensor.read(gpu, Layout::blocked), InternalError);
+  EXPECT_THROW(tensor.read(gpu, Layout::nchw_blocked), InternalError);
 }
 
 TEST(CpuIsaTest, IsAtMostWhatTheEnvironmentAllows) {

@@ -6,9 +6,9 @@
 #include <utility>
 
 #include "core/arena.hpp"
+#include "core/bf16.hpp"
 #include "core/graph_capture.hpp"
 #include "doppio/error.hpp"
-#include "math/bf16.hpp"
 #include "support/counting_accelerator.hpp"
 #include "support/layer_harness.hpp"
 
@@ -19,10 +19,10 @@ class TensorTest : public testing::Test {
  protected:
   TensorTest() { tensor.reshape({2, 3}); }
 
-  int copies() const { return card->uploads + card->downloads; }
+  int copies() const { return device->uploads + device->downloads; }
 
-  std::shared_ptr<CountingAccelerator> card = std::make_shared<CountingAccelerator>();
-  Context cpu, gpu{card};
+  std::shared_ptr<CountingAccelerator> device = std::make_shared<CountingAccelerator>();
+  Context cpu, gpu{device};
   Tensor tensor;
 };
 
@@ -31,7 +31,7 @@ TEST_F(TensorTest, TakesNoMemoryUntilItIsTouched) {
   EXPECT_EQ(tensor.bytes(), 24);
   tensor.read(cpu);
   EXPECT_TRUE(tensor.allocated());
-  EXPECT_EQ(card->allocations, 0);
+  EXPECT_EQ(device->allocations, 0);
 }
 
 TEST_F(TensorTest, DeviceMemoryIsTakenOnceAndGivenBack) {
@@ -41,21 +41,21 @@ TEST_F(TensorTest, DeviceMemoryIsTakenOnceAndGivenBack) {
     local.write(gpu);
     local.read(gpu);
     local.update(gpu);
-    EXPECT_EQ(card->allocations, 1);
-    EXPECT_EQ(card->releases, 0);
+    EXPECT_EQ(device->allocations, 1);
+    EXPECT_EQ(device->releases, 0);
   }
-  EXPECT_EQ(card->releases, 1);
+  EXPECT_EQ(device->releases, 1);
 }
 
 TEST_F(TensorTest, NeverWrittenReadsAsZeros) {
   expect_values(tensor, {0, 0, 0, 0, 0, 0});
-  Tensor on_card;
-  on_card.reshape({2});
-  EXPECT_EQ(on_card.read(gpu)[1], 0.0f);
-  EXPECT_EQ(card->clears, 1);
-  on_card.update(gpu)[0] = 1;
-  EXPECT_EQ(card->clears, 1);
-  expect_values(on_card, {1, 0});
+  Tensor on_device;
+  on_device.reshape({2});
+  EXPECT_EQ(on_device.read(gpu)[1], 0.0f);
+  EXPECT_EQ(device->clears, 1);
+  on_device.update(gpu)[0] = 1;
+  EXPECT_EQ(device->clears, 1);
+  expect_values(on_device, {1, 0});
 }
 
 TEST_F(TensorTest, HostValuesReachTheDeviceInOneCopy) {
@@ -63,9 +63,9 @@ TEST_F(TensorTest, HostValuesReachTheDeviceInOneCopy) {
   EXPECT_EQ(tensor.read(gpu)[5], 6.0f);
   tensor.read(gpu);
   tensor.read_host();
-  EXPECT_EQ(card->uploads, 1);
-  EXPECT_EQ(card->downloads, 0);
-  EXPECT_EQ(card->clears, 0);
+  EXPECT_EQ(device->uploads, 1);
+  EXPECT_EQ(device->downloads, 0);
+  EXPECT_EQ(device->clears, 0);
 }
 
 TEST_F(TensorTest, DeviceValuesReachTheHostInOneCopy) {
@@ -73,8 +73,8 @@ TEST_F(TensorTest, DeviceValuesReachTheHostInOneCopy) {
   expect_values(tensor, {7, 7, 7, 7, 7, 7});
   tensor.read_host();
   tensor.read(gpu);
-  EXPECT_EQ(card->downloads, 1);
-  EXPECT_EQ(card->uploads, 0);
+  EXPECT_EQ(device->downloads, 1);
+  EXPECT_EQ(device->uploads, 0);
 }
 
 TEST_F(TensorTest, WritingCopiesNothingAndOutdatesTheOtherSide) {
@@ -82,24 +82,24 @@ TEST_F(TensorTest, WritingCopiesNothingAndOutdatesTheOtherSide) {
   tensor.write(gpu)[0] = 9;
   EXPECT_EQ(copies(), 0);
   EXPECT_EQ(tensor.read_host()[0], 9.0f);
-  EXPECT_EQ(card->downloads, 1);
+  EXPECT_EQ(device->downloads, 1);
   tensor.write_host()[0] = 10;
   EXPECT_EQ(copies(), 1);
   EXPECT_EQ(tensor.read(gpu)[0], 10.0f);
-  EXPECT_EQ(card->uploads, 1);
+  EXPECT_EQ(device->uploads, 1);
 }
 
 TEST_F(TensorTest, UpdatingBringsTheContentsAndOutdatesTheOtherSide) {
   set_values(tensor, {1, 2, 3, 4, 5, 6});
   tensor.update(gpu)[0] = 9;
-  EXPECT_EQ(card->uploads, 1);
+  EXPECT_EQ(device->uploads, 1);
   tensor.update(gpu)[1] = 8;
-  EXPECT_EQ(card->uploads, 1);
+  EXPECT_EQ(device->uploads, 1);
   expect_values(tensor, {9, 8, 3, 4, 5, 6});
   tensor.update_host()[5] = 0;
-  EXPECT_EQ(card->downloads, 1);
+  EXPECT_EQ(device->downloads, 1);
   EXPECT_EQ(tensor.read(gpu)[5], 0.0f);
-  EXPECT_EQ(card->uploads, 2);
+  EXPECT_EQ(device->uploads, 2);
 }
 
 TEST_F(TensorTest, ContentsSurviveReshapesThatDoNotGrow) {
@@ -115,7 +115,7 @@ TEST_F(TensorTest, ContentsSurviveReshapesThatDoNotGrow) {
 TEST_F(TensorTest, GrowingGivesMemoryBackAndReadsAsZeros) {
   std::fill_n(tensor.write(gpu), 6, 7.0f);
   tensor.reshape({7});
-  EXPECT_EQ(card->releases, 1);
+  EXPECT_EQ(device->releases, 1);
   EXPECT_FALSE(tensor.allocated());
   expect_values(tensor, {0, 0, 0, 0, 0, 0, 0});
   EXPECT_EQ(copies(), 0);
@@ -129,7 +129,7 @@ TEST_F(TensorTest, ViewsSeeEachOther) {
   set_values(tensor, {1, 2, 3, 4, 5, 6});
   view.update(gpu)[2] = 30;
   expect_values(tensor, {1, 2, 30, 4, 5, 6});
-  EXPECT_EQ(card->allocations, 1);
+  EXPECT_EQ(device->allocations, 1);
   EXPECT_EQ(view.shape(), Shape{6});
   EXPECT_EQ(tensor.shape(), (Shape{2, 3}));
 }
@@ -173,26 +173,26 @@ TEST_F(TensorTest, AViewCannotBeLargerThanWhatItViews) {
 }
 
 TEST_F(TensorTest, MovesBetweenTwoAccelerators) {
-  const auto other_card = std::make_shared<CountingAccelerator>();
-  const Context other{other_card};
+  const auto other_device = std::make_shared<CountingAccelerator>();
+  const Context other{other_device};
   std::fill_n(tensor.write(gpu), 6, 7.0f);
   EXPECT_EQ(tensor.read(other)[5], 7.0f);
-  EXPECT_EQ(card->downloads, 1);
-  EXPECT_EQ(card->releases, 1);
-  EXPECT_EQ(other_card->uploads, 1);
+  EXPECT_EQ(device->downloads, 1);
+  EXPECT_EQ(device->releases, 1);
+  EXPECT_EQ(other_device->uploads, 1);
   tensor.write(gpu)[0] = 1;  // contents undefined, so nothing travels back
-  EXPECT_EQ(other_card->downloads, 0);
-  EXPECT_EQ(other_card->releases, 1);
-  EXPECT_EQ(card->uploads, 0);
+  EXPECT_EQ(other_device->downloads, 0);
+  EXPECT_EQ(other_device->releases, 1);
+  EXPECT_EQ(device->uploads, 0);
 }
 
 TEST_F(TensorTest, APrefetchIsOneCopyThatReadersOnTheDeviceWaitFor) {
   set_values(tensor, {1, 2, 3, 4, 5, 6});
   tensor.prefetch(gpu);
   tensor.prefetch(gpu);
-  EXPECT_EQ(card->uploads, 0);
+  EXPECT_EQ(device->uploads, 0);
   EXPECT_EQ(tensor.read(gpu)[5], 6.0f);
-  EXPECT_EQ(card->uploads, 1);
+  EXPECT_EQ(device->uploads, 1);
   expect_values(tensor, {1, 2, 3, 4, 5, 6});  // the host's copy is still current
   EXPECT_EQ(copies(), 1);
   tensor.prefetch(cpu);
@@ -203,9 +203,9 @@ TEST_F(TensorTest, TheHostWritesOnlyAfterAPrefetchIsThrough) {
   set_values(tensor, {1, 2, 3, 4, 5, 6});
   tensor.prefetch(gpu);
   tensor.read_host();
-  EXPECT_EQ(card->finished, 0);
+  EXPECT_EQ(device->finished, 0);
   tensor.update_host()[0] = 7;
-  EXPECT_EQ(card->finished, 1);
+  EXPECT_EQ(device->finished, 1);
   tensor.prefetch(gpu);
   EXPECT_EQ(tensor.read(gpu)[0], 7.0f);
 }
@@ -217,47 +217,69 @@ TEST_F(TensorTest, MemoryIsGivenBackOnlyAfterAPrefetchIsThrough) {
     local.write_host();
     local.prefetch(gpu);
   }
-  EXPECT_EQ(card->finished, 1);
-  EXPECT_EQ(card->releases, 1);
+  EXPECT_EQ(device->finished, 1);
+  EXPECT_EQ(device->releases, 1);
 }
 
-TEST_F(TensorTest, ChannelsComeLastOnAskingOnce) {
+TEST_F(TensorTest, NhwcIsConvertedToOnce) {
   tensor.reshape({2, 3, 1, 2});
   set_values(tensor, {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12});
-  const float* last = tensor.read(gpu, Layout::channels_last);
+  const float* last = tensor.read(gpu, Layout::nhwc);
   EXPECT_EQ(std::vector<float>(last, last + 6), (std::vector<float>{1, 3, 5, 2, 4, 6}));
-  EXPECT_EQ(tensor.layout(), Layout::channels_last);
-  EXPECT_EQ(tensor.read(gpu, Layout::channels_last), last);
+  EXPECT_EQ(tensor.layout(), Layout::nhwc);
+  EXPECT_EQ(tensor.read(gpu, Layout::nhwc), last);
   EXPECT_EQ(tensor.read(gpu)[11], 12);
-  EXPECT_EQ(card->conversions, 1);
+  EXPECT_EQ(device->conversions, 1);
 }
 
-TEST_F(TensorTest, WhatIsWrittenChannelsLastIsReadAnywhere) {
+TEST_F(TensorTest, WhatIsWrittenInNhwcIsReadAnywhere) {
   tensor.reshape({1, 2, 1, 2});
   const float values[] = {1, 2, 3, 4};
-  std::copy(values, values + 4, tensor.write(gpu, Layout::channels_last));
+  std::copy(values, values + 4, tensor.write(gpu, Layout::nhwc));
   expect_values(tensor, {1, 3, 2, 4});
   tensor.update(gpu)[0] = 5;
-  EXPECT_EQ(tensor.layout(), Layout::plain);
-  EXPECT_EQ(tensor.read(gpu, Layout::channels_last)[0], 5);
+  EXPECT_EQ(tensor.layout(), Layout::nchw);
+  EXPECT_EQ(tensor.read(gpu, Layout::nhwc)[0], 5);
   tensor.update(cpu)[1] = 6;
-  EXPECT_EQ(tensor.read(gpu, Layout::channels_last)[2], 6);
+  EXPECT_EQ(tensor.read(gpu, Layout::nhwc)[2], 6);
 }
 
 TEST_F(TensorTest, Bf16RoundsAndGoesBack) {
   tensor.reshape({1, 1, 1, 2});
   set_values(tensor, {1.0f, 1.001f});
-  const auto* rounded = reinterpret_cast<const Bf16*>(tensor.read(gpu, Layout::bf16));
+  const Bf16* rounded = tensor.read<Bf16>(gpu, Layout::nhwc);
   EXPECT_EQ(float{rounded[0]}, 1.0f);
   EXPECT_EQ(float{rounded[1]}, 1.0f);
   expect_values(tensor, {1.0f, 1.001f}, 0);  // reading changes nothing
-  reinterpret_cast<Bf16*>(tensor.update(gpu, Layout::bf16))[0] = Bf16(2.0f);
+  tensor.update<Bf16>(gpu, Layout::nhwc)[0] = Bf16(2.0f);
+  EXPECT_EQ(tensor.layout(), Layout::nhwc);
+  EXPECT_EQ(tensor.element(), Element::bf16);
   expect_values(tensor, {2, 1}, 0);
   Tensor view;  // of another shape: channels are others
   view.reshape({1, 2, 1, 1});
   view.share(tensor);
-  EXPECT_EQ(view.layout(), Layout::plain);
-  EXPECT_EQ(view.read(gpu, Layout::channels_last)[1], 1);
+  EXPECT_EQ(view.layout(), Layout::nchw);
+  EXPECT_EQ(view.element(), Element::f32);
+  EXPECT_EQ(view.read(gpu, Layout::nhwc)[1], 1);
+}
+
+TEST_F(TensorTest, FloatsAndBf16sMayBothBeCurrent) {
+  tensor.reshape({1, 1, 1, 2});
+  std::fill_n(tensor.write(gpu, Layout::nhwc), 2, 1.001f);
+  EXPECT_EQ(tensor.element(), Element::f32);
+  EXPECT_EQ(float{tensor.read<Bf16>(gpu, Layout::nhwc)[0]}, 1.0f);
+  EXPECT_EQ(tensor.element(), Element::bf16);
+  EXPECT_EQ(tensor.read(gpu, Layout::nhwc)[0], 1.001f);
+  EXPECT_EQ(device->casts, 1);
+  EXPECT_EQ(device->conversions, 0);
+}
+
+TEST_F(TensorTest, Bf16IsForNhwcOnAccelerators) {
+  tensor.reshape({1, 1, 1, 2});
+  EXPECT_THROW(tensor.read<Bf16>(gpu), InternalError);
+  EXPECT_THROW(tensor.read<Bf16>(cpu, Layout::nhwc), InternalError);
+  tensor.reshape({2});
+  EXPECT_THROW(tensor.read<Bf16>(gpu, Layout::nhwc), InternalError);
 }
 
 TEST_F(TensorTest, FetchingIsWaitedForWhereItIsRead) {
@@ -265,15 +287,15 @@ TEST_F(TensorTest, FetchingIsWaitedForWhereItIsRead) {
   tensor.reshape({2});
   std::fill_n(tensor.write(gpu), 2, 3.0f);
   tensor.fetch(gpu);
-  EXPECT_EQ(card->downloads, 0);
+  EXPECT_EQ(device->downloads, 0);
   expect_values(tensor, {3, 3});
-  EXPECT_EQ(card->downloads, 1);
+  EXPECT_EQ(device->downloads, 1);
   Tensor pageable;
   pageable.reshape({2});
   pageable.write(gpu);
   pageable.fetch(gpu);  // would wait: left to the reader
   pageable.read_host();
-  EXPECT_EQ(card->downloads, 2);
+  EXPECT_EQ(device->downloads, 2);
 }
 
 TEST_F(TensorTest, GraphsAreReplayableWhileNothingMoves) {
@@ -293,7 +315,7 @@ TEST_F(TensorTest, GraphsAreReplayableWhileNothingMoves) {
   capture.mark_replayed();
   EXPECT_NE(out.version(), before);
   out.read_host();
-  EXPECT_EQ(card->downloads, 2) << "what was read before is out of date";
+  EXPECT_EQ(device->downloads, 2) << "what was read before is out of date";
   in.update_host();
   EXPECT_FALSE(capture.replayable_now()) << "the device's copy is out of date";
   in.read(gpu);
@@ -318,13 +340,13 @@ TEST_F(TensorTest, ClearedTensorsAreZerosUntilSomebodyWrites) {
 
   tensor.update(gpu);
   tensor.clear();
-  const int clears = card->clears;
+  const int clears = device->clears;
   tensor.write(gpu);
-  EXPECT_EQ(card->clears, clears) << "who writes needs no zeros";
+  EXPECT_EQ(device->clears, clears) << "who writes needs no zeros";
   EXPECT_FALSE(tensor.cleared());
   tensor.clear();
   tensor.update(gpu);
-  EXPECT_EQ(card->clears, clears + 1);
+  EXPECT_EQ(device->clears, clears + 1);
   expect_values(tensor, {0, 0, 0, 0, 0, 0});
 }
 
@@ -364,15 +386,15 @@ TEST_F(TensorTest, GraphsAreReplayableWhileVersionsAreTheSame) {
 TEST_F(TensorTest, WhatWasNotDoneAfterAllIsUndone) {
   tensor.reshape({1, 2, 1, 1});
   tensor.write(gpu);
-  tensor.read(gpu, Layout::channels_last);
+  tensor.read(gpu, Layout::nhwc);
   tensor.update(gpu);
   GraphCapture capture;
-  tensor.read(gpu, Layout::channels_last);
+  tensor.read(gpu, Layout::nhwc);
   capture.undo();
-  EXPECT_EQ(tensor.layout(), Layout::plain);
-  EXPECT_EQ(card->conversions, 2);
-  tensor.read(gpu, Layout::channels_last);
-  EXPECT_EQ(card->conversions, 3);
+  EXPECT_EQ(tensor.layout(), Layout::nchw);
+  EXPECT_EQ(device->conversions, 2);
+  tensor.read(gpu, Layout::nhwc);
+  EXPECT_EQ(device->conversions, 3);
 }
 
 TEST_F(TensorTest, PinnedMemoryIsTheAccelerators) {
@@ -382,24 +404,24 @@ TEST_F(TensorTest, PinnedMemoryIsTheAccelerators) {
     local.pin(gpu);
     local.reshape({4});
     set_values(local, {1, 2, 3, 4});
-    EXPECT_EQ(card->host_allocations, 1);
+    EXPECT_EQ(device->host_allocations, 1);
     EXPECT_EQ(local.read(gpu)[3], 4.0f);
   }
-  EXPECT_EQ(card->host_releases, 1);
+  EXPECT_EQ(device->host_releases, 1);
 }
 
 TEST(Tensor, OutlivesTheContextThatHoldsItsMemory) {
   Tensor tensor;
   tensor.reshape({1});
-  std::weak_ptr<Accelerator> card;
+  std::weak_ptr<Accelerator> device;
   {
     const Context gpu(std::make_shared<CountingAccelerator>());
-    card = gpu.accelerator();
+    device = gpu.accelerator();
     tensor.write(gpu)[0] = 5;
   }
   expect_values(tensor, {5});
   tensor = Tensor();
-  EXPECT_TRUE(card.expired());
+  EXPECT_TRUE(device.expired());
 }
 
 TEST(Tensor, EmptyIsFineOnBothSides) {
@@ -497,7 +519,7 @@ TEST(Tensor, KeepsOneLayoutInAnArenaOnceItIsWritten) {
   tensor.reshape({1, channel_block(), 4, 4});
   tensor.use_arena(arena, "blob 'a'");
   tensor.write(cpu)[0] = 1;
-  EXPECT_EQ(tensor.read(cpu, Layout::blocked)[0], 1);
+  EXPECT_EQ(tensor.read(cpu, Layout::nchw_blocked)[0], 1);
   const auto bytes = static_cast<std::size_t>(tensor.bytes());
   EXPECT_EQ(arena->peak(), 2 * bytes);
   tensor.update(cpu);  // the blocked copy goes
@@ -506,16 +528,16 @@ TEST(Tensor, KeepsOneLayoutInAnArenaOnceItIsWritten) {
 }
 
 TEST(Context, WorkspaceGrowsAndIsKept) {
-  const auto card = std::make_shared<CountingAccelerator>();
-  Context gpu(card);
+  const auto device = std::make_shared<CountingAccelerator>();
+  Context gpu(device);
   EXPECT_EQ(gpu.workspace_bytes(), 0);
   float* memory = gpu.workspace(100);
   EXPECT_EQ(gpu.workspace(50), memory);
   EXPECT_EQ(gpu.workspace_bytes(), 400);
   gpu.workspace(101);
   EXPECT_EQ(gpu.workspace_bytes(), 404);
-  EXPECT_EQ(card->allocations, 2);
-  EXPECT_EQ(card->uploads + card->downloads + card->clears, 0);
+  EXPECT_EQ(device->allocations, 2);
+  EXPECT_EQ(device->uploads + device->downloads + device->clears, 0);
 }
 
 }  // namespace

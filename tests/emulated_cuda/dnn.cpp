@@ -8,8 +8,8 @@
 #include <cstring>
 #include <vector>
 
+#include "core/bf16.hpp"
 #include "emulated_cuda/launch.hpp"
-#include "math/bf16.hpp"
 
 struct cudnnContext {
   cudaStream_t stream = nullptr;

@@ -61,7 +61,7 @@ struct OnePass {
 
   Context ctx;
   std::unique_ptr<Net> net;
-  Layout layout = Layout::plain;  // of the output
+  Layout layout = Layout::nchw;  // of the output
   std::vector<float> y;
 };
 
@@ -74,7 +74,7 @@ TEST(Engine, NamesInPublishedFilesLeaveTheChoiceFree) {
   const OnePass unnamed("");
   if (cpu_isa() != Isa::baseline) {
     EXPECT_EQ(unnamed.fused(), (std::vector<std::string>{"relu", "p", "norm"}));
-    EXPECT_EQ(unnamed.layout, Layout::blocked);
+    EXPECT_EQ(unnamed.layout, Layout::nchw_blocked);
   }
 
   for (const char* engine : {"DEFAULT", "CAFFE", "CUDNN", "MKL2017", "MKLDNN"}) {
@@ -89,7 +89,7 @@ TEST(Engine, NamesInPublishedFilesLeaveTheChoiceFree) {
 TEST(Engine, GemmIsTheReference) {
   const OnePass unnamed(""), gemm("GEMM");
   EXPECT_EQ(gemm.fused(), std::vector<std::string>{"norm"}) << "its weights are folded";
-  EXPECT_EQ(gemm.layout, Layout::plain);
+  EXPECT_EQ(gemm.layout, Layout::nchw);
   expect_near(gemm.y, unnamed.y);
 }
 
@@ -99,7 +99,7 @@ TEST(Reference, OverridesEveryEngineAndFusesNothing) {
     SCOPED_TRACE(engine);
     const OnePass run(engine, true);
     EXPECT_EQ(run.fused(), std::vector<std::string>{});
-    EXPECT_EQ(run.layout, Layout::plain);
+    EXPECT_EQ(run.layout, Layout::nchw);
     expect_near(run.y, unnamed.y);
   }
 }

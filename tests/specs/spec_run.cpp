@@ -173,7 +173,7 @@ void SpecRun::load(const Inputs& in) {
 /// Makes the arrangement's layout the only form in which `tensor` is current, if it can be.
 void SpecRun::block(Tensor& tensor) {
   const bool can =
-      arrangement_.layout == Layout::blocked ? tensor.can_block() : tensor.shape().axes() == 4;
+      arrangement_.layout == Layout::nchw_blocked ? tensor.can_block() : tensor.shape().axes() == 4;
   if (can && tensor.count() > 0) tensor.update(harness_->ctx(), arrangement_.layout);
 }
 

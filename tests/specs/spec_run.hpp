@@ -16,10 +16,10 @@ struct Arrangement {
   Device device = Device::cpu;
   std::string engine = {};  ///< value of the layer's `engine` field; empty: as the spec has it
   bool in_place = false;
-  int growth = 1;                   ///< factor on the sizes of the axes in resize_axis
-  Layout layout = Layout::blocked;  ///< for what follows
-  bool blocked_data = false;        ///< give bottoms in that layout, where they can be
-  bool blocked_grads = false;       ///< the same of the tops' gradients
+  int growth = 1;                        ///< factor on the sizes of the axes in resize_axis
+  Layout layout = Layout::nchw_blocked;  ///< for what follows
+  bool blocked_data = false;             ///< give bottoms in that layout, where they can be
+  bool blocked_grads = false;            ///< the same of the tops' gradients
 };
 
 /// What a pass reads, and what it leaves behind.

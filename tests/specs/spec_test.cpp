@@ -219,11 +219,11 @@ TEST_P(SpecTest, ReshapedLayerMatchesAFreshOne) {
   expect_close(resized.run(small_in), small.run(small_in), 0);
 }
 
-TEST_P(SpecTest, BlockedMatchesPlain) {
+TEST_P(SpecTest, BlockedMatchesNchw) {
   if (GetParam().device != Device::cpu) return;
-  SpecRun plain(spec(), arrangement());
-  const Inputs in = plain.draw();
-  const Outputs expected = plain.run(in);
+  SpecRun nchw(spec(), arrangement());
+  const Inputs in = nchw.draw();
+  const Outputs expected = nchw.run(in);
   for (const auto& [data, grads] : {std::pair{true, true}, {true, false}, {false, true}}) {
     Arrangement blocked = arrangement();
     blocked.blocked_data = data;
@@ -234,24 +234,24 @@ TEST_P(SpecTest, BlockedMatchesPlain) {
 }
 
 /// The same of an accelerator's layouts; bfloat16 rounds what the layer writes as well.
-TEST_P(SpecTest, ChannelsLastMatchesPlain) {
+TEST_P(SpecTest, NhwcMatchesNchw) {
   if (GetParam().device == Device::cpu) return;
-  SpecRun plain(spec(), arrangement());
-  const Inputs in = plain.draw();
-  const Outputs expected = plain.run(in);
+  SpecRun nchw(spec(), arrangement());
+  const Inputs in = nchw.draw();
+  const Outputs expected = nchw.run(in);
   for (const auto& [data, grads] : {std::pair{true, true}, {true, false}, {false, true}}) {
-    Arrangement last = arrangement();
-    last.layout = Layout::channels_last;
-    last.blocked_data = data;
-    last.blocked_grads = grads;
-    SpecRun run(spec(), last);
+    Arrangement nhwc = arrangement();
+    nhwc.layout = Layout::nhwc;
+    nhwc.blocked_data = data;
+    nhwc.blocked_grads = grads;
+    SpecRun run(spec(), nhwc);
     expect_close(run.run(in), expected, spec().tolerance());
   }
 }
 
 TEST_P(SpecTest, BlocksAreKept) {
   if (!spec().keeps_blocks() || !GetParam().engine.empty()) return;
-  const Layout layout = GetParam().device == Device::cpu ? Layout::blocked : Layout::channels_last;
+  const Layout layout = GetParam().device == Device::cpu ? Layout::nchw_blocked : Layout::nhwc;
   Arrangement blocked = arrangement();
   blocked.layout = layout;
   blocked.blocked_data = true;

@@ -5,10 +5,10 @@
 #include <vector>
 
 #include "core/accelerator.hpp"
+#include "core/bf16.hpp"
 #include "core/layout.hpp"
 #include "core/layout_kernels.hpp"
 #include "doppio/tensor.hpp"
-#include "math/bf16.hpp"
 
 namespace doppio {
 
@@ -85,41 +85,35 @@ class CountingAccelerator final : public Accelerator, private LayoutKernels {
   LayoutKernels& layout_kernels() override { return *this; }
 
  private:
-  void round(void*, Index count, const float* from, void* to) override {
+  void convert(void*, Index count, const float* from, Bf16* to) override {
     ++casts;
-    for (Index i = 0; i < count; ++i) static_cast<Bf16*>(to)[i] = Bf16(from[i]);
+    for (Index i = 0; i < count; ++i) to[i] = Bf16(from[i]);
   }
-  void widen(void*, Index count, const void* from, float* to) override {
+  void convert(void*, Index count, const Bf16* from, float* to) override {
     ++casts;
-    for (Index i = 0; i < count; ++i) to[i] = static_cast<const Bf16*>(from)[i];
+    for (Index i = 0; i < count; ++i) to[i] = from[i];
   }
-  void from_plain(void*, const Blocks& sizes, const float* plain, Layout layout,
-                  void* to) override {
-    ++conversions;
-    for_each_value(sizes, [&](Index plain_at, Index last_at) {
-      if (layout == Layout::bf16)
-        static_cast<Bf16*>(to)[last_at] = Bf16(plain[plain_at]);
-      else
-        static_cast<float*>(to)[last_at] = plain[plain_at];
-    });
+  void nchw_to_nhwc(void*, const TensorDims& dims, const float* nchw, float* nhwc) override {
+    transpose(dims.images, dims.channels, dims.pixels, nchw, nhwc);
   }
-  void to_plain(void*, const Blocks& sizes, Layout layout, const void* from,
-                float* plain) override {
-    ++conversions;
-    for_each_value(sizes, [&](Index plain_at, Index last_at) {
-      plain[plain_at] = layout == Layout::bf16 ? float{static_cast<const Bf16*>(from)[last_at]}
-                                               : static_cast<const float*>(from)[last_at];
-    });
+  void nchw_to_nhwc(void*, const TensorDims& dims, const float* nchw, Bf16* nhwc) override {
+    transpose(dims.images, dims.channels, dims.pixels, nchw, nhwc);
+  }
+  void nhwc_to_nchw(void*, const TensorDims& dims, const float* nhwc, float* nchw) override {
+    transpose(dims.images, dims.pixels, dims.channels, nhwc, nchw);
+  }
+  void nhwc_to_nchw(void*, const TensorDims& dims, const Bf16* nhwc, float* nchw) override {
+    transpose(dims.images, dims.pixels, dims.channels, nhwc, nchw);
   }
 
-  /// f(place in a plain tensor, place where channels are last).
-  template <class F>
-  static void for_each_value(const Blocks& sizes, F f) {
-    for (Index n = 0; n < sizes.images; ++n)
-      for (Index c = 0; c < sizes.channels; ++c)
-        for (Index s = 0; s < sizes.pixels; ++s)
-          f((n * sizes.channels + c) * sizes.pixels + s,
-            (n * sizes.pixels + s) * sizes.channels + c);
+  /// to[n, column, row] = from[n, row, column].
+  template <class From, class To>
+  void transpose(Index count, Index rows, Index columns, const From* from, To* to) {
+    ++conversions;
+    for (Index n = 0; n < count; ++n)
+      for (Index r = 0; r < rows; ++r)
+        for (Index c = 0; c < columns; ++c)
+          to[(n * columns + c) * rows + r] = To(from[(n * rows + r) * columns + c]);
   }
 
   /// As late as possible.

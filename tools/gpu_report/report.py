@@ -258,7 +258,7 @@ def parse_options():
         help="training iterations between two lines of the log; default 50",
     )
     parser.add_argument(
-        "--memcheck", default="KernelTest*:CardMaps*", help="tests that the memory checker runs"
+        "--memcheck", default="KernelTest*:GpuMaps*", help="tests that the memory checker runs"
     )
     options = parser.parse_args()
     if options.rerun:

@@ -28,11 +28,11 @@ std::filesystem::path cache_folder() {
   return {};
 }
 
-/// The file for one kind of card; empty if there is no folder for it.
-std::filesystem::path cache_file(const std::string& card) {
+/// The file for one kind of GPU; empty if there is no folder for it.
+std::filesystem::path cache_file(const std::string& gpu) {
   const std::filesystem::path folder = cache_folder();
   if (folder.empty()) return {};
-  std::string name = str("cudnn-", cudnn().GetVersion(), "-", card);
+  std::string name = str("cudnn-", cudnn().GetVersion(), "-", gpu);
   for (char& c : name)
     if (!std::isalnum(static_cast<unsigned char>(c))) c = '-';
   return folder / (name + ".txt");
@@ -40,17 +40,19 @@ std::filesystem::path cache_file(const std::string& card) {
 
 constexpr std::size_t kMaxCacheBytes = 16 << 20;
 
-/// The algorithms for one kind of card.
+/// The algorithms for one kind of GPU.
 class AlgorithmFile {
  public:
   explicit AlgorithmFile(std::filesystem::path path) : path_(std::move(path)) {
-    // A line: number, math type, layout, what for. Others are not ours, and are dropped.
+    // A line: number, math type, layout, what for. Others are not ours, and are dropped. The layout
+    // 3 is NHWC too, of bfloat16.
     for (const TextLine& line : lines_of(read_head(path_, kMaxCacheBytes))) {
       int number = 0, math = 0, layout = 0, length = 0;
       if (std::sscanf(line.text.c_str(), "%d %d %d %n", &number, &math, &layout, &length) == 3 &&
           length > 0)
         found_[line.text.substr(static_cast<std::size_t>(length))] = {
-            number, static_cast<cudnnMathType_t>(math), static_cast<Layout>(layout)};
+            number, static_cast<cudnnMathType_t>(math),
+            layout == 3 ? Layout::nhwc : static_cast<Layout>(layout)};
     }
   }
 
@@ -81,7 +83,7 @@ class AlgorithmFile {
   std::map<std::string, ConvolutionAlgorithm> found_;
 };
 
-std::string name_of_card() {
+std::string name_of_gpu() {
   int id = 0;
   check(cudaGetDevice(&id), "asking for the device");
   cudaDeviceProp properties;
@@ -97,7 +99,7 @@ ConvolutionAlgorithm remembered_algorithm(
   static std::mutex mutex;
   static std::map<std::filesystem::path, AlgorithmFile> files;
   const std::lock_guard lock(mutex);
-  const std::filesystem::path path = cache_file(name_of_card());
+  const std::filesystem::path path = cache_file(name_of_gpu());
   AlgorithmFile& file = files.try_emplace(path, path).first->second;
   const ConvolutionAlgorithm* known = file.find(what);
   if (known && usable(*known)) return *known;

@@ -13,7 +13,7 @@ struct ConvolutionAlgorithm {
   static constexpr int kGemm = -1;  ///< no number of cuDNN's: the pass is left to the gemm engine
   int number = kGemm;               ///< a cudnnConvolution...Algo_t
   cudnnMathType_t math = CUDNN_FMA_MATH;
-  Layout layout = Layout::plain;
+  Layout layout = Layout::nchw;
   friend bool operator==(const ConvolutionAlgorithm&, const ConvolutionAlgorithm&) = default;
 };
 

@@ -44,13 +44,13 @@ std::size_t workspace_limit(const ConvolutionGeometry& g) {
 std::vector<Layout> layouts_for(Precision precision) {
   switch (precision) {
     case Precision::bfloat16:
-      return {Layout::bf16};
+      return {Layout::nhwc};
     case Precision::tf32:
-      return {Layout::channels_last, Layout::plain};
+      return {Layout::nhwc, Layout::nchw};
     case Precision::float32:
       break;
   }
-  return {Layout::plain};
+  return {Layout::nchw};
 }
 
 PassChoice::PassChoice(ConvolutionPass pass, const ConvolutionGeometry& geometry)
@@ -156,7 +156,7 @@ bool PassChoice::add_candidates(ConvolutionTrial& trial, const CudnnPass& call, 
 std::string PassChoice::describe(const ConvolutionAlgorithm& a) const {
   if (a.number == ConvolutionAlgorithm::kGemm) return "gemm";
   return str(calls_.front().name_of(a.number), ", ", name_of(a.math),
-             a.layout == Layout::plain ? ", NCHW" : ", NHWC");
+             a.layout == Layout::nchw ? ", NCHW" : ", NHWC");
 }
 
 }  // namespace doppio::cuda

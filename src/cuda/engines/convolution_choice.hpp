@@ -12,7 +12,7 @@
 namespace doppio::cuda {
 
 /// The layouts in which a pass may be computed, that of the engine's tensors first. Tensor cores
-/// want channels last, but some of cuDNN's passes are faster with plain maps all the same.
+/// want NHWC, but some of cuDNN's passes of floats are faster in NCHW all the same.
 std::vector<Layout> layouts_for(Precision precision);
 
 /// One pass and what computes it. Chooses by measurement among cuDNN's fastest algorithm in each

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <limits>
 #include <memory>
+#include <type_traits>
 
 #include "cuda/engines/convolution_choice.hpp"
 #include "cuda/kernels/convolution_kernels.hpp"
@@ -21,7 +22,9 @@ using cuda::cudnn;
 using cuda::CudnnPass;
 
 /// Algorithms are chosen by measurement the first time that a GPU meets a geometry, among those
-/// whose results are the same every time, and the gemm engine's.
+/// whose results are the same every time, and the gemm engine's. Maps are of T in NHWC, for
+/// bfloat16 always, and of floats in NCHW.
+template <class T>
 class CudnnConvolution final : public ConvolutionEngine {
  public:
   explicit CudnnConvolution(const ConvolutionGeometry& g)
@@ -38,18 +41,13 @@ class CudnnConvolution final : public ConvolutionEngine {
 
   bool begin_backward(Context& ctx, Tensor& dy_tensor, Tensor* dbias) override {
     if (!masks_) return false;
-    const float* y = relu_->read(ctx, layout_);
-    float* dy = dy_tensor.update(ctx, layout_);
-    if (dbias) {
-      sum_bias_gradient(ctx, dy, y, dy, add_to(*dbias, ctx));
-      return true;
-    }
-    const Index n = positions_ * g_.num_output;
-    if (layout_ == Layout::bf16)
-      mask_gradient(ctx, n, reinterpret_cast<const Bf16*>(y), reinterpret_cast<Bf16*>(dy));
+    const T* y = relu_->read<T>(ctx, layout_);
+    T* dy = dy_tensor.update<T>(ctx, layout_);
+    if (dbias)
+      sum_bias_gradient(ctx, {dy, y, dy}, add_to(*dbias, ctx));
     else
-      mask_gradient(ctx, n, y, dy);
-    return false;
+      mask_gradient(ctx, positions_ * g_.num_output, y, dy);
+    return dbias != nullptr;
   }
 
   void backward_data(Context& ctx, const Tensor& dy, const Tensor& weight, Tensor& dx) override {
@@ -60,7 +58,8 @@ class CudnnConvolution final : public ConvolutionEngine {
   void backward_params(Context& ctx, const Tensor& x, const Tensor& dy_tensor, Tensor* dweight,
                        Tensor* dbias) override {
     if (dbias)
-      sum_bias_gradient(ctx, dy_tensor.read(ctx, layout_), nullptr, nullptr, add_to(*dbias, ctx));
+      sum_bias_gradient(ctx, {dy_tensor.read<T>(ctx, layout_), nullptr, nullptr},
+                        add_to(*dbias, ctx));
     if (!dweight) return;
     choose(ctx, params_);
     run_params(ctx, x, dy_tensor, *dweight);
@@ -77,6 +76,8 @@ class CudnnConvolution final : public ConvolutionEngine {
   }
 
  private:
+  static constexpr bool kRounds = std::is_same_v<T, Bf16>;
+
   static Index floats(std::size_t bytes) { return static_cast<Index>((bytes + 255) / 256 * 64); }
   static cudnnHandle_t dnn(Context& ctx) { return cuda::dnn(*ctx.accelerator()); }
 
@@ -85,7 +86,8 @@ class CudnnConvolution final : public ConvolutionEngine {
                                          Index more = 0) {
     return {ctx.workspace(floats(pass.workspace()) + more), pass.workspace()};
   }
-  static float* end_of(const CudnnPass::Workspace& memory) {
+  /// Where that room begins.
+  static void* end_of(const CudnnPass::Workspace& memory) {
     return static_cast<float*>(memory.memory) + floats(memory.bytes);
   }
 
@@ -96,8 +98,9 @@ class CudnnConvolution final : public ConvolutionEngine {
       return finish(ctx, nullptr, y_tensor);
     }
     const Layout layout = forward_.algorithm().layout;
-    const CudnnPass::Operands operands{x_tensor.read(ctx, layout), weight_tensor.read(ctx, layout),
-                                       y_tensor.write(ctx, layout)};
+    const CudnnPass::Operands operands{x_tensor.read<T>(ctx, layout),
+                                       weight_tensor.read<T>(ctx, layout),
+                                       y_tensor.write<T>(ctx, layout)};
     const float* bias = bias_tensor ? bias_tensor->read(ctx) : nullptr;
     if (relu_ && bias && run_fused_forward(ctx, operands, bias)) return;
     forward_.call().run(dnn(ctx), forward_.algorithm().number, operands, memory_for(ctx, forward_));
@@ -107,29 +110,27 @@ class CudnnConvolution final : public ConvolutionEngine {
   void run_data(Context& ctx, const Tensor& dy, const Tensor& weight, Tensor& dx) {
     if (data_.by_gemm()) return fallback().backward_data(ctx, dy, weight, dx);
     const Layout layout = data_.algorithm().layout;
-    data_.call().run(dnn(ctx), data_.algorithm().number,
-                     {dx.write(ctx, layout), weight.read(ctx, layout), dy.read(ctx, layout)},
-                     memory_for(ctx, data_));
+    data_.call().run(
+        dnn(ctx), data_.algorithm().number,
+        {dx.write<T>(ctx, layout), weight.read<T>(ctx, layout), dy.read<T>(ctx, layout)},
+        memory_for(ctx, data_));
   }
 
   void run_params(Context& ctx, const Tensor& x_tensor, const Tensor& dy_tensor, Tensor& dweight) {
     if (params_.by_gemm())
       return fallback().backward_params(ctx, x_tensor, dy_tensor, &dweight, nullptr);
     const Layout layout = params_.algorithm().layout;
-    const void *x = x_tensor.read(ctx, layout), *dy = dy_tensor.read(ctx, layout);
-    // Plain gradients are added to where they are, others wait at the end of the workspace.
+    const T *x = x_tensor.read<T>(ctx, layout), *dy = dy_tensor.read<T>(ctx, layout);
+    // NCHW gradients are added to where they are, others wait at the end of the workspace.
     const AddTo total = add_to(dweight, ctx);
-    const bool in_place = layout == Layout::plain;
+    const bool in_place = layout == Layout::nchw;
     const CudnnPass::Workspace memory = memory_for(ctx, params_, in_place ? 0 : weights());
-    float* result = in_place ? total.values : end_of(memory);
+    void* result = in_place ? total.values : end_of(memory);
     params_.call().run(dnn(ctx), params_.algorithm().number, {x, result, dy}, memory,
                        in_place ? total.beta : 0);
-    const Index channels = g_.channels / g_.group, pixels = g_.windows.kernel_count();
-    if (layout == Layout::channels_last)
-      add_weight_gradient(ctx, g_.num_output, channels, pixels, result, total);
-    else if (layout == Layout::bf16)
-      add_weight_gradient(ctx, g_.num_output, channels, pixels, reinterpret_cast<Bf16*>(result),
-                          total);
+    if (!in_place)
+      add_weight_gradient(ctx, g_.num_output, g_.channels / g_.group, g_.windows.kernel_count(),
+                          static_cast<const T*>(result), total);
   }
 
   Index weights() const {
@@ -140,15 +141,14 @@ class CudnnConvolution final : public ConvolutionEngine {
   void finish(Context& ctx, const float* bias, Tensor& y_tensor) {
     if (!bias && !addend_ && !relu_) return;
     const Layout layout = forward_.algorithm().layout;
-    const float* addend = addend_ ? addend_->read(ctx, layout) : nullptr;
-    float* y = y_tensor.update(ctx, layout);
-    if (layout == Layout::plain)
-      add_plain(ctx, g_.batch, g_.num_output, outs_, bias, addend, relu_ != nullptr, y);
-    else if (layout == Layout::channels_last)
-      add_last(ctx, positions_, g_.num_output, bias, addend, relu_ != nullptr, y);
-    else
-      add_last(ctx, positions_, g_.num_output, bias, reinterpret_cast<const Bf16*>(addend),
-               relu_ != nullptr, reinterpret_cast<Bf16*>(y));
+    if (layout == Layout::nchw) {  // by the gemm engine, perhaps: floats
+      const float* addend = addend_ ? addend_->read(ctx) : nullptr;
+      return add_nchw(ctx, g_.batch, g_.num_output, outs_, bias, addend, relu_ != nullptr,
+                      y_tensor.update(ctx));
+    }
+    const T* addend = addend_ ? addend_->read<T>(ctx, layout) : nullptr;
+    add_nhwc(ctx, positions_, g_.num_output, bias, addend, relu_ != nullptr,
+             y_tensor.update<T>(ctx, layout));
   }
 
   /// Forward with bias, addend and ReLU in one go. False: this algorithm cannot.
@@ -157,14 +157,14 @@ class CudnnConvolution final : public ConvolutionEngine {
     if (cannot_fuse_ == algorithm) return false;
     const CudnnPass::Workspace memory = memory_for(ctx, forward_, g_.num_output);
     const void* rounded = bias;
-    if (algorithm.layout == Layout::bf16) {
-      auto* to = reinterpret_cast<Bf16*>(end_of(memory));
+    if constexpr (kRounds) {
+      auto* to = static_cast<Bf16*>(end_of(memory));
       round_to_bf16(ctx, g_.num_output, bias, to);
       rounded = to;
     }
     const cudnnStatus_t status =
         forward_.call().run_with_relu(dnn(ctx), algorithm.number, operands, memory, rounded,
-                                      addend_ ? addend_->read(ctx, algorithm.layout) : nullptr);
+                                      addend_ ? addend_->read<T>(ctx, algorithm.layout) : nullptr);
     if (status == CUDNN_STATUS_SUCCESS) return true;
     VLOG(1) << "cuDNN does not fuse bias and ReLU with " << forward_.describe(algorithm) << " of "
             << g_.text() << ": " << cudnn().GetErrorString(status);
@@ -172,21 +172,16 @@ class CudnnConvolution final : public ConvolutionEngine {
     return false;
   }
 
-  /// Adds the sums of dy to dbias; if there is y, dy is masked by it first, in place.
-  void sum_bias_gradient(Context& ctx, const float* dy, const float* y, float* masked,
-                         const AddTo& dbias) {
-    const bool plain = layout_ == Layout::plain;
-    const Index outputs = g_.num_output, pieces = plain ? g_.batch : pieces_of(positions_);
+  /// Adds the sums of dy to dbias.
+  void sum_bias_gradient(Context& ctx, const Masked<T>& dy, const AddTo& dbias) {
+    const Index outputs = g_.num_output;
+    const bool by_image = layout_ == Layout::nchw;
+    const Index pieces = by_image ? g_.batch : pieces_of(positions_);
     float* sums = ctx.workspace((pieces + 1) * outputs);
-    if (plain)
-      sum_maps(ctx, g_.batch, outputs, outs_, {dy, y, masked}, sums);
-    else if (layout_ == Layout::channels_last)
-      sum_rows<float>(ctx, positions_, outputs, {dy, y, masked}, sums);
-    else
-      sum_rows<Bf16>(ctx, positions_, outputs,
-                     {reinterpret_cast<const Bf16*>(dy), reinterpret_cast<const Bf16*>(y),
-                      reinterpret_cast<Bf16*>(masked)},
-                     sums);
+    if (!by_image)
+      sum_rows(ctx, positions_, outputs, dy, sums);
+    else if constexpr (!kRounds)
+      sum_maps(ctx, g_.batch, outputs, outs_, dy, sums);
     add_sums(ctx, pieces, outputs, sums, dbias);
   }
 
@@ -197,15 +192,15 @@ class CudnnConvolution final : public ConvolutionEngine {
 
   /// The pass as in a net whose other layers use the engine's layout.
   void run(cuda::ConvolutionTrial& t, const cuda::PassChoice& pass) {
-    t.x.write(t.ctx, layout_);
-    t.y.write(t.ctx, layout_);
+    t.x.write<T>(t.ctx, layout_);
+    t.y.write<T>(t.ctx, layout_);
     if (&pass == &params_) return run_params(t.ctx, t.x, t.y, t.weight);
     if (&pass == &data_) {
       run_data(t.ctx, t.y, t.weight, t.x);
-      t.x.read(t.ctx, layout_);
+      t.x.read<T>(t.ctx, layout_);
     } else {
       run_forward(t.ctx, t.x, t.weight, g_.bias ? &t.bias : nullptr, t.y);
-      t.y.read(t.ctx, layout_);
+      t.y.read<T>(t.ctx, layout_);
     }
   }
 
@@ -245,7 +240,9 @@ std::string why_not_cudnn_convolution(const ConvolutionGeometry& g) {
 }
 
 std::unique_ptr<ConvolutionEngine> make_cudnn_convolution(const ConvolutionGeometry& geometry) {
-  return std::make_unique<CudnnConvolution>(geometry);
+  if (cuda::element_of(geometry.precision) == Element::bf16)
+    return std::make_unique<CudnnConvolution<Bf16>>(geometry);
+  return std::make_unique<CudnnConvolution<float>>(geometry);
 }
 
 }  // namespace DOPPIO_BUILD

@@ -111,7 +111,7 @@ void add_bias_gradient(Context& ctx, Index outputs, Index positions, const float
 }
 
 /// The windows of several images make one matrix, channels first, so that one product per group,
-/// all groups in one call, fills the card even where maps are small. Bias and ReLU are applied
+/// all groups in one call, fills the GPU even where maps are small. Bias and ReLU are applied
 /// while the result is put in its place.
 ///
 /// 1x1 convolutions need no windows: there an image is a matrix as it lies, and the images are the
@@ -143,7 +143,7 @@ class BatchedGemmConvolution final : public ConvolutionEngine {
     if (direct_) {
       gemm_batch(ctx, Transpose::no, Transpose::no, M_, outs_, K_, 1, weight, x, 0, y,
                  {g_.batch, 0, x_image_, y_image_}, g_.precision);
-      if (bias || relu_) add_plain(ctx, g_.batch, g_.num_output, outs_, bias, nullptr, relu_, y);
+      if (bias || relu_) add_nchw(ctx, g_.batch, g_.num_output, outs_, bias, nullptr, relu_, y);
       return;
     }
     for_each_chunk(ctx, [&](Index first, const Chunk& c) {

@@ -35,7 +35,7 @@ struct ConvolutionTrial::Events {
 };
 
 ConvolutionTrial::ConvolutionTrial(const Context& of, const ConvolutionGeometry& g)
-    : ctx(of.accelerator()) {
+    : ctx(of.accelerator()), element_(element_of(g.precision)) {
   const WindowAxis &h = g.windows.axis[0], &w = g.windows.axis[1];
   x.reshape({g.batch, g.channels, h.in, w.in});
   y.reshape({g.batch, g.num_output, h.out, w.out});
@@ -43,8 +43,13 @@ ConvolutionTrial::ConvolutionTrial(const Context& of, const ConvolutionGeometry&
   bias.reshape({g.num_output});
 }
 
+template <class T>
+CudnnPass::Operands ConvolutionTrial::operands_of(Layout layout) {
+  return {x.write<T>(ctx, layout), weight.write<T>(ctx, layout), y.write<T>(ctx, layout)};
+}
+
 CudnnPass::Operands ConvolutionTrial::operands(Layout layout) {
-  return {x.write(ctx, layout), weight.write(ctx, layout), y.write(ctx, layout)};
+  return element_ == Element::bf16 ? operands_of<Bf16>(layout) : operands_of<float>(layout);
 }
 
 void ConvolutionTrial::begin() {

@@ -22,6 +22,7 @@ struct ConvolutionTrial {
   Tensor x, weight, bias, y;
 
   ConvolutionTrial(const Context& of, const ConvolutionGeometry& geometry);
+  /// The tensors of the geometry's type.
   CudnnPass::Operands operands(Layout layout);
 
   /// Milliseconds of the device's time that `run` takes when it is run again.
@@ -34,10 +35,13 @@ struct ConvolutionTrial {
   }
 
  private:
+  template <class T>
+  CudnnPass::Operands operands_of(Layout layout);
   static constexpr int kRuns = 2;
   struct Events;
   void begin();
   float end();
+  Element element_;
   std::shared_ptr<Events> events_;
 };
 

@@ -67,9 +67,9 @@ CudnnPass::CudnnPass(ConvolutionPass pass, const ConvolutionGeometry& g, Layout 
       weight_(cudnn().CreateFilterDescriptor, cudnn().DestroyFilterDescriptor),
       relu_(cudnn().CreateActivationDescriptor, cudnn().DestroyActivationDescriptor),
       convolution_(cudnn().CreateConvolutionDescriptor, cudnn().DestroyConvolutionDescriptor) {
-  const cudnnDataType_t type = layout == Layout::bf16 ? CUDNN_DATA_BFLOAT16 : CUDNN_DATA_FLOAT;
-  const cudnnTensorFormat_t format =
-      layout == Layout::plain ? CUDNN_TENSOR_NCHW : CUDNN_TENSOR_NHWC;
+  const cudnnDataType_t type =
+      element_of(g.precision) == Element::bf16 ? CUDNN_DATA_BFLOAT16 : CUDNN_DATA_FLOAT;
+  const cudnnTensorFormat_t format = layout == Layout::nchw ? CUDNN_TENSOR_NCHW : CUDNN_TENSOR_NHWC;
   const auto describe = [&](cudnnTensorDescriptor_t tensor, Index n, Index c, Index h, Index w) {
     check_dnn(
         cudnn().SetTensor4dDescriptor(tensor, format, type, small(n), small(c), small(h), small(w)),

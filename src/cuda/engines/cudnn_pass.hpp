@@ -32,7 +32,12 @@ class Descriptor {
   std::unique_ptr<std::remove_pointer_t<Pointer>, Destroy> descriptor_;
 };
 
-/// One pass with all tensors in one layout, which is plain or one of accelerators.
+/// The type of a convolution's maps, and of its weights as its passes read them.
+inline Element element_of(Precision precision) {
+  return precision == Precision::bfloat16 ? Element::bf16 : Element::f32;
+}
+
+/// One pass with all tensors in one layout, NCHW or NHWC, and of the geometry's type.
 ///
 /// We call cuDNN's older interface, a call per pass: it covers all that we need in a tenth of what
 /// its graphs take.

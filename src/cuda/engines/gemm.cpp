@@ -37,7 +37,7 @@ void gemm_batch(Context& ctx, Transpose transpose_a, Transpose transpose_b, Inde
   const Index lda = transpose_a == Transpose::yes ? M : std::max<Index>(K, 1);
   const Index ldb = transpose_b == Transpose::yes ? std::max<Index>(K, 1) : N;
   const cublasHandle_t blas = cuda::blas(*ctx.accelerator());
-  // One product may be cut along K to fill the card; a batch of one would not be.
+  // One product may be cut along K to fill the GPU; a batch of one would not be.
   const cublasStatus_t status =
       batch.count == 1 ? cublasGemmEx_64(blas, op(transpose_b), op(transpose_a), N, M, K, &alpha, B,
                                          CUDA_R_32F, ldb, A, CUDA_R_32F, lda, &beta, C, CUDA_R_32F,

@@ -1,4 +1,5 @@
 // The engines of LRN, of pooling, and of both together.
+#include "core/bf16.hpp"
 #include "cuda/kernels/lrn_pooling_kernels.hpp"
 #include "layers/normalization/lrn_pooling_engine.hpp"
 
@@ -24,31 +25,64 @@ const std::uint8_t* bytes(const void* argmax) { return static_cast<const std::ui
 
 class CudaPooling final : public PoolingEngine {
  public:
-  explicit CudaPooling(const PoolingGeometry& geometry) : g_(geometry) {}
+  explicit CudaPooling(const PoolingGeometry& geometry)
+      : PoolingEngine(geometry.layout), g_(geometry) {}
 
-  Layout layout() const override { return g_.layout; }
-  void forward(Context& ctx, Index images, const float* x, float* y, void* argmax) const override {
-    cuda::pool_forward(ctx, maps_of(g_, images), windows_of(g_), x, y, bytes(argmax));
+  void forward(Context& ctx, const Tensor& x, Tensor& y, void* argmax) const override {
+    if (g_.element == Element::f32) return PoolingEngine::forward(ctx, x, y, argmax);
+    const Bf16* from = x.read<Bf16>(ctx, g_.layout);
+    run_forward(ctx, x.shape()[0], from, y.write<Bf16>(ctx, g_.layout), argmax);
   }
-  void backward(Context& ctx, Index images, const float* dy, const void* argmax,
-                float* dx) const override {
-    cuda::pool_backward(ctx, maps_of(g_, images), windows_of(g_), dy, bytes(argmax), dx);
+  void backward(Context& ctx, const Tensor& dy, const void* argmax, Tensor& dx) const override {
+    if (g_.element == Element::f32) return PoolingEngine::backward(ctx, dy, argmax, dx);
+    const Bf16* from = dy.read<Bf16>(ctx, g_.layout);
+    run_backward(ctx, dy.shape()[0], from, argmax, dx.write<Bf16>(ctx, g_.layout));
+  }
+
+  void forward_maps(Context& ctx, Index images, const float* x, float* y,
+                    void* argmax) const override {
+    run_forward(ctx, images, x, y, argmax);
+  }
+  void backward_maps(Context& ctx, Index images, const float* dy, const void* argmax,
+                     float* dx) const override {
+    run_backward(ctx, images, dy, argmax, dx);
   }
 
  private:
+  template <class T>
+  void run_forward(Context& ctx, Index images, const T* x, T* y, void* argmax) const {
+    cuda::pool_forward(ctx, maps_of(g_, images), windows_of(g_), x, y, bytes(argmax));
+  }
+  template <class T>
+  void run_backward(Context& ctx, Index images, const T* dy, const void* argmax, T* dx) const {
+    cuda::pool_backward(ctx, maps_of(g_, images), windows_of(g_), dy, bytes(argmax), dx);
+  }
+
   PoolingGeometry g_;
 };
 
 class CudaLrn final : public LrnEngine {
  public:
-  explicit CudaLrn(const LrnGeometry& geometry) : g_(geometry) {}
+  explicit CudaLrn(const LrnGeometry& geometry) : LrnEngine(geometry.layout), g_(geometry) {}
 
-  Layout layout() const override { return g_.layout; }
-  void forward(Context& ctx, Index images, const float* x, float* y) const override {
+  void forward(Context& ctx, const Tensor& x, Tensor& y) const override {
+    if (g_.element == Element::f32) return LrnEngine::forward(ctx, x, y);
+    const Bf16* from = x.read<Bf16>(ctx, g_.layout);
+    cuda::lrn_forward(ctx, maps_of(g_, x.shape()[0]), g_.formula, from,
+                      y.write<Bf16>(ctx, g_.layout));
+  }
+  void backward(Context& ctx, const Tensor& x, const Tensor& dy, Tensor& dx) const override {
+    if (g_.element == Element::f32) return LrnEngine::backward(ctx, x, dy, dx);
+    const Bf16 *from = x.read<Bf16>(ctx, g_.layout), *gradient = dy.read<Bf16>(ctx, g_.layout);
+    cuda::lrn_backward(ctx, maps_of(g_, x.shape()[0]), g_.formula, from, gradient,
+                       dx.write<Bf16>(ctx, g_.layout));
+  }
+
+  void forward_maps(Context& ctx, Index images, const float* x, float* y) const override {
     cuda::lrn_forward(ctx, maps_of(g_, images), g_.formula, x, y);
   }
-  void backward(Context& ctx, Index images, const float* x, const float* dy, float* /*workspace*/,
-                float* dx) const override {
+  void backward_maps(Context& ctx, Index images, const float* x, const float* dy,
+                     float* /*workspace*/, float* dx) const override {
     cuda::lrn_backward(ctx, maps_of(g_, images), g_.formula, x, dy, dx);
   }
 
@@ -56,19 +90,23 @@ class CudaLrn final : public LrnEngine {
   LrnGeometry g_;
 };
 
+/// For maps of values of T.
+template <class T>
 class CudaLrnPooling final : public LrnPoolingEngine {
  public:
   CudaLrnPooling(const LrnGeometry& lrn, const PoolingGeometry& pooling)
       : lrn_(lrn), windows_(windows_of(pooling)) {}
 
-  Layout layout() const override { return lrn_.layout; }
-  void forward(Context& ctx, Index images, const float* x, float* y, void* argmax) const override {
-    cuda::lrn_pool_forward(ctx, maps_of(lrn_, images), lrn_.formula, windows_, x, y, bytes(argmax));
+  void forward(Context& ctx, const Tensor& x, Tensor& y, void* argmax) const override {
+    const T* from = x.read<T>(ctx, lrn_.layout);
+    cuda::lrn_pool_forward(ctx, maps_of(lrn_, x.shape()[0]), lrn_.formula, windows_, from,
+                           y.write<T>(ctx, lrn_.layout), bytes(argmax));
   }
-  void backward(Context& ctx, Index images, const float* x, const float* dy, const void* argmax,
-                float* dx) const override {
-    cuda::lrn_pool_backward(ctx, maps_of(lrn_, images), lrn_.formula, windows_, x, dy,
-                            bytes(argmax), dx);
+  void backward(Context& ctx, const Tensor& x, const Tensor& dy, const void* argmax,
+                Tensor& dx) const override {
+    const T *from = x.read<T>(ctx, lrn_.layout), *gradient = dy.read<T>(ctx, lrn_.layout);
+    cuda::lrn_pool_backward(ctx, maps_of(lrn_, x.shape()[0]), lrn_.formula, windows_, from,
+                            gradient, bytes(argmax), dx.write<T>(ctx, lrn_.layout));
   }
 
  private:
@@ -104,7 +142,8 @@ std::string why_not_cuda_lrn_pooling(const LrnGeometry& lrn, const PoolingGeomet
 
 std::unique_ptr<LrnPoolingEngine> make_cuda_lrn_pooling(const LrnGeometry& lrn,
                                                         const PoolingGeometry& pooling) {
-  return std::make_unique<CudaLrnPooling>(lrn, pooling);
+  if (lrn.element == Element::bf16) return std::make_unique<CudaLrnPooling<Bf16>>(lrn, pooling);
+  return std::make_unique<CudaLrnPooling<float>>(lrn, pooling);
 }
 
 }  // namespace DOPPIO_BUILD

@@ -1,15 +1,15 @@
 #pragma once
 // What the convolution engines of src/cuda do around the products: bias, ReLU and their gradients.
+#include "core/bf16.hpp"
 #include "math/accumulate.hpp"
-#include "math/bf16.hpp"
 #include "math/kernel.hpp"
 
 namespace doppio {
 inline namespace DOPPIO_BUILD {
 
-/// y[i, o] = y[i, o] + bias[o] + addend[i, o], or 0 if that is negative and `relu`; channels last.
+/// y[i, o] = y[i, o] + bias[o] + addend[i, o], or 0 if that is negative and `relu`; NHWC.
 template <class T>
-void add_last(Context& ctx, Index positions, Index outputs, const float* bias, const T* addend,
+void add_nhwc(Context& ctx, Index positions, Index outputs, const float* bias, const T* addend,
               bool relu, T* y) {
   parallel_for(ctx, {1, positions, outputs}, [=] KERNEL(Index, Index i, Index o) {
     const Index at = i * outputs + o;
@@ -18,9 +18,9 @@ void add_last(Context& ctx, Index positions, Index outputs, const float* bias, c
   });
 }
 
-/// The same of plain maps.
-inline void add_plain(Context& ctx, Index images, Index outputs, Index outs, const float* bias,
-                      const float* addend, bool relu, float* y) {
+/// The same in NCHW.
+inline void add_nchw(Context& ctx, Index images, Index outputs, Index outs, const float* bias,
+                     const float* addend, bool relu, float* y) {
   parallel_for(ctx, {images, outputs, outs}, [=] KERNEL(Index n, Index o, Index s) {
     const Index i = (n * outputs + o) * outs + s;
     const float sum = y[i] + (bias ? bias[o] : 0.0f) + (addend ? addend[i] : 0.0f);
@@ -56,7 +56,7 @@ struct Masked {
 inline constexpr Index kRows = 64;
 inline Index pieces_of(Index positions) { return (positions + kRows - 1) / kRows; }
 
-/// sums[piece, o] = sum of dy[i, o] over the piece's rows, channels last.
+/// sums[piece, o] = sum of dy[i, o] over the piece's rows, in NHWC.
 template <class T>
 void sum_rows(Context& ctx, Index positions, Index outputs, Masked<T> dy, float* sums) {
   parallel_for(ctx, {1, pieces_of(positions), outputs}, [=] KERNEL(Index, Index piece, Index o) {
@@ -78,7 +78,7 @@ void sum_rows(Context& ctx, Index positions, Index outputs, Masked<T> dy, float*
   });
 }
 
-/// sums[n, o] = sum of dy[n, o, s] over s, of plain maps.
+/// sums[n, o] = sum of dy[n, o, s] over s, in NCHW.
 inline void sum_maps(Context& ctx, Index images, Index outputs, Index outs, Masked<float> dy,
                      float* sums) {
   reduce_rows(ctx, images * outputs, outs, 0.0, Sum{}, sums, [=] KERNEL(Index row, Index s) {

@@ -2,8 +2,8 @@
 
 #include <algorithm>
 
+#include "core/bf16.hpp"
 #include "cuda/kernels/launch.hpp"
-#include "math/bf16.hpp"
 
 namespace doppio::cuda {
 
@@ -79,34 +79,33 @@ void transpose(cudaStream_t stream, Index count, Index rows, Index columns, cons
 
 }  // namespace
 
-void CudaLayoutKernels::from_plain(void* stream, const Blocks& sizes, const float* plain,
-                                   Layout layout, void* to) {
-  if (layout == Layout::bf16)
-    transpose(static_cast<cudaStream_t>(stream), sizes.images, sizes.channels, sizes.pixels, plain,
-              static_cast<Bf16*>(to));
-  else
-    transpose(static_cast<cudaStream_t>(stream), sizes.images, sizes.channels, sizes.pixels, plain,
-              static_cast<float*>(to));
+void CudaLayoutKernels::nchw_to_nhwc(void* stream, const TensorDims& dims, const float* nchw,
+                                     float* nhwc) {
+  transpose(static_cast<cudaStream_t>(stream), dims.images, dims.channels, dims.pixels, nchw, nhwc);
 }
 
-void CudaLayoutKernels::to_plain(void* stream, const Blocks& sizes, Layout layout, const void* from,
-                                 float* plain) {
-  if (layout == Layout::bf16)
-    transpose(static_cast<cudaStream_t>(stream), sizes.images, sizes.pixels, sizes.channels,
-              static_cast<const Bf16*>(from), plain);
-  else
-    transpose(static_cast<cudaStream_t>(stream), sizes.images, sizes.pixels, sizes.channels,
-              static_cast<const float*>(from), plain);
+void CudaLayoutKernels::nchw_to_nhwc(void* stream, const TensorDims& dims, const float* nchw,
+                                     Bf16* nhwc) {
+  transpose(static_cast<cudaStream_t>(stream), dims.images, dims.channels, dims.pixels, nchw, nhwc);
 }
 
-void CudaLayoutKernels::round(void* stream, Index count, const float* from, void* to) {
+void CudaLayoutKernels::nhwc_to_nchw(void* stream, const TensorDims& dims, const float* nhwc,
+                                     float* nchw) {
+  transpose(static_cast<cudaStream_t>(stream), dims.images, dims.pixels, dims.channels, nhwc, nchw);
+}
+
+void CudaLayoutKernels::nhwc_to_nchw(void* stream, const TensorDims& dims, const Bf16* nhwc,
+                                     float* nchw) {
+  transpose(static_cast<cudaStream_t>(stream), dims.images, dims.pixels, dims.channels, nhwc, nchw);
+}
+
+void CudaLayoutKernels::convert(void* stream, Index count, const float* from, Bf16* to) {
   launch(static_cast<cudaStream_t>(stream), count,
-         [from, out = static_cast<Bf16*>(to)] KERNEL(Index i) { out[i] = Bf16(from[i]); });
+         [from, to] KERNEL(Index i) { to[i] = Bf16(from[i]); });
 }
 
-void CudaLayoutKernels::widen(void* stream, Index count, const void* from, float* to) {
-  launch(static_cast<cudaStream_t>(stream), count,
-         [in = static_cast<const Bf16*>(from), to] KERNEL(Index i) { to[i] = in[i]; });
+void CudaLayoutKernels::convert(void* stream, Index count, const Bf16* from, float* to) {
+  launch(static_cast<cudaStream_t>(stream), count, [from, to] KERNEL(Index i) { to[i] = from[i]; });
 }
 
 void store(cudaStream_t stream, std::uint64_t value, std::uint64_t* to) {

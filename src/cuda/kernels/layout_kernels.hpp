@@ -5,18 +5,17 @@
 
 #include "core/layout.hpp"
 #include "core/layout_kernels.hpp"
-#include "doppio/tensor.hpp"
 
 namespace doppio::cuda {
 
 class CudaLayoutKernels final : public LayoutKernels {
  public:
-  void from_plain(void* stream, const Blocks& sizes, const float* plain, Layout layout,
-                  void* to) override;
-  void to_plain(void* stream, const Blocks& sizes, Layout layout, const void* from,
-                float* plain) override;
-  void round(void* stream, Index count, const float* from, void* to) override;
-  void widen(void* stream, Index count, const void* from, float* to) override;
+  void nchw_to_nhwc(void* stream, const TensorDims& dims, const float* nchw, float* nhwc) override;
+  void nchw_to_nhwc(void* stream, const TensorDims& dims, const float* nchw, Bf16* nhwc) override;
+  void nhwc_to_nchw(void* stream, const TensorDims& dims, const float* nhwc, float* nchw) override;
+  void nhwc_to_nchw(void* stream, const TensorDims& dims, const Bf16* nhwc, float* nchw) override;
+  void convert(void* stream, Index count, const float* from, Bf16* to) override;
+  void convert(void* stream, Index count, const Bf16* from, float* to) override;
 };
 
 /// *to = value, in the stream's order.

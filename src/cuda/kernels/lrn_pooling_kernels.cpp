@@ -1,8 +1,8 @@
 #include "cuda/kernels/lrn_pooling_kernels.hpp"
 
+#include "core/bf16.hpp"
 #include "cuda/kernels/divider.hpp"
 #include "cuda/kernels/lrn_pooling_values.hpp"
-#include "math/bf16.hpp"
 #include "math/kernel.hpp"
 
 namespace doppio::cuda {
@@ -16,7 +16,7 @@ void for_each_strip(Context& ctx, const Maps& m, F f) {
   if (m.N * m.C * m.H * m.W == 0) return;
   const Index strips = (m.C + K - 1) / K, H = m.H;
   const auto divider = [](Index n) { return Divider(static_cast<std::uint32_t>(n)); };
-  if (m.layout == Layout::plain)
+  if (m.layout == Layout::nchw)
     parallel_for(ctx, {m.N * strips, H, m.W},
                  [=, by = divider(strips)] KERNEL(Index s, Index h, Index w) {
       const auto strip = static_cast<std::uint32_t>(s), n = by.quotient(strip);
@@ -193,77 +193,64 @@ Identity<T> identity(const Maps& maps, const T* values) {
   return {{maps, values}};
 }
 
-/// Casts a pointer to values that are of bfloat16.
-inline const Bf16* as_bf16(const float* p) { return reinterpret_cast<const Bf16*>(p); }
-inline Bf16* as_bf16(float* p) { return reinterpret_cast<Bf16*>(p); }
-
-/// run(pointers of the maps' type...).
-template <class Run>
-void with_type(const Maps& maps, const float* from, float* to, Run run) {
-  if (maps.layout == Layout::bf16)
-    run(as_bf16(from), as_bf16(to));
-  else
-    run(from, to);
-}
-template <class Run>
-void with_type(const Maps& maps, const float* from, const float* gradient, float* to, Run run) {
-  if (maps.layout == Layout::bf16)
-    run(as_bf16(from), as_bf16(gradient), as_bf16(to));
-  else
-    run(from, gradient, to);
-}
-
 }  // namespace
 
-void lrn_forward(Context& ctx, const Maps& maps, const LrnFormula& formula, const float* x,
-                 float* y) {
-  with_type(maps, x, y, [&](auto* from, auto* to) {
-    with_normalized(maps, formula, from, [&](auto value) { store(ctx, maps, value, to); });
+template <class T>
+void lrn_forward(Context& ctx, const Maps& maps, const LrnFormula& formula, const T* x, T* y) {
+  with_normalized(maps, formula, x, [&](auto value) { store(ctx, maps, value, y); });
+}
+
+template <class T>
+void lrn_backward(Context& ctx, const Maps& maps, const LrnFormula& formula, const T* x,
+                  const T* dy, T* dx) {
+  with_normalized(maps, formula, x, [&](auto normalized) {
+    backward(ctx, maps, formula.cross_term(), normalized, identity(maps, dy), dx);
   });
 }
 
-void lrn_backward(Context& ctx, const Maps& maps, const LrnFormula& formula, const float* x,
-                  const float* dy, float* dx) {
-  with_type(maps, x, dy, dx, [&](auto* from, auto* gradient, auto* to) {
-    with_normalized(maps, formula, from, [&](auto normalized) {
-      backward(ctx, maps, formula.cross_term(), normalized, identity(maps, gradient), to);
-    });
-  });
+template <class T>
+void pool_forward(Context& ctx, const Maps& maps, const MapWindows& windows, const T* x, T* y,
+                  std::uint8_t* argmax) {
+  pool_values(ctx, maps, windows, identity(maps, x), y, argmax);
 }
 
-void pool_forward(Context& ctx, const Maps& maps, const MapWindows& windows, const float* x,
-                  float* y, std::uint8_t* argmax) {
-  with_type(maps, x, y, [&](auto* from, auto* to) {
-    pool_values(ctx, maps, windows, identity(maps, from), to, argmax);
-  });
+template <class T>
+void pool_backward(Context& ctx, const Maps& maps, const MapWindows& windows, const T* dy,
+                   const std::uint8_t* argmax, T* dx) {
+  with_gradient(maps, windows, dy, argmax, [&](auto gradient) { store(ctx, maps, gradient, dx); });
 }
 
-void pool_backward(Context& ctx, const Maps& maps, const MapWindows& windows, const float* dy,
-                   const std::uint8_t* argmax, float* dx) {
-  with_type(maps, dy, dx, [&](auto* from, auto* to) {
-    with_gradient(maps, windows, from, argmax,
-                  [&](auto gradient) { store(ctx, maps, gradient, to); });
-  });
-}
-
+template <class T>
 void lrn_pool_forward(Context& ctx, const Maps& maps, const LrnFormula& formula,
-                      const MapWindows& windows, const float* x, float* y, std::uint8_t* argmax) {
-  with_type(maps, x, y, [&](auto* from, auto* to) {
-    with_normalized(maps, formula, from,
-                    [&](auto value) { pool_values(ctx, maps, windows, value, to, argmax); });
-  });
+                      const MapWindows& windows, const T* x, T* y, std::uint8_t* argmax) {
+  with_normalized(maps, formula, x,
+                  [&](auto value) { pool_values(ctx, maps, windows, value, y, argmax); });
 }
 
+template <class T>
 void lrn_pool_backward(Context& ctx, const Maps& maps, const LrnFormula& formula,
-                       const MapWindows& windows, const float* x, const float* dy,
-                       const std::uint8_t* argmax, float* dx) {
-  with_type(maps, x, dy, dx, [&](auto* from, auto* pooled, auto* to) {
-    with_normalized(maps, formula, from, [&](auto normalized) {
-      with_gradient(maps, windows, pooled, argmax, [&](auto gradient) {
-        backward(ctx, maps, formula.cross_term(), normalized, gradient, to);
-      });
+                       const MapWindows& windows, const T* x, const T* dy,
+                       const std::uint8_t* argmax, T* dx) {
+  with_normalized(maps, formula, x, [&](auto normalized) {
+    with_gradient(maps, windows, dy, argmax, [&](auto gradient) {
+      backward(ctx, maps, formula.cross_term(), normalized, gradient, dx);
     });
   });
 }
+
+#define DOPPIO_INSTANTIATE(T)                                                                   \
+  template void lrn_forward(Context&, const Maps&, const LrnFormula&, const T*, T*);            \
+  template void lrn_backward(Context&, const Maps&, const LrnFormula&, const T*, const T*, T*); \
+  template void pool_forward(Context&, const Maps&, const MapWindows&, const T*, T*,            \
+                             std::uint8_t*);                                                    \
+  template void pool_backward(Context&, const Maps&, const MapWindows&, const T*,               \
+                              const std::uint8_t*, T*);                                         \
+  template void lrn_pool_forward(Context&, const Maps&, const LrnFormula&, const MapWindows&,   \
+                                 const T*, T*, std::uint8_t*);                                  \
+  template void lrn_pool_backward(Context&, const Maps&, const LrnFormula&, const MapWindows&,  \
+                                  const T*, const T*, const std::uint8_t*, T*);
+DOPPIO_INSTANTIATE(float)
+DOPPIO_INSTANTIATE(Bf16)
+#undef DOPPIO_INSTANTIATE
 
 }  // namespace doppio::cuda

@@ -1,6 +1,5 @@
 #pragma once
-// LRN across channels and pooling, apart and together, channels first or last, of floats or
-// bfloat16.
+// LRN across channels and pooling, apart and together, in NCHW or NHWC, for T = float or Bf16.
 #include <cstdint>
 
 #include "doppio/tensor.hpp"
@@ -9,11 +8,10 @@
 
 namespace doppio::cuda {
 
-/// Maps of N x C x H x W values in one of a GPU's layouts; pointers to them are to Bf16 where they
-/// are of bfloat16.
+/// Maps of N x C x H x W values.
 struct Maps {
   Index N, C, H, W;
-  Layout layout;
+  Layout layout;  ///< NCHW or NHWC
 };
 
 /// How windows lie in maps, and whether each gives its largest value or its mean.
@@ -22,23 +20,28 @@ struct MapWindows {
   bool max;
 };
 
-void lrn_forward(Context& ctx, const Maps& maps, const LrnFormula& formula, const float* x,
-                 float* y);
-void lrn_backward(Context& ctx, const Maps& maps, const LrnFormula& formula, const float* x,
-                  const float* dy, float* dx);
+template <class T>
+void lrn_forward(Context& ctx, const Maps& maps, const LrnFormula& formula, const T* x, T* y);
+template <class T>
+void lrn_backward(Context& ctx, const Maps& maps, const LrnFormula& formula, const T* x,
+                  const T* dy, T* dx);
 
 /// argmax[o] = the place of the largest value in window o, in the layout of `maps`; unused for
 /// means.
-void pool_forward(Context& ctx, const Maps& maps, const MapWindows& windows, const float* x,
-                  float* y, std::uint8_t* argmax);
-void pool_backward(Context& ctx, const Maps& maps, const MapWindows& windows, const float* dy,
-                   const std::uint8_t* argmax, float* dx);
+template <class T>
+void pool_forward(Context& ctx, const Maps& maps, const MapWindows& windows, const T* x, T* y,
+                  std::uint8_t* argmax);
+template <class T>
+void pool_backward(Context& ctx, const Maps& maps, const MapWindows& windows, const T* dy,
+                   const std::uint8_t* argmax, T* dx);
 
 /// LRN and the pooling after it: what is between them is never written.
+template <class T>
 void lrn_pool_forward(Context& ctx, const Maps& maps, const LrnFormula& formula,
-                      const MapWindows& windows, const float* x, float* y, std::uint8_t* argmax);
+                      const MapWindows& windows, const T* x, T* y, std::uint8_t* argmax);
+template <class T>
 void lrn_pool_backward(Context& ctx, const Maps& maps, const LrnFormula& formula,
-                       const MapWindows& windows, const float* x, const float* dy,
-                       const std::uint8_t* argmax, float* dx);
+                       const MapWindows& windows, const T* x, const T* dy,
+                       const std::uint8_t* argmax, T* dx);
 
 }  // namespace doppio::cuda

@@ -27,7 +27,7 @@ struct View {
   int channels, c_step, h_step, w_step;
 
   View(const Maps& m, T* v) : values(v), n_step(m.C * m.H * m.W), channels(narrow(m.C)) {
-    const bool last = m.layout != Layout::plain;
+    const bool last = m.layout == Layout::nhwc;
     c_step = narrow(last ? 1 : m.H * m.W);
     h_step = narrow(last ? m.W * m.C : m.W);
     w_step = narrow(last ? m.C : 1);

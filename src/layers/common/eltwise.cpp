@@ -114,7 +114,7 @@ class Eltwise final : public Layer {
   EltwiseParameter::EltwiseOp operation_;
   std::vector<float> coeffs_;
   bool stable_;
-  Layout layout_ = Layout::plain;  // of the last forward pass
+  Layout layout_ = Layout::nchw;  // of the last forward pass
   // MAX: index of the bottom that each value of the top came from, in layout_.
   Buffer<std::int32_t> argmax_;
 };

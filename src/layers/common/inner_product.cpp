@@ -14,7 +14,7 @@ namespace {
 /// dbias[n] = beta * dbias[n] + sum of dy[m, n] over the M rows.
 void add_bias_gradient(Context& ctx, Index M, Index N, const float* dy, const AddTo& dbias) {
   if constexpr (kDevice == Device::cuda)  // which N threads would not fill
-    sum_per_channel(ctx, {M, N, 1, Layout::channels_last}, dbias.beta != 0, dbias.values,
+    sum_per_channel(ctx, {M, N, 1, Layout::nhwc}, dbias.beta != 0, dbias.values,
                     [=] KERNEL(Index, Index i) { return dy[i]; });
   else
     parallel_for(ctx, N, [=, sums = dbias.values, first = dbias.beta == 0] KERNEL(Index n) {

@@ -3,11 +3,11 @@
 #include <limits>
 #include <optional>
 
+#include "core/bf16.hpp"
 #include "core/threads.hpp"
 #include "layers/convolution/convolution_onednn_choice.hpp"
 #include "layers/convolution/engine.hpp"
 #include "layers/convolution/kept_copy.hpp"
-#include "math/bf16.hpp"
 #include "math/full_width.hpp"
 
 namespace doppio {
@@ -71,7 +71,7 @@ class OnednnConvolution final : public ConvolutionEngine {
     params_.weight = Operand(engine_, weight, choice.backward_weights.diff_weights_desc(),
                              params_.scratch, true);
     params_.y = operand(y, choice.backward_weights.diff_dst_desc(), params_);
-    rounds_dy_ = choice.outside.y_layout == Layout::blocked &&
+    rounds_dy_ = choice.outside.y_layout == Layout::nchw_blocked &&
                  choice.backward_data.diff_dst_desc() == blocked_bf16(choice.outside.y) &&
                  choice.backward_weights.diff_dst_desc() == blocked_bf16(choice.outside.y);
     if (g.bias)

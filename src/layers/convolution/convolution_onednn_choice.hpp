@@ -36,19 +36,20 @@ struct Outside {
       weight.push_back(a.kernel);
       y.push_back(a.out);
     }
-    if (blocks && g.four_axes && g.channels % channel_block() == 0) x_layout = Layout::blocked;
-    if (blocks && g.four_axes && g.num_output % channel_block() == 0) y_layout = Layout::blocked;
+    if (blocks && g.four_axes && g.channels % channel_block() == 0) x_layout = Layout::nchw_blocked;
+    if (blocks && g.four_axes && g.num_output % channel_block() == 0)
+      y_layout = Layout::nchw_blocked;
   }
 
   static Desc desc(const Dims& dims, Layout layout) {
-    return layout == Layout::blocked ? blocked(dims) : row_major(dims);
+    return layout == Layout::nchw_blocked ? blocked(dims) : row_major(dims);
   }
 
   Desc x_desc() const { return desc(x, x_layout); }
   Desc y_desc() const { return desc(y, y_layout); }
 
   Dims x, weight, bias, y;
-  Layout x_layout = Layout::plain, y_layout = Layout::plain;
+  Layout x_layout = Layout::nchw, y_layout = Layout::nchw;
 };
 
 /// oneDNN's own last resort, several times slower than ours.
@@ -62,7 +63,7 @@ struct Fused {
   friend bool operator==(const Fused&, const Fused&) = default;
 };
 
-/// The primitives that oneDNN chose: for blocked operands in our layout, for plain ones in its own.
+/// The primitives that oneDNN chose: for blocked operands in our layout, for NCHW ones in its own.
 struct Choice {
   Choice(const ConvolutionGeometry& g, const Outside& operands, Fused fused)
       : outside(operands),
@@ -82,7 +83,7 @@ struct Choice {
       return operand != result && g.precision == Precision::bfloat16 ? Type::bf16 : Type::f32;
     };
     const auto inside = [](const Dims& dims, Layout layout, Type of) {
-      return layout == Layout::blocked ? blocked(dims, of) : any_layout(dims, of);
+      return layout == Layout::nchw_blocked ? blocked(dims, of) : any_layout(dims, of);
     };
     Convolution c;
     c.src = inside(operands.x, operands.x_layout, type(Result::x));
@@ -120,7 +121,7 @@ inline std::optional<Choice> fast_choice(const ConvolutionGeometry& g, const Out
   return std::nullopt;
 }
 
-/// Blocked tensors if oneDNN has fast kernels for them, else plain ones; the whole batch at once if
+/// Blocked tensors if oneDNN has fast kernels for them, else NCHW ones; the whole batch at once if
 /// nothing is reordered. Factors of bfloat16 only if there are fast kernels for them.
 inline Choice choose(ConvolutionGeometry g, Fused fused) {
   const Index piece = images_at_a_time(g);

@@ -87,10 +87,10 @@ class PaddedConvolution final : public ConvolutionEngine {
   }
 
   static void fill_up(const Context& ctx, const Tensor& from, Tensor& to) {
-    plain_to_blocked(blocks_of(from.shape()), from.read(ctx), to.write(ctx, Layout::blocked));
+    nchw_to_blocked(tensor_dims(from.shape()), from.read(ctx), to.write(ctx, Layout::nchw_blocked));
   }
   static void take_out(const Context& ctx, const Tensor& from, Tensor& to) {
-    blocked_to_plain(blocks_of(to.shape()), from.read(ctx, Layout::blocked), to.write(ctx));
+    blocked_to_nchw(tensor_dims(to.shape()), from.read(ctx, Layout::nchw_blocked), to.write(ctx));
   }
 
   void fill_up_weight(const Context& ctx, const Tensor& weight) {

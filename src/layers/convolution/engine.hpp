@@ -54,7 +54,7 @@ std::string why_not_padded_convolution(const ConvolutionGeometry& geometry);
 std::string why_slower_padded_convolution(const ConvolutionGeometry& geometry);
 std::unique_ptr<ConvolutionEngine> make_padded_convolution(const ConvolutionGeometry& geometry);
 
-/// Our own direct convolution of plain maps of few channels, such as images; CPU only.
+/// Our own direct convolution of NCHW maps of few channels, such as images; CPU only.
 std::string why_not_image_convolution(const ConvolutionGeometry& geometry);
 std::string why_slower_image_convolution(const ConvolutionGeometry& geometry);
 std::unique_ptr<ConvolutionEngine> make_image_convolution(const ConvolutionGeometry& geometry);
@@ -82,12 +82,12 @@ std::unique_ptr<ConvolutionEngine> make_convolution_engine(const std::string& la
                                                            const std::string& forced = {});
 
 /// im2col of several images and one matrix product for all of them; GPU only (src/cuda). As many
-/// images at a time as need `floats` of the workspace: enough to fill any card.
+/// images at a time as need `floats` of the workspace: enough to fill any GPU.
 std::string why_not_batched_gemm_convolution(const ConvolutionGeometry& geometry);
 std::unique_ptr<ConvolutionEngine> make_batched_gemm_convolution(
     const ConvolutionGeometry& geometry, Index floats = Index{64} << 20);
 
-/// cuDNN's convolutions, channels last and of bfloat16 where factors may be rounded; GPU only, in
+/// cuDNN's convolutions, in NHWC and of bfloat16 where factors may be rounded; GPU only, in
 /// builds with cuDNN (src/cuda).
 std::string why_not_cudnn_convolution(const ConvolutionGeometry& geometry);
 std::unique_ptr<ConvolutionEngine> make_cudnn_convolution(const ConvolutionGeometry& geometry);

@@ -25,7 +25,7 @@ inline Desc any_layout(const Dims& dims, Type type = Type::f32) {
   return Desc(dims, type, dnnl::memory::format_tag::any);
 }
 
-/// As Layout::blocked; of N x C x H x W.
+/// As Layout::nchw_blocked; of N x C x H x W.
 inline Desc blocked(const Dims& dims, Type type = Type::f32) {
   using Tag = dnnl::memory::format_tag;
   return Desc(dims, type, channel_block() == 16 ? Tag::aBcd16b : Tag::aBcd8b);

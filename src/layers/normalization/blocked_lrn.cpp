@@ -85,10 +85,10 @@ void prefetch(const float* from, Index n) {
 
 /// work(strip) for strips that cover all pixels of all images.
 template <Index B, class Work>
-void for_each_strip(Context& ctx, const Blocks& blocks, Index reach, Work work) {
-  const Index longest = std::min(kLongestStrip, Columns<B>::capacity(blocks.channels, reach));
-  parallel_for(ctx, {blocks.images, (blocks.pixels + longest - 1) / longest, 1},
-               longest * blocks.channels, [=, S = blocks.pixels](Index image, Index strip, Index) {
+void for_each_strip(Context& ctx, const TensorDims& dims, Index reach, Work work) {
+  const Index longest = std::min(kLongestStrip, Columns<B>::capacity(dims.channels, reach));
+  parallel_for(ctx, {dims.images, (dims.pixels + longest - 1) / longest, 1},
+               longest * dims.channels, [=, S = dims.pixels](Index image, Index strip, Index) {
                  work(Strip{image, strip * longest, std::min(longest, S - strip * longest)});
                });
 }
@@ -96,22 +96,22 @@ void for_each_strip(Context& ctx, const Blocks& blocks, Index reach, Work work) 
 /// f(c, i) for each block of the strip's channels: c is its first channel, i the index of the
 /// first of its pixels * B values, which lie one after another.
 template <Index B, class F>
-void for_each_block(const Blocks& blocks, const Strip& strip, F f) {
-  for (Index c = 0; c < blocks.channels; c += B)
-    f(c, (strip.image * blocks.channels + c) * blocks.pixels + strip.begin * B);
+void for_each_block(const TensorDims& dims, const Strip& strip, F f) {
+  for (Index c = 0; c < dims.channels; c += B)
+    f(c, (strip.image * dims.channels + c) * dims.pixels + strip.begin * B);
 }
 
 template <Index B, class Factors>
-void forward(Context& ctx, const Blocks& blocks, const LrnFormula& formula, Factors factors,
+void forward(Context& ctx, const TensorDims& dims, const LrnFormula& formula, Factors factors,
              const float* x, float* y) {
-  for_each_strip<B>(ctx, blocks, formula.reach, [=](const Strip& strip) {
-    Columns<B> squares(strip, blocks.channels, formula.reach);
-    for_each_block<B>(blocks, strip, [&](Index c, Index first) {
+  for_each_strip<B>(ctx, dims, formula.reach, [=](const Strip& strip) {
+    Columns<B> squares(strip, dims.channels, formula.reach);
+    for_each_block<B>(dims, strip, [&](Index c, Index first) {
       prefetch<0>(x + first + strip.pixels * B, strip.pixels * B);
       prefetch<1>(y + first, strip.pixels * B);
       squares.set(c, [=](Index i) { return x[first + i] * x[first + i]; });
     });
-    for_each_block<B>(blocks, strip, [&](Index c, Index first) {
+    for_each_block<B>(dims, strip, [&](Index c, Index first) {
       alignas(64) float sums[kLongestStrip * B];
       squares.sum_neighbours(c, sums);
       const float k = formula.k, alpha = formula.alpha;
@@ -123,20 +123,20 @@ void forward(Context& ctx, const Blocks& blocks, const LrnFormula& formula, Fact
 }
 
 template <Index B, class Factors>
-void backward(Context& ctx, const Blocks& blocks, const LrnFormula& formula, Factors factors,
+void backward(Context& ctx, const TensorDims& dims, const LrnFormula& formula, Factors factors,
               const float* x, const float* dy, float* dx) {
-  for_each_strip<B>(ctx, blocks, formula.reach, [=](const Strip& strip) {
+  for_each_strip<B>(ctx, dims, formula.reach, [=](const Strip& strip) {
     const Index n = strip.pixels * B;
     alignas(64) float sums[kLongestStrip * B];
-    Columns<B> squares(strip, blocks.channels, formula.reach);
-    for_each_block<B>(blocks, strip, [&](Index c, Index first) {
+    Columns<B> squares(strip, dims.channels, formula.reach);
+    for_each_block<B>(dims, strip, [&](Index c, Index first) {
       prefetch<0>(x + first + n, n);
       prefetch<0>(dy + first, n);
       prefetch<1>(dx + first, n);
       squares.set(c, [=](Index i) { return x[first + i] * x[first + i]; });
     });
-    Columns<B> ratios(strip, blocks.channels, formula.reach);  // dy * y / s
-    for_each_block<B>(blocks, strip, [&](Index c, Index first) {
+    Columns<B> ratios(strip, dims.channels, formula.reach);  // dy * y / s
+    for_each_block<B>(dims, strip, [&](Index c, Index first) {
       squares.sum_neighbours(c, sums);
       const float k = formula.k, alpha = formula.alpha;
 #pragma omp simd
@@ -147,7 +147,7 @@ void backward(Context& ctx, const Blocks& blocks, const LrnFormula& formula, Fac
       }
       ratios.set(c, [&](Index i) { return sums[i]; });
     });
-    for_each_block<B>(blocks, strip, [&](Index c, Index first) {
+    for_each_block<B>(dims, strip, [&](Index c, Index first) {
       ratios.sum_neighbours(c, sums);
       const float factor = formula.cross_term();
 #pragma omp simd
@@ -158,28 +158,27 @@ void backward(Context& ctx, const Blocks& blocks, const LrnFormula& formula, Fac
 
 class BlockedLrn final : public LrnEngine {
  public:
-  explicit BlockedLrn(const LrnGeometry& geometry) : g_(geometry) {}
+  explicit BlockedLrn(const LrnGeometry& geometry)
+      : LrnEngine(Layout::nchw_blocked), g_(geometry) {}
 
-  Layout layout() const override { return Layout::blocked; }
-
-  void forward(Context& ctx, Index images, const float* x, float* y) const override {
+  void forward_maps(Context& ctx, Index images, const float* x, float* y) const override {
     with_factors(g_.formula.beta, [&](auto factors) {
-      channel_block() == 16 ? doppio::forward<16>(ctx, blocks(images), g_.formula, factors, x, y)
-                            : doppio::forward<8>(ctx, blocks(images), g_.formula, factors, x, y);
+      channel_block() == 16 ? doppio::forward<16>(ctx, dims(images), g_.formula, factors, x, y)
+                            : doppio::forward<8>(ctx, dims(images), g_.formula, factors, x, y);
     });
   }
 
-  void backward(Context& ctx, Index images, const float* x, const float* dy, float* /*workspace*/,
-                float* dx) const override {
+  void backward_maps(Context& ctx, Index images, const float* x, const float* dy,
+                     float* /*workspace*/, float* dx) const override {
     with_factors(g_.formula.beta, [&](auto factors) {
       channel_block() == 16
-          ? doppio::backward<16>(ctx, blocks(images), g_.formula, factors, x, dy, dx)
-          : doppio::backward<8>(ctx, blocks(images), g_.formula, factors, x, dy, dx);
+          ? doppio::backward<16>(ctx, dims(images), g_.formula, factors, x, dy, dx)
+          : doppio::backward<8>(ctx, dims(images), g_.formula, factors, x, dy, dx);
     });
   }
 
  private:
-  Blocks blocks(Index images) const { return {images, g_.channels, g_.height * g_.width}; }
+  TensorDims dims(Index images) const { return {images, g_.channels, g_.height * g_.width}; }
 
   LrnGeometry g_;
 };
@@ -187,7 +186,7 @@ class BlockedLrn final : public LrnEngine {
 }  // namespace
 
 std::string why_not_blocked_lrn(const LrnGeometry& g) {
-  if (g.layout != Layout::blocked) return "the maps are not blocked";
+  if (g.layout != Layout::nchw_blocked) return "the maps are not blocked";
   if (!g.across) return "it knows ACROSS_CHANNELS only";
   const bool fits = Columns<16>::capacity(g.channels, g.formula.reach) > 0;
   return fits ? "" : "its buffer is too small for this number of channels";

@@ -104,7 +104,7 @@ class GenericLrn final : public LrnEngine {
  public:
   explicit GenericLrn(const LrnGeometry& geometry) : g_(geometry) {}
 
-  void forward(Context& ctx, Index images, const float* x, float* y) const override {
+  void forward_maps(Context& ctx, Index images, const float* x, float* y) const override {
     dispatch(images, [&](auto neighbours, auto factors) {
       normalize(ctx, neighbours, factors, g_.formula, x, y);
     });
@@ -114,8 +114,8 @@ class GenericLrn final : public LrnEngine {
     return threads_for(pieces(images)) * images_per_piece() * g_.values();
   }
 
-  void backward(Context& ctx, Index images, const float* x, const float* dy, float* workspace,
-                float* dx) const override {
+  void backward_maps(Context& ctx, Index images, const float* x, const float* dy, float* workspace,
+                     float* dx) const override {
     const Index each = images_per_piece() * g_.values();
     for_each_piece(pieces(images), [&](Index i, Index thread) {
       const Index some = std::min(images_per_piece(), images - i * images_per_piece());

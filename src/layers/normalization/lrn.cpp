@@ -58,27 +58,20 @@ class Lrn final : public Layer {
 
   void forward(Context& ctx, Bottoms bottom, Tops top) override {
     g_.layout = current_layout(ctx, *bottom[0]);
+    g_.element = current_element(ctx, *bottom[0]);
     choose_engine();
-    if (pool_) choose_fused();
-    const Layout in = layout();
-    const float* x = bottom[0]->data.read(ctx, in);
-    float* y = top[0]->data.write(ctx, in);
-    if (pool_)
-      fused_->forward(ctx, images_, x, y, pool_->write_argmax(ctx));
-    else
-      engine_->forward(ctx, images_, x, y);
+    if (!pool_) return engine_->forward(ctx, bottom[0]->data, top[0]->data);
+    choose_fused();
+    fused_->forward(ctx, bottom[0]->data, top[0]->data, pool_->write_argmax(ctx));
   }
 
   void backward(Context& ctx, Tops top, std::span<const bool> wanted, Bottoms bottom) override {
     if (!wanted[0]) return;
-    const Layout in = layout();
-    const float* x = bottom[0]->data.read(ctx, in);
-    const float* dy = top[0]->grad.read(ctx, in);
-    float* dx = bottom[0]->grad.write(ctx, in);
+    const Tensor &x = bottom[0]->data, &dy = top[0]->grad;
     if (pool_)
-      fused_->backward(ctx, images_, x, dy, pool_->read_argmax(ctx), dx);
+      fused_->backward(ctx, x, dy, pool_->read_argmax(ctx), bottom[0]->grad);
     else
-      engine_->backward(ctx, images_, x, dy, workspace(ctx), dx);
+      engine_->backward(ctx, x, dy, bottom[0]->grad);
   }
 
   std::size_t fuse(Followers followers, Tops, bool) override {
@@ -95,11 +88,6 @@ class Lrn final : public Layer {
   void choose_fused() {
     fused_.choose([&](const auto&... g) { return make_lrn_pooling_engine(name_, g...); }, g_,
                   pool_->geometry);
-  }
-  Layout layout() const { return pool_ ? fused_->layout() : engine_->layout(); }
-  float* workspace(Context& ctx) const {
-    const Index floats = engine_->workspace(images_);
-    return floats > 0 ? ctx.workspace(floats) : nullptr;
   }
 
   std::string name_;

@@ -2,6 +2,7 @@
 #include <memory>
 #include <string>
 
+#include "doppio/context.hpp"
 #include "doppio/tensor.hpp"
 #include "layers/normalization/lrn_formula.hpp"
 #include "layers/support/engine_list.hpp"
@@ -13,8 +14,9 @@ struct LrnGeometry {
   bool across = true;  ///< neighbours are in other channels, else around in the same one
   Index channels = 0, height = 0, width = 0;
   LrnFormula formula;
-  Layout layout = Layout::plain;  ///< in which the maps are current
-  bool reference = false;         ///< asks for the generic engine
+  Layout layout = Layout::nchw;    ///< in which the maps are current
+  Element element = Element::f32;  ///< of the maps' values
+  bool reference = false;          ///< asks for the generic engine
 
   Index values() const { return channels * height * width; }
   std::string text() const {
@@ -24,19 +26,38 @@ struct LrnGeometry {
   friend bool operator==(const LrnGeometry&, const LrnGeometry&) = default;
 };
 
-/// One way to normalize maps of a given geometry. The pointers are to the maps of `images` images,
-/// in layout(), on the context's device.
+/// One way to normalize maps of a given geometry.
 class LrnEngine {
  public:
   virtual ~LrnEngine() = default;
   /// Layout in which the passes read and write maps.
-  virtual Layout layout() const { return Layout::plain; }
-  virtual void forward(Context& ctx, Index images, const float* x, float* y) const = 0;
-  /// Floats that backward() needs as its `workspace`.
+  Layout layout() const { return layout_; }
+  /// Floats of Context::workspace() that backward() needs.
   virtual Index workspace(Index /*images*/) const { return 0; }
+
+  virtual void forward(Context& ctx, const Tensor& x, Tensor& y) const {
+    const float* from = x.read(ctx, layout_);
+    forward_maps(ctx, x.shape()[0], from, y.write(ctx, layout_));
+  }
   /// Overwrites dx with the gradient of x.
-  virtual void backward(Context& ctx, Index images, const float* x, const float* dy,
-                        float* workspace, float* dx) const = 0;
+  virtual void backward(Context& ctx, const Tensor& x, const Tensor& dy, Tensor& dx) const {
+    const Index images = x.shape()[0], floats = workspace(images);
+    const float *from = x.read(ctx, layout_), *gradient = dy.read(ctx, layout_);
+    float* to = dx.write(ctx, layout_);
+    backward_maps(ctx, images, from, gradient, floats > 0 ? ctx.workspace(floats) : nullptr, to);
+  }
+
+  /// The same for floats: the maps of `images` images, in layout(), on the context's device.
+  /// `workspace` has the floats that workspace() asks for.
+  virtual void forward_maps(Context& ctx, Index images, const float* x, float* y) const = 0;
+  virtual void backward_maps(Context& ctx, Index images, const float* x, const float* dy,
+                             float* workspace, float* dx) const = 0;
+
+ protected:
+  explicit LrnEngine(Layout layout = Layout::nchw) : layout_(layout) {}
+
+ private:
+  const Layout layout_;
 };
 
 /// On blocks of channels, without anything kept for backward; CPU only.
@@ -49,7 +70,8 @@ inline namespace DOPPIO_BUILD {
 /// everything, defines the result.
 std::unique_ptr<LrnEngine> make_lrn_engine(const std::string& layer, const LrnGeometry& geometry);
 
-/// A strip of channels per thread, in any layout; GPU only (src/cuda).
+/// A strip of channels per thread, in the GPU's layouts, of floats or bfloat16; GPU only
+/// (src/cuda).
 std::string why_not_cuda_lrn(const LrnGeometry& geometry);
 std::unique_ptr<LrnEngine> make_cuda_lrn(const LrnGeometry& geometry);
 

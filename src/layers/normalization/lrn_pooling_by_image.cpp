@@ -22,31 +22,36 @@ class LrnPoolingByImage final : public LrnPoolingEngine {
         lrn_(make_lrn_engine("each image", lrn)),
         pooling_(make_pooling_engine("each image", pooling_in(pooling, lrn_->layout()))) {}
 
-  Layout layout() const override { return lrn_->layout(); }
-
   Index workspace(Index images) const override {
     return threads_for(images) * (values_ + lrn_->workspace(1));
   }
 
-  void forward(Context& ctx, Index images, const float* x, float* y, void* argmax) const override {
+  void forward(Context& ctx, const Tensor& x_tensor, Tensor& y_tensor,
+               void* argmax) const override {
+    const Index images = x_tensor.shape()[0];
+    const float* x = x_tensor.read(ctx, lrn_->layout());
+    float* y = y_tensor.write(ctx, lrn_->layout());
     float* between = ctx.workspace(threads_for(images) * values_);
     for_each_piece(images, [&](Index i, Index thread) {
       float* normalized = between + thread * values_;
-      lrn_->forward(ctx, 1, x + i * values_, normalized);
-      pooling_->forward(ctx, 1, normalized, y + i * pooled_,
-                        static_cast<std::byte*>(argmax) + i * argmax_bytes_);
+      lrn_->forward_maps(ctx, 1, x + i * values_, normalized);
+      pooling_->forward_maps(ctx, 1, normalized, y + i * pooled_,
+                             static_cast<std::byte*>(argmax) + i * argmax_bytes_);
     });
   }
 
-  void backward(Context& ctx, Index images, const float* x, const float* dy, const void* argmax,
-                float* dx) const override {
-    const Index each = values_ + lrn_->workspace(1);
+  void backward(Context& ctx, const Tensor& x_tensor, const Tensor& dy_tensor, const void* argmax,
+                Tensor& dx_tensor) const override {
+    const Index images = x_tensor.shape()[0], each = values_ + lrn_->workspace(1);
+    const float* x = x_tensor.read(ctx, lrn_->layout());
+    const float* dy = dy_tensor.read(ctx, lrn_->layout());
+    float* dx = dx_tensor.write(ctx, lrn_->layout());
     float* all = ctx.workspace(threads_for(images) * each);
     for_each_piece(images, [&](Index i, Index thread) {
       float* between = all + thread * each;
-      pooling_->backward(ctx, 1, dy + i * pooled_,
-                         static_cast<const std::byte*>(argmax) + i * argmax_bytes_, between);
-      lrn_->backward(ctx, 1, x + i * values_, between, between + values_, dx + i * values_);
+      pooling_->backward_maps(ctx, 1, dy + i * pooled_,
+                              static_cast<const std::byte*>(argmax) + i * argmax_bytes_, between);
+      lrn_->backward_maps(ctx, 1, x + i * values_, between, between + values_, dx + i * values_);
     });
   }
 
@@ -63,9 +68,9 @@ std::string why_not_lrn_pooling_by_image(const LrnGeometry& lrn, const PoolingGe
   if (pooling.method == PoolingMethod::draw || pooling.method == PoolingMethod::expected)
     return "STOCHASTIC depends on the number of the image";
   LrnGeometry blocked = lrn;
-  blocked.layout = Layout::blocked;
-  if (!why_not_blocked_lrn(blocked).empty()) return {};  // plain maps, which every pooling takes
-  return why_not_blocked_pooling(pooling_in(pooling, Layout::blocked));
+  blocked.layout = Layout::nchw_blocked;
+  if (!why_not_blocked_lrn(blocked).empty()) return {};  // NCHW, which every pooling takes
+  return why_not_blocked_pooling(pooling_in(pooling, Layout::nchw_blocked));
 }
 
 std::unique_ptr<LrnPoolingEngine> make_lrn_pooling_by_image(const LrnGeometry& lrn,

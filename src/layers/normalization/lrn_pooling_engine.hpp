@@ -8,21 +8,17 @@
 namespace doppio {
 
 /// One way to compute LRN and the pooling after it together, so that what is between them never
-/// leaves the cache. The pointers are to the maps of `images` images, in layout(), on the context's
-/// device; `argmax` is the pooling's.
+/// leaves the cache. `argmax` is the pooling's.
 class LrnPoolingEngine {
  public:
   virtual ~LrnPoolingEngine() = default;
-  /// Layout in which the passes read and write maps.
-  virtual Layout layout() const = 0;
   /// Floats of Context::workspace() that the passes need.
   virtual Index workspace(Index /*images*/) const { return 0; }
   /// y = the pooled maps.
-  virtual void forward(Context& ctx, Index images, const float* x, float* y,
-                       void* argmax) const = 0;
+  virtual void forward(Context& ctx, const Tensor& x, Tensor& y, void* argmax) const = 0;
   /// dx = the gradient of x; dy is that of the pooled maps.
-  virtual void backward(Context& ctx, Index images, const float* x, const float* dy,
-                        const void* argmax, float* dx) const = 0;
+  virtual void backward(Context& ctx, const Tensor& x, const Tensor& dy, const void* argmax,
+                        Tensor& dx) const = 0;
 };
 
 /// Both engines in turn for each image, whose maps stay in a core's cache between them; CPU only.

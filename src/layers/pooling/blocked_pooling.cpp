@@ -136,19 +136,19 @@ void backward(Context& ctx, const PoolingGeometry& g, const PoolWindows& windows
 
 class BlockedPooling final : public PoolingEngine {
  public:
-  explicit BlockedPooling(const PoolingGeometry& geometry) : g_(geometry) {}
+  explicit BlockedPooling(const PoolingGeometry& geometry)
+      : PoolingEngine(Layout::nchw_blocked), g_(geometry) {}
 
-  Layout layout() const override { return Layout::blocked; }
-
-  void forward(Context& ctx, Index images, const float* x, float* y, void* argmax) const override {
-    const PoolWindows windows = g_.windows(images, Layout::blocked);
+  void forward_maps(Context& ctx, Index images, const float* x, float* y,
+                    void* argmax) const override {
+    const PoolWindows windows = g_.windows(images, Layout::nchw_blocked);
     channel_block() == 16 ? doppio::forward<16>(ctx, g_, windows, x, y, argmax)
                           : doppio::forward<8>(ctx, g_, windows, x, y, argmax);
   }
 
-  void backward(Context& ctx, Index images, const float* dy, const void* argmax,
-                float* dx) const override {
-    const PoolWindows windows = g_.windows(images, Layout::blocked);
+  void backward_maps(Context& ctx, Index images, const float* dy, const void* argmax,
+                     float* dx) const override {
+    const PoolWindows windows = g_.windows(images, Layout::nchw_blocked);
     channel_block() == 16 ? doppio::backward<16>(ctx, g_, windows, dy, argmax, dx)
                           : doppio::backward<8>(ctx, g_, windows, dy, argmax, dx);
   }
@@ -160,7 +160,7 @@ class BlockedPooling final : public PoolingEngine {
 }  // namespace
 
 std::string why_not_blocked_pooling(const PoolingGeometry& g) {
-  if (g.layout != Layout::blocked) return "the maps are not blocked";
+  if (g.layout != Layout::nchw_blocked) return "the maps are not blocked";
   if (g.method != PoolingMethod::max && g.method != PoolingMethod::average)
     return "it knows MAX and AVE only";
   return g.has_argmax() && g.argmax_size() > 1 ? "windows have more than 256 pixels" : "";

@@ -8,27 +8,43 @@
 
 namespace doppio {
 
-/// One way to pool maps of a given geometry. The pointers are to the maps of `images` images, in
-/// layout(), on the context's device.
+/// One way to pool maps of a given geometry. `argmax` is memory for
+/// PoolingGeometry::argmax_bytes(), null where the method has no argmax.
 class PoolingEngine {
  public:
   virtual ~PoolingEngine() = default;
   /// Layout in which the passes read and write maps.
-  virtual Layout layout() const { return Layout::plain; }
-  /// Writes a value per window to y, and its place in the window to `argmax` where the method has
-  /// one: PoolingGeometry::argmax_bytes().
-  virtual void forward(Context& ctx, Index images, const float* x, float* y,
-                       void* argmax) const = 0;
+  Layout layout() const { return layout_; }
+
+  /// Writes a value per window of x to y, and its place in the window to `argmax`.
+  virtual void forward(Context& ctx, const Tensor& x, Tensor& y, void* argmax) const {
+    const float* from = x.read(ctx, layout_);
+    forward_maps(ctx, x.shape()[0], from, y.write(ctx, layout_), argmax);
+  }
   /// Overwrites dx with the gradient of x.
-  virtual void backward(Context& ctx, Index images, const float* dy, const void* argmax,
-                        float* dx) const = 0;
+  virtual void backward(Context& ctx, const Tensor& dy, const void* argmax, Tensor& dx) const {
+    const float* from = dy.read(ctx, layout_);
+    backward_maps(ctx, dy.shape()[0], from, argmax, dx.write(ctx, layout_));
+  }
+
+  /// The same for floats: the maps of `images` images, in layout(), on the context's device.
+  virtual void forward_maps(Context& ctx, Index images, const float* x, float* y,
+                            void* argmax) const = 0;
+  virtual void backward_maps(Context& ctx, Index images, const float* dy, const void* argmax,
+                             float* dx) const = 0;
+
+ protected:
+  explicit PoolingEngine(Layout layout = Layout::nchw) : layout_(layout) {}
+
+ private:
+  const Layout layout_;
 };
 
 /// On blocks of channels; CPU only.
 std::string why_not_blocked_pooling(const PoolingGeometry& geometry);
 std::unique_ptr<PoolingEngine> make_blocked_pooling(const PoolingGeometry& geometry);
 
-/// MAX of plain maps by 2x2 or 3x3 windows that neither overlap nor leave the map: all have the
+/// MAX of NCHW maps by 2x2 or 3x3 windows that neither overlap nor leave the map: all have the
 /// same form and lie at a fixed distance, so the loops over them are vectorised; CPU only. For
 /// numbers the results are those of the generic engine; which pixel a window with a NaN passes on
 /// may differ.
@@ -42,7 +58,8 @@ inline namespace DOPPIO_BUILD {
 std::unique_ptr<PoolingEngine> make_pooling_engine(const std::string& layer,
                                                    const PoolingGeometry& geometry);
 
-/// A strip of channels per thread, in any layout; GPU only (src/cuda).
+/// A strip of channels per thread, in the GPU's layouts, of floats or bfloat16; GPU only
+/// (src/cuda).
 std::string why_not_cuda_pooling(const PoolingGeometry& geometry);
 std::unique_ptr<PoolingEngine> make_cuda_pooling(const PoolingGeometry& geometry);
 

@@ -176,7 +176,8 @@ class GenericPooling final : public PoolingEngine {
  public:
   explicit GenericPooling(const PoolingGeometry& geometry) : g_(geometry) {}
 
-  void forward(Context& ctx, Index images, const float* x, float* y, void* argmax) const override {
+  void forward_maps(Context& ctx, Index images, const float* x, float* y,
+                    void* argmax) const override {
     const PoolWindows windows = g_.windows(images);
     if (g_.method == PoolingMethod::average) return pool_average(ctx, windows, x, y);
     if (g_.method == PoolingMethod::expected) return pool_expected(ctx, windows, x, y);
@@ -188,8 +189,8 @@ class GenericPooling final : public PoolingEngine {
     });
   }
 
-  void backward(Context& ctx, Index images, const float* dy, const void* argmax,
-                float* dx) const override {
+  void backward_maps(Context& ctx, Index images, const float* dy, const void* argmax,
+                     float* dx) const override {
     const PoolWindows windows = g_.windows(images);
     if (g_.method == PoolingMethod::average) return gather(ctx, windows, dx, AverageGradient{dy});
     with_argmax(g_, argmax, [&](const auto* places) {

@@ -54,28 +54,24 @@ class Pooling final : public Layer, public PoolingWork {
   Scratch scratch() const override { return {.held = argmax.bytes()}; }
 
   void forward(Context& ctx, Bottoms bottom, Tops top) override {
+    const Tensor& x = bottom[0]->data;
     // The second top's indices are no numbers to be rounded.
     const bool exact = top.size() > 1;
     geometry.layout = exact ? run_layout(ctx, *bottom[0]) : current_layout(ctx, *bottom[0]);
+    geometry.element = exact ? Element::f32 : current_element(ctx, *bottom[0]);
     choose_engine();
+    engine_->forward(ctx, x, top[0]->data, write_argmax(ctx));
+    if (!exact) return;
     const Layout layout = engine_->layout();
-    const Index images = bottom[0]->shape()[0];
-    const float* x = bottom[0]->data.read(ctx, layout);
-    float* y = top[0]->data.write(ctx, layout);
-    engine_->forward(ctx, images, x, y, write_argmax(ctx));
-    if (top.size() > 1)
-      pooling_indices(ctx, geometry, layout, images, read_argmax(ctx),
-                      top[1]->data.write(ctx, layout));
+    pooling_indices(ctx, geometry, layout, x.shape()[0], read_argmax(ctx),
+                    top[1]->data.write(ctx, layout));
   }
 
   void backward(Context& ctx, Tops top, std::span<const bool> wanted, Bottoms bottom) override {
     if (!wanted[0]) return;
     require(geometry.method != PoolingMethod::expected,
             "STOCHASTIC pooling has a gradient in phase TRAIN only");
-    const Layout layout = engine_->layout();
-    const float* dy = top[0]->grad.read(ctx, layout);
-    float* dx = bottom[0]->grad.write(ctx, layout);
-    engine_->backward(ctx, bottom[0]->shape()[0], dy, read_argmax(ctx), dx);
+    engine_->backward(ctx, top[0]->grad, read_argmax(ctx), bottom[0]->grad);
   }
 
   Follower as_follower(Bottoms, const Blob&) override { return {.pool = this}; }

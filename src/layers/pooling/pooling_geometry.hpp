@@ -84,9 +84,10 @@ struct PoolingGeometry {
   PoolingMethod method = PoolingMethod::max;
   Index channels = 0;
   PoolAxis rows, cols;
-  Layout layout = Layout::plain;  ///< in which the maps are current
-  std::uint32_t stream = 0;       ///< of the random numbers that `draw` takes
-  bool reference = false;         ///< asks for the generic engine
+  Layout layout = Layout::nchw;    ///< in which the maps are current
+  Element element = Element::f32;  ///< of the maps' values
+  std::uint32_t stream = 0;        ///< of the random numbers that `draw` takes
+  bool reference = false;          ///< asks for the generic engine
 
   Index map_values() const { return channels * rows.size * cols.size; }
   Index pooled_values() const { return channels * rows.windows * cols.windows; }
@@ -99,10 +100,10 @@ struct PoolingGeometry {
   }
   /// Channels that lie side by side in `in`.
   Index lanes(Layout in) const {
-    return in == Layout::plain ? 1 : in == Layout::blocked ? channel_block() : channels;
+    return in == Layout::nchw ? 1 : in == Layout::nchw_blocked ? channel_block() : channels;
   }
   /// All windows of so many images, in groups of lanes(in).
-  PoolWindows windows(Index images, Layout in = Layout::plain) const {
+  PoolWindows windows(Index images, Layout in = Layout::nchw) const {
     return {
         .planes = channels == 0 ? 0 : images * channels / lanes(in), .rows = rows, .cols = cols};
   }
@@ -123,7 +124,7 @@ struct PoolingWork {
   PoolingGeometry geometry;
   Buffer<std::uint8_t> argmax;  ///< of argmax_bytes()
 
-  /// Null where the method has none.
+  /// Null where the method has none. Bytes or 32-bit numbers, see argmax_size().
   void* write_argmax(Context& ctx) { return geometry.has_argmax() ? argmax.write(ctx) : nullptr; }
   const void* read_argmax(Context& ctx) const {
     return geometry.has_argmax() ? argmax.read(ctx) : nullptr;

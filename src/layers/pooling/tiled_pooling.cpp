@@ -108,14 +108,15 @@ class TiledPooling final : public PoolingEngine {
  public:
   explicit TiledPooling(const PoolingGeometry& geometry) : g_(geometry) {}
 
-  void forward(Context& ctx, Index images, const float* x, float* y, void* argmax) const override {
+  void forward_maps(Context& ctx, Index images, const float* x, float* y,
+                    void* argmax) const override {
     auto* places = static_cast<std::uint8_t*>(argmax);
     g_.rows.kernel == 2 ? pool_max<2>(ctx, g_.windows(images), x, y, places)
                         : pool_max<3>(ctx, g_.windows(images), x, y, places);
   }
 
-  void backward(Context& ctx, Index images, const float* dy, const void* argmax,
-                float* dx) const override {
+  void backward_maps(Context& ctx, Index images, const float* dy, const void* argmax,
+                     float* dx) const override {
     const auto* places = static_cast<const std::uint8_t*>(argmax);
     g_.rows.kernel == 2 ? max_backward<2>(ctx, g_.windows(images), dy, places, dx)
                         : max_backward<3>(ctx, g_.windows(images), dy, places, dx);

@@ -37,7 +37,7 @@ class Concat final : public Layer {
   }
 
   void forward(Context& ctx, Bottoms bottom, Tops top) override {
-    layout_ = keeps_blocks_ ? run_layout(ctx, bottom) : Layout::plain;
+    layout_ = keeps_blocks_ ? run_layout(ctx, bottom) : Layout::nchw;
     float* y = top[0]->data.write(ctx, layout_);
     const Index width = row_length(*top[0]);
     for (Blob* b : bottom) {
@@ -60,9 +60,9 @@ class Concat final : public Layer {
   }
 
  private:
-  /// Rows of which each blob has a part: with channels last, those of channels are pixels.
+  /// Rows of which each blob has a part: in NHWC, those of channels are pixels.
   Index rows(const Blob& blob) const {
-    const bool pixels = layout_ == Layout::channels_last && by_channels_;
+    const bool pixels = layout_ == Layout::nhwc && by_channels_;
     return pixels ? rows_ * blob.shape().count_from(2) : rows_;
   }
   Index row_length(const Blob& blob) const { return rows_ == 0 ? 0 : blob.count() / rows(blob); }
@@ -71,7 +71,7 @@ class Concat final : public Layer {
   Index rows_ = 0;
   bool by_channels_ = false;  // axis 1
   bool keeps_blocks_ = false;
-  Layout layout_ = Layout::plain;  // of the last forward pass
+  Layout layout_ = Layout::nchw;  // of the last forward pass
 };
 
 DOPPIO_REGISTER_LAYER("Concat", Concat, .bottoms = at_least(1), .backward_reads_bottom = false,

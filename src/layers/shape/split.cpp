@@ -37,7 +37,7 @@ class Split final : public Layer {
   }
 
  private:
-  Layout layout_ = Layout::plain;  // of the last forward pass
+  Layout layout_ = Layout::nchw;  // of the last forward pass
 };
 
 DOPPIO_REGISTER_LAYER("Split", Split, .tops = at_least(1), .backward_reads_bottom = false,

@@ -30,11 +30,11 @@ inline Channels broadcast(const Shape& x, const Shape& spanned, Index axis) {
 }
 
 /// The layout to run in for a layer with a parameter per channel of x (`extent`): as run_layout(),
-/// but plain unless the channels are those of axis 1.
+/// but NCHW unless the channels are those of axis 1.
 inline Layout run_layout(const Context& ctx, const Blob& x, const Channels& extent) {
   const Shape& shape = x.shape();
   const bool axis_1 = shape.axes() >= 2 && extent.N == shape[0] && extent.C == shape[1];
-  return axis_1 ? run_layout(ctx, x) : Layout::plain;
+  return axis_1 ? run_layout(ctx, x) : Layout::nchw;
 }
 
 }  // namespace DOPPIO_BUILD

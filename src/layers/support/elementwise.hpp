@@ -64,7 +64,7 @@ class Elementwise final : public Layer {
   }
 
   Op op_;
-  Layout layout_ = Layout::plain;  // of the last forward pass
+  Layout layout_ = Layout::nchw;  // of the last forward pass
   Tensor input_;
 };
 

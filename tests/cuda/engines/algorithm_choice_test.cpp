@@ -130,7 +130,7 @@ TEST_F(AlgorithmChoice, SlowPassesAreLeftToGemm) {
     }
 }
 
-TEST_F(AlgorithmChoice, SlowPassesWithChannelsLastUsePlainMaps) {
+TEST_F(AlgorithmChoice, SlowNhwcPassesUseNchw) {
   expect_right(with(Precision::tf32));
   EXPECT_EQ(choice("forward", with(Precision::tf32)), "4 0 2");
   ConvolutionGeometry g = with(Precision::tf32);
@@ -141,7 +141,7 @@ TEST_F(AlgorithmChoice, SlowPassesWithChannelsLastUsePlainMaps) {
   EXPECT_EQ(choice("backward to the weights", g), "4 0 0");
 }
 
-TEST_F(AlgorithmChoice, UnalignedChannelsUsePlainMapsOrGemm) {
+TEST_F(AlgorithmChoice, UnalignedChannelsUseNchwOrGemm) {
   dnn.alignment = 8;
   ASSERT_NE(kConvolution.channels / kConvolution.group % 8, 0);
   expect_right(with(Precision::tf32));

@@ -4,6 +4,7 @@
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <tuple>
 
 #include "cuda/engines/algorithm_file.hpp"
 #include "cuda/engines/convolution_choice.hpp"
@@ -125,29 +126,32 @@ TEST_F(CudnnConvolutionTest, AgreesWithGemm) {
 }
 
 TEST_F(CudnnConvolutionTest, RoundedTensorsStayAsTheyLie) {
-  for (const auto& [precision, layout] : {std::pair{Precision::float32, Layout::plain},
-                                          {Precision::tf32, Layout::channels_last},
-                                          {Precision::bfloat16, Layout::bf16}}) {
+  for (const auto& [precision, layout, element] :
+       {std::tuple{Precision::float32, Layout::nchw, Element::f32},
+        {Precision::tf32, Layout::nhwc, Element::f32},
+        {Precision::bfloat16, Layout::nhwc, Element::bf16}}) {
     ConvolutionGeometry g = geometry(2, 32, 32, 2, {5, 3, 1}, {5, 3, 1});  // 16 channels a group
     g.precision = precision;
     Operands operands(g);
     operands.run(*ctx, *make_cudnn_convolution(g));
     EXPECT_EQ(operands.y.layout(), chosen("forward", g).layout);
     EXPECT_EQ(operands.dx.layout(), chosen("backward to the data", g).layout);
-    EXPECT_EQ(operands.dweight.layout(), Layout::plain);
+    EXPECT_EQ(operands.dweight.layout(), Layout::nchw);
 #ifdef DOPPIO_EMULATED_CUDA  // where nothing else is faster
     EXPECT_EQ(operands.y.layout(), layout);
     EXPECT_EQ(operands.dx.layout(), layout);
+    EXPECT_EQ(operands.y.element(), element);
+    EXPECT_EQ(operands.dx.element(), element);
 #endif
   }
 }
 
 TEST_F(CudnnConvolutionTest, WorkspaceIsBoundedByTheProblemAndTheDevice) {
-  constexpr std::size_t kMiB = std::size_t{1} << 20, kCard = std::size_t{141} << 30;
+  constexpr std::size_t kMiB = std::size_t{1} << 20, kMemory = std::size_t{141} << 30;
   // A 1 x 1 convolution whose algorithms turn x and y first: 64 + 256 MiB and the weights.
   const ConvolutionGeometry g = geometry(256, 64, 256, 1, {32, 1}, {32, 1});
-  EXPECT_GE(cuda::most_workspace(g, kCard), 320 * kMiB + 64 * 256 * sizeof(float));
-  EXPECT_LE(cuda::most_workspace(g, kCard), 1024 * kMiB);
+  EXPECT_GE(cuda::most_workspace(g, kMemory), 320 * kMiB + 64 * 256 * sizeof(float));
+  EXPECT_LE(cuda::most_workspace(g, kMemory), 1024 * kMiB);
   EXPECT_EQ(cuda::most_workspace(g, 1024 * kMiB), 128 * kMiB) << "an eighth of the device's";
 }
 

@@ -1,4 +1,4 @@
-// Convolutions, LRN and pooling hand each other maps in the card's layouts.
+// Convolutions, LRN and pooling hand each other maps in the GPU's layouts.
 #include <cmath>
 
 #include "cuda/gpu_test.hpp"
@@ -91,9 +91,9 @@ constexpr float kFloat = 1e-6f;
 constexpr float kFloat = 1e-4f;
 #endif
 
-class CardMaps : public GpuTest {};
+class GpuMaps : public GpuTest {};
 
-TEST_F(CardMaps, NetsOfAnyPrecisionAgreeWithTheCpu) {
+TEST_F(GpuMaps, NetsOfAnyPrecisionAgreeWithTheCpu) {
   for (const char* pool : {"MAX", "AVE"})
     for (const bool save_memory : {false, true}) {
       Context cpu;
@@ -101,22 +101,22 @@ TEST_F(CardMaps, NetsOfAnyPrecisionAgreeWithTheCpu) {
       for (const auto& [type, tolerance] :
            {std::pair{FLOAT32, kFloat}, {TF32, 5e-3f}, {BFLOAT16, 0.06f}}) {
         SCOPED_TRACE(str(pool, save_memory ? ", fused, " : ", ", ComputeType_Name(type)));
-        Context card(test_gpu());
-        expect_close(run(card, pool, type, save_memory), expected, tolerance);
+        Context gpu(test_gpu());
+        expect_close(run(gpu, pool, type, save_memory), expected, tolerance);
       }
     }
 }
 
 /// A sign that rounding changes before a ReLU changes a whole gradient.
-TEST_F(CardMaps, NetsWithBatchNormAndBranchesDoAsWell) {
+TEST_F(GpuMaps, NetsWithBatchNormAndBranchesDoAsWell) {
   for (const char* pool : {"MAX", "AVE"}) {
     Context cpu;
     const auto expected = run(cpu, pool, FLOAT32, true, kResidual);
     for (const auto& [type, tolerance] :
          {std::pair{FLOAT32, kFloat}, {TF32, 0.03f}, {BFLOAT16, 0.06f}}) {
       SCOPED_TRACE(str(pool, ", ", ComputeType_Name(type)));
-      Context card(test_gpu());
-      expect_close(run(card, pool, type, true, kResidual), expected, tolerance);
+      Context gpu(test_gpu());
+      expect_close(run(gpu, pool, type, true, kResidual), expected, tolerance);
     }
   }
 }
@@ -173,7 +173,7 @@ std::vector<std::vector<float>> infer(Context& ctx, ComputeType type, bool& fuse
 }
 
 /// Convolutions take over BatchNorm, Scale, Eltwise and ReLU.
-TEST_F(CardMaps, InferenceIsFusedAsOnTheCpu) {
+TEST_F(GpuMaps, InferenceIsFusedAsOnTheCpu) {
   Context cpu;
   cpu.fusion = false;
   bool fused = false;
@@ -182,14 +182,14 @@ TEST_F(CardMaps, InferenceIsFusedAsOnTheCpu) {
   for (const auto& [type, tolerance] :
        {std::pair{FLOAT32, kFloat}, {TF32, 5e-3f}, {BFLOAT16, 0.03f}}) {
     SCOPED_TRACE(ComputeType_Name(type));
-    Context card(test_gpu());
-    expect_close(infer(card, type, fused), expected, tolerance);
+    Context gpu(test_gpu());
+    expect_close(infer(gpu, type, fused), expected, tolerance);
     EXPECT_TRUE(fused);
   }
 }
 
 #ifdef DOPPIO_EMULATED_CUDA  // a real GPU may be faster with other layouts
-TEST_F(CardMaps, ChainsOfLayersDoNotConvert) {
+TEST_F(GpuMaps, ChainsOfLayersDoNotConvert) {
   std::string text = kResidual;
   text.replace(text.find("%POOL%"), 6, "MAX");
   NetParameter param = parse_prototxt(text, "net").net;
@@ -197,13 +197,13 @@ TEST_F(CardMaps, ChainsOfLayersDoNotConvert) {
   Net net(*ctx, param, NetState());
   net.forward_backward();
   for (const char* blob : {"conv1", "conv2", "sum", "both", "norm2"})
-    EXPECT_EQ(net.blob(blob).data.layout(), Layout::channels_last) << blob;
+    EXPECT_EQ(net.blob(blob).data.layout(), Layout::nhwc) << blob;
   for (const char* blob : {"conv1", "conv2", "sum", "both", "data"})
-    EXPECT_EQ(net.blob(blob).grad.layout(), Layout::channels_last) << blob;
+    EXPECT_EQ(net.blob(blob).grad.layout(), Layout::nhwc) << blob;
 }
 #endif
 
-TEST_F(CardMaps, WhatIsWrittenPastCannotBeRead) {
+TEST_F(GpuMaps, WhatIsWrittenPastCannotBeRead) {
   std::string text = kNet;
   for (std::size_t at; (at = text.find("%POOL%")) != std::string::npos;) text.replace(at, 6, "MAX");
   Net net(*ctx, parse_prototxt(text, "net").net, NetState());
@@ -215,7 +215,7 @@ TEST_F(CardMaps, WhatIsWrittenPastCannotBeRead) {
   EXPECT_NO_THROW(net.blob("pool1").data.read_host());
 }
 
-TEST_F(CardMaps, NoFusionMeansNone) {
+TEST_F(GpuMaps, NoFusionMeansNone) {
   ctx->fusion = false;
   Context fused(test_gpu());
   expect_close(run(*ctx, "MAX", FLOAT32, true), run(fused, "MAX", FLOAT32, true), kFloat);

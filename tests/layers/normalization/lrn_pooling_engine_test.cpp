@@ -29,6 +29,13 @@ std::vector<float> some(Index n, int step) {
   return v;
 }
 
+Tensor tensor(const Shape& shape, const std::vector<float>& values) {
+  Tensor t;
+  t.reshape(shape);
+  set_values(t, values);
+  return t;
+}
+
 TEST(LrnPooling, ByImageGivesWhatBothEnginesGive) {
   for (const bool across : {true, false})
     for (const PoolingMethod method : {PoolingMethod::max, PoolingMethod::average}) {
@@ -36,24 +43,27 @@ TEST(LrnPooling, ByImageGivesWhatBothEnginesGive) {
       const PoolingGeometry p = pooling(6, method);
       ASSERT_EQ(why_not_lrn_pooling_by_image(l, p), "");
       Context ctx;
-      const Index values = kImages * l.values(), pooled = kImages * p.pooled_values();
-      const std::vector<float> x = some(values, 37), dy = some(pooled, 29);
-      std::vector<float> between = x, y = dy, dx = x, work = x, fused_y = dy, fused_dx = x;
+      const Index n = kImages * l.values(), pooled = kImages * p.pooled_values();
+      const std::vector<float> x = some(n, 37), dy = some(pooled, 29);
+      std::vector<float> between = x, y = dy, dx = x, work = x;
       std::vector<std::uint8_t> argmax(static_cast<std::size_t>(pooled)), fused_argmax = argmax;
 
       const auto normalize = make_generic_lrn(l);
       const auto pool = make_generic_pooling(p);
-      ASSERT_LE(normalize->workspace(kImages), values);
-      normalize->forward(ctx, kImages, x.data(), between.data());
-      pool->forward(ctx, kImages, between.data(), y.data(), argmax.data());
-      pool->backward(ctx, kImages, dy.data(), argmax.data(), between.data());
-      normalize->backward(ctx, kImages, x.data(), between.data(), work.data(), dx.data());
+      ASSERT_LE(normalize->workspace(kImages), n);
+      normalize->forward_maps(ctx, kImages, x.data(), between.data());
+      pool->forward_maps(ctx, kImages, between.data(), y.data(), argmax.data());
+      pool->backward_maps(ctx, kImages, dy.data(), argmax.data(), between.data());
+      normalize->backward_maps(ctx, kImages, x.data(), between.data(), work.data(), dx.data());
 
+      const Shape maps({kImages, 6, 7, 5}), windows({kImages, 6, 3, 2});
+      Tensor fused_x = tensor(maps, x), fused_dy = tensor(windows, dy);
+      Tensor fused_y = tensor(windows, dy), fused_dx = tensor(maps, x);
       const auto fused = make_lrn_pooling_by_image(l, p);
-      fused->forward(ctx, kImages, x.data(), fused_y.data(), fused_argmax.data());
-      fused->backward(ctx, kImages, x.data(), dy.data(), fused_argmax.data(), fused_dx.data());
-      EXPECT_EQ(fused_y, y);
-      EXPECT_EQ(fused_dx, dx);
+      fused->forward(ctx, fused_x, fused_y, fused_argmax.data());
+      fused->backward(ctx, fused_x, fused_dy, fused_argmax.data(), fused_dx);
+      EXPECT_EQ(values(fused_y), y);
+      EXPECT_EQ(values(fused_dx), dx);
       EXPECT_EQ(fused_argmax, argmax);
     }
 }

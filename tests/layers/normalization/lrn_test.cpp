@@ -66,7 +66,7 @@ TEST(LrnBlocks, MoreChannelsThanTheWorkMemoryHolds) {
   const std::size_t n = 4096;
   LayerHarness h(lrn("local_size: 3 alpha: 3 beta: 1"), {{1, n, 1, 1}});
   h.bottom_data(0, std::vector<float>(n, 1));
-  h.bottom(0).data.update(h.ctx(), Layout::blocked);
+  h.bottom(0).data.update(h.ctx(), Layout::nchw_blocked);
   h.forward();
   std::vector<float> expected(n, 0.25f);
   expected.front() = expected.back() = 1.0f / 3;

@@ -104,7 +104,7 @@ TEST_P(PoolingTest, MaximaOfLargeWindowsAreFoundAgain) {
     std::vector<float> x(static_cast<std::size_t>(272 * channels)), dx = x;
     for (Index c = 0; c < channels; ++c) x[static_cast<std::size_t>(272 * c + 270)] = 5;
     h.bottom_data(0, x);
-    if (channels > 1) h.bottom(0).data.update(Context(), Layout::blocked);
+    if (channels > 1) h.bottom(0).data.update(Context(), Layout::nchw_blocked);
     h.forward();
     expect_values(h.top(0).data, std::vector<float>(static_cast<std::size_t>(channels), 5));
     expect_values(h.top(1).data, std::vector<float>(static_cast<std::size_t>(channels), 270));
@@ -139,12 +139,12 @@ TEST(PoolingTiles, GiveWhatTheGeneralLoopsGiveWithManyEqualValues) {
       for (std::size_t i = 0; i < pixels; ++i)
         x[i] = std::floor(4 * random.uniform(static_cast<Index>(i)));
       for (std::size_t i = 0; i < outputs; ++i) dy[i] = static_cast<float>(i + 1);
-      generic->forward(ctx, 1, x.data(), y.data(), argmax.data());
-      tiled->forward(ctx, 1, x.data(), tiled_y.data(), tiled_argmax.data());
+      generic->forward_maps(ctx, 1, x.data(), y.data(), argmax.data());
+      tiled->forward_maps(ctx, 1, x.data(), tiled_y.data(), tiled_argmax.data());
       EXPECT_EQ(tiled_y, y);
       EXPECT_EQ(tiled_argmax, argmax);
-      generic->backward(ctx, 1, dy.data(), argmax.data(), dx.data());
-      tiled->backward(ctx, 1, dy.data(), argmax.data(), tiled_dx.data());
+      generic->backward_maps(ctx, 1, dy.data(), argmax.data(), dx.data());
+      tiled->backward_maps(ctx, 1, dy.data(), argmax.data(), tiled_dx.data());
       EXPECT_EQ(tiled_dx, dx);
     }
 }

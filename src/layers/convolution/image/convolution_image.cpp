@@ -39,15 +39,15 @@ bool has_adjoint(const ConvolutionGeometry& g) {
   return true;
 }
 
-/// Convolves plain maps that cannot be blocked, such as images, directly. The top is blocked if it
+/// Convolves NCHW maps that cannot be blocked, such as images, directly. The top is blocked if it
 /// can be.
 class ImageConvolution final : public ConvolutionEngine {
  public:
   explicit ImageConvolution(const ConvolutionGeometry& g)
       : g_(g),
-        layout_(g.num_output % channel_block() == 0 ? Layout::blocked : Layout::plain),
+        layout_(g.num_output % channel_block() == 0 ? Layout::nchw_blocked : Layout::nchw),
         rows_(g, layout_) {
-    if (has_adjoint(g)) back_ = std::make_unique<Rows>(adjoint(g), Layout::plain);
+    if (has_adjoint(g)) back_ = std::make_unique<Rows>(adjoint(g), Layout::nchw);
   }
 
   void forward(Context& ctx, const Tensor& x_tensor, const Tensor& weight_tensor,

@@ -26,7 +26,7 @@ inline void copy_where_positive(const float* from, const float* gate, Index size
   });
 }
 
-/// One direction of a convolution over plain maps, row of windows by row: each value of a map meets
+/// One direction of a convolution over NCHW maps, row of windows by row: each value of a map meets
 /// all outputs of two blocks in registers. The last block is filled up with outputs that nobody
 /// sees.
 class ImageConvolutionRows {
@@ -94,7 +94,7 @@ class ImageConvolutionRows {
         for (Index oh = 0; oh < rows_.out; ++oh)
           for (Index pair = 0; 2 * pair < blocks_; ++pair) {
             ImageRows r = rows_from(x, n, oh, 1, pair);
-            const bool direct = layout_ == Layout::blocked;
+            const bool direct = layout_ == Layout::nchw_blocked;
             if (!direct) r.plane = r.windows * B;
             image_kernels().forward(r, weight + packed(2 * B * pair, 0),
                                     bias ? bias + 2 * B * pair : nullptr, relu,
@@ -115,7 +115,7 @@ class ImageConvolutionRows {
         for (Index pair = 0; 2 * pair < blocks_; ++pair) {
           ImageRows r = rows_from(x, n, oh, some, pair);
           const float* slope = dy;
-          if (layout_ == Layout::blocked && !y) {
+          if (layout_ == Layout::nchw_blocked && !y) {
             slope += blocked(n, oh, pair);
           } else {
             r.plane = some * r.windows * B;
@@ -152,8 +152,8 @@ class ImageConvolutionRows {
   }
 
   Index plane() const { return rows_.out * cols_.out; }
-  /// Where the first output of a block is in a plain top, from row oh on; how many it has.
-  Index plain(Index n, Index oh, Index first) const {
+  /// Where the first output of a block is in an NCHW top, from row oh on; how many it has.
+  Index nchw(Index n, Index oh, Index first) const {
     return (n * outputs_ + first) * plane() + oh * cols_.out;
   }
   Index outputs_from(Index first) const { return std::min(B, outputs_ - first); }
@@ -161,7 +161,7 @@ class ImageConvolutionRows {
   void spread(const float* line, Index n, Index oh, Index pair, float* y) const {
     for (Index b = 0; b < blocks(pair); ++b, line += cols_.out * B) {
       const Index first = (2 * pair + b) * B;
-      separate(line, outputs_from(first), cols_.out, y + plain(n, oh, first), plane());
+      unpack_channels(line, outputs_from(first), cols_.out, y + nchw(n, oh, first), plane());
     }
   }
 
@@ -171,13 +171,13 @@ class ImageConvolutionRows {
     const Index pixels = count * cols_.out;
     for (Index b = 0; b < blocks(pair); ++b, line += pixels * B) {
       const Index first = (2 * pair + b) * B;
-      if (layout_ == Layout::blocked) {  // and a ReLU: else nothing is gathered
+      if (layout_ == Layout::nchw_blocked) {  // and a ReLU: else nothing is gathered
         const Index from = blocked(n, oh, pair) + b * plane() * B;
         copy_where_positive(dy + from, y + from, pixels * B, line);
         continue;
       }
-      const Index from = plain(n, oh, first), outputs = outputs_from(first);
-      interleave(dy + from, plane(), outputs, pixels, line);
+      const Index from = nchw(n, oh, first), outputs = outputs_from(first);
+      pack_channels(dy + from, plane(), outputs, pixels, line);
       if (!y) continue;
       for (Index c = 0; c < outputs; ++c)
         for (Index s = 0; s < pixels; ++s)

@@ -24,9 +24,9 @@ class WinogradEngine final : public ConvolutionEngine {
   void forward(Context& ctx, const Tensor& x, const Tensor& weight, const Tensor* bias,
                Tensor& y) override {
     float* scratch = ctx.workspace(convolution_.forward_scratch());
-    const float* from = x.read(ctx, Layout::blocked);
+    const float* from = x.read(ctx, Layout::nchw_blocked);
     const float* offsets = bias ? bias->read(ctx) : nullptr;
-    float* to = y.write(ctx, Layout::blocked);
+    float* to = y.write(ctx, Layout::nchw_blocked);
     if (!keeps_)
       return convolution_.forward(from, weight.read(ctx), offsets, rectified_ != nullptr, to,
                                   scratch);
@@ -37,17 +37,17 @@ class WinogradEngine final : public ConvolutionEngine {
   }
 
   void backward_data(Context& ctx, const Tensor& dy, const Tensor& weight, Tensor& dx) override {
-    convolution_.backward_data(dy.read(ctx, Layout::blocked), rectified(ctx), weight.read(ctx),
-                               dx.write(ctx, Layout::blocked),
+    convolution_.backward_data(dy.read(ctx, Layout::nchw_blocked), rectified(ctx), weight.read(ctx),
+                               dx.write(ctx, Layout::nchw_blocked),
                                ctx.workspace(convolution_.backward_data_scratch()));
   }
 
   void backward_params(Context& ctx, const Tensor& x, const Tensor& dy, Tensor* dweight,
                        Tensor* dbias) override {
-    convolution_.backward_params(x.read(ctx, Layout::blocked), dy.read(ctx, Layout::blocked),
-                                 rectified(ctx), dweight ? dweight->update(ctx) : nullptr,
-                                 dbias ? dbias->update(ctx) : nullptr,
-                                 ctx.workspace(convolution_.backward_params_scratch()));
+    convolution_.backward_params(
+        x.read(ctx, Layout::nchw_blocked), dy.read(ctx, Layout::nchw_blocked), rectified(ctx),
+        dweight ? dweight->update(ctx) : nullptr, dbias ? dbias->update(ctx) : nullptr,
+        ctx.workspace(convolution_.backward_params_scratch()));
   }
 
   Index workspace() const override {
@@ -66,7 +66,7 @@ class WinogradEngine final : public ConvolutionEngine {
 
  private:
   const float* rectified(Context& ctx) const {
-    return rectified_ ? rectified_->read(ctx, Layout::blocked) : nullptr;
+    return rectified_ ? rectified_->read(ctx, Layout::nchw_blocked) : nullptr;
   }
 
   WinogradConvolution convolution_;

@@ -14,7 +14,7 @@ HOST_DEVICE inline std::uint16_t to_bf16(float value) {
   return value != value ? kNan : static_cast<std::uint16_t>(rounded >> 16);
 }
 
-/// A value of tensors in Layout::bf16.
+/// A value of tensors that hold Element::bf16.
 struct Bf16 {
   std::uint16_t bits = 0;
 
