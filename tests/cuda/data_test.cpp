@@ -58,8 +58,8 @@ TEST_F(CardData, TransformedBatchesAreTheCpus) {
       {"crop_size: 5 views: 10 mean_file: '" + mean_file() + "'", "TEST"}};
   for (const auto& [transform, phase] : cases) {
     SCOPED_TRACE(transform);
-    LayerHarness cpu(layer(db, transform, phase), {}, 2);
-    LayerHarness card(layer(db, transform, phase), {}, 2, false, Device::cuda);
+    LayerHarness cpu(layer(db, transform, phase), {}, {.tops = 2});
+    LayerHarness card(layer(db, transform, phase), {}, {.tops = 2, .device = Device::cuda});
     for (int batch = 0; batch < 6; ++batch) {
       cpu.forward();
       card.forward();
@@ -114,8 +114,8 @@ TEST_F(CardData, TrainingFromADatabaseIsTheCpus) {
 
 TEST_F(CardData, RecordsOfFloatsAreTransformedOnTheHost) {
   const std::string db = make_database(0);
-  LayerHarness cpu(layer(db, "crop_size: 5 mirror: true"), {}, 1);
-  LayerHarness card(layer(db, "crop_size: 5 mirror: true"), {}, 1, false, Device::cuda);
+  LayerHarness cpu(layer(db, "crop_size: 5 mirror: true"), {});
+  LayerHarness card(layer(db, "crop_size: 5 mirror: true"), {}, {.device = Device::cuda});
   for (int batch = 0; batch < 3; ++batch) {
     cpu.forward();
     card.forward();
@@ -124,7 +124,7 @@ TEST_F(CardData, RecordsOfFloatsAreTransformedOnTheHost) {
 }
 
 TEST_F(CardData, BothKindsInOneDatabaseAreAnError) {
-  LayerHarness card(layer(make_database(2), ""), {}, 1, false, Device::cuda);
+  LayerHarness card(layer(make_database(2), ""), {}, {.device = Device::cuda});
   EXPECT_NE(error_of([&] { card.forward(); }).find("the image is of floats and the first one of"),
             std::string::npos);
 }

@@ -102,7 +102,7 @@ TEST_F(JournalTest, TheNextBatchIsUploadedWhileOneIsInUse) {
   write_records(folder / "db", 7, 9, 7);
   LayerHarness data(str("type: 'Data' data_param { backend: LMDB source: '", folder / "db",
                         "' batch_size: 4 prefetch: 2 }"),
-                    {}, 2, false, Device::cuda);
+                    {}, {.tops = 2, .device = Device::cuda});
   constexpr int kTensors = 3;  // of a batch: bytes, their views, labels
   const int uploads = count_of("upload"), used = count_of("transform_pixels");
   for (int shown = 1; shown < 500; ++shown) {

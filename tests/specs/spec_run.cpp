@@ -110,8 +110,10 @@ SpecRun::SpecRun(const Spec& spec, const Arrangement& arrangement)
   std::vector<Shape> shapes;
   for (const Values& values : spec.bottom())
     shapes.push_back(shape_of(spec, values, arrangement.growth));
-  harness_ = std::make_unique<LayerHarness>(text, shapes, spec.tops(), arrangement.in_place,
-                                            arrangement.device);
+  harness_ = std::make_unique<LayerHarness>(
+      text, shapes,
+      HarnessOptions{
+          .tops = spec.tops(), .in_place = arrangement.in_place, .device = arrangement.device});
 }
 
 void SpecRun::grow(int factor) {

@@ -31,18 +31,19 @@ std::string device_test_name(const testing::TestParamInfo<Device>& info) {
   return device_name(info.param);
 }
 
-LayerHarness::LayerHarness(const std::string& text, const std::vector<Shape>& bottoms, int tops,
-                           bool in_place, Device device) {
-  ctx_ = test_context(device);
+LayerHarness::LayerHarness(const std::string& text, const std::vector<Shape>& bottoms,
+                           const HarnessOptions& options) {
+  ctx_ = test_context(options.device);
   const LayerParameter param = parse_layer(text);
-  layer_ = LayerRegistry::instance().find(param.type(), device).make(param);
+  layer_ = LayerRegistry::instance().find(param.type(), options.device).make(param);
   for (const Shape& shape : bottoms) {
     bottoms_.push_back(owned_.emplace_back(std::make_unique<Blob>()).get());
     bottoms_.back()->reshape(shape);
   }
-  for (int i = 0; i < tops; ++i)
-    tops_.push_back(i == 0 && in_place ? bottoms_[0]
-                                       : owned_.emplace_back(std::make_unique<Blob>()).get());
+  for (int i = 0; i < options.tops; ++i)
+    tops_.push_back(i == 0 && options.in_place
+                        ? bottoms_[0]
+                        : owned_.emplace_back(std::make_unique<Blob>()).get());
   reshape();
 }
 
@@ -87,7 +88,8 @@ void expect_values(const Tensor& tensor, const std::vector<float>& expected, flo
 
 void expect_refused(const std::string& text, const std::vector<Shape>& bottoms,
                     const std::string& message, int tops, bool in_place) {
-  const std::string error = error_of([&] { LayerHarness(text, bottoms, tops, in_place); });
+  const std::string error =
+      error_of([&] { LayerHarness(text, bottoms, {.tops = tops, .in_place = in_place}); });
   EXPECT_NE(error.find(message), std::string::npos) << text << "\nwas refused with: " << error;
 }
 

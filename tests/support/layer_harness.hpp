@@ -14,17 +14,23 @@ namespace doppio {
 std::vector<Device> test_devices();
 std::string device_test_name(const testing::TestParamInfo<Device>& info);
 
+struct HarnessOptions {
+  int tops = 1;
+  bool in_place = false;  ///< Top 0 is the same blob as bottom 0.
+  Device device = Device::cpu;
+};
+
 /// One layer outside any net, for golden tests:
-///   LayerHarness h("type: 'ReLU'", {{2, 3}});
-///   h.bottom_data(0, {1, -2, 3, 4, -5, 6}); h.forward(); expect_values(h.top(0).data, {1, 0, 3, 4,
-///   0, 6});
+///   LayerHarness h("type: 'ReLU'", {{2, 3}}, {.in_place = true});
+///   h.bottom_data(0, {1, -2, 3, 4, -5, 6});
+///   h.forward();
+///   expect_values(h.top(0).data, {1, 0, 3, 4, 0, 6});
 class LayerHarness {
  public:
   /// `text` is the inside of a prototxt's `layer { }`; the layer gets the name "layer" and phase
-  /// TRAIN unless the text says otherwise. `in_place` makes top 0 the same blob as bottom 0.
-  /// Throws: what the layer throws.
-  LayerHarness(const std::string& text, const std::vector<Shape>& bottoms, int tops = 1,
-               bool in_place = false, Device device = Device::cpu);
+  /// TRAIN unless the text says otherwise. Throws: what the layer throws.
+  LayerHarness(const std::string& text, const std::vector<Shape>& bottoms,
+               const HarnessOptions& options = {});
   ~LayerHarness();
 
   Context& ctx() { return *ctx_; }

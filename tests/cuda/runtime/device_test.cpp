@@ -40,7 +40,7 @@ TEST_F(DeviceTest, TwoContextsOnOneCardDoNotMeet) {
 
 TEST_F(DeviceTest, HarnessesShareOneGpu) {
   for (int i = 0; i < 2; ++i) {
-    LayerHarness relu("type: 'ReLU'", {{2}}, 1, false, Device::cuda);
+    LayerHarness relu("type: 'ReLU'", {{2}}, {.device = Device::cuda});
     EXPECT_EQ(relu.ctx().accelerator(), ctx->accelerator());
   }
 }

@@ -15,7 +15,7 @@ std::string dropout(const std::string& ratio) {
 }
 
 TEST_P(DropoutTest, KeepsWhatTheDrawsOfItsNameAndPassAllow) {
-  LayerHarness h(dropout("0.2"), {{3, 3}}, 1, false, GetParam());
+  LayerHarness h(dropout("0.2"), {{3, 3}}, {.device = GetParam()});
   h.bottom_data(0, {1, 2, 3, 4, 5, 6, 7, 8, 9});
   h.ctx().pass = 12;
   h.forward();
@@ -36,7 +36,7 @@ TEST_P(DropoutTest, KeepsWhatTheDrawsOfItsNameAndPassAllow) {
 
 TEST_P(DropoutTest, DropsTheShareItIsToldAnewInEachPass) {
   const std::size_t n = 40000;
-  LayerHarness h(dropout("0.3"), {{Index{n}}}, 1, true, GetParam());
+  LayerHarness h(dropout("0.3"), {{Index{n}}}, {.in_place = true, .device = GetParam()});
   h.bottom_data(0, std::vector<float>(n, 1));
   h.forward();
   const std::vector<float> first = values(h.top(0).data);
@@ -51,7 +51,8 @@ TEST_P(DropoutTest, DropsTheShareItIsToldAnewInEachPass) {
 
 TEST_P(DropoutTest, PassesEverythingInTest) {
   for (const bool in_place : {false, true}) {
-    LayerHarness h("phase: TEST " + dropout("0.9"), {{4}}, 1, in_place, GetParam());
+    LayerHarness h("phase: TEST " + dropout("0.9"), {{4}},
+                   {.in_place = in_place, .device = GetParam()});
     h.bottom_data(0, {1, -2, 3, 4});
     h.forward();
     expect_values(h.top(0).data, {1, -2, 3, 4});
@@ -62,7 +63,7 @@ TEST_P(DropoutTest, PassesEverythingInTest) {
 }
 
 TEST_P(DropoutTest, RatioZeroKeepsEverything) {
-  LayerHarness h(dropout("0"), {{5}}, 1, false, GetParam());
+  LayerHarness h(dropout("0"), {{5}}, {.device = GetParam()});
   h.bottom_data(0, {1, 2, 3, 4, 5});
   h.forward();
   expect_values(h.top(0).data, {1, 2, 3, 4, 5});
@@ -70,8 +71,8 @@ TEST_P(DropoutTest, RatioZeroKeepsEverything) {
 
 TEST_P(DropoutTest, MayScaleInTestInsteadOfTrain) {
   for (const bool in_place : {false, true}) {
-    LayerHarness test("phase: TEST " + dropout("0.75 scale_train: false"), {{2}}, 1, in_place,
-                      GetParam());
+    LayerHarness test("phase: TEST " + dropout("0.75 scale_train: false"), {{2}},
+                      {.in_place = in_place, .device = GetParam()});
     test.bottom_data(0, {4, 8});
     test.forward();
     expect_values(test.top(0).data, {1, 2});
@@ -79,7 +80,7 @@ TEST_P(DropoutTest, MayScaleInTestInsteadOfTrain) {
     test.backward();
     expect_values(test.bottom(0).grad, {1, 2});
   }
-  LayerHarness train(dropout("0.5 scale_train: false"), {{64}}, 1, false, GetParam());
+  LayerHarness train(dropout("0.5 scale_train: false"), {{64}}, {.device = GetParam()});
   train.bottom_data(0, std::vector<float>(64, 3));
   train.forward();
   const std::vector<float> y = values(train.top(0).data);
@@ -90,8 +91,8 @@ TEST_P(DropoutTest, MayScaleInTestInsteadOfTrain) {
 }
 
 TEST_P(DropoutTest, MayDropInTestToo) {
-  LayerHarness h("phase: TEST " + dropout("0.5 sample_weights_test: true"), {{64}}, 1, false,
-                 GetParam());
+  LayerHarness h("phase: TEST " + dropout("0.5 sample_weights_test: true"), {{64}},
+                 {.device = GetParam()});
   h.bottom_data(0, std::vector<float>(64, 3));
   h.forward();
   const std::vector<float> y = values(h.top(0).data);

@@ -8,7 +8,7 @@ INSTANTIATE_TEST_SUITE_P(Devices, PreluTest, testing::ValuesIn(test_devices()), 
 
 TEST_P(PreluTest, HasASlopePerChannel) {
   for (const bool in_place : {false, true}) {
-    LayerHarness h("type: 'PReLU'", {{2, 2, 2}}, 1, in_place, GetParam());
+    LayerHarness h("type: 'PReLU'", {{2, 2, 2}}, {.in_place = in_place, .device = GetParam()});
     expect_values(h.param(0).data, {0.25f, 0.25f});
     h.param_data(0, {0.5f, -1});
     h.bottom_data(0, {1, -2, 3, -4, -5, 0, 7, -8});
@@ -24,7 +24,7 @@ TEST_P(PreluTest, HasASlopePerChannel) {
 
 TEST_P(PreluTest, SharesOneSlope) {
   LayerHarness h("type: 'PReLU' prelu_param { channel_shared: true filler { value: 0.1 } }",
-                 {{1, 2}}, 1, false, GetParam());
+                 {{1, 2}}, {.device = GetParam()});
   EXPECT_EQ(h.param(0).shape(), Shape{});
   h.bottom_data(0, {-10, -20});
   h.forward();

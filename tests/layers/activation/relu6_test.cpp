@@ -5,7 +5,8 @@ namespace {
 
 TEST(Relu6, CutsOffAtSix) {
   for (const bool in_place : {false, true}) {
-    LayerHarness h("type: 'ReLU6' relu6_param { negative_slope: 0.5 }", {{4}}, 1, in_place);
+    LayerHarness h("type: 'ReLU6' relu6_param { negative_slope: 0.5 }", {{4}},
+                   {.in_place = in_place});
     h.bottom_data(0, {-2, 3, 6, 9});
     h.forward();
     expect_values(h.top(0).data, {-1, 3, 6, 6});

@@ -7,7 +7,7 @@ class ReluTest : public testing::TestWithParam<Device> {};
 INSTANTIATE_TEST_SUITE_P(Devices, ReluTest, testing::ValuesIn(test_devices()), device_test_name);
 
 TEST_P(ReluTest, CutsAtZero) {
-  LayerHarness h("type: 'ReLU'", {{4}}, 1, false, GetParam());
+  LayerHarness h("type: 'ReLU'", {{4}}, {.device = GetParam()});
   h.bottom_data(0, {-2, 0, 1, 3});
   h.forward();
   expect_values(h.top(0).data, {0, 0, 1, 3});
@@ -17,7 +17,8 @@ TEST_P(ReluTest, CutsAtZero) {
 }
 
 TEST_P(ReluTest, LeaksInPlace) {
-  LayerHarness h("type: 'ReLU' relu_param { negative_slope: 0.5 }", {{3}}, 1, true, GetParam());
+  LayerHarness h("type: 'ReLU' relu_param { negative_slope: 0.5 }", {{3}},
+                 {.in_place = true, .device = GetParam()});
   h.bottom_data(0, {-2, 0, 3});
   h.forward();
   expect_values(h.top(0).data, {-1, 0, 3});
@@ -28,7 +29,8 @@ TEST_P(ReluTest, LeaksInPlace) {
 
 // The sign of y does not tell that of x.
 TEST_P(ReluTest, MirrorsInPlace) {
-  LayerHarness h("type: 'ReLU' relu_param { negative_slope: -1 }", {{3}}, 1, true, GetParam());
+  LayerHarness h("type: 'ReLU' relu_param { negative_slope: -1 }", {{3}},
+                 {.in_place = true, .device = GetParam()});
   h.bottom_data(0, {-2, 0, 3});
   h.forward();
   expect_values(h.top(0).data, {2, 0, 3});

@@ -7,7 +7,7 @@ class SigmoidTest : public testing::TestWithParam<Device> {};
 INSTANTIATE_TEST_SUITE_P(Devices, SigmoidTest, testing::ValuesIn(test_devices()), device_test_name);
 
 TEST_P(SigmoidTest, SquashesToTheUnitInterval) {
-  LayerHarness h("type: 'Sigmoid'", {{5}}, 1, false, GetParam());
+  LayerHarness h("type: 'Sigmoid'", {{5}}, {.device = GetParam()});
   h.bottom_data(0, {0, 1, -1, 200, -200});
   h.forward();
   expect_values(h.top(0).data, {0.5f, 0.7310586f, 0.2689414f, 1, 0});
@@ -17,7 +17,7 @@ TEST_P(SigmoidTest, SquashesToTheUnitInterval) {
 }
 
 TEST_P(SigmoidTest, WorksInPlace) {
-  LayerHarness h("type: 'Sigmoid'", {{2}}, 1, true, GetParam());
+  LayerHarness h("type: 'Sigmoid'", {{2}}, {.in_place = true, .device = GetParam()});
   h.bottom_data(0, {0, 1});
   h.forward();
   expect_values(h.top(0).data, {0.5f, 0.7310586f});

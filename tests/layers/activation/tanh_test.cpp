@@ -7,7 +7,7 @@ class TanhTest : public testing::TestWithParam<Device> {};
 INSTANTIATE_TEST_SUITE_P(Devices, TanhTest, testing::ValuesIn(test_devices()), device_test_name);
 
 TEST_P(TanhTest, SquashesToPlusMinusOne) {
-  LayerHarness h("type: 'TanH'", {{4}}, 1, false, GetParam());
+  LayerHarness h("type: 'TanH'", {{4}}, {.device = GetParam()});
   h.bottom_data(0, {0, 1, -1, 100});
   h.forward();
   expect_values(h.top(0).data, {0, 0.7615942f, -0.7615942f, 1});
@@ -17,7 +17,7 @@ TEST_P(TanhTest, SquashesToPlusMinusOne) {
 }
 
 TEST_P(TanhTest, WorksInPlace) {
-  LayerHarness h("type: 'TanH'", {{2}}, 1, true, GetParam());
+  LayerHarness h("type: 'TanH'", {{2}}, {.in_place = true, .device = GetParam()});
   h.bottom_data(0, {0, 1});
   h.forward();
   h.top_grad(0, {1, 10});

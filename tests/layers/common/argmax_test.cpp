@@ -13,7 +13,7 @@ std::string with(const std::string& param) {
 }
 
 TEST_P(ArgMaxTest, FindsTheLargestOfEachItemAndPrefersTheLaterOfEqualOnes) {
-  LayerHarness h("type: 'ArgMax'", {{2, 2, 2}}, 1, false, GetParam());
+  LayerHarness h("type: 'ArgMax'", {{2, 2, 2}}, {.device = GetParam()});
   EXPECT_EQ(h.top(0).shape(), (Shape{2, 1, 1}));
   h.bottom_data(0, {1, 5, 5, 2, -1, -2, -3, -4});
   h.forward();
@@ -21,7 +21,7 @@ TEST_P(ArgMaxTest, FindsTheLargestOfEachItemAndPrefersTheLaterOfEqualOnes) {
 }
 
 TEST_P(ArgMaxTest, AddsTheValuesInASecondRow) {
-  LayerHarness h(with("top_k: 2 out_max_val: true"), {{2, 3}}, 1, false, GetParam());
+  LayerHarness h(with("top_k: 2 out_max_val: true"), {{2, 3}}, {.device = GetParam()});
   EXPECT_EQ(h.top(0).shape(), (Shape{2, 2, 2}));
   h.bottom_data(0, {7, 9, 8, 4, 4, 4});
   h.forward();
@@ -30,20 +30,20 @@ TEST_P(ArgMaxTest, AddsTheValuesInASecondRow) {
 
 TEST_P(ArgMaxTest, WorksAlongAnAxis) {
   const std::vector<float> x{1, 2, 9, 8, 5, 6};  // 1 x 3 x 2
-  LayerHarness indices(with("axis: 1 top_k: 2"), {{1, 3, 2}}, 1, false, GetParam());
+  LayerHarness indices(with("axis: 1 top_k: 2"), {{1, 3, 2}}, {.device = GetParam()});
   EXPECT_EQ(indices.top(0).shape(), (Shape{1, 2, 2}));
   indices.bottom_data(0, x);
   indices.forward();
   expect_values(indices.top(0).data, {1, 1, 2, 2});
-  LayerHarness maxima(with("axis: 1 top_k: 2 out_max_val: true"), {{1, 3, 2}}, 1, false,
-                      GetParam());
+  LayerHarness maxima(with("axis: 1 top_k: 2 out_max_val: true"), {{1, 3, 2}},
+                      {.device = GetParam()});
   maxima.bottom_data(0, x);
   maxima.forward();
   expect_values(maxima.top(0).data, {9, 8, 5, 6});
 }
 
 TEST_P(ArgMaxTest, NotANumberComesLast) {
-  LayerHarness h(with("top_k: 3"), {{1, 3}}, 1, false, GetParam());
+  LayerHarness h(with("top_k: 3"), {{1, 3}}, {.device = GetParam()});
   h.bottom_data(0, {NAN, INFINITY, -5});
   h.forward();
   expect_values(h.top(0).data, {1, 2, 0});

@@ -13,8 +13,8 @@ INSTANTIATE_TEST_SUITE_P(Devices, AverageViewsTest, testing::ValuesIn(test_devic
 const float kLog3 = std::log(3.0f);
 
 TEST_P(AverageViewsTest, IsTheLogarithmOfTheMeanProbability) {
-  LayerHarness h("type: 'AverageViews' transform_param { views: 2 }", {{4, 2}}, 1, false,
-                 GetParam());
+  LayerHarness h("type: 'AverageViews' transform_param { views: 2 }", {{4, 2}},
+                 {.device = GetParam()});
   // Probabilities 1/2 and 1/4, then 1 and 1, of class 0.
   h.bottom_data(0, {5, 5, 0, kLog3, 500, 0, 600, 0});
   h.forward();
@@ -23,8 +23,8 @@ TEST_P(AverageViewsTest, IsTheLogarithmOfTheMeanProbability) {
 }
 
 TEST_P(AverageViewsTest, KeepsFurtherAxesApart) {
-  LayerHarness h("type: 'AverageViews' transform_param { views: 2 }", {{2, 2, 2}}, 1, false,
-                 GetParam());
+  LayerHarness h("type: 'AverageViews' transform_param { views: 2 }", {{2, 2, 2}},
+                 {.device = GetParam()});
   h.bottom_data(0, {0, 0, 0, kLog3, 0, kLog3, 0, 0});
   h.forward();
   EXPECT_EQ(h.top(0).shape(), Shape({1, 2, 2}));

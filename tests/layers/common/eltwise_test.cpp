@@ -9,7 +9,7 @@ class EltwiseTest : public testing::TestWithParam<Device> {};
 INSTANTIATE_TEST_SUITE_P(Devices, EltwiseTest, testing::ValuesIn(test_devices()), device_test_name);
 
 TEST_P(EltwiseTest, SumsByDefault) {
-  LayerHarness h("type: 'Eltwise'", {{2}, {2}, {2}}, 1, false, GetParam());
+  LayerHarness h("type: 'Eltwise'", {{2}, {2}, {2}}, {.device = GetParam()});
   h.bottom_data(0, {1, 2});
   h.bottom_data(1, {10, 20});
   h.bottom_data(2, {100, 200});
@@ -22,7 +22,7 @@ TEST_P(EltwiseTest, SumsByDefault) {
 
 TEST_P(EltwiseTest, SumTakesCoefficients) {
   LayerHarness h("type: 'Eltwise' eltwise_param { operation: SUM coeff: [2, -1, 0.5] }",
-                 {{1}, {1}, {1}}, 1, false, GetParam());
+                 {{1}, {1}, {1}}, {.device = GetParam()});
   h.bottom_data(0, {3});
   h.bottom_data(1, {4});
   h.bottom_data(2, {10});
@@ -36,8 +36,8 @@ TEST_P(EltwiseTest, SumTakesCoefficients) {
 }
 
 TEST_P(EltwiseTest, ProductGradientIsSafeAtZero) {
-  LayerHarness h("type: 'Eltwise' eltwise_param { operation: PROD }", {{2}, {2}, {2}}, 1, false,
-                 GetParam());
+  LayerHarness h("type: 'Eltwise' eltwise_param { operation: PROD }", {{2}, {2}, {2}},
+                 {.device = GetParam()});
   h.bottom_data(0, {2, 0});
   h.bottom_data(1, {3, 4});
   h.bottom_data(2, {5, 6});
@@ -52,7 +52,7 @@ TEST_P(EltwiseTest, ProductGradientIsSafeAtZero) {
 
 TEST_P(EltwiseTest, UnstableProductGradientDivides) {
   LayerHarness h("type: 'Eltwise' eltwise_param { operation: PROD stable_prod_grad: false }",
-                 {{2}, {2}}, 1, false, GetParam());
+                 {{2}, {2}}, {.device = GetParam()});
   h.bottom_data(0, {2, 0});
   h.bottom_data(1, {3, 4});
   h.forward();
@@ -65,8 +65,8 @@ TEST_P(EltwiseTest, UnstableProductGradientDivides) {
 
 // Ties: the second of the first two wins, a later bottom must be greater.
 TEST_P(EltwiseTest, MaximumSendsTheGradientToTheWinner) {
-  LayerHarness h("type: 'Eltwise' eltwise_param { operation: MAX }", {{5}, {5}, {5}}, 1, false,
-                 GetParam());
+  LayerHarness h("type: 'Eltwise' eltwise_param { operation: MAX }", {{5}, {5}, {5}},
+                 {.device = GetParam()});
   h.bottom_data(0, {3, 1, 1, 2, 2});
   h.bottom_data(1, {1, 3, 1, 2, 1});
   h.bottom_data(2, {1, 1, 3, 2, 2});
@@ -80,7 +80,7 @@ TEST_P(EltwiseTest, MaximumSendsTheGradientToTheWinner) {
 }
 
 TEST_P(EltwiseTest, LeavesUnwantedGradientsAlone) {
-  LayerHarness h("type: 'Eltwise'", {{1}, {1}}, 1, false, GetParam());
+  LayerHarness h("type: 'Eltwise'", {{1}, {1}}, {.device = GetParam()});
   set_values(h.bottom(0).grad, {7});
   h.top_grad(0, {1});
   h.backward({false, true});

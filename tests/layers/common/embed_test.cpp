@@ -9,7 +9,7 @@ INSTANTIATE_TEST_SUITE_P(Devices, EmbedTest, testing::ValuesIn(test_devices()), 
 std::string with(const std::string& param) { return "type: 'Embed' embed_param { " + param + " }"; }
 
 TEST_P(EmbedTest, LooksUpRows) {
-  LayerHarness h(with("input_dim: 3 num_output: 2"), {{2, 2}}, 1, false, GetParam());
+  LayerHarness h(with("input_dim: 3 num_output: 2"), {{2, 2}}, {.device = GetParam()});
   EXPECT_EQ(h.top(0).shape(), (Shape{2, 2, 2}));
   h.param_data(0, {1, 2, 3, 4, 5, 6});
   h.param_data(1, {10, 20});
@@ -25,7 +25,7 @@ TEST_P(EmbedTest, LooksUpRows) {
 
 TEST_P(EmbedTest, BiasAndFillersAreOptions) {
   LayerHarness h(with("input_dim: 2 num_output: 1 bias_term: false weight_filler { value: 3 }"),
-                 {{1}}, 1, false, GetParam());
+                 {{1}}, {.device = GetParam()});
   EXPECT_EQ(h.layer().params.size(), 1u);
   h.forward();
   expect_values(h.top(0).data, {3});

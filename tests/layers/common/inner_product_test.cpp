@@ -11,7 +11,7 @@ std::string layer(const std::string& param) {
 class InnerProductTest : public testing::TestWithParam<Device> {
  protected:
   LayerHarness make(const std::string& param, const Shape& bottom) {
-    return LayerHarness(layer(param), {bottom}, 1, false, GetParam());
+    return LayerHarness(layer(param), {bottom}, {.device = GetParam()});
   }
 };
 INSTANTIATE_TEST_SUITE_P(Devices, InnerProductTest, testing::ValuesIn(test_devices()),
@@ -49,7 +49,7 @@ TEST_P(InnerProductTest, RoundsFactorsToBfloat16OnRequest) {
   constexpr Index kSize = 32;
   const std::vector<float> above_one(kSize * kSize, 1 + 1 / 512.0f), ones(kSize * kSize, 1);
   LayerHarness h(layer("num_output: 32 bias_term: false") + " compute_type: BFLOAT16",
-                 {{kSize, kSize}}, 1, false, GetParam());
+                 {{kSize, kSize}}, {.device = GetParam()});
   h.bottom_data(0, above_one);
   h.param_data(0, ones);
   h.top_grad(0, above_one);

@@ -8,8 +8,8 @@ INSTANTIATE_TEST_SUITE_P(Devices, ParameterTest, testing::ValuesIn(test_devices(
                          device_test_name);
 
 TEST_P(ParameterTest, ExposesItsParameterAndAddsToItsGradient) {
-  LayerHarness h("type: 'Parameter' parameter_param { shape { dim: 1 dim: 2 } }", {}, 1, false,
-                 GetParam());
+  LayerHarness h("type: 'Parameter' parameter_param { shape { dim: 1 dim: 2 } }", {},
+                 {.device = GetParam()});
   EXPECT_EQ(h.top(0).shape(), (Shape{1, 2}));
   expect_values(h.top(0).data, {0, 0});
   h.param_data(0, {3, 4});

@@ -20,8 +20,8 @@ TEST_P(ReductionTest, ReducesTheTrailingAxes) {
   };
   for (const auto& c : cases) {
     SCOPED_TRACE(c.param);
-    LayerHarness h(str("type: 'Reduction' reduction_param { ", c.param, " }"), {{2, 3}}, 1, false,
-                   GetParam());
+    LayerHarness h(str("type: 'Reduction' reduction_param { ", c.param, " }"), {{2, 3}},
+                   {.device = GetParam()});
     EXPECT_EQ(h.top(0).shape(), Shape{2});
     h.bottom_data(0, {1, -2, 5, -4, -3, 2});
     h.forward();
@@ -33,7 +33,7 @@ TEST_P(ReductionTest, ReducesTheTrailingAxes) {
 }
 
 TEST_P(ReductionTest, MakesAScalarByDefault) {
-  LayerHarness h("type: 'Reduction'", {{2, 2}}, 1, false, GetParam());
+  LayerHarness h("type: 'Reduction'", {{2, 2}}, {.device = GetParam()});
   EXPECT_EQ(h.top(0).shape(), Shape{});
   h.bottom_data(0, {1, 2, 3, 4});
   h.forward();

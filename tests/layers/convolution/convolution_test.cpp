@@ -10,7 +10,7 @@ std::string layer(const std::string& param) {
 class ConvolutionTest : public testing::TestWithParam<Device> {
  protected:
   LayerHarness make(const std::string& param, const std::vector<Shape>& bottoms, int tops = 1) {
-    return LayerHarness(layer(param), bottoms, tops, false, GetParam());
+    return LayerHarness(layer(param), bottoms, {.tops = tops, .device = GetParam()});
   }
 };
 INSTANTIATE_TEST_SUITE_P(Devices, ConvolutionTest, testing::ValuesIn(test_devices()),
@@ -258,7 +258,8 @@ TEST_P(ConvolutionTest, AnEmptyBatchGivesAnEmptyTop) {
 
 /// What is wrong with a Convolution of these parameters on a bottom of this shape.
 std::string problem(const std::string& param, const std::vector<Shape>& bottoms) {
-  return error_of([&] { LayerHarness(layer(param), bottoms, static_cast<int>(bottoms.size())); });
+  return error_of(
+      [&] { LayerHarness(layer(param), bottoms, {.tops = static_cast<int>(bottoms.size())}); });
 }
 
 TEST(ConvolutionErrors, SizesAreChecked) {

@@ -9,7 +9,7 @@ INSTANTIATE_TEST_SUITE_P(Devices, DeconvolutionTest, testing::ValuesIn(test_devi
 
 TEST_P(DeconvolutionTest, PaintsTheKernelForEveryValue) {
   LayerHarness h("type: 'Deconvolution' convolution_param { num_output: 1 kernel_size: 2 }",
-                 {{1, 1, 2, 2}}, 1, false, GetParam());
+                 {{1, 1, 2, 2}}, {.device = GetParam()});
   h.bottom_data(0, {1, 2, 3, 4});
   h.param_data(0, {1, 10, 100, 1000});
   h.param_data(1, {0.5f});
@@ -28,7 +28,7 @@ TEST_P(DeconvolutionTest, StrideSpreadsAndPadCutsOff) {
   LayerHarness h(
       "type: 'Deconvolution' convolution_param { num_output: 1 kernel_size: 3 "
       "stride: 2 pad: 1 bias_term: false }",
-      {{1, 1, 1, 2}}, 1, false, GetParam());
+      {{1, 1, 1, 2}}, {.device = GetParam()});
   h.bottom_data(0, {1, 2});
   h.param_data(0, {0, 0, 0, 1, 10, 100, 0, 0, 0});
   h.forward();
@@ -40,7 +40,7 @@ TEST_P(DeconvolutionTest, AGroupPaintsItsOwnOutputs) {
   LayerHarness h(
       "type: 'Deconvolution' convolution_param { num_output: 2 kernel_size: 1 group: 2 "
       "bias_term: false }",
-      {{1, 2, 1, 1}}, 1, false, GetParam());
+      {{1, 2, 1, 1}}, {.device = GetParam()});
   EXPECT_EQ(h.param(0).shape(), Shape({2, 1, 1, 1}));
   h.bottom_data(0, {3, 5});
   h.param_data(0, {2, 7});

@@ -8,8 +8,8 @@ INSTANTIATE_TEST_SUITE_P(Devices, Im2colLayerTest, testing::ValuesIn(test_device
                          device_test_name);
 
 TEST_P(Im2colLayerTest, LaysOutTheWindows) {
-  LayerHarness h("type: 'Im2col' convolution_param { kernel_size: 2 }", {{2, 1, 2, 3}}, 1, false,
-                 GetParam());
+  LayerHarness h("type: 'Im2col' convolution_param { kernel_size: 2 }", {{2, 1, 2, 3}},
+                 {.device = GetParam()});
   h.bottom_data(0, {1, 2, 3, 4, 5, 6, 10, 20, 30, 40, 50, 60});
   h.forward();
   EXPECT_EQ(h.top(0).shape(), Shape({2, 4, 1, 2}));

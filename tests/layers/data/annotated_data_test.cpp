@@ -81,7 +81,7 @@ class AnnotatedData : public testing::Test {
   std::string error_in(const std::string& second, const std::string& transform = {},
                        const std::string& more = {}) {
     const std::string db = make_raw({record(0, 2, 2).SerializeAsString(), second});
-    LayerHarness h(layer(db, 2, transform, more), {}, 2);
+    LayerHarness h(layer(db, 2, transform, more), {}, {.tops = 2});
     const std::string error = error_of([&] { h.forward(); }), name = "database " + db + ", ";
     EXPECT_TRUE(contains(error, name)) << error;
     return error.substr(std::min(error.size(), name.size()));
@@ -98,7 +98,7 @@ TEST_F(AnnotatedData, ReadsImagesAndBoxes) {
       record(0, 1, 2, {{2, 5, 0.25f, 0, 0.5f, 1}}), record(9, 1, 2),
       record(20, 1, 2, {{1, 0, 0, 0, 1, 1, true}, {3, 1, 0, 0.5f, 1, 1}})};
   for (const Backend backend : {Backend::lmdb, Backend::leveldb}) {
-    LayerHarness h(layer(make(records, backend), 3), {}, 2);
+    LayerHarness h(layer(make(records, backend), 3), {}, {.tops = 2});
     EXPECT_EQ(h.top(0).shape(), Shape({3, 1, 1, 2}));
     EXPECT_EQ(h.top(1).shape(), Shape({1, 1, 1, 8}));
     h.forward();
@@ -108,13 +108,14 @@ TEST_F(AnnotatedData, ReadsImagesAndBoxes) {
                                   2, 1, 0, 0,     0,    1,    1, 1,  //
                                   2, 3, 1, 0,     0.5f, 1,    1, 0});
   }
-  LayerHarness data_only(layer(make(records), 1), {}, 1);
+  LayerHarness data_only(layer(make(records), 1), {});
   data_only.forward();
   expect_values(data_only.top(0).data, {0, 1});
 }
 
 TEST_F(AnnotatedData, WithoutBoxesThereIsOneRow) {
-  LayerHarness h(layer(make({record(0, 1, 1), record(1, 1, 1, {{1, 0, 0, 0, 1, 1}})}), 1), {}, 2);
+  LayerHarness h(layer(make({record(0, 1, 1), record(1, 1, 1, {{1, 0, 0, 0, 1, 1}})}), 1), {},
+                 {.tops = 2});
   h.forward();
   expect_values(h.top(1).data, std::vector<float>(8, -1));
   h.forward();
@@ -128,17 +129,19 @@ TEST_F(AnnotatedData, CropsMoveBoxes) {
   const std::string db = make({record(
       0, 4, 4, {{1, 0, 0.25f, 0.25f, 0.5f, 0.5f}, {2, 0, 0, 0, 0.25f, 1}, {3, 0, 0.5f, 0, 1, 1}})});
   for (const std::string crop : {"crop_size: 2", "crop_h: 2 crop_w: 2"}) {
-    LayerHarness h(layer(db, 1, crop + " scale: 2 mean_value: 1", "phase: TEST"), {}, 2);
+    LayerHarness h(layer(db, 1, crop + " scale: 2 mean_value: 1", "phase: TEST"), {}, {.tops = 2});
     h.forward();
     expect_values(h.top(0).data, {8, 10, 16, 18});
     expect_values(h.top(1).data, {0, 1, 0, 0, 0, 0.5f, 0.5f, 0, 0, 3, 0, 0.5f, 0, 1, 1, 0});
   }
-  LayerHarness flat(layer(db, 1, "crop_h: 2 crop_w: 4 emit_constraint {}", "phase: TEST"), {}, 2);
+  LayerHarness flat(layer(db, 1, "crop_h: 2 crop_w: 4 emit_constraint {}", "phase: TEST"), {},
+                    {.tops = 2});
   flat.forward();
   EXPECT_EQ(flat.top(0).shape(), Shape({1, 1, 2, 4}));
   expect_values(flat.top(1).data, {0, 1,     0, 0.25f, 0, 0.5f, 0.5f, 0,    0, 2, 0, 0,
                                    0, 0.25f, 1, 0,     0, 3,    0,    0.5f, 0, 1, 1, 0});
-  LayerHarness centre(layer(db, 1, "crop_size: 2 emit_constraint {}", "phase: TEST"), {}, 2);
+  LayerHarness centre(layer(db, 1, "crop_size: 2 emit_constraint {}", "phase: TEST"), {},
+                      {.tops = 2});
   centre.forward();
   expect_values(centre.top(1).data, {0, 1, 0, 0, 0, 0.5f, 0.5f, 0, 0, 3, 0, 0.5f, 0, 1, 1, 0});
 }
@@ -163,7 +166,7 @@ TEST_F(AnnotatedData, BoxesStayAroundTheirObjects) {
             "mirror: true crop_size: 36 expand_param { max_expand_ratio: 3 } "
             "resize_param { height: 48 width: 48 interp_mode: NEAREST }",
             "annotated_data_param { batch_sampler { sampler { min_scale: 0.3 max_scale: 1 } } }");
-  LayerHarness h(text, {}, 2);
+  LayerHarness h(text, {}, {.tops = 2});
   h.forward();
   const std::vector<float> pixels = values(h.top(0).data), rows = values(h.top(1).data);
   int checked = 0;
@@ -188,7 +191,7 @@ TEST_F(AnnotatedData, BoxesStayAroundTheirObjects) {
 }
 
 TEST_F(AnnotatedData, MirrorsBoxes) {
-  LayerHarness h(layer(make({dot(0, 1, 4)}), 20, "mirror: true"), {}, 2);
+  LayerHarness h(layer(make({dot(0, 1, 4)}), 20, "mirror: true"), {}, {.tops = 2});
   h.forward();
   const std::vector<float> pixels = values(h.top(0).data), rows = values(h.top(1).data);
   ASSERT_EQ(rows.size(), 160u);
@@ -223,22 +226,22 @@ TEST_F(AnnotatedData, BatchesDependOnlyOnSeedAndPlace) {
   const auto text = [&](int batch, const std::string& data) {
     return layer(db, batch, kAll, kSamplers, "shuffle: true " + data);
   };
-  LayerHarness one(text(4, "threads: 1"), {}, 2);
+  LayerHarness one(text(4, "threads: 1"), {}, {.tops = 2});
   const std::vector<float> first = run(one, 5), expected = run(one, 6);
   EXPECT_NE(first, std::vector<float>(expected.begin(),
                                       expected.begin() + static_cast<std::ptrdiff_t>(std::min(
                                                              first.size(), expected.size()))));
   for (const int threads : {1, 2, 4}) {
-    LayerHarness resumed(text(4, str("threads: ", threads, " prefetch: 2")), {}, 2);
+    LayerHarness resumed(text(4, str("threads: ", threads, " prefetch: 2")), {}, {.tops = 2});
     EXPECT_EQ(run(resumed, 5), first) << threads;
     resumed.layer().seek({20});
     EXPECT_EQ(run(resumed, 6), expected) << threads;
   }
-  LayerHarness other(text(4, ""), {}, 2);
+  LayerHarness other(text(4, ""), {}, {.tops = 2});
   other.ctx().seed = 99;
   EXPECT_NE(run(other, 5), first);
   // The batch's size changes who shares a batch, not what becomes of an image.
-  LayerHarness small(text(2, ""), {}, 1), large(text(4, ""), {}, 1);
+  LayerHarness small(text(2, ""), {}), large(text(4, ""), {});
   std::vector<float> halves;
   for (int i = 0; i < 2; ++i) {
     small.forward();
@@ -253,16 +256,16 @@ TEST_F(AnnotatedData, ImagesOfABatchOfOneMayDifferInSize) {
   const std::string db =
       make({record(0, 2, 4, {{1, 0, 0, 0, 1, 1}}), record(0, 4, 2, {{1, 0, 0.5f, 0, 1, 0.5f}})});
   const std::string small = "resize_param { resize_mode: FIT_SMALL_SIZE height: 6 width: 6 ";
-  LayerHarness h(layer(db, 1, small + "}"), {}, 2);
+  LayerHarness h(layer(db, 1, small + "}"), {}, {.tops = 2});
   h.forward();
   EXPECT_EQ(h.top(0).shape(), Shape({1, 1, 6, 12}));
   h.forward();
   EXPECT_EQ(h.top(0).shape(), Shape({1, 1, 12, 6}));
   expect_values(h.top(1).data, {0, 1, 0, 0.5f, 0, 1, 0.5f, 0});
-  LayerHarness scaled(layer(db, 1, small + "height_scale: 3 width_scale: 6 }"), {}, 2);
+  LayerHarness scaled(layer(db, 1, small + "height_scale: 3 width_scale: 6 }"), {}, {.tops = 2});
   scaled.forward();
   expect_values(scaled.top(1).data, {0, 1, 0, 0, 0, 2, 2, 0});
-  LayerHarness two(layer(db, 2, small + "}"), {}, 2);
+  LayerHarness two(layer(db, 2, small + "}"), {}, {.tops = 2});
   EXPECT_TRUE(contains(error_of([&] { two.forward(); }),
                        "record 'key11': the image is 1 x 12 x 6 and the first one 1 x 6 x 12"));
 }
@@ -274,22 +277,22 @@ TEST_F(AnnotatedData, DecodesImageFiles) {
   file.mutable_datum()->set_encoded(true);
   file.mutable_datum()->set_data(std::string(png.begin(), png.end()));
   const std::string db = make({file});
-  LayerHarness h(layer(db, 1, "resize_param { height: 2 width: 1 }"), {}, 2);
+  LayerHarness h(layer(db, 1, "resize_param { height: 2 width: 1 }"), {}, {.tops = 2});
   h.forward();
   EXPECT_EQ(h.top(0).shape(), Shape({1, 3, 2, 1}));
   expect_values(h.top(0).data, {1, 1, 2, 2, 3, 3});
   LayerHarness lab(
       layer(db, 1, "resize_param { height: 1 width: 1 } noise_param { convert_to_lab: true }"), {},
-      2);
+      {.tops = 2});
   lab.forward();
   EXPECT_LT(values(lab.top(0).data)[0], 1);  // nearly black
-  LayerHarness gray(layer(db, 1, "force_gray: true"), {}, 2);
+  LayerHarness gray(layer(db, 1, "force_gray: true"), {}, {.tops = 2});
   EXPECT_EQ(gray.top(0).shape(), Shape({1, 1, 3, 5}));
   // Three planes of raw bytes are the same.
   AnnotatedDatum raw = record(1, 2, 1);
   raw.mutable_datum()->set_channels(3);
   raw.mutable_datum()->set_data({1, 1, 2, 2, 3, 3});
-  LayerHarness planes(layer(make({raw}), 1), {}, 2);
+  LayerHarness planes(layer(make({raw}), 1), {}, {.tops = 2});
   planes.forward();
   expect_values(planes.top(0).data, {1, 1, 2, 2, 3, 3});
 }
@@ -328,7 +331,8 @@ TEST_F(AnnotatedData, RecordsMayHaveLabelsInsteadOfBoxes) {
   labelled.clear_type();
   const std::string text = labelled.SerializeAsString();
   EXPECT_TRUE(contains(error_in(text), "the record has a label, but no boxes"));
-  LayerHarness h(layer(make({labelled}), 1, "", "annotated_data_param { anno_type: BBOX }"), {}, 2);
+  LayerHarness h(layer(make({labelled}), 1, "", "annotated_data_param { anno_type: BBOX }"), {},
+                 {.tops = 2});
   h.forward();
   expect_values(h.top(1).data, std::vector<float>(8, -1));
 }
@@ -342,14 +346,15 @@ TEST_F(AnnotatedData, LabelsAreThoseOfTheMap) {
   };
   EXPECT_EQ(error_in(with_label(3), "", param),
             "record 'key11': label 3 is not in the label_map_file");
-  LayerHarness h(layer(make_raw({with_label(4)}), 1, "", param), {}, 2);
+  LayerHarness h(layer(make_raw({with_label(4)}), 1, "", param), {}, {.tops = 2});
   h.forward();
   expect_values(h.top(1).data, {0, 4, 0, 0, 0, 1, 1, 0});
   folder.write("map.prototxt", "item { name: 'none'\n lable: 0 }");
-  const std::string error = error_of([&] { LayerHarness(layer("db", 1, "", param), {}, 2); });
+  const std::string error =
+      error_of([&] { LayerHarness(layer("db", 1, "", param), {}, {.tops = 2}); });
   EXPECT_TRUE(contains(error, map + ":2:2: error: ")) << error;
   folder.write("map.prototxt", "");
-  EXPECT_TRUE(contains(error_of([&] { LayerHarness(layer("db", 1, "", param), {}, 2); }),
+  EXPECT_TRUE(contains(error_of([&] { LayerHarness(layer("db", 1, "", param), {}, {.tops = 2}); }),
                        map + " names no label"));
 }
 
@@ -357,7 +362,7 @@ TEST_F(AnnotatedData, SkipsDamagedRecordsWhenAsked) {
   const std::string db = make_raw({record(0, 1, 1, {{1, 0, 0, 0, 1, 1}}).SerializeAsString(),
                                    record(1, 1, 1, {{-1, 0, 0, 0, 1, 1}}).SerializeAsString(),
                                    record(2, 1, 1).SerializeAsString()});
-  LayerHarness h(layer(db, 3, "", "", "on_error: SKIP max_skipped: 0.5"), {}, 2);
+  LayerHarness h(layer(db, 3, "", "", "on_error: SKIP max_skipped: 0.5"), {}, {.tops = 2});
   h.forward();
   expect_values(h.top(0).data, {0, 2, 2});
   expect_values(h.top(1).data, {0, 1, 0, 0, 0, 1, 1, 0});
@@ -382,7 +387,7 @@ TEST_F(AnnotatedData, DryRunGuessesTheShapeOfAMissingDatabase) {
 TEST_F(AnnotatedData, RefusesBadParameters) {
   const std::string db = make({record(0, 4, 4)});
   const auto error = [&](const std::string& transform) {
-    return error_of([&] { LayerHarness(layer(db, 1, transform, "phase: TEST"), {}, 2); });
+    return error_of([&] { LayerHarness(layer(db, 1, transform, "phase: TEST"), {}, {.tops = 2}); });
   };
   EXPECT_EQ(error("crop_size: 2 views: 10"), "AnnotatedData gives one view of an image");
   EXPECT_EQ(error("crop_h: 2"), "give crop_size, or both crop_h and crop_w");
@@ -395,7 +400,7 @@ TEST_F(AnnotatedData, RefusesBadParameters) {
     EXPECT_EQ(error_of([&] {
                 LayerHarness(str("type: 'Data' data_param { source: '", db,
                                  "' batch_size: 1 } transform_param { ", field, " {} }"),
-                             {}, 2);
+                             {}, {.tops = 2});
               }),
               field + " is for images with boxes, in AnnotatedData; other layers cannot use it");
 }

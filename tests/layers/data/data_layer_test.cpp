@@ -60,7 +60,7 @@ class DataLayer : public testing::Test {
 };
 
 TEST_F(DataLayer, ReadsInOrderAndWraps) {
-  LayerHarness h(layer(make(3, 1, 2), 2), {}, 2);
+  LayerHarness h(layer(make(3, 1, 2), 2), {}, {.tops = 2});
   EXPECT_EQ(h.top(0).shape(), Shape({2, 1, 1, 2}));
   EXPECT_EQ(h.top(1).shape(), Shape({2}));
   h.forward();
@@ -74,21 +74,22 @@ TEST_F(DataLayer, ReadsInOrderAndWraps) {
 }
 
 TEST_F(DataLayer, LabelsAreOptional) {
-  LayerHarness h(layer(make(1, 1, 2), 1), {}, 1);
+  LayerHarness h(layer(make(1, 1, 2), 1), {});
   h.forward();
   expect_values(h.top(0).data, {0, 1});
 }
 
 TEST_F(DataLayer, TransformsAndSizesByTheCrop) {
   LayerHarness h(layer(make(2, 3, 3), 1, "", "crop_size: 1 scale: 2 mean_value: 1", "phase: TEST"),
-                 {}, 2);
+                 {}, {.tops = 2});
   EXPECT_EQ(h.top(0).shape(), Shape({1, 1, 1, 1}));
   h.forward();
   expect_values(h.top(0).data, {6});
 }
 
 TEST_F(DataLayer, GivesTheViewsOfAnImageOneAfterAnother) {
-  LayerHarness h(layer(make(2, 2, 2), 2, "", "crop_size: 1 views: 10", "phase: TEST"), {}, 2);
+  LayerHarness h(layer(make(2, 2, 2), 2, "", "crop_size: 1 views: 10", "phase: TEST"), {},
+                 {.tops = 2});
   EXPECT_EQ(h.top(0).shape(), Shape({20, 1, 1, 1}));
   EXPECT_EQ(h.top(1).shape(), Shape({2}));
   h.forward();
@@ -100,24 +101,26 @@ constexpr char kRandomCrop[] = "crop_size: 3 mirror: true";
 
 TEST_F(DataLayer, BatchesDoNotDependOnTheNumberOfThreads) {
   const std::string db = make(10, 8, 9);
-  LayerHarness one(layer(db, 7, "threads: 1", kRandomCrop), {}, 2);
+  LayerHarness one(layer(db, 7, "threads: 1", kRandomCrop), {}, {.tops = 2});
   const std::vector<float> expected = run(one, 9);
   for (const int threads : {0, 2, 4}) {
-    LayerHarness h(layer(db, 7, str("threads: ", threads, " prefetch: 2"), kRandomCrop), {}, 2);
+    LayerHarness h(layer(db, 7, str("threads: ", threads, " prefetch: 2"), kRandomCrop), {},
+                   {.tops = 2});
     EXPECT_EQ(run(h, 9), expected) << threads;
   }
 }
 
 TEST_F(DataLayer, RecordsDoNotDependOnTheBatchSize) {
   const std::string db = make(10, 8, 9);
-  LayerHarness small(layer(db, 3, "", kRandomCrop), {}, 2),
-      large(layer(db, 9, "", kRandomCrop), {}, 2);
+  LayerHarness small(layer(db, 3, "", kRandomCrop), {}, {.tops = 2}),
+      large(layer(db, 9, "", kRandomCrop), {}, {.tops = 2});
   EXPECT_EQ(run(small, 9), run(large, 3));
 }
 
 TEST_F(DataLayer, EveryEpochAndSeedDrawsAnew) {
   const std::string db = make(4, 8, 9);
-  LayerHarness a(layer(db, 4, "", kRandomCrop), {}, 2), b(layer(db, 4, "", kRandomCrop), {}, 2);
+  LayerHarness a(layer(db, 4, "", kRandomCrop), {}, {.tops = 2}),
+      b(layer(db, 4, "", kRandomCrop), {}, {.tops = 2});
   b.ctx().seed = 99;
   const std::vector<float> first = run(a, 1), second = run(a, 1);
   EXPECT_NE(first, second);
@@ -127,13 +130,13 @@ TEST_F(DataLayer, EveryEpochAndSeedDrawsAnew) {
 TEST_F(DataLayer, ResumesExactlyAtACursor) {
   const std::string db = make(10, 8, 9);
   const std::string text = layer(db, 4, "", kRandomCrop);
-  LayerHarness unbroken(text, {}, 2);
+  LayerHarness unbroken(text, {}, {.tops = 2});
   run(unbroken, 4);
   const Cursor cursor = unbroken.layer().cursor();
   EXPECT_EQ(cursor.records, 16u);
   const std::vector<float> expected = run(unbroken, 6);
 
-  LayerHarness resumed(text, {}, 2);
+  LayerHarness resumed(text, {}, {.tops = 2});
   resumed.layer().seek(cursor);
   EXPECT_EQ(run(resumed, 6), expected);
   resumed.layer().seek(cursor);
@@ -142,7 +145,7 @@ TEST_F(DataLayer, ResumesExactlyAtACursor) {
 }
 
 TEST_F(DataLayer, CountsTheTimeSpentWaiting) {
-  LayerHarness h(layer(make(2, 64, 64), 100, "threads: 1 prefetch: 1"), {}, 2);
+  LayerHarness h(layer(make(2, 64, 64), 100, "threads: 1 prefetch: 1"), {}, {.tops = 2});
   EXPECT_EQ(h.layer().input_wait_seconds(), 0);
   run(h, 20);  // faster than one thread can make them
   const double waited = h.layer().input_wait_seconds();
@@ -164,7 +167,7 @@ TEST(BatchesAhead, AreAsManyAsAreWorthTheirMemory) {
 TEST_F(DataLayer, LogsTheStartOfAnEpochAsCaffeDoes) {
   Lines log;
   {
-    LayerHarness h(layer(make(3, 1, 1), 3, "prefetch: 1 threads: 1"), {}, 2);
+    LayerHarness h(layer(make(3, 1, 1), 3, "prefetch: 1 threads: 1"), {}, {.tops = 2});
     h.forward();
   }
   EXPECT_TRUE(contains(log.all(), "Restarting data prefetching from start."));
@@ -195,7 +198,7 @@ TEST_F(DataLayer, DryRunGuessesTheShapeOfAMissingDatabase) {
 
 TEST_F(DataLayer, NamesTheRecordThatIsDamaged) {
   const std::string db = make(6, 1, 2, 4, "\xff\xff");
-  LayerHarness h(layer(db, 2), {}, 2);
+  LayerHarness h(layer(db, 2), {}, {.tops = 2});
   h.forward();
   h.forward();
   expect_values(h.top(1).data, {2, 3});
@@ -209,10 +212,10 @@ TEST_F(DataLayer, NamesTheRecordThatIsDamaged) {
 
 TEST_F(DataLayer, AnotherSizeNeedsACrop) {
   const std::string db = make(2, 2, 3, 1, record(1, 3, 3));
-  LayerHarness whole(layer(db, 2), {}, 2);
+  LayerHarness whole(layer(db, 2), {}, {.tops = 2});
   EXPECT_TRUE(contains(error_of([&] { whole.forward(); }),
                        "record 'key11': the image is 1 x 3 x 3 and the first one 1 x 2 x 3"));
-  LayerHarness crop(layer(db, 2, "", "crop_size: 1", "phase: TEST"), {}, 2);
+  LayerHarness crop(layer(db, 2, "", "crop_size: 1", "phase: TEST"), {}, {.tops = 2});
   crop.forward();
   expect_values(crop.top(0).data, {1, 5});
 }
@@ -221,44 +224,45 @@ TEST_F(DataLayer, RefusesLabelsThatAFloatCannotHold) {
   Datum datum;
   ASSERT_TRUE(datum.ParseFromString(record(0, 1, 2)));
   datum.set_label((1 << 24) + 1);
-  LayerHarness h(layer(make(2, 1, 2, 1, datum.SerializeAsString()), 2), {}, 2);
+  LayerHarness h(layer(make(2, 1, 2, 1, datum.SerializeAsString()), 2), {}, {.tops = 2});
   EXPECT_TRUE(
       contains(error_of([&] { h.forward(); }), "record 'key11': label 16777217 is too large"));
 }
 
 TEST_F(DataLayer, FirstRecordErrorsNameItToo) {
-  EXPECT_TRUE(
-      contains(error_of([&] { LayerHarness(layer(make(2, 2, 2), 1, "", "crop_size: 3"), {}, 2); }),
-               "record 'key10': crop_size 3 exceeds the image, 1 x 2 x 2"));
+  EXPECT_TRUE(contains(
+      error_of([&] { LayerHarness(layer(make(2, 2, 2), 1, "", "crop_size: 3"), {}, {.tops = 2}); }),
+      "record 'key10': crop_size 3 exceeds the image, 1 x 2 x 2"));
 }
 
 TEST_F(DataLayer, BackendIsWhatIsThere) {
   const std::string lmdb = make(1, 1, 1);
-  EXPECT_NO_THROW(
-      LayerHarness("type: 'Data' data_param { batch_size: 1 source: '" + lmdb + "' }", {}, 2));
+  EXPECT_NO_THROW(LayerHarness("type: 'Data' data_param { batch_size: 1 source: '" + lmdb + "' }",
+                               {}, {.tops = 2}));
   EXPECT_TRUE(contains(error_of([&] {
                          LayerHarness(
                              str("type: 'Data' data_param { batch_size: 1 backend: LEVELDB "
                                  "source: '",
                                  lmdb, "' }"),
-                             {}, 2);
+                             {}, {.tops = 2});
                        }),
                        "is an LMDB database; write backend: LMDB"));
   const std::string leveldb = folder / "leveldb";
   const auto writer = make_database(leveldb, Backend::leveldb);
   for (int i = 0; i < 3; ++i) writer->put(str("key", i), record(i, 1, 1));
   writer->finish();
-  LayerHarness h("type: 'Data' data_param { batch_size: 2 source: '" + leveldb + "' }", {}, 2);
+  LayerHarness h("type: 'Data' data_param { batch_size: 2 source: '" + leveldb + "' }", {},
+                 {.tops = 2});
   h.forward();
   h.forward();
   expect_values(h.top(1).data, {2, 0});
-  EXPECT_TRUE(contains(error_of([&] { LayerHarness(layer(leveldb, 1), {}, 2); }),
+  EXPECT_TRUE(contains(error_of([&] { LayerHarness(layer(leveldb, 1), {}, {.tops = 2}); }),
                        "is a LevelDB database; write backend: LEVELDB"));
 }
 
 TEST_F(DataLayer, EveryShuffledEpochHasAnOrderOfItsOwn) {
   const std::string db = make(20, 1, 1);
-  LayerHarness h(layer(db, 20, "shuffle: true"), {}, 2);
+  LayerHarness h(layer(db, 20, "shuffle: true"), {}, {.tops = 2});
   std::vector<std::vector<float>> epochs;
   for (int epoch = 0; epoch < 3; ++epoch) {
     h.forward();
@@ -271,17 +275,18 @@ TEST_F(DataLayer, EveryShuffledEpochHasAnOrderOfItsOwn) {
   }
   EXPECT_NE(epochs[0], epochs[1]);
   EXPECT_NE(epochs[1], epochs[2]);
-  LayerHarness other(layer(db, 20, "shuffle: true"), {}, 2);
+  LayerHarness other(layer(db, 20, "shuffle: true"), {}, {.tops = 2});
   other.ctx().seed = 99;
   EXPECT_NE(run(other, 1), epochs[0]);
 }
 
 TEST_F(DataLayer, ShufflingDependsNeitherOnThreadsNorOnAnInterruption) {
   const std::string db = make(10, 8, 9);
-  LayerHarness one(layer(db, 7, "shuffle: true threads: 1", kRandomCrop), {}, 2);
+  LayerHarness one(layer(db, 7, "shuffle: true threads: 1", kRandomCrop), {}, {.tops = 2});
   const std::vector<float> expected = run(one, 9);
   for (const int threads : {2, 4}) {
-    LayerHarness h(layer(db, 7, str("shuffle: true threads: ", threads), kRandomCrop), {}, 2);
+    LayerHarness h(layer(db, 7, str("shuffle: true threads: ", threads), kRandomCrop), {},
+                   {.tops = 2});
     EXPECT_EQ(run(h, 9), expected) << threads;
     h.layer().seek({7 * 4});
     const std::vector<float> rest = run(h, 5);
@@ -293,11 +298,12 @@ TEST_F(DataLayer, ShufflingDependsNeitherOnThreadsNorOnAnInterruption) {
 TEST_F(DataLayer, ShardsAreDisjointAndTogetherAnEpoch) {
   const std::string db = make(12, 8, 9);
   for (const std::string shuffle : {"", "shuffle: true "}) {
-    LayerHarness whole(layer(db, 12, shuffle, kRandomCrop), {}, 2);
+    LayerHarness whole(layer(db, 12, shuffle, kRandomCrop), {}, {.tops = 2});
     const std::vector<float> all = run(whole, 2);
     const auto item = static_cast<std::ptrdiff_t>(all.size() / 24);
     for (int shard = 0; shard < 3; ++shard) {
-      LayerHarness h(layer(db, 4, str(shuffle, "shards: 3 shard: ", shard), kRandomCrop), {}, 2);
+      LayerHarness h(layer(db, 4, str(shuffle, "shards: 3 shard: ", shard), kRandomCrop), {},
+                     {.tops = 2});
       const std::vector<float> part = run(h, 2);
       for (int k = 0; k < 8; ++k)
         EXPECT_TRUE(std::equal(part.begin() + k * item, part.begin() + (k + 1) * item,
@@ -311,7 +317,7 @@ TEST_F(DataLayer, SkipsDamagedRecordsWhenAsked) {
   const std::string db = make(6, 1, 2, 4, "\xff\xff");
   Lines log;
   for (const int threads : {1, 3}) {
-    LayerHarness h(layer(db, 3, str("on_error: SKIP threads: ", threads)), {}, 2);
+    LayerHarness h(layer(db, 3, str("on_error: SKIP threads: ", threads)), {}, {.tops = 2});
     h.forward();
     h.forward();
     expect_values(h.top(1).data, {3, 5, 5});
@@ -319,7 +325,7 @@ TEST_F(DataLayer, SkipsDamagedRecordsWhenAsked) {
     EXPECT_EQ(h.layer().item_name(1), "database " + db + ", record 'key15'");
   }
   EXPECT_TRUE(contains(log.all(), "skipped database " + db + ", record 'key14': the record is"));
-  LayerHarness strict(layer(db, 6, "on_error: SKIP max_skipped: 0"), {}, 2);
+  LayerHarness strict(layer(db, 6, "on_error: SKIP max_skipped: 0"), {}, {.tops = 2});
   EXPECT_TRUE(contains(error_of([&] { strict.forward(); }),
                        "1 of 6 images cannot be used, and max_skipped allows 0; the last one: "
                        "database " +
@@ -328,10 +334,10 @@ TEST_F(DataLayer, SkipsDamagedRecordsWhenAsked) {
 
 TEST_F(DataLayer, TheFirstRecordMayBeSkippedToo) {
   const std::string db = make(3, 1, 2, 0, "\xff\xff");
-  LayerHarness h(layer(db, 3, "on_error: SKIP"), {}, 2);
+  LayerHarness h(layer(db, 3, "on_error: SKIP"), {}, {.tops = 2});
   h.forward();
   expect_values(h.top(1).data, {1, 1, 2});
-  LayerHarness shuffled(layer(db, 3, "on_error: SKIP shuffle: true"), {}, 2);
+  LayerHarness shuffled(layer(db, 3, "on_error: SKIP shuffle: true"), {}, {.tops = 2});
   shuffled.forward();
   for (const float label : values(shuffled.top(1).data)) EXPECT_GT(label, 0);
 }
@@ -341,14 +347,16 @@ TEST_F(DataLayer, DamagedRecordsThroughoutAreAnError) {
   LmdbWriter writer(db);
   for (int i = 0; i < 3; ++i) writer.put(str(i), "\xff");
   writer.finish();
-  EXPECT_TRUE(contains(
-      error_of([&] { LayerHarness(layer(db, 1, "on_error: SKIP max_skipped: 1"), {}, 2); }),
-      "none of 3 images can be used; the last one: "));
+  EXPECT_TRUE(contains(error_of([&] {
+                         LayerHarness(layer(db, 1, "on_error: SKIP max_skipped: 1"), {},
+                                      {.tops = 2});
+                       }),
+                       "none of 3 images can be used; the last one: "));
 }
 
 TEST_F(DataLayer, KnowsWhereItsItemsComeFrom) {
   const std::string db = make(3, 1, 2);
-  LayerHarness h(layer(db, 2), {}, 2);
+  LayerHarness h(layer(db, 2), {}, {.tops = 2});
   EXPECT_EQ(h.layer().item_name(0), "");
   h.forward();
   h.forward();
@@ -359,7 +367,7 @@ TEST_F(DataLayer, KnowsWhereItsItemsComeFrom) {
 
 TEST_F(DataLayer, BatchesOfOneMayDifferInSize) {
   const std::string db = make(2, 2, 3, 1, record(1, 1, 2));
-  LayerHarness h(layer(db, 1, "", "scale: 2"), {}, 2);
+  LayerHarness h(layer(db, 1, "", "scale: 2"), {}, {.tops = 2});
   for (int epoch = 0; epoch < 3; ++epoch) {
     h.reshape();
     h.forward();
@@ -380,19 +388,21 @@ TEST_F(DataLayer, DecodesLargeJpegsAtReducedScale) {
   datum.set_data(jpeg.data(), jpeg.size());
   const std::string db = make(1, 1, 1, 0, datum.SerializeAsString());
   const auto shape = [&](const std::string& data) {
-    return LayerHarness(layer(db, 1, data), {}, 2).top(0).shape();
+    return LayerHarness(layer(db, 1, data), {}, {.tops = 2}).top(0).shape();
   };
   EXPECT_EQ(shape(""), Shape({1, 3, 80, 120}));
   EXPECT_EQ(shape("min_side: 41"), Shape({1, 3, 80, 120}));
   EXPECT_EQ(shape("min_side: 40"), Shape({1, 3, 40, 60}));
-  EXPECT_TRUE(contains(
-      error_of([&] { LayerHarness(layer(db, 1, "min_side: 20", "crop_size: 30"), {}, 2); }),
-      "min_side 20 is less than crop_size 30"));
+  EXPECT_TRUE(contains(error_of([&] {
+                         LayerHarness(layer(db, 1, "min_side: 20", "crop_size: 30"), {},
+                                      {.tops = 2});
+                       }),
+                       "min_side 20 is less than crop_size 30"));
 }
 
 TEST_F(DataLayer, RefusesIncompleteParameters) {
   const auto refused = [](const std::string& text) {
-    return error_of([&] { LayerHarness("type: 'Data' " + text, {}, 2); });
+    return error_of([&] { LayerHarness("type: 'Data' " + text, {}, {.tops = 2}); });
   };
   EXPECT_EQ(refused(""), "source is missing");
   EXPECT_EQ(refused("data_param { source: 'x' }"), "batch_size must be at least 1");

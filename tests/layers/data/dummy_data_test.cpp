@@ -20,7 +20,7 @@ TEST(DummyData, TakesOneShapeAndFillerPerTop) {
   LayerHarness h(dummy("shape { dim: 2 } shape { dim: [1, 1] } data_filler { value: 3 } "
                        "data_filler { value: 4 }",
                        2),
-                 {}, 2);
+                 {}, {.tops = 2});
   h.forward();
   expect_values(h.top(0).data, {3, 3});
   EXPECT_EQ(h.top(1).shape(), Shape({1, 1}));
@@ -28,7 +28,8 @@ TEST(DummyData, TakesOneShapeAndFillerPerTop) {
 }
 
 TEST(DummyData, TakesOneShapeAndFillerForAllTops) {
-  LayerHarness h(dummy("num: 1 channels: 2 height: 1 width: 1 data_filler { value: 3 }", 2), {}, 2);
+  LayerHarness h(dummy("num: 1 channels: 2 height: 1 width: 1 data_filler { value: 3 }", 2), {},
+                 {.tops = 2});
   h.forward();
   for (const int t : {0, 1}) {
     EXPECT_EQ(h.top(t).shape(), Shape({1, 2, 1, 1}));
@@ -38,7 +39,7 @@ TEST(DummyData, TakesOneShapeAndFillerForAllTops) {
 
 TEST(DummyData, DrawsAnewInEachPassAndTheSameInEachRun) {
   const std::string text = dummy("shape { dim: 50 } data_filler { type: 'uniform' }", 2);
-  LayerHarness a(text, {}, 2), b(text, {}, 2);
+  LayerHarness a(text, {}, {.tops = 2}), b(text, {}, {.tops = 2});
   a.forward();
   b.forward();
   const std::vector<float> first = values(a.top(0).data);

@@ -66,7 +66,7 @@ TEST_F(EpochOf, DataIsTheNumberOfRecords) {
   for (const Backend backend : {Backend::lmdb, Backend::leveldb}) {
     LayerHarness h(
         str("type: 'Data' data_param { source: '", database(5, backend), "' batch_size: 2 }"), {},
-        2);
+        {.tops = 2});
     EXPECT_EQ(source(h).epoch(false).has_value(), backend == Backend::lmdb);
     expect_cut(h, source(h));
   }
@@ -78,7 +78,7 @@ TEST_F(EpochOf, AShardIsItsPartOfTheRecords) {
   for (int shard = 0; shard < 3; ++shard) {
     LayerHarness h(str("type: 'Data' data_param { source: '", db,
                        "' batch_size: 4 shards: 3 shard: ", shard, " }"),
-                   {}, 2);
+                   {}, {.tops = 2});
     sum += source(h).epoch(true)->records;
     EXPECT_EQ(source(h).epoch(true)->batches(), 1);
   }
@@ -88,7 +88,7 @@ TEST_F(EpochOf, AShardIsItsPartOfTheRecords) {
 TEST_F(EpochOf, ViewsOfAnImageStayTogether) {
   LayerHarness h(str("type: 'Data' phase: TEST data_param { source: '", database(3, Backend::lmdb),
                      "' batch_size: 2 } transform_param { views: 2 }"),
-                 {}, 2);
+                 {}, {.tops = 2});
   EXPECT_EQ(source(h).epoch(true), (Epoch{3, 2}));
   h.forward();
   source(h).show_first(1);
@@ -100,7 +100,7 @@ TEST_F(EpochOf, ViewsOfAnImageStayTogether) {
 TEST_F(EpochOf, AnnotatedDataShowsTheBoxesOfItsPart) {
   LayerHarness h(str("type: 'AnnotatedData' data_param { source: '",
                      database(3, Backend::lmdb, true), "' batch_size: 2 }"),
-                 {}, 2);
+                 {}, {.tops = 2});
   EXPECT_EQ(source(h).epoch(true), (Epoch{3, 2}));
   h.forward();
   EXPECT_EQ(h.top(1).shape(), Shape({1, 1, 2, 8}));
@@ -117,7 +117,7 @@ TEST_F(EpochOf, ImageDataIsTheLengthOfTheList) {
   LayerHarness h(
       str("type: 'ImageData' image_data_param { source: '", folder.write("list.txt", list),
           "' root_folder: '", folder / "", "' batch_size: 2 is_color: false }"),
-      {}, 2);
+      {}, {.tops = 2});
   expect_cut(h, source(h));
 }
 
@@ -136,14 +136,14 @@ TEST_F(EpochOf, Hdf5DataIsTheRowsOfAllFiles) {
   }
   LayerHarness h(str("type: 'HDF5Data' hdf5_data_param { source: '", folder.write("list.txt", list),
                      "' batch_size: 2 } top: 'x' top: 'y'"),
-                 {}, 2);
+                 {}, {.tops = 2});
   expect_cut(h, source(h));
 }
 
 TEST_F(EpochOf, MemoryDataIsWhatItWasGiven) {
   LayerHarness h(
       "type: 'MemoryData' memory_data_param { batch_size: 2 channels: 1 height: 1 width: 1 }", {},
-      2);
+      {.tops = 2});
   EXPECT_EQ(source(h).epoch(true), std::nullopt);
   set_memory_data(h.layer(), {1, 2, 3, 4}, {5, 6, 7, 8});
   EXPECT_EQ(source(h).epoch(true), (Epoch{4, 2}));

@@ -55,7 +55,7 @@ class Hdf5DataLayer : public testing::Test {
 };
 
 TEST_F(Hdf5DataLayer, ReadsAcrossFilesAndWraps) {
-  LayerHarness h(layer({write("a", 0, 3), write("b", 3, 2)}, 2), {}, 2);
+  LayerHarness h(layer({write("a", 0, 3), write("b", 3, 2)}, 2), {}, {.tops = 2});
   EXPECT_EQ(h.top(0).shape(), Shape({2, 2}));
   EXPECT_EQ(h.top(1).shape(), Shape({2}));
   h.forward();
@@ -69,7 +69,7 @@ TEST_F(Hdf5DataLayer, ReadsAcrossFilesAndWraps) {
 
 TEST_F(Hdf5DataLayer, ShufflesFilesAndRowsAnewInEachEpoch) {
   const std::string text = layer({write("a", 0, 20), write("b", 20, 20)}, 40, "shuffle: true");
-  LayerHarness h(text, {}, 2), same(text, {}, 2), other(text, {}, 2);
+  LayerHarness h(text, {}, {.tops = 2}), same(text, {}, {.tops = 2}), other(text, {}, {.tops = 2});
   other.ctx().seed = 5;
   const std::vector<float> first = labels(h, 1), second = labels(h, 1);
   std::vector<float> sorted = first, in_order(40);
@@ -87,7 +87,7 @@ TEST_F(Hdf5DataLayer, ShufflesFilesAndRowsAnewInEachEpoch) {
 
 TEST_F(Hdf5DataLayer, ResumesExactlyAtACursor) {
   const std::string text = layer({write("a", 0, 5), write("b", 5, 6)}, 4, "shuffle: true");
-  LayerHarness unbroken(text, {}, 2), resumed(text, {}, 2);
+  LayerHarness unbroken(text, {}, {.tops = 2}), resumed(text, {}, {.tops = 2});
   labels(unbroken, 4);
   EXPECT_EQ(unbroken.layer().cursor().records, 16u);
   resumed.layer().seek(unbroken.layer().cursor());
@@ -95,7 +95,8 @@ TEST_F(Hdf5DataLayer, ResumesExactlyAtACursor) {
 }
 
 TEST_F(Hdf5DataLayer, TakesEachLineOfItsListForAFile) {
-  LayerHarness h(layer({write("with space", 0, 2) + " \r", "", " " + write("b", 2, 1)}, 3), {}, 2);
+  LayerHarness h(layer({write("with space", 0, 2) + " \r", "", " " + write("b", 2, 1)}, 3), {},
+                 {.tops = 2});
   EXPECT_EQ(labels(h, 1), (std::vector<float>{0, 1, 2}));
 }
 
@@ -109,7 +110,7 @@ TEST_F(Hdf5DataLayer, RefusesWhatItCannotReadWhenItIsSetUp) {
 }
 
 TEST_F(Hdf5DataLayer, SkipsFilesWithoutRows) {
-  LayerHarness h(layer({write("a", 0, 0), write("b", 3, 2), write("c", 0, 0)}, 3), {}, 2);
+  LayerHarness h(layer({write("a", 0, 0), write("b", 3, 2), write("c", 0, 0)}, 3), {}, {.tops = 2});
   EXPECT_EQ(labels(h, 2), (std::vector<float>{3, 4, 3, 4, 3, 4}));
 }
 
@@ -134,7 +135,7 @@ TEST_F(Hdf5DataLayer, NamesWhatIsWrong) {
 }
 
 TEST_F(Hdf5DataLayer, NoticesAFileThatChanged) {
-  LayerHarness h(layer({write("a", 0, 3)}, 1), {}, 2);
+  LayerHarness h(layer({write("a", 0, 3)}, 1), {}, {.tops = 2});
   write("a", 0, 2);
   EXPECT_TRUE(contains(error_of([&] { h.forward(); }), "a has changed since training began"));
 }

@@ -20,7 +20,7 @@ class Hdf5OutputLayer : public testing::Test {
 
 TEST_F(Hdf5OutputLayer, WritesBatchBehindBatch) {
   {
-    LayerHarness h(layer, {{2, 1, 1, 2}, {2}}, 0);
+    LayerHarness h(layer, {{2, 1, 1, 2}, {2}}, {.tops = 0});
     EXPECT_FALSE(std::filesystem::exists(file));
     h.bottom_data(0, {1, 2, 3, 4});
     h.bottom_data(1, {7, 8});
@@ -43,7 +43,7 @@ TEST_F(Hdf5OutputLayer, WritesBatchBehindBatch) {
 }
 
 TEST_F(Hdf5OutputLayer, IsReadableWhileTheRunGoesOn) {
-  LayerHarness h(layer, {{1, 3}, {1, 2}}, 0);
+  LayerHarness h(layer, {{1, 3}, {1, 2}}, {.tops = 0});
   h.bottom_data(0, {1, 2, 3});
   h.bottom_data(1, {4, 5});
   h.forward();
@@ -56,13 +56,13 @@ TEST_F(Hdf5OutputLayer, NamesWhatIsWrong) {
   expect_refused("type: 'HDF5Output'", {{1}, {1}}, "file_name is missing", 0);
   expect_refused(layer, {{2, 3}, {3}}, "data of 2 x 3 needs as many labels as items, not 3", 0);
   LayerHarness nowhere("type: 'HDF5Output' hdf5_output_param { file_name: '/nowhere/a.h5' }",
-                       {{1}, {1}}, 0);
+                       {{1}, {1}}, {.tops = 0});
   EXPECT_TRUE(contains(error_of([&] { nowhere.forward(); }), "cannot create '/nowhere/a.h5'"));
 }
 
 TEST_F(Hdf5OutputLayer, KeepsTheOldFileUntilABatchIsWhole) {
   folder.write("out.h5", "old");
-  LayerHarness h(layer, {{1, 3}, {1, 2}}, 0);
+  LayerHarness h(layer, {{1, 3}, {1, 2}}, {.tops = 0});
   set_file_step_hook([](FileStep step) { return step == FileStep::sync ? ENOSPC : 0; });
   const std::string error = error_of([&] { h.forward(); });
   set_file_step_hook({});

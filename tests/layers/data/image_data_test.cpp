@@ -33,7 +33,7 @@ class ImageDataLayer : public ConvertTest {
 };
 
 TEST_F(ImageDataLayer, ReadsItsListRoundAndRound) {
-  LayerHarness h(layer(make(3), "batch_size: 2"), {}, 2);
+  LayerHarness h(layer(make(3), "batch_size: 2"), {}, {.tops = 2});
   EXPECT_EQ(h.top(0).shape(), Shape({2, 3, 1, 2}));
   EXPECT_EQ(h.top(1).shape(), Shape({2}));
   h.forward();
@@ -46,7 +46,8 @@ TEST_F(ImageDataLayer, GrayResizedAndTransformed) {
   image("a.png", 4, 6, {50, 50, 50});
   const std::string list = folder.write("list.txt", "a.png 5");
   LayerHarness h(
-      layer(list, "is_color: false new_height: 2 new_width: 1", "scale: 2 mean_value: 1"), {}, 2);
+      layer(list, "is_color: false new_height: 2 new_width: 1", "scale: 2 mean_value: 1"), {},
+      {.tops = 2});
   EXPECT_EQ(h.top(0).shape(), Shape({1, 1, 2, 1}));
   h.forward();
   expect_values(h.top(0).data, {98, 98});
@@ -55,7 +56,8 @@ TEST_F(ImageDataLayer, GrayResizedAndTransformed) {
 TEST_F(ImageDataLayer, BatchesOfOneMayDifferInSize) {
   image("a.png", 2, 3, {1, 1, 1});
   image("b.png", 4, 1, {2, 2, 2});
-  LayerHarness h(layer(folder.write("list.txt", "a.png 0\nb.png 1"), "is_color: false"), {}, 2);
+  LayerHarness h(layer(folder.write("list.txt", "a.png 0\nb.png 1"), "is_color: false"), {},
+                 {.tops = 2});
   h.forward();
   EXPECT_EQ(h.top(0).shape(), Shape({1, 1, 2, 3}));
   h.forward();
@@ -69,7 +71,7 @@ TEST_F(ImageDataLayer, EachBatchHasTheSizeOfItsOwnImageWhateverItHeldBefore) {
   const std::string list =
       folder.write("list.txt", "a.png 1\nb.png 2\nb.png 2\nb.png 2\na.png 1\na.png 1");
   for (const std::string threads : {"1", "3"}) {
-    LayerHarness h(layer(list, "is_color: false threads: " + threads), {}, 2);
+    LayerHarness h(layer(list, "is_color: false threads: " + threads), {}, {.tops = 2});
     for (int i = 0; i < 30; ++i) {
       h.reshape();
       h.forward();
@@ -83,21 +85,21 @@ TEST_F(ImageDataLayer, EachBatchHasTheSizeOfItsOwnImageWhateverItHeldBefore) {
 
 TEST_F(ImageDataLayer, ShufflesAnewInEachEpochAndResumes) {
   const std::string text = layer(make(20), "batch_size: 5 shuffle: true");
-  LayerHarness h(text, {}, 2);
+  LayerHarness h(text, {}, {.tops = 2});
   const std::vector<float> first = labels(h, 4), second = labels(h, 4);
   EXPECT_NE(first, second);
   for (std::vector<float> epoch : {first, second}) {
     std::sort(epoch.begin(), epoch.end());
     for (int i = 0; i < 20; ++i) EXPECT_EQ(epoch[static_cast<std::size_t>(i)], i);
   }
-  LayerHarness resumed(text, {}, 2);
+  LayerHarness resumed(text, {}, {.tops = 2});
   resumed.layer().seek({20});
   EXPECT_EQ(labels(resumed, 4), second);
 }
 
 TEST_F(ImageDataLayer, SkipsAtRandomAtFirst) {
   const std::string text = layer(make(20), "batch_size: 2 rand_skip: 15");
-  LayerHarness a(text, {}, 2), b(text, {}, 2);
+  LayerHarness a(text, {}, {.tops = 2}), b(text, {}, {.tops = 2});
   b.ctx().seed = 12345;
   const std::vector<float> from_a = labels(a, 1), from_b = labels(b, 1);
   EXPECT_EQ(from_a[1], from_a[0] + 1);
@@ -109,25 +111,27 @@ TEST_F(ImageDataLayer, DamagedFilesFailOrAreSkipped) {
   image("a.png", 1, 1, {1, 1, 1});
   folder.write("b.png", "no image");
   const std::string list = folder.write("list.txt", "a.png 7\nb.png 8\n");
-  LayerHarness fails(layer(list, "batch_size: 2"), {}, 2);
+  LayerHarness fails(layer(list, "batch_size: 2"), {}, {.tops = 2});
   EXPECT_TRUE(contains(error_of([&] { fails.forward(); }),
                        "list " + list + ", image 'b.png': cannot decode the image"));
-  LayerHarness skips(layer(list, "batch_size: 2 on_error: SKIP"), {}, 2);
+  LayerHarness skips(layer(list, "batch_size: 2 on_error: SKIP"), {}, {.tops = 2});
   EXPECT_EQ(labels(skips, 1), (std::vector<float>{7, 7}));
 }
 
 TEST_F(ImageDataLayer, NoUsableImageIsSaidSo) {
   folder.write("b.png", "");
   const std::string list = folder.write("list.txt", "b.png 8\n");
-  EXPECT_TRUE(
-      contains(error_of([&] { LayerHarness(layer(list, "on_error: SKIP max_skipped: 1"), {}, 2); }),
-               "none of 1 images can be used; the last one: list " + list));
+  EXPECT_TRUE(contains(error_of([&] {
+                         LayerHarness(layer(list, "on_error: SKIP max_skipped: 1"), {},
+                                      {.tops = 2});
+                       }),
+                       "none of 1 images can be used; the last one: list " + list));
 }
 
 TEST_F(ImageDataLayer, MeanFileIsBlamedBeforeTheImages) {
   const std::string list = folder.write("list.txt", "gone.png 8\n");
   try {
-    LayerHarness(layer(list, "batch_size: 1", "mean_file: '" + list + "'"), {}, 2);
+    LayerHarness(layer(list, "batch_size: 1", "mean_file: '" + list + "'"), {}, {.tops = 2});
     FAIL();
   } catch (const Error& e) {
     EXPECT_EQ(e.field(), "transform_param.mean_file");
@@ -138,7 +142,7 @@ TEST_F(ImageDataLayer, MeanFileIsBlamedBeforeTheImages) {
 
 TEST_F(ImageDataLayer, RefusesIncompleteParameters) {
   const auto refused = [](const std::string& text) {
-    return error_of([&] { LayerHarness("type: 'ImageData' " + text, {}, 2); });
+    return error_of([&] { LayerHarness("type: 'ImageData' " + text, {}, {.tops = 2}); });
   };
   EXPECT_EQ(refused(""), "source is missing");
   EXPECT_EQ(refused("image_data_param { source: 'x' batch_size: 0 }"),

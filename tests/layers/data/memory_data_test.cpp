@@ -10,7 +10,7 @@ constexpr char kLayer[] =
     "type: 'MemoryData' memory_data_param { batch_size: 2 channels: 1 height: 1 width: 2 } ";
 
 TEST(MemoryData, HandsOutWhatItWasGivenRoundAndRound) {
-  LayerHarness h(kLayer, {}, 2);
+  LayerHarness h(kLayer, {}, {.tops = 2});
   EXPECT_EQ(h.top(0).shape(), Shape({2, 1, 1, 2}));
   EXPECT_EQ(h.top(1).shape(), Shape({2, 1, 1, 1}));
   set_memory_data(h.layer(), {1, 2, 3, 4, 5, 6, 7, 8}, {10, 20, 30, 40});
@@ -39,7 +39,7 @@ TEST(MemoryData, TransformsImages) {
   LayerHarness h(
       "type: 'MemoryData' phase: TEST transform_param { scale: 0.5 mean_value: 1 crop_size: 1 } "
       "memory_data_param { batch_size: 1 channels: 3 height: 1 width: 1 }",
-      {}, 2);
+      {}, {.tops = 2});
   const std::uint8_t pixels[] = {0, 0, 0, 11, 21, 31, 0, 0, 0};
   const MemoryImage image{.pixels = pixels, .height = 1, .width = 3, .channels = 3, .label = 4};
   set_memory_images(h.layer(), h.ctx(), {&image, 1});
@@ -49,7 +49,7 @@ TEST(MemoryData, TransformsImages) {
 }
 
 TEST(MemoryData, RefusesWhatDoesNotFit) {
-  LayerHarness h(kLayer, {}, 2);
+  LayerHarness h(kLayer, {}, {.tops = 2});
   EXPECT_EQ(error_of([&] { h.forward(); }), "no data was given; call set_memory_data() first");
   EXPECT_EQ(error_of([&] {
               set_memory_data(h.layer(), {1, 2, 3, 4, 5, 6}, {1, 2, 3});
@@ -65,12 +65,13 @@ TEST(MemoryData, RefusesWhatDoesNotFit) {
               set_memory_images(h.layer(), h.ctx(), {&image, 1});
             }),
             "image 0 becomes 1 x 1 x 3, and the layer hands out 1 x 1 x 2");
-  LayerHarness other("type: 'Silence'", {{2}}, 0);
+  LayerHarness other("type: 'Silence'", {{2}}, {.tops = 0});
   EXPECT_EQ(error_of([&] { set_memory_data(other.layer(), {1}, {1}); }),
             "the layer is not of type MemoryData");
   const std::string views = str(kLayer, "phase: TEST transform_param { views: 2 }");
-  EXPECT_EQ(error_of([&] { LayerHarness(views, {}, 2); }), "MemoryData gives one view of an image");
-  EXPECT_TRUE(contains(error_of([] { LayerHarness("type: 'MemoryData'", {}, 2); }),
+  EXPECT_EQ(error_of([&] { LayerHarness(views, {}, {.tops = 2}); }),
+            "MemoryData gives one view of an image");
+  EXPECT_TRUE(contains(error_of([] { LayerHarness("type: 'MemoryData'", {}, {.tops = 2}); }),
                        "batch_size, channels, height and width must be given"));
 }
 

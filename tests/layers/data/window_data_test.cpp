@@ -133,7 +133,7 @@ TEST_F(WindowDataLayer, PutsBackgroundBeforeObjects) {
   for (const std::string cached : {"", "cache_images: true "}) {
     LayerHarness h(
         layer(cached + "batch_size: 5 fg_fraction: 0.5 scale: 2", "crop_size: 2 mean_value: 50"),
-        {}, 2);
+        {}, {.tops = 2});
     EXPECT_EQ(h.top(0).shape(), Shape({5, 3, 2, 2}));
     bool seen_a = false, seen_b = false;
     for (int batch = 0; batch < 8; ++batch) {
@@ -158,7 +158,7 @@ TEST_F(WindowDataLayer, LeavesWhatIsBeyondTheImageAtZero) {
   folder.write("windows.txt", "# 0 a.png 3 8 8 1 1 1 0 0 1 7\n");  // 2 x 8 at the left edge
   LayerHarness h(
       layer("batch_size: 1 fg_fraction: 1 crop_mode: 'square'", "crop_size: 9 mean_value: 90"), {},
-      2);
+      {.tops = 2});
   h.forward();
   const float* row = h.top(0).data.read_host();
   EXPECT_EQ(std::vector<float>(row, row + 9),
@@ -172,7 +172,7 @@ TEST_F(WindowDataLayer, TakesTheCentreOfAMeanImage) {
   const std::string file = folder.write("mean.binaryproto", mean.SerializeAsString());
   folder.write("windows.txt", "# 0 a.png 3 8 8 1 1 1 0 0 1 1\n");
   LayerHarness h(layer("batch_size: 1 fg_fraction: 1", "crop_size: 2 mean_file: '" + file + "'"),
-                 {}, 2);
+                 {}, {.tops = 2});
   h.forward();
   const float* blue = h.top(0).data.read_host();
   EXPECT_EQ(std::vector<float>(blue, blue + 4), (std::vector<float>{95, 94, 91, 90}));
@@ -180,7 +180,7 @@ TEST_F(WindowDataLayer, TakesTheCentreOfAMeanImage) {
 
 TEST_F(WindowDataLayer, ResumesExactly) {
   const std::string text = layer("batch_size: 6", "crop_size: 3 mirror: true");
-  LayerHarness unbroken(text, {}, 2), resumed(text, {}, 2);
+  LayerHarness unbroken(text, {}, {.tops = 2}), resumed(text, {}, {.tops = 2});
   for (int i = 0; i < 3; ++i) unbroken.forward();
   resumed.layer().seek(unbroken.layer().cursor());
   for (int i = 0; i < 3; ++i) {
@@ -193,9 +193,10 @@ TEST_F(WindowDataLayer, ResumesExactly) {
 
 TEST_F(WindowDataLayer, NamesWhatIsWrong) {
   const auto refused = [&](const std::string& window_data, const std::string& transform) {
-    return error_of([&] { LayerHarness(layer(window_data, transform), {}, 2); });
+    return error_of([&] { LayerHarness(layer(window_data, transform), {}, {.tops = 2}); });
   };
-  EXPECT_EQ(error_of([] { LayerHarness("type: 'WindowData'", {}, 2); }), "source is missing");
+  EXPECT_EQ(error_of([] { LayerHarness("type: 'WindowData'", {}, {.tops = 2}); }),
+            "source is missing");
   EXPECT_EQ(refused("", ""), "batch_size must be at least 1");
   EXPECT_TRUE(contains(refused("batch_size: 1", ""), "WindowData needs a crop_size"));
   EXPECT_EQ(refused("batch_size: 1 context_pad: 2", "crop_size: 4"),
@@ -214,7 +215,7 @@ TEST_F(WindowDataLayer, NamesWhatIsWrong) {
   EXPECT_TRUE(contains(refused("batch_size: 4 bg_threshold: 0", "crop_size: 4"),
                        "has no window with an overlap below bg_threshold 0"));
   folder.write("windows.txt", "# 0 a.png 3 8 8 1 1 0.9 1 1 8 4\n");
-  LayerHarness outside(layer("batch_size: 1 fg_fraction: 1", "crop_size: 4"), {}, 2);
+  LayerHarness outside(layer("batch_size: 1 fg_fraction: 1", "crop_size: 4"), {}, {.tops = 2});
   EXPECT_EQ(error_of([&] { outside.forward(); }),
             "window (1, 1, 8, 4) of " + folder / "a.png" +
                 ": the window is not in the image of 8 x 8 pixels");

@@ -22,7 +22,7 @@ std::vector<float> scores(const std::vector<float>& objects) {
 TEST(Proposal, LaysAnchorsOfAllRatiosAndScales) {
   // Pixel (1, 1) scores best, its anchors in their order.
   LayerHarness h(proposal("feat_stride: 400 post_nms_topn: 9 nms_thresh: 1"),
-                 {{1, 18, 2, 2}, {1, 36, 2, 2}, {1, 3}}, 2);
+                 {{1, 18, 2, 2}, {1, 36, 2, 2}, {1, 3}}, {.tops = 2});
   std::vector<float> s(72, 0.1f), wanted;
   for (std::size_t a = 0; a < 9; ++a) s[(9 + a) * 4 + 3] = 0.9f - 0.01f * static_cast<float>(a);
   h.bottom_data(0, s);

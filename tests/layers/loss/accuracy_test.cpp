@@ -22,7 +22,7 @@ const std::vector<float> kLabels = {0, 2, 2, 1};
 
 TEST_P(AccuracyTest, CountsLabelsAmongTheTopK) {
   for (const auto& [top_k, expected] : {std::pair{1, 0.5f}, {2, 0.75f}, {3, 1.0f}}) {
-    LayerHarness h(accuracy(str("top_k: ", top_k)), {{4, 3}, {4}}, 1, false, GetParam());
+    LayerHarness h(accuracy(str("top_k: ", top_k)), {{4, 3}, {4}}, {.device = GetParam()});
     h.bottom_data(0, kScores);
     h.bottom_data(1, kLabels);
     h.forward();
@@ -32,7 +32,7 @@ TEST_P(AccuracyTest, CountsLabelsAmongTheTopK) {
 }
 
 TEST_P(AccuracyTest, ReportsEachClass) {
-  LayerHarness h(accuracy("top_k: 2"), {{4, 3}, {4}}, 2, false, GetParam());
+  LayerHarness h(accuracy("top_k: 2"), {{4, 3}, {4}}, {.tops = 2, .device = GetParam()});
   h.bottom_data(0, kScores);
   h.bottom_data(1, {2, 2, 2, 1});
   h.forward();
@@ -41,7 +41,7 @@ TEST_P(AccuracyTest, ReportsEachClass) {
 }
 
 TEST_P(AccuracyTest, LeavesOutIgnoredItems) {
-  LayerHarness h(accuracy("ignore_label: 2"), {{4, 3}, {4}}, 2, false, GetParam());
+  LayerHarness h(accuracy("ignore_label: 2"), {{4, 3}, {4}}, {.tops = 2, .device = GetParam()});
   h.bottom_data(0, kScores);
   h.bottom_data(1, {0, 2, 2, 0});
   h.forward();
@@ -53,7 +53,7 @@ TEST_P(AccuracyTest, LeavesOutIgnoredItems) {
 }
 
 TEST_P(AccuracyTest, TiesAndNotNumbersCountAgainstTheNet) {
-  LayerHarness h(accuracy(""), {{3, 2}, {3}}, 1, false, GetParam());
+  LayerHarness h(accuracy(""), {{3, 2}, {3}}, {.device = GetParam()});
   h.bottom_data(0, {1, 1, NAN, NAN, 2, 1});
   h.bottom_data(1, {0, 0, 0});
   h.forward();
@@ -61,7 +61,7 @@ TEST_P(AccuracyTest, TiesAndNotNumbersCountAgainstTheNet) {
 }
 
 TEST_P(AccuracyTest, ClassesMayLieAlongAnyAxis) {
-  LayerHarness h(accuracy("axis: 0"), {{2, 3}, {3}}, 1, false, GetParam());
+  LayerHarness h(accuracy("axis: 0"), {{2, 3}, {3}}, {.device = GetParam()});
   h.bottom_data(0, {1, 5, 2,  //
                     0, 6, 3});
   h.bottom_data(1, {0, 0, 1});
@@ -70,7 +70,7 @@ TEST_P(AccuracyTest, ClassesMayLieAlongAnyAxis) {
 }
 
 TEST_P(AccuracyTest, ChecksLabelsInEveryPass) {
-  LayerHarness h(accuracy(""), {{4, 3}, {4}}, 1, false, GetParam());
+  LayerHarness h(accuracy(""), {{4, 3}, {4}}, {.device = GetParam()});
   h.bottom_data(1, {0, 1, 2, 12});
   EXPECT_NE(error_of([&] { h.forward(); }).find("label 12 at item 3 is out of range for 3 classes"),
             std::string::npos);

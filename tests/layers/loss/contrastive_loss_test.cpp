@@ -9,7 +9,7 @@ INSTANTIATE_TEST_SUITE_P(Devices, ContrastiveLossTest, testing::ValuesIn(test_de
 
 // Distances 5 (similar), 0.5 (dissimilar, inside the margin) and 2 (dissimilar, beyond it).
 TEST_P(ContrastiveLossTest, PullsSimilarPairsAndPushesCloseOnes) {
-  LayerHarness h("type: 'ContrastiveLoss'", {{3, 2}, {3, 2}, {3}}, 1, false, GetParam());
+  LayerHarness h("type: 'ContrastiveLoss'", {{3, 2}, {3, 2}, {3}}, {.device = GetParam()});
   h.bottom_data(0, {3, 4, 0.5f, 0, 2, 0});
   h.bottom_data(1, {0, 0, 0, 0, 0, 0});
   h.bottom_data(2, {1, 0, 0});
@@ -25,7 +25,7 @@ TEST_P(ContrastiveLossTest, PullsSimilarPairsAndPushesCloseOnes) {
 TEST_P(ContrastiveLossTest, TheLegacyVersionComparesTheSquaredDistance) {
   LayerHarness h(
       "type: 'ContrastiveLoss' contrastive_loss_param { margin: 2 legacy_version: true }",
-      {{2, 1}, {2, 1}, {2}}, 1, false, GetParam());
+      {{2, 1}, {2, 1}, {2}}, {.device = GetParam()});
   h.bottom_data(0, {1, 3});
   h.bottom_data(1, {0, 0});
   h.bottom_data(2, {0, 0});

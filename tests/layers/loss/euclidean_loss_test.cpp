@@ -8,7 +8,7 @@ INSTANTIATE_TEST_SUITE_P(Devices, EuclideanLossTest, testing::ValuesIn(test_devi
                          device_test_name);
 
 TEST_P(EuclideanLossTest, HalvesTheMeanSquare) {
-  LayerHarness h("type: 'EuclideanLoss'", {{2, 3}, {2, 3}}, 1, false, GetParam());
+  LayerHarness h("type: 'EuclideanLoss'", {{2, 3}, {2, 3}}, {.device = GetParam()});
   EXPECT_EQ(h.top(0).shape(), Shape{});
   h.bottom_data(0, {1, 2, 3, 4, 5, 6});
   h.bottom_data(1, {1, 0, 3, 4, 5, 2});
@@ -21,7 +21,7 @@ TEST_P(EuclideanLossTest, HalvesTheMeanSquare) {
 }
 
 TEST_P(EuclideanLossTest, OnlyCountsMustAgreeBehindTheFirstAxis) {
-  LayerHarness h("type: 'EuclideanLoss'", {{1, 4}, {1, 2, 2}}, 1, false, GetParam());
+  LayerHarness h("type: 'EuclideanLoss'", {{1, 4}, {1, 2, 2}}, {.device = GetParam()});
   h.bottom_data(0, {1, 1, 1, 1});
   h.bottom_data(1, {0, 0, 0, 0});
   h.forward();

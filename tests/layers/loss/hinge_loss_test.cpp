@@ -8,7 +8,7 @@ INSTANTIATE_TEST_SUITE_P(Devices, HingeLossTest, testing::ValuesIn(test_devices(
                          device_test_name);
 
 TEST_P(HingeLossTest, CountsWhatIsInsideTheMargin) {
-  LayerHarness h("type: 'HingeLoss'", {{2, 3}, {2}}, 1, false, GetParam());
+  LayerHarness h("type: 'HingeLoss'", {{2, 3}, {2}}, {.device = GetParam()});
   h.bottom_data(0, {0.5f, -2, 0, 3, 2, -1});
   h.bottom_data(1, {0, 1});
   h.forward();
@@ -20,8 +20,8 @@ TEST_P(HingeLossTest, CountsWhatIsInsideTheMargin) {
 }
 
 TEST_P(HingeLossTest, SquaresWithL2) {
-  LayerHarness h("type: 'HingeLoss' hinge_loss_param { norm: L2 }", {{2, 3}, {2, 1}}, 1, false,
-                 GetParam());
+  LayerHarness h("type: 'HingeLoss' hinge_loss_param { norm: L2 }", {{2, 3}, {2, 1}},
+                 {.device = GetParam()});
   h.bottom_data(0, {0.5f, -2, 0, 3, 2, -1});
   h.bottom_data(1, {0, 1});
   h.forward();

@@ -10,7 +10,8 @@ INSTANTIATE_TEST_SUITE_P(Devices, InfogainLossTest, testing::ValuesIn(test_devic
 constexpr float kLog3 = 1.0986123f;
 
 TEST_P(InfogainLossTest, WeighsEveryPredictionByTheLabelsRow) {
-  LayerHarness h("type: 'InfogainLoss'", {{2, 3}, {2}, {1, 1, 3, 3}}, 2, false, GetParam());
+  LayerHarness h("type: 'InfogainLoss'", {{2, 3}, {2}, {1, 1, 3, 3}},
+                 {.tops = 2, .device = GetParam()});
   h.bottom_data(0, {0, 0, 0, 5, 5, 5});
   h.bottom_data(1, {0, 2});
   h.bottom_data(2, {1, 0, 0, 0, 1, 0, 0.5f, 0.5f, 3});
@@ -24,8 +25,8 @@ TEST_P(InfogainLossTest, WeighsEveryPredictionByTheLabelsRow) {
 }
 
 TEST_P(InfogainLossTest, IgnoredLabelsDoNotCount) {
-  LayerHarness h("type: 'InfogainLoss' loss_param { ignore_label: 1 }", {{2, 2}, {2}, {2, 2}}, 1,
-                 false, GetParam());
+  LayerHarness h("type: 'InfogainLoss' loss_param { ignore_label: 1 }", {{2, 2}, {2}, {2, 2}},
+                 {.device = GetParam()});
   h.bottom_data(0, {0, 0, 3, 4});
   h.bottom_data(1, {0, 1});
   h.bottom_data(2, {1, 1, 1, 1});

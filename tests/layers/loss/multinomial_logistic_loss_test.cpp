@@ -8,7 +8,7 @@ INSTANTIATE_TEST_SUITE_P(Devices, MultinomialLogisticLossTest, testing::ValuesIn
                          device_test_name);
 
 TEST_P(MultinomialLogisticLossTest, IsTheMeanLogLikelihood) {
-  LayerHarness h("type: 'MultinomialLogisticLoss'", {{2, 3}, {2}}, 1, false, GetParam());
+  LayerHarness h("type: 'MultinomialLogisticLoss'", {{2, 3}, {2}}, {.device = GetParam()});
   h.bottom_data(0, {0.5f, 0.25f, 0.25f, 0.1f, 0.1f, 0.8f});
   h.bottom_data(1, {1, 0});
   h.forward();
@@ -19,7 +19,7 @@ TEST_P(MultinomialLogisticLossTest, IsTheMeanLogLikelihood) {
 }
 
 TEST_P(MultinomialLogisticLossTest, StaysFiniteAtZero) {
-  LayerHarness h("type: 'MultinomialLogisticLoss'", {{1, 2}, {1}}, 1, false, GetParam());
+  LayerHarness h("type: 'MultinomialLogisticLoss'", {{1, 2}, {1}}, {.device = GetParam()});
   h.bottom_data(0, {0, 1});
   h.bottom_data(1, {0});
   h.forward();

@@ -14,7 +14,7 @@ std::string with(const std::string& param) {
 constexpr float kLog2 = 0.6931472f;
 
 TEST_P(SigmoidCrossEntropyLossTest, DividesByTheBatchSize) {
-  LayerHarness h(with(""), {{2, 2}, {2, 2}}, 1, false, GetParam());
+  LayerHarness h(with(""), {{2, 2}, {2, 2}}, {.device = GetParam()});
   EXPECT_EQ(h.top(0).shape(), Shape{});
   h.bottom_data(0, {0, 0, 100, -100});
   h.bottom_data(1, {1, 0.5f, 1, 0.25f});
@@ -40,7 +40,8 @@ TEST_P(SigmoidCrossEntropyLossTest, NormalisesAsAsked) {
                {"normalize: true normalization: FULL", 6}};
   for (const auto& c : cases) {
     SCOPED_TRACE(c.param);
-    LayerHarness h(with(str("ignore_label: 9 ", c.param)), {{2, 3}, {2, 3}}, 1, false, GetParam());
+    LayerHarness h(with(str("ignore_label: 9 ", c.param)), {{2, 3}, {2, 3}},
+                   {.device = GetParam()});
     h.bottom_data(0, {0, 0, 0, 0, 0, 0});
     h.bottom_data(1, {9, 1, 1, 1, 9.5f, 1});
     h.forward();
@@ -53,8 +54,8 @@ TEST_P(SigmoidCrossEntropyLossTest, NormalisesAsAsked) {
 }
 
 TEST_P(SigmoidCrossEntropyLossTest, IsZeroIfAllIsIgnored) {
-  LayerHarness h(with("ignore_label: 2 normalization: VALID"), {{1, 2}, {1, 2}}, 1, false,
-                 GetParam());
+  LayerHarness h(with("ignore_label: 2 normalization: VALID"), {{1, 2}, {1, 2}},
+                 {.device = GetParam()});
   h.bottom_data(0, {3, 4});
   h.bottom_data(1, {2, 2});
   h.forward();

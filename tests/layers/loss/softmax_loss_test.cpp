@@ -17,7 +17,7 @@ std::string loss(const std::string& param) {
 }
 
 TEST_P(SoftmaxLossTest, AveragesTheSurpriseAndSendsBackProbabilityMinusOne) {
-  LayerHarness h(loss(""), {{2, 4}, {2}}, 2, false, GetParam());
+  LayerHarness h(loss(""), {{2, 4}, {2}}, {.tops = 2, .device = GetParam()});
   h.bottom_data(0, {0, 0, kLog2, 2 * kLog2, 7 + 2 * kLog2, 7, 7, 7 + kLog2});
   h.bottom_data(1, {3, 3});
   h.forward();
@@ -43,8 +43,8 @@ TEST_P(SoftmaxLossTest, DividesAsNormalizationSays) {
                {"normalize: false", 2},
                {"normalize: false normalization: FULL", 6}};
   for (const auto& c : cases) {
-    LayerHarness h(loss(std::string("ignore_label: 9 ") + c.param), {{2, 2, 3}, {2, 1, 3}}, 1,
-                   false, GetParam());
+    LayerHarness h(loss(std::string("ignore_label: 9 ") + c.param), {{2, 2, 3}, {2, 1, 3}},
+                   {.device = GetParam()});
     h.bottom_data(0, std::vector<float>(12, 3));
     h.bottom_data(1, {0, 1, 9, 1, 1, 0});
     h.forward();
@@ -56,8 +56,8 @@ TEST_P(SoftmaxLossTest, DividesAsNormalizationSays) {
 }
 
 TEST_P(SoftmaxLossTest, ClassesMayLieAlongAnyAxis) {
-  LayerHarness h("type: 'SoftmaxWithLoss' softmax_param { axis: -1 }", {{1, 2, 4}, {2}}, 1, false,
-                 GetParam());
+  LayerHarness h("type: 'SoftmaxWithLoss' softmax_param { axis: -1 }", {{1, 2, 4}, {2}},
+                 {.device = GetParam()});
   h.bottom_data(0, {0, 0, kLog2, 2 * kLog2, 0, 0, kLog2, 2 * kLog2});
   h.bottom_data(1, {3, 0});
   h.forward();
@@ -65,7 +65,7 @@ TEST_P(SoftmaxLossTest, ClassesMayLieAlongAnyAxis) {
 }
 
 TEST_P(SoftmaxLossTest, CostsNothingWhereEverythingIsIgnored) {
-  LayerHarness h(loss("ignore_label: -1"), {{2, 2}, {2}}, 1, false, GetParam());
+  LayerHarness h(loss("ignore_label: -1"), {{2, 2}, {2}}, {.device = GetParam()});
   h.bottom_data(0, {1, 2, 3, 4});
   h.bottom_data(1, {-1, -1});
   h.forward();
@@ -76,7 +76,7 @@ TEST_P(SoftmaxLossTest, CostsNothingWhereEverythingIsIgnored) {
 }
 
 TEST_P(SoftmaxLossTest, StaysFiniteForAHopelessLabel) {
-  LayerHarness h(loss(""), {{1, 2}, {1}}, 1, false, GetParam());
+  LayerHarness h(loss(""), {{1, 2}, {1}}, {.device = GetParam()});
   h.bottom_data(0, {0, 1000});
   h.bottom_data(1, {0});
   h.forward();
@@ -84,7 +84,7 @@ TEST_P(SoftmaxLossTest, StaysFiniteForAHopelessLabel) {
 }
 
 TEST_P(SoftmaxLossTest, ChecksLabelsInEveryPass) {
-  LayerHarness h(loss(""), {{2, 3}, {2}}, 1, false, GetParam());
+  LayerHarness h(loss(""), {{2, 3}, {2}}, {.device = GetParam()});
   h.bottom_data(1, {0, 2});
   EXPECT_NO_THROW(h.forward());
   for (const auto& [label, text] : {std::pair{3.0f, "3"}, {-1.0f, "-1"}, {NAN, "nan"}}) {
@@ -97,7 +97,7 @@ TEST_P(SoftmaxLossTest, ChecksLabelsInEveryPass) {
 }
 
 TEST_P(SoftmaxLossTest, NamesThePositionOfABadLabelInAMap) {
-  LayerHarness h(loss("ignore_label: 255"), {{2, 3, 2, 2}, {2, 1, 2, 2}}, 1, false, GetParam());
+  LayerHarness h(loss("ignore_label: 255"), {{2, 3, 2, 2}, {2, 1, 2, 2}}, {.device = GetParam()});
   h.bottom_data(1, {0, 255, 2, 1, 0, 1, 12, 13});
   EXPECT_NE(error_of([&] {
               h.forward();

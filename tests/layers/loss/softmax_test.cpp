@@ -12,7 +12,7 @@ const float kLog2 = std::log(2.0f), kLog3 = std::log(3.0f), kLog5 = std::log(5.0
 
 TEST_P(SoftmaxTest, DistributesOverAxisOne) {
   for (const bool in_place : {false, true}) {
-    LayerHarness h("type: 'Softmax'", {{2, 3}}, 1, in_place, GetParam());
+    LayerHarness h("type: 'Softmax'", {{2, 3}}, {.in_place = in_place, .device = GetParam()});
     h.bottom_data(0, {0, kLog2, kLog5, 1000, 1000, 0});
     h.forward();
     expect_values(h.top(0).data, {0.125f, 0.25f, 0.625f, 0.5f, 0.5f, 0});
@@ -24,8 +24,8 @@ TEST_P(SoftmaxTest, DistributesOverAxisOne) {
 
 TEST_P(SoftmaxTest, DistributesOverOtherAxes) {
   for (const char* axis : {"0", "-2"}) {
-    LayerHarness h(str("type: 'Softmax' softmax_param { axis: ", axis, " }"), {{2, 2}}, 1, false,
-                   GetParam());
+    LayerHarness h(str("type: 'Softmax' softmax_param { axis: ", axis, " }"), {{2, 2}},
+                   {.device = GetParam()});
     h.bottom_data(0, {0, kLog3, 0, 0});
     h.forward();
     expect_values(h.top(0).data, {0.5f, 0.75f, 0.5f, 0.25f});

@@ -15,7 +15,7 @@ std::string with(const std::string& param, const std::string& phase = "TRAIN") {
 
 // Mean 4 and variance 5 over the whole channel.
 TEST_P(BatchNormTest, NormalisesByTheBatch) {
-  LayerHarness h(with("eps: 0"), {{2, 1, 2}}, 1, false, GetParam());
+  LayerHarness h(with("eps: 0"), {{2, 1, 2}}, {.device = GetParam()});
   h.bottom_data(0, {1, 3, 5, 7});
   h.forward();
   expect_values(h.top(0).data, {-1.341641f, -0.4472136f, 0.4472136f, 1.341641f});
@@ -25,7 +25,7 @@ TEST_P(BatchNormTest, NormalisesByTheBatch) {
 }
 
 TEST_P(BatchNormTest, KeepsChannelsApart) {
-  LayerHarness h(with("eps: 4"), {{2, 2}}, 1, false, GetParam());
+  LayerHarness h(with("eps: 4"), {{2, 2}}, {.device = GetParam()});
   h.bottom_data(0, {1, 10, 3, 20});
   h.forward();
   const float a = 1 / std::sqrt(5.0f), b = 5 / std::sqrt(29.0f);
@@ -35,7 +35,7 @@ TEST_P(BatchNormTest, KeepsChannelsApart) {
 }
 
 TEST_P(BatchNormTest, StoresDecayedSumsWithTheUnbiasedVariance) {
-  LayerHarness h(with("moving_average_fraction: 0.5"), {{2, 1, 2}}, 1, false, GetParam());
+  LayerHarness h(with("moving_average_fraction: 0.5"), {{2, 1, 2}}, {.device = GetParam()});
   h.bottom_data(0, {1, 3, 5, 7});
   h.forward();
   expect_values(h.param(0).data, {4});
@@ -49,7 +49,8 @@ TEST_P(BatchNormTest, StoresDecayedSumsWithTheUnbiasedVariance) {
 
 TEST_P(BatchNormTest, UsesStoredStatisticsInTest) {
   for (const bool in_place : {false, true}) {
-    LayerHarness h(with("eps: 0", "TEST"), {{1, 2, 2}}, 1, in_place, GetParam());
+    LayerHarness h(with("eps: 0", "TEST"), {{1, 2, 2}},
+                   {.in_place = in_place, .device = GetParam()});
     h.param_data(0, {8, 2});
     h.param_data(1, {32, 2});
     h.param_data(2, {2});
@@ -64,7 +65,7 @@ TEST_P(BatchNormTest, UsesStoredStatisticsInTest) {
 }
 
 TEST_P(BatchNormTest, StatisticsWithoutWeightAreZero) {
-  LayerHarness h(with("eps: 0.25 use_global_stats: true"), {{1, 1, 2}}, 1, false, GetParam());
+  LayerHarness h(with("eps: 0.25 use_global_stats: true"), {{1, 1, 2}}, {.device = GetParam()});
   h.param_data(0, {100});
   h.param_data(1, {100});
   h.bottom_data(0, {3, -5});
@@ -73,14 +74,14 @@ TEST_P(BatchNormTest, StatisticsWithoutWeightAreZero) {
 }
 
 TEST_P(BatchNormTest, UseGlobalStatsOverridesThePhase) {
-  LayerHarness h(with("use_global_stats: false", "TEST"), {{2, 1}}, 1, false, GetParam());
+  LayerHarness h(with("use_global_stats: false", "TEST"), {{2, 1}}, {.device = GetParam()});
   h.bottom_data(0, {1, 3});
   h.forward();
   expect_values(h.param(0).data, {2});
 }
 
 TEST_P(BatchNormTest, BackwardInPlaceSurvivesWhatFollows) {
-  LayerHarness h(with("eps: 0"), {{2, 1, 2}}, 1, true, GetParam());
+  LayerHarness h(with("eps: 0"), {{2, 1, 2}}, {.in_place = true, .device = GetParam()});
   h.bottom_data(0, {1, 3, 5, 7});
   h.forward();
   h.bottom_data(0, {0, 0, 0, 0});
@@ -90,11 +91,11 @@ TEST_P(BatchNormTest, BackwardInPlaceSurvivesWhatFollows) {
 }
 
 TEST_P(BatchNormTest, OneAxisIsOneChannelAndOneValueHasVarianceZero) {
-  LayerHarness vector(with("eps: 0"), {{4}}, 1, false, GetParam());
+  LayerHarness vector(with("eps: 0"), {{4}}, {.device = GetParam()});
   vector.bottom_data(0, {1, 3, 5, 7});
   vector.forward();
   expect_values(vector.param(1).data, {5 * 4.0f / 3});
-  LayerHarness single(with(""), {{1, 1}}, 1, false, GetParam());
+  LayerHarness single(with(""), {{1, 1}}, {.device = GetParam()});
   single.bottom_data(0, {9});
   single.forward();
   expect_values(single.top(0).data, {0});
@@ -103,7 +104,7 @@ TEST_P(BatchNormTest, OneAxisIsOneChannelAndOneValueHasVarianceZero) {
 
 // A sum of squares in float would lose this variance.
 TEST_P(BatchNormTest, LargeMeansDoNotSwallowTheVariance) {
-  LayerHarness h(with("eps: 0"), {{2, 1, 2}}, 1, false, GetParam());
+  LayerHarness h(with("eps: 0"), {{2, 1, 2}}, {.device = GetParam()});
   h.bottom_data(0, {100001, 100003, 100005, 100007});
   h.forward();
   expect_values(h.top(0).data, {-1.341641f, -0.4472136f, 0.4472136f, 1.341641f});

@@ -10,7 +10,7 @@ std::string with(const std::string& param) { return "type: 'Bias' bias_param { "
 
 TEST_P(BiasTest, AddsOneValuePerChannel) {
   for (const bool in_place : {false, true}) {
-    LayerHarness h("type: 'Bias'", {{2, 2, 2}}, 1, in_place, GetParam());
+    LayerHarness h("type: 'Bias'", {{2, 2, 2}}, {.in_place = in_place, .device = GetParam()});
     expect_values(h.param(0).data, {0, 0});
     h.param_data(0, {10, 20});
     h.bottom_data(0, {1, 2, 3, 4, 5, 6, 7, 8});
@@ -25,7 +25,7 @@ TEST_P(BiasTest, AddsOneValuePerChannel) {
 }
 
 TEST_P(BiasTest, TheSecondBottomSpansItsOwnAxes) {
-  LayerHarness h(with("axis: 0"), {{2, 3}, {2}}, 1, false, GetParam());
+  LayerHarness h(with("axis: 0"), {{2, 3}, {2}}, {.device = GetParam()});
   h.bottom_data(0, {1, 2, 3, 4, 5, 6});
   h.bottom_data(1, {10, 20});
   h.forward();
@@ -37,7 +37,7 @@ TEST_P(BiasTest, TheSecondBottomSpansItsOwnAxes) {
 }
 
 TEST_P(BiasTest, ScalarAndFiller) {
-  LayerHarness h(with("num_axes: 0 filler { value: 3 }"), {{2, 2}}, 1, false, GetParam());
+  LayerHarness h(with("num_axes: 0 filler { value: 3 }"), {{2, 2}}, {.device = GetParam()});
   EXPECT_EQ(h.param(0).shape(), Shape{});
   h.bottom_data(0, {1, 2, 3, 4});
   h.forward();
@@ -48,7 +48,7 @@ TEST_P(BiasTest, ScalarAndFiller) {
 }
 
 TEST_P(BiasTest, AFrozenParameterGetsNoGradient) {
-  LayerHarness h("type: 'Bias'", {{1, 1}}, 1, false, GetParam());
+  LayerHarness h("type: 'Bias'", {{1, 1}}, {.device = GetParam()});
   h.param(0).needs_grad = false;
   h.top_grad(0, {1});
   h.backward();

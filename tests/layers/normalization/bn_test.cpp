@@ -35,8 +35,8 @@ TEST(Bn, SegNetsInferenceIsAffine) {
 }
 
 TEST(Bn, TheOtherStoresStatistics) {
-  LayerHarness h("type: 'BN' bn_param { momentum: 0.75 slope_filler { value: 3 } }", {{4, 1}}, 1,
-                 true);
+  LayerHarness h("type: 'BN' bn_param { momentum: 0.75 slope_filler { value: 3 } }", {{4, 1}},
+                 {.in_place = true});
   ASSERT_EQ(h.layer().params.size(), 4u);
   h.param_data(2, {8});
   h.param_data(3, {1});

@@ -11,7 +11,7 @@ INSTANTIATE_TEST_SUITE_P(Devices, LrnTest, testing::ValuesIn(test_devices()), de
 std::string lrn(const std::string& param) { return "type: 'LRN' lrn_param { " + param + " }"; }
 
 TEST_P(LrnTest, AcrossChannelsDividesAlphaByTheWindow) {
-  LayerHarness h(lrn("local_size: 3 alpha: 3 beta: 1"), {{1, 4, 1, 1}}, 1, false, GetParam());
+  LayerHarness h(lrn("local_size: 3 alpha: 3 beta: 1"), {{1, 4, 1, 1}}, {.device = GetParam()});
   h.bottom_data(0, {1, 2, 0, 1});
   h.forward();
   expect_values(h.top(0).data, {1.0f / 6, 1.0f / 3, 0, 0.5f});
@@ -25,8 +25,8 @@ TEST_P(LrnTest, RaisesToAnyPower) {
   for (const auto& [beta, y] :
        {std::pair{"0.75", 0.25f}, {"0.5", 0.5f}, {"1", 0.125f}, {"0.25", 1.0f}, {"2", 2.0f / 256}})
     for (const char* rest : {"alpha: 3 k: 4", "alpha: 3.75 norm_region: WITHIN_CHANNEL"}) {
-      LayerHarness h(lrn(str("local_size: 1 beta: ", beta, " ", rest)), {{1, 1, 1, 1}}, 1, false,
-                     GetParam());
+      LayerHarness h(lrn(str("local_size: 1 beta: ", beta, " ", rest)), {{1, 1, 1, 1}},
+                     {.device = GetParam()});
       h.bottom_data(0, {2});
       h.forward();
       expect_values(h.top(0).data, {y});
@@ -35,7 +35,7 @@ TEST_P(LrnTest, RaisesToAnyPower) {
 
 TEST_P(LrnTest, WithinChannelDividesAlphaByTheSquareAndTakesOneForK) {
   LayerHarness h(lrn("local_size: 3 alpha: 9 beta: 1 k: 5 norm_region: WITHIN_CHANNEL"),
-                 {{1, 2, 2, 2}}, 1, false, GetParam());
+                 {{1, 2, 2, 2}}, {.device = GetParam()});
   h.bottom_data(0, {1, 1, 1, 0, 0, 0, 0, 2});
   h.forward();
   expect_values(h.top(0).data, {0.25f, 0.25f, 0.25f, 0, 0, 0, 0, 0.4f});
@@ -47,14 +47,15 @@ TEST_P(LrnTest, WithinChannelDividesAlphaByTheSquareAndTakesOneForK) {
 TEST_P(LrnTest, RowsMayHaveAnyLength) {
   const std::size_t n = 150;
   LayerHarness within(lrn("local_size: 3 alpha: 9 beta: 1 norm_region: WITHIN_CHANNEL"),
-                      {{1, 1, 1, n}}, 1, false, GetParam());
+                      {{1, 1, 1, n}}, {.device = GetParam()});
   within.bottom_data(0, std::vector<float>(n, 1));
   within.forward();
   std::vector<float> expected(n, 0.25f);
   expected.front() = expected.back() = 1.0f / 3;
   expect_values(within.top(0).data, expected);
 
-  LayerHarness across(lrn("local_size: 3 alpha: 3 beta: 1"), {{1, 3, 1, n}}, 1, false, GetParam());
+  LayerHarness across(lrn("local_size: 3 alpha: 3 beta: 1"), {{1, 3, 1, n}},
+                      {.device = GetParam()});
   across.bottom_data(0, std::vector<float>(3 * n, 1));
   across.forward();
   std::vector<float> channels(3 * n, 1.0f / 3);

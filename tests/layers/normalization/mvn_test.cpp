@@ -21,26 +21,26 @@ void expect_normalised_rows(LayerHarness& h) {
 }
 
 TEST_P(MvnTest, NormalisesEachChannelOfEachItem) {
-  LayerHarness h(with(""), {{1, 2, 4}}, 1, false, GetParam());
+  LayerHarness h(with(""), {{1, 2, 4}}, {.device = GetParam()});
   EXPECT_EQ(h.top(0).shape(), (Shape{1, 2, 4, 1}));
   expect_normalised_rows(h);
 }
 
 TEST_P(MvnTest, WorksInPlace) {
-  LayerHarness h(with(""), {{1, 2, 2, 2}}, 1, true, GetParam());
+  LayerHarness h(with(""), {{1, 2, 2, 2}}, {.in_place = true, .device = GetParam()});
   expect_normalised_rows(h);
 }
 
 TEST_P(MvnTest, EpsIsAddedToTheDeviation) {
-  LayerHarness h(with("eps: 1"), {{1, 1, 2}}, 1, false, GetParam());
+  LayerHarness h(with("eps: 1"), {{1, 1, 2}}, {.device = GetParam()});
   h.bottom_data(0, {-1, 1});
   h.forward();
   expect_values(h.top(0).data, {-0.5f, 0.5f});
 }
 
 TEST_P(MvnTest, MayOnlySubtractTheMean) {
-  LayerHarness h(with("normalize_variance: false across_channels: true"), {{1, 2, 2}}, 1, false,
-                 GetParam());
+  LayerHarness h(with("normalize_variance: false across_channels: true"), {{1, 2, 2}},
+                 {.device = GetParam()});
   h.bottom_data(0, {1, 2, 3, 6});
   h.forward();
   expect_values(h.top(0).data, {-2, -1, 0, 3});

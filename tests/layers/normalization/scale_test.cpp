@@ -9,7 +9,7 @@ INSTANTIATE_TEST_SUITE_P(Devices, ScaleTest, testing::ValuesIn(test_devices()), 
 std::string with(const std::string& param) { return "type: 'Scale' scale_param { " + param + " }"; }
 
 TEST_P(ScaleTest, IsTheIdentityAtFirst) {
-  LayerHarness h(with("bias_term: true"), {{1, 2}}, 1, false, GetParam());
+  LayerHarness h(with("bias_term: true"), {{1, 2}}, {.device = GetParam()});
   h.bottom_data(0, {3, 4});
   h.forward();
   expect_values(h.top(0).data, {3, 4});
@@ -19,7 +19,8 @@ TEST_P(ScaleTest, IsTheIdentityAtFirst) {
 
 TEST_P(ScaleTest, MultipliesAndAddsPerChannel) {
   for (const bool in_place : {false, true}) {
-    LayerHarness h(with("bias_term: true"), {{2, 2, 2}}, 1, in_place, GetParam());
+    LayerHarness h(with("bias_term: true"), {{2, 2, 2}},
+                   {.in_place = in_place, .device = GetParam()});
     h.param_data(0, {2, 3});
     h.param_data(1, {100, 200});
     h.bottom_data(0, {1, 2, 3, 4, 5, 6, 7, 8});
@@ -36,7 +37,8 @@ TEST_P(ScaleTest, MultipliesAndAddsPerChannel) {
 
 TEST_P(ScaleTest, TheSecondBottomSpansItsOwnAxes) {
   for (const bool in_place : {false, true}) {
-    LayerHarness h(with("axis: 0 bias_term: true"), {{2, 1, 2}, {2, 1}}, 1, in_place, GetParam());
+    LayerHarness h(with("axis: 0 bias_term: true"), {{2, 1, 2}, {2, 1}},
+                   {.in_place = in_place, .device = GetParam()});
     h.bottom_data(0, {1, 2, 3, 4});
     h.bottom_data(1, {10, 100});
     EXPECT_EQ(h.param(0).shape(), (Shape{2, 1}));
@@ -52,7 +54,7 @@ TEST_P(ScaleTest, TheSecondBottomSpansItsOwnAxes) {
 }
 
 TEST_P(ScaleTest, TwoBottomsWithoutBiasHaveNoParameters) {
-  LayerHarness h("type: 'Scale'", {{1, 2}, {2}}, 1, false, GetParam());
+  LayerHarness h("type: 'Scale'", {{1, 2}, {2}}, {.device = GetParam()});
   EXPECT_TRUE(h.layer().params.empty());
   h.bottom_data(0, {3, 4});
   h.bottom_data(1, {10, 100});
@@ -66,7 +68,7 @@ TEST_P(ScaleTest, TwoBottomsWithoutBiasHaveNoParameters) {
 }
 
 TEST_P(ScaleTest, ScalarOrAllAxes) {
-  LayerHarness scalar(with("num_axes: 0 filler { value: 5 }"), {{2, 2}}, 1, false, GetParam());
+  LayerHarness scalar(with("num_axes: 0 filler { value: 5 }"), {{2, 2}}, {.device = GetParam()});
   EXPECT_EQ(scalar.param(0).shape(), Shape{});
   scalar.bottom_data(0, {1, 2, 3, 4});
   scalar.forward();
@@ -75,7 +77,7 @@ TEST_P(ScaleTest, ScalarOrAllAxes) {
   scalar.backward();
   expect_values(scalar.param(0).grad, {10});
 
-  LayerHarness all(with("axis: -2 num_axes: -1"), {{2, 2}}, 1, false, GetParam());
+  LayerHarness all(with("axis: -2 num_axes: -1"), {{2, 2}}, {.device = GetParam()});
   EXPECT_EQ(all.param(0).shape(), (Shape{2, 2}));
   all.param_data(0, {1, 10, 100, 1000});
   all.bottom_data(0, {1, 2, 3, 4});
@@ -84,7 +86,7 @@ TEST_P(ScaleTest, ScalarOrAllAxes) {
 }
 
 TEST_P(ScaleTest, FollowsAGrowingBatch) {
-  LayerHarness h("type: 'Scale'", {{1, 1}}, 1, true, GetParam());
+  LayerHarness h("type: 'Scale'", {{1, 1}}, {.in_place = true, .device = GetParam()});
   h.param_data(0, {2});
   h.bottom(0).reshape({3, 1});
   h.reshape();

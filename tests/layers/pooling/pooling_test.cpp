@@ -17,7 +17,8 @@ std::string pooling(const std::string& param) {
 }
 
 TEST_P(PoolingTest, MaxRoundsUpAndKeepsTheFirstOfEqualValues) {
-  LayerHarness h(pooling("kernel_size: 2 stride: 2"), {{1, 1, 3, 3}}, 2, false, GetParam());
+  LayerHarness h(pooling("kernel_size: 2 stride: 2"), {{1, 1, 3, 3}},
+                 {.tops = 2, .device = GetParam()});
   h.bottom_data(0, {1, 5, 2,  //
                     5, 4, 3,  //
                     7, 8, 9});
@@ -33,8 +34,8 @@ TEST_P(PoolingTest, MaxRoundsUpAndKeepsTheFirstOfEqualValues) {
 }
 
 TEST_P(PoolingTest, FloorDropsTheRest) {
-  LayerHarness h(pooling("kernel_size: 2 stride: 2 round_mode: FLOOR"), {{1, 1, 3, 3}}, 1, false,
-                 GetParam());
+  LayerHarness h(pooling("kernel_size: 2 stride: 2 round_mode: FLOOR"), {{1, 1, 3, 3}},
+                 {.device = GetParam()});
   h.bottom_data(0, {1, 5, 2, 5, 4, 3, 7, 8, 9});
   h.forward();
   expect_values(h.top(0).data, {5});
@@ -44,7 +45,7 @@ TEST_P(PoolingTest, FloorDropsTheRest) {
 }
 
 TEST_P(PoolingTest, OverlappingWindowsAddUpAndNegativeMaximaStay) {
-  LayerHarness h(pooling("kernel_size: 2"), {{1, 2, 2, 3}}, 1, false, GetParam());
+  LayerHarness h(pooling("kernel_size: 2"), {{1, 2, 2, 3}}, {.device = GetParam()});
   h.bottom_data(0, {0, 9, 1, 0, 0, 0, -4, -5, -6, -3, -7, -8});
   h.forward();
   expect_values(h.top(0).data, {9, 9, -3, -5});
@@ -54,8 +55,8 @@ TEST_P(PoolingTest, OverlappingWindowsAddUpAndNegativeMaximaStay) {
 }
 
 TEST_P(PoolingTest, WindowThatWouldBeginBeyondThePaddingIsDropped) {
-  LayerHarness h(pooling("pool: AVE kernel_size: 2 stride: 2 pad: 1"), {{1, 1, 3, 3}}, 1, false,
-                 GetParam());
+  LayerHarness h(pooling("pool: AVE kernel_size: 2 stride: 2 pad: 1"), {{1, 1, 3, 3}},
+                 {.device = GetParam()});
   h.bottom_data(0, {1, 2, 3, 4, 5, 6, 7, 8, 9});
   h.forward();
   expect_values(h.top(0).data, {0.25f, 1.25f, 2.75f, 7});
@@ -64,7 +65,7 @@ TEST_P(PoolingTest, WindowThatWouldBeginBeyondThePaddingIsDropped) {
 TEST_P(PoolingTest, AverageDividesByTheWindowWithinThePaddedMap) {
   LayerHarness h(pooling("pool: AVE kernel_h: 1 kernel_w: 3 stride_h: 1 stride_w: 2 pad_h: 0 "
                          "pad_w: 1"),
-                 {{1, 1, 1, 4}}, 1, false, GetParam());
+                 {{1, 1, 1, 4}}, {.device = GetParam()});
   h.bottom_data(0, {1, 2, 3, 4});
   h.forward();
   expect_values(h.top(0).data, {1, 3, 2});
@@ -76,7 +77,7 @@ TEST_P(PoolingTest, AverageDividesByTheWindowWithinThePaddedMap) {
 TEST_P(PoolingTest, GradientCoversRowsOfAnyLength) {
   const Index width = 200;
   LayerHarness h(pooling("pool: AVE kernel_h: 1 kernel_w: 3 pad_h: 0 pad_w: 1"), {{1, 1, 2, width}},
-                 1, false, GetParam());
+                 {.device = GetParam()});
   h.top_grad(0, std::vector<float>(2 * width, 3));
   h.backward();
   std::vector<float> expected(2 * width, 3);
@@ -86,7 +87,7 @@ TEST_P(PoolingTest, GradientCoversRowsOfAnyLength) {
 }
 
 TEST_P(PoolingTest, GlobalPoolingFollowsTheMap) {
-  LayerHarness h(pooling("pool: AVE global_pooling: true"), {{1, 2, 2, 2}}, 1, false, GetParam());
+  LayerHarness h(pooling("pool: AVE global_pooling: true"), {{1, 2, 2, 2}}, {.device = GetParam()});
   h.bottom_data(0, {1, 2, 3, 4, 5, 6, 7, 8});
   h.forward();
   EXPECT_EQ(h.top(0).shape(), Shape({1, 2, 1, 1}));
@@ -100,7 +101,8 @@ TEST_P(PoolingTest, GlobalPoolingFollowsTheMap) {
 
 TEST_P(PoolingTest, MaximaOfLargeWindowsAreFoundAgain) {
   for (const Index channels : {Index{1}, channel_block()}) {
-    LayerHarness h(pooling("global_pooling: true"), {{1, channels, 17, 16}}, 2, false, GetParam());
+    LayerHarness h(pooling("global_pooling: true"), {{1, channels, 17, 16}},
+                   {.tops = 2, .device = GetParam()});
     std::vector<float> x(static_cast<std::size_t>(272 * channels)), dx = x;
     for (Index c = 0; c < channels; ++c) x[static_cast<std::size_t>(272 * c + 270)] = 5;
     h.bottom_data(0, x);
@@ -164,7 +166,7 @@ TEST(PoolingTiles, AreOnlySeenWhereWindowsLieSideBySideWithinTheMap) {
 
 TEST_P(PoolingTest, StochasticGivesTheExpectationInTest) {
   LayerHarness h("phase: TEST " + pooling("pool: STOCHASTIC kernel_size: 2 stride: 2"),
-                 {{1, 1, 2, 4}}, 1, false, GetParam());
+                 {{1, 1, 2, 4}}, {.device = GetParam()});
   h.bottom_data(0, {1, 2, 0, 0, 3, 4, 0, 0});
   h.forward();
   expect_values(h.top(0).data, {3, 0});
@@ -175,7 +177,7 @@ TEST_P(PoolingTest, StochasticGivesTheExpectationInTest) {
 TEST_P(PoolingTest, StochasticDrawsInProportionAndAnewInEachPass) {
   const Index n = 4000;
   LayerHarness h(pooling("pool: STOCHASTIC kernel_h: 1 kernel_w: 3 stride_h: 1 stride_w: 3"),
-                 {{n, 1, 1, 3}}, 1, false, GetParam());
+                 {{n, 1, 1, 3}}, {.device = GetParam()});
   std::vector<float> x;
   for (Index i = 0; i < n; ++i) x.insert(x.end(), {1, 0, 3});
   h.bottom_data(0, x);
@@ -202,7 +204,7 @@ TEST_P(PoolingTest, StochasticDrawsInProportionAndAnewInEachPass) {
 }
 
 TEST_P(PoolingTest, AWindowALittleTooLargeIsCutOffAtTheBorder) {
-  LayerHarness max(pooling("kernel_size: 3 stride: 2"), {{1, 1, 2, 2}}, 1, false, GetParam());
+  LayerHarness max(pooling("kernel_size: 3 stride: 2"), {{1, 1, 2, 2}}, {.device = GetParam()});
   max.bottom_data(0, {1, 2, 3, 4});
   max.forward();
   EXPECT_EQ(max.top(0).shape(), Shape({1, 1, 1, 1}));
@@ -211,8 +213,8 @@ TEST_P(PoolingTest, AWindowALittleTooLargeIsCutOffAtTheBorder) {
   max.backward();
   expect_values(max.bottom(0).grad, {0, 0, 0, 5});
 
-  LayerHarness mean(pooling("pool: AVE kernel_size: 3 stride: 2"), {{1, 1, 2, 2}}, 1, false,
-                    GetParam());
+  LayerHarness mean(pooling("pool: AVE kernel_size: 3 stride: 2"), {{1, 1, 2, 2}},
+                    {.device = GetParam()});
   mean.bottom_data(0, {1, 2, 3, 4});
   mean.forward();
   expect_values(mean.top(0).data, {2.5f});
@@ -271,7 +273,7 @@ TEST(PoolingErrors, ShapesAndTops) {
             }).find("more than 2^24"),
             std::string::npos);
   EXPECT_NE(error_of([&] {
-              LayerHarness(average, {{1, 1, 4, 4}}, 2);
+              LayerHarness(average, {{1, 1, 4, 4}}, {.tops = 2});
             }).find("only MAX pooling has a second top"),
             std::string::npos);
 }

@@ -7,8 +7,8 @@ class SppTest : public testing::TestWithParam<Device> {};
 INSTANTIATE_TEST_SUITE_P(Devices, SppTest, testing::ValuesIn(test_devices()), device_test_name);
 
 TEST_P(SppTest, PoolsEveryLevelAndJoinsThem) {
-  LayerHarness h("type: 'SPP' spp_param { pyramid_height: 2 }", {{1, 1, 2, 4}}, 1, false,
-                 GetParam());
+  LayerHarness h("type: 'SPP' spp_param { pyramid_height: 2 }", {{1, 1, 2, 4}},
+                 {.device = GetParam()});
   h.bottom_data(0, {1, 2, 3, 4, 5, 6, 7, 8});
   h.forward();
   EXPECT_EQ(h.top(0).shape(), Shape({1, 5}));
@@ -19,16 +19,16 @@ TEST_P(SppTest, PoolsEveryLevelAndJoinsThem) {
 }
 
 TEST_P(SppTest, ManyImagesKeepTheirRows) {
-  LayerHarness h("type: 'SPP' spp_param { pyramid_height: 2 pool: AVE }", {{2, 1, 2, 2}}, 1, false,
-                 GetParam());
+  LayerHarness h("type: 'SPP' spp_param { pyramid_height: 2 pool: AVE }", {{2, 1, 2, 2}},
+                 {.device = GetParam()});
   h.bottom_data(0, {1, 2, 3, 6, 10, 20, 30, 60});
   h.forward();
   expect_values(h.top(0).data, {3, 1, 2, 3, 6, 30, 10, 20, 30, 60});
 }
 
 TEST_P(SppTest, OneLevelStaysABlobOfFourAxes) {
-  LayerHarness h("type: 'SPP' spp_param { pyramid_height: 1 }", {{2, 3, 5, 4}}, 1, false,
-                 GetParam());
+  LayerHarness h("type: 'SPP' spp_param { pyramid_height: 1 }", {{2, 3, 5, 4}},
+                 {.device = GetParam()});
   EXPECT_EQ(h.top(0).shape(), Shape({2, 3, 1, 1}));
 }
 

@@ -21,7 +21,7 @@ std::vector<float> probabilities(const std::vector<int>& first, const std::vecto
 const std::vector<float> kWhole = {0, 0, 1, 1, 1, 1, 1, 1, 1, 1};
 
 TEST(CtcGreedyDecoder, DropsBlanksAndRepetitions) {
-  LayerHarness h(decoder(), {{kSteps, 2, 3}, {kSteps, 2}}, 2);
+  LayerHarness h(decoder(), {{kSteps, 2, 3}, {kSteps, 2}}, {.tops = 2});
   h.bottom_data(0, probabilities({0, 0, 2, 0, 1}, {2, 2, 1, 1, 2}));
   h.bottom_data(1, kWhole);
   h.forward();
@@ -31,7 +31,7 @@ TEST(CtcGreedyDecoder, DropsBlanksAndRepetitions) {
 }
 
 TEST(CtcGreedyDecoder, EndsWhereTheNextTextBegins) {
-  LayerHarness h(decoder(), {{kSteps, 2, 3}, {kSteps, 2}}, 2);
+  LayerHarness h(decoder(), {{kSteps, 2, 3}, {kSteps, 2}}, {.tops = 2});
   h.bottom_data(0, probabilities({0, 1, 0, 1, 0}, {1, 0, 1, 0, 1}));
   h.bottom_data(1, {0, 1, 1, 0, 1, 1, 0, 1, 1, 1});  // after 3 steps, and after 1
   h.forward();
@@ -50,7 +50,7 @@ TEST(CtcGreedyDecoder, TakesAnotherBlankAndKeepsRepetitions) {
 
 TEST(CtcGreedyDecoder, CountsRightTexts) {
   for (const int tops : {2, 3}) {
-    LayerHarness h(decoder(), {{kSteps, 2, 3}, {kSteps, 2}, {kSteps, 2}}, tops);
+    LayerHarness h(decoder(), {{kSteps, 2, 3}, {kSteps, 2}, {kSteps, 2}}, {.tops = tops});
     h.bottom_data(0, probabilities({0, 2, 1, 2, 2}, {1, 2, 1, 2, 2}));
     h.bottom_data(1, kWhole);
     // 0 1, which is right, and 1, with which the second text 1 1 only begins.

@@ -12,7 +12,8 @@ INSTANTIATE_TEST_SUITE_P(Devices, RecurrentTest, testing::ValuesIn(test_devices(
 float logistic(float x) { return 1 / (1 + std::exp(-x)); }
 
 TEST_P(RecurrentTest, LstmUnitGatesTheCell) {
-  LayerHarness h("type: 'LSTMUnit'", {{1, 2, 1}, {1, 2, 4}, {1, 2}}, 2, false, GetParam());
+  LayerHarness h("type: 'LSTMUnit'", {{1, 2, 1}, {1, 2, 4}, {1, 2}},
+                 {.tops = 2, .device = GetParam()});
   h.bottom_data(0, {2, 2});
   h.bottom_data(1, {0, 0, 0, 1, 0, 0, 0, 1});  // i, f, o, g
   h.bottom_data(2, {1, 0});
@@ -23,8 +24,8 @@ TEST_P(RecurrentTest, LstmUnitGatesTheCell) {
 }
 
 TEST_P(RecurrentTest, LstmFollowsItsRecurrence) {
-  LayerHarness h("type: 'LSTM' recurrent_param { num_output: 1 }", {{2, 1, 1}, {2, 1}}, 1, false,
-                 GetParam());
+  LayerHarness h("type: 'LSTM' recurrent_param { num_output: 1 }", {{2, 1, 1}, {2, 1}},
+                 {.device = GetParam()});
   h.bottom_data(0, {1, 2});
   h.bottom_data(1, {0, 1});
   h.param_data(0, {0.1f, 0.2f, 0.3f, 0.4f});
@@ -37,8 +38,8 @@ TEST_P(RecurrentTest, LstmFollowsItsRecurrence) {
 }
 
 TEST_P(RecurrentTest, RnnFollowsItsRecurrenceAndRemembersBetweenPasses) {
-  LayerHarness h("type: 'RNN' recurrent_param { num_output: 1 }", {{1, 1, 1}, {1, 1}}, 1, false,
-                 GetParam());
+  LayerHarness h("type: 'RNN' recurrent_param { num_output: 1 }", {{1, 1, 1}, {1, 1}},
+                 {.device = GetParam()});
   h.bottom_data(0, {1});
   h.bottom_data(1, {1});
   h.param_data(0, {0.5f});
@@ -58,7 +59,7 @@ TEST_P(RecurrentTest, RnnFollowsItsRecurrenceAndRemembersBetweenPasses) {
 
 TEST_P(RecurrentTest, ExposedStatesComeInAndGoOut) {
   LayerHarness h("type: 'RNN' recurrent_param { num_output: 1 expose_hidden: true }",
-                 {{1, 1, 1}, {1, 1}, {1, 1, 1}}, 2, false, GetParam());
+                 {{1, 1, 1}, {1, 1}, {1, 1, 1}}, {.tops = 2, .device = GetParam()});
   h.bottom_data(0, {0});
   h.bottom_data(1, {1});
   h.bottom_data(2, {0.5f});

@@ -8,7 +8,7 @@ INSTANTIATE_TEST_SUITE_P(Devices, BatchReindexTest, testing::ValuesIn(test_devic
                          device_test_name);
 
 TEST_P(BatchReindexTest, PicksItemsAndGathersTheirGradients) {
-  LayerHarness h("type: 'BatchReindex'", {{3, 2}, {4}}, 1, false, GetParam());
+  LayerHarness h("type: 'BatchReindex'", {{3, 2}, {4}}, {.device = GetParam()});
   EXPECT_EQ(h.top(0).shape(), (Shape{4, 2}));
   h.bottom_data(0, {1, 2, 3, 4, 5, 6});
   h.bottom_data(1, {2, 0, 2, 2});

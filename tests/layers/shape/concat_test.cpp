@@ -7,7 +7,7 @@ class ConcatTest : public testing::TestWithParam<Device> {};
 INSTANTIATE_TEST_SUITE_P(Devices, ConcatTest, testing::ValuesIn(test_devices()), device_test_name);
 
 TEST_P(ConcatTest, JoinsChannels) {
-  LayerHarness h("type: 'Concat'", {{2, 1, 2}, {2, 2, 2}}, 1, false, GetParam());
+  LayerHarness h("type: 'Concat'", {{2, 1, 2}, {2, 2, 2}}, {.device = GetParam()});
   EXPECT_EQ(h.top(0).shape(), (Shape{2, 3, 2}));
   h.bottom_data(0, {1, 2, 3, 4});
   h.bottom_data(1, {10, 20, 30, 40, 50, 60, 70, 80});
@@ -20,8 +20,8 @@ TEST_P(ConcatTest, JoinsChannels) {
 }
 
 TEST_P(ConcatTest, JoinsAlongTheFirstAndTheLastAxis) {
-  LayerHarness rows("type: 'Concat' concat_param { concat_dim: 0 }", {{1, 2}, {2, 2}, {1, 2}}, 1,
-                    false, GetParam());
+  LayerHarness rows("type: 'Concat' concat_param { concat_dim: 0 }", {{1, 2}, {2, 2}, {1, 2}},
+                    {.device = GetParam()});
   EXPECT_EQ(rows.top(0).shape(), (Shape{4, 2}));
   rows.bottom_data(0, {1, 2});
   rows.bottom_data(1, {3, 4, 5, 6});
@@ -29,8 +29,8 @@ TEST_P(ConcatTest, JoinsAlongTheFirstAndTheLastAxis) {
   rows.forward();
   expect_values(rows.top(0).data, {1, 2, 3, 4, 5, 6, 7, 8});
 
-  LayerHarness cols("type: 'Concat' concat_param { axis: -1 }", {{2, 1}, {2, 1}}, 1, false,
-                    GetParam());
+  LayerHarness cols("type: 'Concat' concat_param { axis: -1 }", {{2, 1}, {2, 1}},
+                    {.device = GetParam()});
   cols.bottom_data(0, {1, 2});
   cols.bottom_data(1, {3, 4});
   cols.forward();
@@ -38,7 +38,7 @@ TEST_P(ConcatTest, JoinsAlongTheFirstAndTheLastAxis) {
 }
 
 TEST_P(ConcatTest, LeavesUnwantedGradientsAlone) {
-  LayerHarness h("type: 'Concat'", {{1, 1}, {1, 1}}, 1, false, GetParam());
+  LayerHarness h("type: 'Concat'", {{1, 1}, {1, 1}}, {.device = GetParam()});
   set_values(h.bottom(0).grad, {5});
   h.top_grad(0, {1, 2});
   h.backward({false, true});

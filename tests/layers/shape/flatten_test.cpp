@@ -7,7 +7,7 @@ class FlattenTest : public testing::TestWithParam<Device> {};
 INSTANTIATE_TEST_SUITE_P(Devices, FlattenTest, testing::ValuesIn(test_devices()), device_test_name);
 
 TEST_P(FlattenTest, IsAViewOfDataAndGradient) {
-  LayerHarness h("type: 'Flatten'", {{2, 1, 3}}, 1, false, GetParam());
+  LayerHarness h("type: 'Flatten'", {{2, 1, 3}}, {.device = GetParam()});
   EXPECT_EQ(h.top(0).shape(), (Shape{2, 3}));
   h.bottom_data(0, {1, 2, 3, 4, 5, 6});
   h.forward();

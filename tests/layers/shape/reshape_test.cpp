@@ -11,7 +11,7 @@ std::string with(const std::string& param) {
 }
 
 TEST_P(ReshapeTest, IsAViewOfDataAndGradient) {
-  LayerHarness h(with("shape { dim: 3 dim: 2 }"), {{2, 3}}, 1, false, GetParam());
+  LayerHarness h(with("shape { dim: 3 dim: 2 }"), {{2, 3}}, {.device = GetParam()});
   h.bottom_data(0, {1, 2, 3, 4, 5, 6});
   h.forward();
   expect_values(h.top(0).data, {1, 2, 3, 4, 5, 6});

@@ -7,7 +7,7 @@ class SilenceTest : public testing::TestWithParam<Device> {};
 INSTANTIATE_TEST_SUITE_P(Devices, SilenceTest, testing::ValuesIn(test_devices()), device_test_name);
 
 TEST_P(SilenceTest, ZeroesTheGradientsThatAreWanted) {
-  LayerHarness h("type: 'Silence'", {{2}, {3}}, 0, false, GetParam());
+  LayerHarness h("type: 'Silence'", {{2}, {3}}, {.tops = 0, .device = GetParam()});
   set_values(h.bottom(0).grad, {1, 2});
   set_values(h.bottom(1).grad, {3, 4, 5});
   h.forward();

@@ -7,7 +7,7 @@ class SliceTest : public testing::TestWithParam<Device> {};
 INSTANTIATE_TEST_SUITE_P(Devices, SliceTest, testing::ValuesIn(test_devices()), device_test_name);
 
 TEST_P(SliceTest, CutsIntoEqualParts) {
-  LayerHarness h("type: 'Slice'", {{2, 4}}, 2, false, GetParam());
+  LayerHarness h("type: 'Slice'", {{2, 4}}, {.tops = 2, .device = GetParam()});
   EXPECT_EQ(h.top(1).shape(), (Shape{2, 2}));
   h.bottom_data(0, {1, 2, 3, 4, 5, 6, 7, 8});
   h.forward();
@@ -20,8 +20,8 @@ TEST_P(SliceTest, CutsIntoEqualParts) {
 }
 
 TEST_P(SliceTest, CutsAtSlicePoints) {
-  LayerHarness h("type: 'Slice' slice_param { axis: 0 slice_point: 1 slice_point: 3 }", {{4, 2}}, 3,
-                 false, GetParam());
+  LayerHarness h("type: 'Slice' slice_param { axis: 0 slice_point: 1 slice_point: 3 }", {{4, 2}},
+                 {.tops = 3, .device = GetParam()});
   h.bottom_data(0, {1, 2, 3, 4, 5, 6, 7, 8});
   h.forward();
   expect_values(h.top(0).data, {1, 2});
@@ -30,8 +30,8 @@ TEST_P(SliceTest, CutsAtSlicePoints) {
 }
 
 TEST_P(SliceTest, UnderstandsTheOlderNameOfAxis) {
-  LayerHarness h("type: 'Slice' slice_param { slice_dim: 2 slice_point: 1 }", {{1, 2, 3}}, 2, false,
-                 GetParam());
+  LayerHarness h("type: 'Slice' slice_param { slice_dim: 2 slice_point: 1 }", {{1, 2, 3}},
+                 {.tops = 2, .device = GetParam()});
   h.bottom_data(0, {1, 2, 3, 4, 5, 6});
   h.forward();
   expect_values(h.top(0).data, {1, 4});
@@ -39,7 +39,7 @@ TEST_P(SliceTest, UnderstandsTheOlderNameOfAxis) {
 }
 
 TEST_P(SliceTest, OneTopTakesAll) {
-  LayerHarness h("type: 'Slice' slice_param { axis: -1 }", {{2}}, 1, false, GetParam());
+  LayerHarness h("type: 'Slice' slice_param { axis: -1 }", {{2}}, {.device = GetParam()});
   h.bottom_data(0, {1, 2});
   h.forward();
   expect_values(h.top(0).data, {1, 2});

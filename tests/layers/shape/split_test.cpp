@@ -7,7 +7,7 @@ class SplitTest : public testing::TestWithParam<Device> {};
 INSTANTIATE_TEST_SUITE_P(Devices, SplitTest, testing::ValuesIn(test_devices()), device_test_name);
 
 TEST_P(SplitTest, TopsViewTheBottomAndGradientsAddUp) {
-  LayerHarness h("type: 'Split'", {{2, 2}}, 3, false, GetParam());
+  LayerHarness h("type: 'Split'", {{2, 2}}, {.tops = 3, .device = GetParam()});
   h.bottom_data(0, {1, 2, 3, 4});
   h.forward();
   for (int i = 0; i < 3; ++i) {
@@ -23,14 +23,14 @@ TEST_P(SplitTest, TopsViewTheBottomAndGradientsAddUp) {
 }
 
 TEST_P(SplitTest, OneTopPassesTheGradientOn) {
-  LayerHarness h("type: 'Split'", {{2}}, 1, false, GetParam());
+  LayerHarness h("type: 'Split'", {{2}}, {.device = GetParam()});
   h.top_grad(0, {5, 6});
   h.backward();
   expect_values(h.bottom(0).grad, {5, 6});
 }
 
 TEST_P(SplitTest, FollowsAGrowingBottom) {
-  LayerHarness h("type: 'Split'", {{1}}, 2, false, GetParam());
+  LayerHarness h("type: 'Split'", {{1}}, {.tops = 2, .device = GetParam()});
   h.bottom(0).reshape({3});
   h.reshape();
   h.bottom_data(0, {7, 8, 9});

@@ -7,7 +7,7 @@ class TileTest : public testing::TestWithParam<Device> {};
 INSTANTIATE_TEST_SUITE_P(Devices, TileTest, testing::ValuesIn(test_devices()), device_test_name);
 
 TEST_P(TileTest, RepeatsAlongAnAxis) {
-  LayerHarness h("type: 'Tile' tile_param { tiles: 2 }", {{2, 1, 2}}, 1, false, GetParam());
+  LayerHarness h("type: 'Tile' tile_param { tiles: 2 }", {{2, 1, 2}}, {.device = GetParam()});
   EXPECT_EQ(h.top(0).shape(), (Shape{2, 2, 2}));
   h.bottom_data(0, {1, 2, 3, 4});
   h.forward();
@@ -18,7 +18,7 @@ TEST_P(TileTest, RepeatsAlongAnAxis) {
 }
 
 TEST_P(TileTest, RepeatsTheLastAxis) {
-  LayerHarness h("type: 'Tile' tile_param { axis: -1 tiles: 3 }", {{2, 1}}, 1, false, GetParam());
+  LayerHarness h("type: 'Tile' tile_param { axis: -1 tiles: 3 }", {{2, 1}}, {.device = GetParam()});
   h.bottom_data(0, {1, 2});
   h.forward();
   expect_values(h.top(0).data, {1, 1, 1, 2, 2, 2});

@@ -58,7 +58,7 @@ TEST_P(ElementwiseTest, ValuesAndSlopesInPlaceOrNot) {
     for (const bool in_place : {false, true}) {
       SCOPED_TRACE(str(c.layer, in_place ? " in place" : ""));
       const auto n = static_cast<Index>(c.x.size());
-      LayerHarness h(c.layer, {{n}}, 1, in_place, GetParam());
+      LayerHarness h(c.layer, {{n}}, {.in_place = in_place, .device = GetParam()});
       h.bottom_data(0, c.x);
       h.forward();
       expect_values(h.top(0).data, c.y);
