@@ -90,9 +90,7 @@ TEST_F(IterationTest, BadLabelsAreFoundInReplayedPasses) {
   EXPECT_GT(net.replay_count(), 0u);
   net.blob("label").data.write_host()[0] = 12;
   net.blob("label").data.write_host()[1] = 1;
-  const std::string error = error_of([&] { net.forward_backward(); });
-  EXPECT_NE(error.find("label 12 at item 0 is out of range for 10 classes"), std::string::npos)
-      << error;
+  EXPECT_ERROR(net.forward_backward(), "label 12 at item 0 is out of range for 10 classes");
 }
 
 TEST_F(IterationTest, InferenceIsStartedByOneCallToo) {

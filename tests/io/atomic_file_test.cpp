@@ -8,7 +8,7 @@
 #include <filesystem>
 #include <fstream>
 
-#include "support/layer_harness.hpp"
+#include "support/expect_error.hpp"
 
 namespace doppio {
 namespace {
@@ -69,8 +69,7 @@ TEST_F(AtomicFile, AcceptsANameWithoutFolder) {
 TEST_F(AtomicFile, KeepsTheOldFileWhenAStepFails) {
   for (const FileStep step : {FileStep::open, FileStep::write, FileStep::sync, FileStep::rename}) {
     fail_at(step, EIO);
-    const std::string message = error_of([&] { write_file_atomically(path_, write_new); });
-    EXPECT_NE(message.find(path_.string() + "': Input/output error"), std::string::npos) << message;
+    EXPECT_ERROR(write_file_atomically(path_, write_new), path_.string() + "': Input/output error");
     EXPECT_EQ(contents(), "old");
     EXPECT_EQ(files(), 1);
   }
@@ -78,27 +77,23 @@ TEST_F(AtomicFile, KeepsTheOldFileWhenAStepFails) {
 
 TEST_F(AtomicFile, ReportsAFolderThatCannotBeSyncedWithTheNewFileInPlace) {
   fail_at(FileStep::sync_folder, EIO);
-  const std::string message = error_of([&] { write_file_atomically(path_, write_new); });
-  EXPECT_NE(message.find("cannot sync folder '" + folder_.string()), std::string::npos) << message;
+  EXPECT_ERROR(write_file_atomically(path_, write_new), "cannot sync folder '" + folder_.string());
   EXPECT_EQ(contents(), "new");
 }
 
 TEST_F(AtomicFile, SaysWhatToDoWhenTheDiskIsFull) {
   fail_at(FileStep::write, ENOSPC, 2);  // after a first megabyte
-  const std::string message = error_of([&] {
-    write_file_atomically(path_, [](std::ostream& o) { o << std::string(3 << 20, 'x'); });
-  });
-  EXPECT_NE(message.find("No space left on device; free some space"), std::string::npos) << message;
+  EXPECT_ERROR(
+      write_file_atomically(path_, [](std::ostream& o) { o << std::string(3 << 20, 'x'); }),
+      "No space left on device; free some space");
   EXPECT_EQ(contents(), "old");
 }
 
 TEST_F(AtomicFile, KeepsTheOldFileWhenTheWriterGivesUp) {
   EXPECT_THROW(write_file_atomically(path_, [](std::ostream&) { throw Error("no weights"); }),
                Error);
-  const std::string message = error_of([&] {
-    write_file_atomically(path_, [](std::ostream& o) { o.setstate(std::ios::failbit); });
-  });
-  EXPECT_NE(message.find("could not be produced"), std::string::npos) << message;
+  EXPECT_ERROR(write_file_atomically(path_, [](std::ostream& o) { o.setstate(std::ios::failbit); }),
+               "could not be produced");
   EXPECT_EQ(contents(), "old");
   EXPECT_EQ(files(), 1);
 }
@@ -171,12 +166,10 @@ TEST_F(AtomicFile, LetsALibraryWriteByName) {
 TEST_F(AtomicFile, ProbesAPrefix) {
   require_writable(folder_ / "lenet");
   EXPECT_EQ(files(), 1);
-  const std::string missing = error_of([&] { require_writable(folder_ / "none/lenet"); });
-  EXPECT_NE(missing.find("No such file or directory; create folder '"), std::string::npos)
-      << missing;
+  EXPECT_ERROR(require_writable(folder_ / "none/lenet"),
+               "No such file or directory; create folder '");
   fail_at(FileStep::open, EACCES);
-  const std::string closed = error_of([&] { require_writable(folder_ / "lenet"); });
-  EXPECT_NE(closed.find("Permission denied; make folder '"), std::string::npos) << closed;
+  EXPECT_ERROR(require_writable(folder_ / "lenet"), "Permission denied; make folder '");
 }
 
 }  // namespace

@@ -4,7 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "doppio.pb.h"
-#include "support/layer_harness.hpp"
+#include "support/expect_error.hpp"
 
 namespace doppio {
 namespace {

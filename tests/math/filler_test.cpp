@@ -145,8 +145,7 @@ TEST(Filler, DryRunChecksButWritesNothing) {
   fill(ctx, filler, "conv1", 0, tensor);
   EXPECT_FALSE(tensor.allocated());
   filler.set_type("none");
-  EXPECT_NE(error_of([&] { fill(ctx, filler, "conv1", 0, tensor); }).find("unknown filler type"),
-            std::string::npos);
+  EXPECT_ERROR(fill(ctx, filler, "conv1", 0, tensor), "unknown filler type");
 }
 
 TEST(Filler, EmptyBlobsAreLeftAlone) { EXPECT_TRUE(filled("type: 'xavier'", {0, 3}).empty()); }
@@ -167,9 +166,7 @@ TEST(Filler, MistakesAreNamed) {
       {"type: 'bilinear'", {1, 1, 3, 4}, "height equal to width, not 1 x 1 x 3 x 4"},
       {"type: 'bilinear'", {9}, "needs a blob of 4 axes"},
   };
-  for (const auto& c : cases)
-    EXPECT_NE(error_of([&] { filled(c.text, c.shape); }).find(c.message), std::string::npos)
-        << c.text;
+  for (const auto& c : cases) EXPECT_ERROR(filled(c.text, c.shape), c.message) << c.text;
 }
 
 }  // namespace

@@ -3,7 +3,7 @@
 
 #include "doppio/net.hpp"
 #include "net/passes/passes.hpp"
-#include "support/layer_harness.hpp"
+#include "support/expect_error.hpp"
 
 namespace doppio {
 namespace {

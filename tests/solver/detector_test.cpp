@@ -133,8 +133,8 @@ TEST(Detector, EvaluationNeedsItsLayer) {
   Context ctx;
   Solver solver(ctx, tiny_solver("max_iter: 1 test_iter: 1 test_interval: 1 "
                                  "eval_type: 'detection'"));
-  EXPECT_TRUE(contains(error_of([&] { solver.test(0); }),
-                       "eval_type: 'detection' needs a DetectionEvaluate layer in test net #0"));
+  EXPECT_ERROR(solver.test(0),
+               "eval_type: 'detection' needs a DetectionEvaluate layer in test net #0");
 }
 
 }  // namespace

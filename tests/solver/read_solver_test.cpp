@@ -116,7 +116,7 @@ TEST(ReadSolver, MergesTheStates) {
 TEST(ReadSolver, NamesSnapshots) {
   const ScratchFolder folder;
   SourcedSolver solver;
-  EXPECT_TRUE(contains(error_of([&] { snapshot_prefix(solver); }), "snapshot_prefix is missing"));
+  EXPECT_ERROR(snapshot_prefix(solver), "snapshot_prefix is missing");
   solver.file = "models/lenet_solver.prototxt";
   EXPECT_EQ(snapshot_prefix(solver), "models/lenet_solver");
   solver.param.set_snapshot_prefix("snap/x");

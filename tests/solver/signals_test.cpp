@@ -5,7 +5,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "support/layer_harness.hpp"
+#include "support/expect_error.hpp"
 
 namespace doppio {
 namespace {
@@ -81,10 +81,8 @@ TEST(Signals, EffectsHaveNames) {
   EXPECT_EQ(action_from_name("stop"), SolverAction::stop);
   EXPECT_EQ(action_from_name("snapshot"), SolverAction::snapshot);
   EXPECT_EQ(action_from_name("none"), SolverAction::none);
-  const std::string error = error_of([] { action_from_name("snapshoot"); });
-  EXPECT_NE(error.find("unknown effect of a signal 'snapshoot'; did you mean 'snapshot'"),
-            std::string::npos)
-      << error;
+  EXPECT_ERROR(action_from_name("snapshoot"),
+               "unknown effect of a signal 'snapshoot'; did you mean 'snapshot'");
 }
 
 }  // namespace

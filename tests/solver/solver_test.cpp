@@ -143,7 +143,7 @@ TEST(Solver, TestsAverageOverTheirBatches) {
   EXPECT_EQ(result.outputs[1].loss_weight, 1.0f);
   EXPECT_FLOAT_EQ(result.outputs[1].values[0], sum / 2);
   EXPECT_FLOAT_EQ(result.loss, sum / 2);
-  EXPECT_TRUE(contains(error_of([&] { solver.test(1); }), "there is no test net #1"));
+  EXPECT_ERROR(solver.test(1), "there is no test net #1");
 }
 
 TEST(Solver, RepeatsARunOfTheSameSeed) {
@@ -179,7 +179,7 @@ TEST(Solver, StartsFromWeights) {
   std::string wider = tiny_net();
   wider.replace(wider.find("num_output: 5"), 13, "num_output: 6");
   *param.mutable_net_param() = tiny_solver("", wider).net_param();
-  EXPECT_TRUE(contains(error_of([&] { Solver(ctx, param); }), "weights do not fit the net"));
+  EXPECT_ERROR(Solver(ctx, param), "weights do not fit the net");
 }
 
 // ---- Stopping ----

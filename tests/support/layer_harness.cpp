@@ -86,11 +86,4 @@ void expect_values(const Tensor& tensor, const std::vector<float>& expected, flo
         << "at " << i;
 }
 
-void expect_refused(const std::string& text, const std::vector<Shape>& bottoms,
-                    const std::string& message, int tops, bool in_place) {
-  const std::string error =
-      error_of([&] { LayerHarness(text, bottoms, {.tops = tops, .in_place = in_place}); });
-  EXPECT_NE(error.find(message), std::string::npos) << text << "\nwas refused with: " << error;
-}
-
 }  // namespace doppio

@@ -7,6 +7,7 @@
 
 #include "doppio/extend/layer.hpp"
 #include "doppio/extend/registry.hpp"
+#include "support/expect_error.hpp"
 
 namespace doppio {
 
@@ -58,22 +59,5 @@ std::vector<float> values(const Tensor& tensor);
 void set_values(Tensor& tensor, const std::vector<float>& values);
 void expect_values(const Tensor& tensor, const std::vector<float>& expected,
                    float tolerance = 1e-5f);
-
-/// The message of the Error that `action` throws; fails the test if it throws none.
-template <class F>
-std::string error_of(F action) {
-  try {
-    action();
-  } catch (const Error& e) {
-    return e.what();
-  }
-  ADD_FAILURE() << "expected an Error, nothing was thrown";
-  return {};
-}
-
-/// Expects that the layer refuses these parameters or bottoms with an Error that contains
-/// `message`.
-void expect_refused(const std::string& text, const std::vector<Shape>& bottoms,
-                    const std::string& message, int tops = 1, bool in_place = false);
 
 }  // namespace doppio

@@ -2,7 +2,7 @@
 
 #include "net/format/read_prototxt.hpp"
 #include "net/passes/passes.hpp"
-#include "support/layer_harness.hpp"
+#include "support/expect_error.hpp"
 
 namespace doppio {
 namespace {

@@ -233,10 +233,8 @@ TEST_F(SeveralGpus, WhatCannotBeSharedOutIsAnError) {
       ->rbegin()
       ->mutable_loss_param()
       ->set_normalization(LossParameter::NONE);
-  EXPECT_NE(error_of([&] {
-              make({ctx.get(), second.get()}, sums);
-            }).find("use BATCH_SIZE and a loss_weight of the batch size"),
-            std::string::npos);
+  EXPECT_ERROR(make({ctx.get(), second.get()}, sums),
+               "use BATCH_SIZE and a loss_weight of the batch size");
   const std::string input = refused(
       "layer { name: 'data' type: 'Input' top: 'data' top: 'label' input_param { "
       "shape { dim: 4 dim: 3 dim: 7 dim: 7 } shape { dim: 4 } } }");
@@ -282,8 +280,7 @@ TEST_F(SeveralGpus, AnErrorOfOneEndsTheTraining) {
   for (LayerParameter& l : *p.mutable_train_net_param()->mutable_layer())
     if (l.name() == "fc") l.mutable_inner_product_param()->set_num_output(5);
   const auto two = make({ctx.get(), second.get()}, p);
-  const std::string error = error_of([&] { two->step(3); });
-  EXPECT_NE(error.find("layer 'loss' (SoftmaxWithLoss): label 5"), std::string::npos) << error;
+  EXPECT_ERROR(two->step(3), "layer 'loss' (SoftmaxWithLoss): label 5");
 }
 
 /// Like a card that runs out of memory while the other one waits for its gradients.

@@ -12,7 +12,7 @@
 #include "data/augment/sample_crop.hpp"
 #include "data/image/image_file.hpp"
 #include "doppio.pb.h"
-#include "support/layer_harness.hpp"
+#include "support/expect_error.hpp"
 #include "support/scratch_folder.hpp"
 
 namespace doppio {
@@ -322,10 +322,9 @@ TEST(AddNoise, StrewsPixels) {
 TEST(Augmenter, RefusesBadParameters) {
   const auto expect_error =
       [](const std::string& transform, const std::string& samplers, const std::string& message) {
-    const std::string error = error_of([&] {
-      Augmenter(parse<TransformationParameter>(transform), parse<AnnotatedDataParameter>(samplers));
-    });
-    EXPECT_TRUE(contains(error, message)) << error;
+    EXPECT_ERROR(Augmenter(parse<TransformationParameter>(transform),
+                           parse<AnnotatedDataParameter>(samplers)),
+                 message);
   };
   expect_error("distort_param { hue_delta: -1 }", "",
                "hue_delta must not be negative or infinite, it is -1");

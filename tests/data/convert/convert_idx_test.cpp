@@ -51,7 +51,7 @@ TEST_F(ConvertIdx, ReadsCompressedFiles) {
   EXPECT_EQ(convert_idx(o), 2);
   EXPECT_EQ(read_all(folder / "db")[0].datum.data(), "abcdef");
   fs::resize_file(o.images, fs::file_size(o.images) - 12);
-  EXPECT_TRUE(contains(error_of([&] { convert_idx(o); }), "images.gz is truncated or damaged"));
+  EXPECT_ERROR(convert_idx(o), "images.gz is truncated or damaged");
 }
 
 TEST_F(ConvertIdx, RefusesFilesThatAreNotWhatTheyShouldBe) {
@@ -74,7 +74,7 @@ TEST_F(ConvertIdx, RefusesFilesThatAreNotWhatTheyShouldBe) {
   EXPECT_FALSE(fs::exists(folder / "db"));
   IdxOptions missing = options(images, labels);
   missing.images = "noimages";
-  EXPECT_TRUE(contains(error_of([&] { convert_idx(missing); }), "cannot read noimages: No such"));
+  EXPECT_ERROR(convert_idx(missing), "cannot read noimages: No such");
 }
 
 }  // namespace

@@ -127,7 +127,7 @@ TEST_F(Convert, EncodedKeepsFilesThatAreAsWanted) {
   o.resize_height = o.resize_width = 7;
   EXPECT_EQ(decode_image(convert(), Color::as_stored).rows, 7);
   o.encode_type = "xyz";
-  EXPECT_TRUE(contains(error_of(convert), "no encoder for the format 'xyz'"));
+  EXPECT_ERROR(convert(), "no encoder for the format 'xyz'");
 }
 
 TEST_F(Convert, DamagedImagesFailWithAListAndLeaveNothing) {
@@ -154,7 +154,7 @@ TEST_F(Convert, DamagedImagesAreSkippedWhenAsked) {
 
   o.list = folder.write("list.txt", "bad.png 1");
   o.overwrite = true;
-  EXPECT_TRUE(contains(error_of([&] { convert_imageset(o); }), "none of 1 images can be read"));
+  EXPECT_ERROR(convert_imageset(o), "none of 1 images can be read");
 }
 
 TEST_F(Convert, MakesLevelDbToo) {
@@ -194,7 +194,7 @@ TEST_F(Convert, ResumesWhereItStopped) {
   }
   EXPECT_EQ(convert_imageset(o).written, 0);  // nothing is left to do
   o.seed = 4;
-  EXPECT_TRUE(contains(error_of([&] { convert_imageset(o); }), "is not what this list makes"));
+  EXPECT_ERROR(convert_imageset(o), "is not what this list makes");
   EXPECT_EQ(read_all(o.database).size(), 10u);
 }
 
@@ -204,7 +204,7 @@ TEST_F(Convert, AFailureLeavesWhatCanBeResumed) {
   image("a.png", 1, 1, {});
   ImagesetOptions o = options(list + "late.png 2\n");
   o.resume = true;
-  EXPECT_TRUE(contains(error_of([&] { convert_imageset(o); }), "1 of 1101 images cannot be read"));
+  EXPECT_ERROR(convert_imageset(o), "1 of 1101 images cannot be read");
   EXPECT_EQ(last_key(o.database + ".partial"), "00000999_a.png");
   image("late.png", 1, 1, {});
   EXPECT_EQ(convert_imageset(o).written, 101);
@@ -223,7 +223,7 @@ TEST_F(Convert, StopsWhenToldAndIsContinued) {
   EXPECT_EQ(part.total, 1100);
   EXPECT_FALSE(fs::exists(o.database));
   o.stop = nullptr;
-  EXPECT_TRUE(contains(error_of([&] { convert_imageset(o); }), "--resume"));
+  EXPECT_ERROR(convert_imageset(o), "--resume");
   o.resume = true;
   const ImagesetResult rest = convert_imageset(o);
   EXPECT_EQ(rest.resumed, 320);
@@ -237,7 +237,7 @@ TEST_F(Convert, AFailedReplacementLeavesTheOldDatabase) {
   convert_imageset(o);
   o = options("a.png 8\ngone.png 8");
   o.overwrite = true;
-  EXPECT_TRUE(contains(error_of([&] { convert_imageset(o); }), "1 of 2 images cannot be read"));
+  EXPECT_ERROR(convert_imageset(o), "1 of 2 images cannot be read");
   EXPECT_EQ(read_all(o.database).at(0).datum.label(), 7);
   EXPECT_FALSE(fs::exists(o.database + ".partial"));
 }
@@ -252,10 +252,8 @@ TEST_F(Convert, ResumingRefusesForeignKeys) {
     const auto writer = make_database(o.database, Backend::lmdb, IfThere::replace);
     writer->put(key, "v");
     writer->finish();
-    const std::string error = error_of([&] { convert_imageset(o); });
-    EXPECT_TRUE(
-        contains(error, str("its last record '", printable(key), "' is not what this list makes")))
-        << error;
+    EXPECT_ERROR(convert_imageset(o),
+                 str("its last record '", printable(key), "' is not what this list makes"));
     EXPECT_EQ(open_database(o.database)->size(), 1);
   }
 }
@@ -384,24 +382,23 @@ TEST_F(Convert, ListErrorsHaveFileAndLine) {
   EXPECT_TRUE(contains(error, list + ":4: error: no label; a line is \"path label\""));
   EXPECT_TRUE(contains(error, list + ":5: error: label '1.5' is not an integer"));
   EXPECT_FALSE(fs::exists(folder / "db"));
-  EXPECT_TRUE(contains(error_of([&] { convert_imageset(options("")); }), "is empty"));
+  EXPECT_ERROR(convert_imageset(options("")), "is empty");
   ImagesetOptions none = options("");
   none.list = "nolist";
-  EXPECT_TRUE(contains(error_of([&] { convert_imageset(none); }), "cannot read nolist: No such"));
+  EXPECT_ERROR(convert_imageset(none), "cannot read nolist: No such");
 }
 
 TEST_F(Convert, RefusesImpossibleOptions) {
   ImagesetOptions o = options("a 1");
   o.backend = "sqlite";
-  EXPECT_TRUE(contains(error_of([&] { convert_imageset(o); }), "there is no backend 'sqlite'"));
+  EXPECT_ERROR(convert_imageset(o), "there is no backend 'sqlite'");
   o.backend = "lmdb";
   o.resize_height = 5;
-  EXPECT_TRUE(contains(error_of([&] { convert_imageset(o); }),
-                       "resize_height 5 and resize_width 0: give both"));
+  EXPECT_ERROR(convert_imageset(o), "resize_height 5 and resize_width 0: give both");
   o.resize_height = 0;
   fs::create_directory(o.database);
   folder.write("db/notes.txt", "");
-  EXPECT_TRUE(contains(error_of([&] { convert_imageset(o); }), "exists already"));
+  EXPECT_ERROR(convert_imageset(o), "exists already");
 }
 
 }  // namespace

@@ -4,7 +4,7 @@
 #include <set>
 
 #include "data/storage/database_writer.hpp"
-#include "support/layer_harness.hpp"
+#include "support/expect_error.hpp"
 #include "support/read_only.hpp"
 #include "support/scratch_folder.hpp"
 
@@ -140,10 +140,10 @@ TEST_P(DatabaseOf, IsRefusedUntilItIsFinished) {
     EXPECT_TRUE(contains(error, "--resume")) << error;
   }
   fs::rename(partial, path);
-  EXPECT_TRUE(contains(error_of([&] { open_database(path); }), "is not finished"));
+  EXPECT_ERROR(open_database(path), "is not finished");
   fs::rename(path, partial);
-  EXPECT_TRUE(contains(error_of([&] { make_database(path, GetParam()); }),
-                       partial + " holds what an interrupted conversion made"));
+  EXPECT_ERROR(make_database(path, GetParam()),
+               partial + " holds what an interrupted conversion made");
   make_database(path, GetParam(), IfThere::append)->finish();
   EXPECT_EQ(open_database(path)->size(), 1000);
   EXPECT_EQ(entries(), std::set<std::string>{"db"});
@@ -175,8 +175,8 @@ TEST_P(DatabaseOf, IsReplacedByWhatAnInterruptedConversionBegan) {
     const auto writer = make_database(path, GetParam(), IfThere::replace);
     for (int i = 0; i < 1000; ++i) writer->put(str(10000 + i), "new");
   }
-  EXPECT_TRUE(contains(error_of([&] { make_database(path, GetParam(), IfThere::append); }),
-                       "with --overwrite that is finished and then replaces it"));
+  EXPECT_ERROR(make_database(path, GetParam(), IfThere::append),
+               "with --overwrite that is finished and then replaces it");
   const auto reader = open_database(path);
   const auto writer = make_database(path, GetParam(), IfThere::append_and_replace);
   writer->put("2", "newest");
@@ -190,20 +190,20 @@ TEST_P(DatabaseOf, OverwritingTouchesNoFolderOfOtherFiles) {
   const auto overwrite = [&] { make_database(path, GetParam(), IfThere::replace); };
   make(3);
   folder.write("db/notes.txt", "mine");
-  EXPECT_TRUE(contains(error_of(overwrite), "holds 'notes.txt', which is no part of a database"));
+  EXPECT_ERROR(overwrite(), "holds 'notes.txt', which is no part of a database");
   EXPECT_EQ(open_database(path)->size(), 3);
   fs::remove_all(path);
   for (const char* name : {"000001.log", "data.mdb"}) {
     fs::create_directory(path);
     folder.write(str("db/", name), "measured");
-    EXPECT_TRUE(contains(error_of(overwrite), "holds no database")) << name;
+    EXPECT_ERROR(overwrite(), "holds no database") << name;
     EXPECT_TRUE(fs::exists(path + "/" + name));
     fs::remove_all(path);
   }
   fs::create_directory(path);
   fs::create_directory(partial);
   folder.write("db.partial/notes.txt", "mine");
-  EXPECT_TRUE(contains(error_of(overwrite), "holds 'notes.txt'"));
+  EXPECT_ERROR(overwrite(), "holds 'notes.txt'");
   EXPECT_TRUE(fs::exists(partial + "/notes.txt"));
 }
 
@@ -211,8 +211,7 @@ TEST_P(DatabaseOf, IsMadeByOneProcessAtATime) {
   make(3);
   const auto writer = make_database(path, GetParam(), IfThere::replace);
   for (const IfThere how : {IfThere::replace, IfThere::append_and_replace})
-    EXPECT_TRUE(contains(error_of([&] { make_database(path, GetParam(), how); }),
-                         "another process makes or reads it"));
+    EXPECT_ERROR(make_database(path, GetParam(), how), "another process makes or reads it");
   writer->put("a", "b");
   writer->finish();
   EXPECT_EQ(open_database(path)->size(), 1);
@@ -221,8 +220,8 @@ TEST_P(DatabaseOf, IsMadeByOneProcessAtATime) {
 TEST_P(DatabaseOf, IsNotChangedWhileItIsRead) {
   make(3);
   const auto reader = open_database(path);
-  EXPECT_TRUE(contains(error_of([&] { make_database(path, GetParam(), IfThere::append); }),
-                       "another process makes or reads it"));
+  EXPECT_ERROR(make_database(path, GetParam(), IfThere::append),
+               "another process makes or reads it");
   make(2, IfThere::replace);
   EXPECT_EQ(reader->at(2).value, "v2");
 }
@@ -247,18 +246,16 @@ TEST_P(DatabaseOf, TakesAnEmptyFolderAndMakesThoseAboveIt) {
 TEST_P(DatabaseOf, NamesTooLongAreErrors) {
   const std::string name(300, 'n');
   for (const std::string& place : {folder / name, folder / name + "/db"}) {
-    EXPECT_TRUE(contains(error_of([&] { open_database(place); }), "no database at"));
+    EXPECT_ERROR(open_database(place), "no database at");
     for (const IfThere how : {IfThere::fail, IfThere::replace, IfThere::append})
-      EXPECT_TRUE(
-          contains(error_of([&] { make_database(place, GetParam(), how); }), "File name too long"));
+      EXPECT_ERROR(make_database(place, GetParam(), how), "File name too long");
   }
 }
 
 TEST_P(DatabaseOf, IsNotResumedByTheOtherBackend) {
   make_database(path, GetParam())->finish();
   const Backend other = GetParam() == Backend::lmdb ? Backend::leveldb : Backend::lmdb;
-  EXPECT_TRUE(contains(error_of([&] { make_database(path, other, IfThere::append); }),
-                       "with the other backend"));
+  EXPECT_ERROR(make_database(path, other, IfThere::append), "with the other backend");
 }
 
 TEST_P(DatabaseOf, AppendsToNothing) {
@@ -271,8 +268,7 @@ TEST_P(DatabaseOf, AppendsToNothing) {
 
 TEST_P(DatabaseOf, IsReplacedOnlyWhenTold) {
   make(3);
-  EXPECT_TRUE(
-      contains(error_of([&] { make_database(path, GetParam()); }), path + " exists already"));
+  EXPECT_ERROR(make_database(path, GetParam()), path + " exists already");
   make(1, IfThere::replace);
   EXPECT_EQ(open_database(path)->size(), 1);
   EXPECT_EQ(entries(), std::set<std::string>{"db"});
@@ -280,8 +276,7 @@ TEST_P(DatabaseOf, IsReplacedOnlyWhenTold) {
   make_database(path, other, IfThere::replace)->finish();
   EXPECT_EQ(find_backend(path), other);
   const std::string file = folder.write("file", "");
-  EXPECT_TRUE(
-      contains(error_of([&] { make_database(file, GetParam(), IfThere::replace); }), "is a file"));
+  EXPECT_ERROR(make_database(file, GetParam(), IfThere::replace), "is a file");
 }
 
 TEST_P(DatabaseOf, IsRemovedWhenMakingItFailed) {
@@ -295,18 +290,18 @@ TEST_P(DatabaseOf, IsRemovedWhenMakingItFailed) {
 
 TEST_P(DatabaseOf, RefusesBadKeys) {
   const auto writer = make_database(path, GetParam());
-  EXPECT_TRUE(contains(error_of([&] { writer->put("", "v"); }), "takes keys of 1 to 511 bytes"));
+  EXPECT_ERROR(writer->put("", "v"), "takes keys of 1 to 511 bytes");
   const std::string long_key(512, 'k');
-  EXPECT_TRUE(contains(error_of([&] { writer->put(long_key, "v"); }), "has 512"));
+  EXPECT_ERROR(writer->put(long_key, "v"), "has 512");
   for (const char* key : {"b", "a", "b"}) writer->put(key, "1");
-  EXPECT_TRUE(contains(error_of([&] { writer->finish(); }), "has a record 'b' already"));
+  EXPECT_ERROR(writer->finish(), "has a record 'b' already");
 }
 
 TEST_P(DatabaseOf, RefusesKeysThatAreThereAlready) {
   make(3);
   const auto writer = make_database(path, GetParam(), IfThere::append);
   writer->put("1", "v");
-  EXPECT_TRUE(contains(error_of([&] { writer->finish(); }), "has a record '1' already"));
+  EXPECT_ERROR(writer->finish(), "has a record '1' already");
 }
 
 TEST_P(DatabaseOf, MayNotBeEmpty) {

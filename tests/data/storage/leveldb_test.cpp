@@ -5,7 +5,7 @@
 
 #include <random>
 
-#include "support/layer_harness.hpp"
+#include "support/expect_error.hpp"
 #include "support/scratch_folder.hpp"
 
 namespace doppio {
@@ -70,11 +70,9 @@ TEST_F(LevelDb, RefusesADamagedDatabase) {
   file.seekp(500);
   file.write("damage", 6);
   file.close();
-  EXPECT_TRUE(contains(error_of([&] { LevelDbReader reader(path); }),
-                       "cannot open the database " + path + ": Corruption"));
+  EXPECT_ERROR(LevelDbReader(path), "cannot open the database " + path + ": Corruption");
   fs::remove(file_of(path, "MANIFEST-000002"));
-  EXPECT_TRUE(
-      contains(error_of([&] { LevelDbReader reader(path); }), "cannot open the database " + path));
+  EXPECT_ERROR(LevelDbReader(path), "cannot open the database " + path);
 }
 
 TEST_F(LevelDb, RefusesADatabaseThatAnotherProgramWrites) {

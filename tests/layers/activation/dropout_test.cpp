@@ -102,10 +102,8 @@ TEST_P(DropoutTest, MayDropInTestToo) {
 
 TEST(DropoutErrors, RatioOutOfRange) {
   for (const char* ratio : {"1", "-0.1", "nan"}) {
-    EXPECT_NE(error_of([&] {
-                LayerHarness(dropout(ratio), {{4}});
-              }).find(str("dropout_ratio must be at least 0 and less than 1, not ", ratio)),
-              std::string::npos);
+    EXPECT_ERROR(LayerHarness(dropout(ratio), {{4}}),
+                 str("dropout_ratio must be at least 0 and less than 1, not ", ratio));
   }
 }
 

@@ -35,12 +35,11 @@ TEST_P(PreluTest, SharesOneSlope) {
 }
 
 TEST(PreluErrors, AreNamed) {
-  expect_refused("type: 'PReLU'", {{4}}, "PReLU needs a channel axis, but the bottom is 4");
+  EXPECT_ERROR(LayerHarness("type: 'PReLU'", {{4}}),
+               "PReLU needs a channel axis, but the bottom is 4");
   LayerHarness h("type: 'PReLU'", {{1, 2}});
   h.bottom(0).reshape({1, 3});
-  EXPECT_NE(
-      error_of([&] { h.reshape(); }).find("the bottom has 3 channels, but the slopes are for 2"),
-      std::string::npos);
+  EXPECT_ERROR(h.reshape(), "the bottom has 3 channels, but the slopes are for 2");
 }
 
 }  // namespace

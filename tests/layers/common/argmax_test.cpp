@@ -54,10 +54,11 @@ TEST(ArgMax, AFourAxisBottomKeepsFourAxes) {
 }
 
 TEST(ArgMaxErrors, AreNamed) {
-  expect_refused(with("top_k: 0"), {{2, 3}}, "top_k must be at least 1");
-  expect_refused(with("top_k: 4"), {{2, 3}}, "top_k 4 exceeds the 3 values to choose from");
-  expect_refused(with("axis: 0 top_k: 3"), {{2, 3}}, "top_k 3 exceeds the 2 values");
-  expect_refused("type: 'ArgMax'", {{}}, "the bottom is a scalar");
+  EXPECT_ERROR(LayerHarness(with("top_k: 0"), {{2, 3}}), "top_k must be at least 1");
+  EXPECT_ERROR(LayerHarness(with("top_k: 4"), {{2, 3}}),
+               "top_k 4 exceeds the 3 values to choose from");
+  EXPECT_ERROR(LayerHarness(with("axis: 0 top_k: 3"), {{2, 3}}), "top_k 3 exceeds the 2 values");
+  EXPECT_ERROR(LayerHarness("type: 'ArgMax'", {{}}), "the bottom is a scalar");
 }
 
 }  // namespace

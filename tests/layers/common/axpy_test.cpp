@@ -18,11 +18,12 @@ TEST(Axpy, ScalesChannelsAndAdds) {
 }
 
 TEST(Axpy, RefusesOtherShapes) {
-  expect_refused("type: 'Axpy'", {{1, 2}, {1, 2, 3}, {1, 2, 4}},
-                 "bottoms 1 and 2 need the same shape, but they are 1 x 2 x 3 and 1 x 2 x 4");
-  expect_refused("type: 'Axpy'", {{1, 3}, {1, 2, 3}, {1, 2, 3}},
-                 "bottom 0 needs one factor per item and channel, 1 x 2, but it is 1 x 3");
-  expect_refused("type: 'Axpy'", {{2}, {2}, {2}}, "bottom 1 needs at least the axes N x C");
+  EXPECT_ERROR(LayerHarness("type: 'Axpy'", {{1, 2}, {1, 2, 3}, {1, 2, 4}}),
+               "bottoms 1 and 2 need the same shape, but they are 1 x 2 x 3 and 1 x 2 x 4");
+  EXPECT_ERROR(LayerHarness("type: 'Axpy'", {{1, 3}, {1, 2, 3}, {1, 2, 3}}),
+               "bottom 0 needs one factor per item and channel, 1 x 2, but it is 1 x 3");
+  EXPECT_ERROR(LayerHarness("type: 'Axpy'", {{2}, {2}, {2}}),
+               "bottom 1 needs at least the axes N x C");
 }
 
 }  // namespace

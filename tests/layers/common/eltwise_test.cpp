@@ -89,12 +89,13 @@ TEST_P(EltwiseTest, LeavesUnwantedGradientsAlone) {
 }
 
 TEST(EltwiseErrors, AreNamed) {
-  expect_refused("type: 'Eltwise' eltwise_param { operation: PROD coeff: 1 coeff: 2 }", {{1}, {1}},
-                 "coeff works with operation SUM, not with PROD");
-  expect_refused("type: 'Eltwise' eltwise_param { coeff: 1 }", {{1}, {1}},
-                 "give one coeff per bottom or none: there are 1 for 2 bottoms");
-  expect_refused("type: 'Eltwise'", {{2, 3}, {3, 2}},
-                 "same shape, but bottom 0 is 2 x 3 and bottom 1 is 3 x 2");
+  EXPECT_ERROR(LayerHarness("type: 'Eltwise' eltwise_param { operation: PROD coeff: 1 coeff: 2 }",
+                            {{1}, {1}}),
+               "coeff works with operation SUM, not with PROD");
+  EXPECT_ERROR(LayerHarness("type: 'Eltwise' eltwise_param { coeff: 1 }", {{1}, {1}}),
+               "give one coeff per bottom or none: there are 1 for 2 bottoms");
+  EXPECT_ERROR(LayerHarness("type: 'Eltwise'", {{2, 3}, {3, 2}}),
+               "same shape, but bottom 0 is 2 x 3 and bottom 1 is 3 x 2");
 }
 
 }  // namespace

@@ -32,14 +32,11 @@ TEST_P(EmbedTest, BiasAndFillersAreOptions) {
 }
 
 TEST(EmbedErrors, AreNamed) {
-  expect_refused(with("input_dim: 2"), {{1}}, "num_output, the length of a row");
-  expect_refused(with("num_output: 2"), {{1}}, "input_dim, the number of rows");
+  EXPECT_ERROR(LayerHarness(with("input_dim: 2"), {{1}}), "num_output, the length of a row");
+  EXPECT_ERROR(LayerHarness(with("num_output: 2"), {{1}}), "input_dim, the number of rows");
   LayerHarness h(with("input_dim: 2 num_output: 1"), {{1}});
   h.bottom_data(0, {2});
-  EXPECT_NE(error_of([&] {
-              h.forward();
-            }).find("index 2 in place 0 is out of range; it must be from 0 to 1"),
-            std::string::npos);
+  EXPECT_ERROR(h.forward(), "index 2 in place 0 is out of range; it must be from 0 to 1");
 }
 
 }  // namespace

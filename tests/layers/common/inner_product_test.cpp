@@ -125,19 +125,15 @@ TEST_P(InnerProductTest, KeepsItsWeightsWhenTheBatchGrows) {
 }
 
 TEST(InnerProductErrors, NumOutputAndShapesAreChecked) {
-  const auto problem = [](const char* param) {
-    return error_of([&] { LayerHarness(layer(param), {{2, 3}}); });
-  };
-  EXPECT_NE(problem("").find("num_output is missing"), std::string::npos);
-  EXPECT_NE(problem("num_output: 0").find("num_output must be at least 1"), std::string::npos);
-  EXPECT_NE(problem("num_output: 1 axis: 2").find("axis 2 is out of range"), std::string::npos);
+  EXPECT_ERROR(LayerHarness(layer(""), {{2, 3}}), "num_output is missing");
+  EXPECT_ERROR(LayerHarness(layer("num_output: 0"), {{2, 3}}), "num_output must be at least 1");
+  EXPECT_ERROR(LayerHarness(layer("num_output: 1 axis: 2"), {{2, 3}}), "axis 2 is out of range");
 }
 
 TEST(InnerProductErrors, InputsMayNotChange) {
   LayerHarness h(layer("num_output: 1"), {{2, 3}});
   h.bottom(0).reshape({2, 4});
-  EXPECT_NE(error_of([&] { h.reshape(); }).find("the bottom now has 4 inputs for each output"),
-            std::string::npos);
+  EXPECT_ERROR(h.reshape(), "the bottom now has 4 inputs for each output");
 }
 
 }  // namespace

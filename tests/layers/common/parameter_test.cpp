@@ -25,8 +25,8 @@ TEST_P(ParameterTest, ExposesItsParameterAndAddsToItsGradient) {
 }
 
 TEST(ParameterErrors, AreNamed) {
-  expect_refused("type: 'Parameter' parameter_param { shape { dim: -1 } }", {},
-                 "shape -1 has a negative size");
+  EXPECT_ERROR(LayerHarness("type: 'Parameter' parameter_param { shape { dim: -1 } }", {}),
+               "shape -1 has a negative size");
 }
 
 }  // namespace

@@ -41,8 +41,8 @@ TEST_P(ReductionTest, MakesAScalarByDefault) {
 }
 
 TEST(ReductionErrors, AreNamed) {
-  expect_refused("type: 'Reduction' reduction_param { axis: 2 }", {{2, 2}},
-                 "axis 2 is out of range for shape 2 x 2");
+  EXPECT_ERROR(LayerHarness("type: 'Reduction' reduction_param { axis: 2 }", {{2, 2}}),
+               "axis 2 is out of range for shape 2 x 2");
 }
 
 }  // namespace

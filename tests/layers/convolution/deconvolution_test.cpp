@@ -49,13 +49,18 @@ TEST_P(DeconvolutionTest, AGroupPaintsItsOwnOutputs) {
 }
 
 TEST(DeconvolutionErrors, AreNamed) {
-  expect_refused("type: 'Deconvolution' convolution_param { kernel_size: 2 }", {{1, 1, 2, 2}},
-                 "num_output is missing");
-  expect_refused(
-      "type: 'Deconvolution' convolution_param { num_output: 1 kernel_size: 2 engine: WINOGRAD }",
-      {{1, 1, 2, 2}}, "engine winograd cannot be used");
-  expect_refused("type: 'Deconvolution' convolution_param { num_output: 1 kernel_size: 2 pad: 2 }",
-                 {{1, 1, 2, 2}}, "pad 2 leaves nothing of an output of 3");
+  EXPECT_ERROR(
+      LayerHarness("type: 'Deconvolution' convolution_param { kernel_size: 2 }", {{1, 1, 2, 2}}),
+      "num_output is missing");
+  EXPECT_ERROR(LayerHarness("type: 'Deconvolution' convolution_param { num_output: 1 kernel_size: "
+                            "2 engine: WINOGRAD }",
+                            {{1, 1, 2, 2}}),
+               "engine winograd cannot be used");
+  EXPECT_ERROR(
+      LayerHarness(
+          "type: 'Deconvolution' convolution_param { num_output: 1 kernel_size: 2 pad: 2 }",
+          {{1, 1, 2, 2}}),
+      "pad 2 leaves nothing of an output of 3");
 }
 
 }  // namespace

@@ -20,8 +20,8 @@ TEST_P(Im2colLayerTest, LaysOutTheWindows) {
 }
 
 TEST(Im2colLayerErrors, AreNamed) {
-  expect_refused("type: 'Im2col' convolution_param { kernel_size: 4 }", {{1, 1, 3, 3}},
-                 "kernel 4 x 4 exceeds the padded input 3 x 3");
+  EXPECT_ERROR(LayerHarness("type: 'Im2col' convolution_param { kernel_size: 4 }", {{1, 1, 3, 3}}),
+               "kernel 4 x 4 exceeds the padded input 3 x 3");
 }
 
 }  // namespace

@@ -266,8 +266,8 @@ TEST_F(AnnotatedData, ImagesOfABatchOfOneMayDifferInSize) {
   scaled.forward();
   expect_values(scaled.top(1).data, {0, 1, 0, 0, 0, 2, 2, 0});
   LayerHarness two(layer(db, 2, small + "}"), {}, {.tops = 2});
-  EXPECT_TRUE(contains(error_of([&] { two.forward(); }),
-                       "record 'key11': the image is 1 x 12 x 6 and the first one 1 x 6 x 12"));
+  EXPECT_ERROR(two.forward(),
+               "record 'key11': the image is 1 x 12 x 6 and the first one 1 x 6 x 12");
 }
 
 TEST_F(AnnotatedData, DecodesImageFiles) {
@@ -354,8 +354,7 @@ TEST_F(AnnotatedData, LabelsAreThoseOfTheMap) {
       error_of([&] { LayerHarness(layer("db", 1, "", param), {}, {.tops = 2}); });
   EXPECT_TRUE(contains(error, map + ":2:2: error: ")) << error;
   folder.write("map.prototxt", "");
-  EXPECT_TRUE(contains(error_of([&] { LayerHarness(layer("db", 1, "", param), {}, {.tops = 2}); }),
-                       map + " names no label"));
+  EXPECT_ERROR(LayerHarness(layer("db", 1, "", param), {}, {.tops = 2}), map + " names no label");
 }
 
 TEST_F(AnnotatedData, SkipsDamagedRecordsWhenAsked) {

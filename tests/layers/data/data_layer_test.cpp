@@ -185,7 +185,7 @@ TEST_F(DataLayer, DryRunGuessesTheShapeOfAMissingDatabase) {
   const auto make_layer = [&] {
     return LayerRegistry::instance().find("Data", Device::cpu).make(param);
   };
-  EXPECT_TRUE(contains(error_of([&] { make_layer()->reshape(ctx, {}, tops); }), "no database at"));
+  EXPECT_ERROR(make_layer()->reshape(ctx, {}, tops), "no database at");
   param.mutable_transform_param()->set_crop_size(227);
   Lines log;
   make_layer()->reshape(ctx, {}, tops);
@@ -193,7 +193,7 @@ TEST_F(DataLayer, DryRunGuessesTheShapeOfAMissingDatabase) {
   EXPECT_EQ(labels.shape(), Shape({5}));
   EXPECT_TRUE(contains(log.all(), "assuming images of 3 x 227 x 227"));
   ctx.dry_run = false;
-  EXPECT_TRUE(contains(error_of([&] { make_layer()->reshape(ctx, {}, tops); }), "no database at"));
+  EXPECT_ERROR(make_layer()->reshape(ctx, {}, tops), "no database at");
 }
 
 TEST_F(DataLayer, NamesTheRecordThatIsDamaged) {
@@ -203,8 +203,8 @@ TEST_F(DataLayer, NamesTheRecordThatIsDamaged) {
   h.forward();
   expect_values(h.top(1).data, {2, 3});
   const std::string error = "database " + db + ", record 'key14': the record is damaged";
-  EXPECT_TRUE(contains(error_of([&] { h.forward(); }), error));
-  EXPECT_TRUE(contains(error_of([&] { h.forward(); }), error));
+  EXPECT_ERROR(h.forward(), error);
+  EXPECT_ERROR(h.forward(), error);
   h.layer().seek({2});
   h.forward();
   expect_values(h.top(1).data, {2, 3});
@@ -213,8 +213,8 @@ TEST_F(DataLayer, NamesTheRecordThatIsDamaged) {
 TEST_F(DataLayer, AnotherSizeNeedsACrop) {
   const std::string db = make(2, 2, 3, 1, record(1, 3, 3));
   LayerHarness whole(layer(db, 2), {}, {.tops = 2});
-  EXPECT_TRUE(contains(error_of([&] { whole.forward(); }),
-                       "record 'key11': the image is 1 x 3 x 3 and the first one 1 x 2 x 3"));
+  EXPECT_ERROR(whole.forward(),
+               "record 'key11': the image is 1 x 3 x 3 and the first one 1 x 2 x 3");
   LayerHarness crop(layer(db, 2, "", "crop_size: 1", "phase: TEST"), {}, {.tops = 2});
   crop.forward();
   expect_values(crop.top(0).data, {1, 5});
@@ -225,28 +225,23 @@ TEST_F(DataLayer, RefusesLabelsThatAFloatCannotHold) {
   ASSERT_TRUE(datum.ParseFromString(record(0, 1, 2)));
   datum.set_label((1 << 24) + 1);
   LayerHarness h(layer(make(2, 1, 2, 1, datum.SerializeAsString()), 2), {}, {.tops = 2});
-  EXPECT_TRUE(
-      contains(error_of([&] { h.forward(); }), "record 'key11': label 16777217 is too large"));
+  EXPECT_ERROR(h.forward(), "record 'key11': label 16777217 is too large");
 }
 
 TEST_F(DataLayer, FirstRecordErrorsNameItToo) {
-  EXPECT_TRUE(contains(
-      error_of([&] { LayerHarness(layer(make(2, 2, 2), 1, "", "crop_size: 3"), {}, {.tops = 2}); }),
-      "record 'key10': crop_size 3 exceeds the image, 1 x 2 x 2"));
+  EXPECT_ERROR(LayerHarness(layer(make(2, 2, 2), 1, "", "crop_size: 3"), {}, {.tops = 2}),
+               "record 'key10': crop_size 3 exceeds the image, 1 x 2 x 2");
 }
 
 TEST_F(DataLayer, BackendIsWhatIsThere) {
   const std::string lmdb = make(1, 1, 1);
   EXPECT_NO_THROW(LayerHarness("type: 'Data' data_param { batch_size: 1 source: '" + lmdb + "' }",
                                {}, {.tops = 2}));
-  EXPECT_TRUE(contains(error_of([&] {
-                         LayerHarness(
-                             str("type: 'Data' data_param { batch_size: 1 backend: LEVELDB "
-                                 "source: '",
-                                 lmdb, "' }"),
-                             {}, {.tops = 2});
-                       }),
-                       "is an LMDB database; write backend: LMDB"));
+  EXPECT_ERROR(LayerHarness(str("type: 'Data' data_param { batch_size: 1 backend: LEVELDB "
+                                "source: '",
+                                lmdb, "' }"),
+                            {}, {.tops = 2}),
+               "is an LMDB database; write backend: LMDB");
   const std::string leveldb = folder / "leveldb";
   const auto writer = make_database(leveldb, Backend::leveldb);
   for (int i = 0; i < 3; ++i) writer->put(str("key", i), record(i, 1, 1));
@@ -256,8 +251,8 @@ TEST_F(DataLayer, BackendIsWhatIsThere) {
   h.forward();
   h.forward();
   expect_values(h.top(1).data, {2, 0});
-  EXPECT_TRUE(contains(error_of([&] { LayerHarness(layer(leveldb, 1), {}, {.tops = 2}); }),
-                       "is a LevelDB database; write backend: LEVELDB"));
+  EXPECT_ERROR(LayerHarness(layer(leveldb, 1), {}, {.tops = 2}),
+               "is a LevelDB database; write backend: LEVELDB");
 }
 
 TEST_F(DataLayer, EveryShuffledEpochHasAnOrderOfItsOwn) {
@@ -326,10 +321,10 @@ TEST_F(DataLayer, SkipsDamagedRecordsWhenAsked) {
   }
   EXPECT_TRUE(contains(log.all(), "skipped database " + db + ", record 'key14': the record is"));
   LayerHarness strict(layer(db, 6, "on_error: SKIP max_skipped: 0"), {}, {.tops = 2});
-  EXPECT_TRUE(contains(error_of([&] { strict.forward(); }),
-                       "1 of 6 images cannot be used, and max_skipped allows 0; the last one: "
-                       "database " +
-                           db + ", record 'key14': the record is damaged"));
+  EXPECT_ERROR(strict.forward(),
+               "1 of 6 images cannot be used, and max_skipped allows 0; the last one: "
+               "database " +
+                   db + ", record 'key14': the record is damaged");
 }
 
 TEST_F(DataLayer, TheFirstRecordMayBeSkippedToo) {
@@ -347,11 +342,8 @@ TEST_F(DataLayer, DamagedRecordsThroughoutAreAnError) {
   LmdbWriter writer(db);
   for (int i = 0; i < 3; ++i) writer.put(str(i), "\xff");
   writer.finish();
-  EXPECT_TRUE(contains(error_of([&] {
-                         LayerHarness(layer(db, 1, "on_error: SKIP max_skipped: 1"), {},
-                                      {.tops = 2});
-                       }),
-                       "none of 3 images can be used; the last one: "));
+  EXPECT_ERROR(LayerHarness(layer(db, 1, "on_error: SKIP max_skipped: 1"), {}, {.tops = 2}),
+               "none of 3 images can be used; the last one: ");
 }
 
 TEST_F(DataLayer, KnowsWhereItsItemsComeFrom) {
@@ -393,11 +385,8 @@ TEST_F(DataLayer, DecodesLargeJpegsAtReducedScale) {
   EXPECT_EQ(shape(""), Shape({1, 3, 80, 120}));
   EXPECT_EQ(shape("min_side: 41"), Shape({1, 3, 80, 120}));
   EXPECT_EQ(shape("min_side: 40"), Shape({1, 3, 40, 60}));
-  EXPECT_TRUE(contains(error_of([&] {
-                         LayerHarness(layer(db, 1, "min_side: 20", "crop_size: 30"), {},
-                                      {.tops = 2});
-                       }),
-                       "min_side 20 is less than crop_size 30"));
+  EXPECT_ERROR(LayerHarness(layer(db, 1, "min_side: 20", "crop_size: 30"), {}, {.tops = 2}),
+               "min_side 20 is less than crop_size 30");
 }
 
 TEST_F(DataLayer, RefusesIncompleteParameters) {

@@ -61,12 +61,15 @@ TEST(DummyData, ConstantsAreFilledOnce) {
 }
 
 TEST(DummyData, RefusesOtherNumbersOfFields) {
-  expect_refused(dummy(""), {}, "shape is missing");
-  expect_refused(dummy("channels: 1"), {}, "0 values of num for 1 tops; give one, or one per top");
-  expect_refused(dummy("num: 1 channels: 1 height: 1"), {}, "0 values of width");
-  expect_refused(dummy("shape { } shape { }", 3), {}, "2 values of shape for 3 tops", 3);
-  expect_refused(dummy("shape { } data_filler { } data_filler { }"), {}, "2 values of data_filler");
-  expect_refused(dummy("shape { } num: 1"), {}, "either by shape or by num");
+  EXPECT_ERROR(LayerHarness(dummy(""), {}), "shape is missing");
+  EXPECT_ERROR(LayerHarness(dummy("channels: 1"), {}),
+               "0 values of num for 1 tops; give one, or one per top");
+  EXPECT_ERROR(LayerHarness(dummy("num: 1 channels: 1 height: 1"), {}), "0 values of width");
+  EXPECT_ERROR(LayerHarness(dummy("shape { } shape { }", 3), {}, {.tops = 3}),
+               "2 values of shape for 3 tops");
+  EXPECT_ERROR(LayerHarness(dummy("shape { } data_filler { } data_filler { }"), {}),
+               "2 values of data_filler");
+  EXPECT_ERROR(LayerHarness(dummy("shape { } num: 1"), {}), "either by shape or by num");
 }
 
 }  // namespace

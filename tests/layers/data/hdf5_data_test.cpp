@@ -105,8 +105,8 @@ TEST_F(Hdf5DataLayer, RefusesWhatItCannotReadWhenItIsSetUp) {
   const auto h5 = create_hdf5(file);
   h5->write_string("x", "text");
   h5->close();
-  expect_refused(layer({write("a", 0, 2), file}, 1), {},
-                 "list.txt:2: " + file + ": 'x' is of type string", 2);
+  EXPECT_ERROR(LayerHarness(layer({write("a", 0, 2), file}, 1), {}, {.tops = 2}),
+               "list.txt:2: " + file + ": 'x' is of type string");
 }
 
 TEST_F(Hdf5DataLayer, SkipsFilesWithoutRows) {
@@ -116,28 +116,33 @@ TEST_F(Hdf5DataLayer, SkipsFilesWithoutRows) {
 
 TEST_F(Hdf5DataLayer, NamesWhatIsWrong) {
   const std::string a = write("a", 0, 3);
-  expect_refused(layer({a, write("narrow", 0, 3, 3)}, 1), {},
-                 "narrow: rows of dataset 'x' are 1 x 3, in the first file they are 1 x 2", 2);
-  expect_refused(layer({write("uneven", 0, 3, 2, 4)}, 1), {},
-                 "uneven: dataset 'y' has 4 rows and 'x' has 3", 2);
-  expect_refused(layer({a, folder / "none"}, 1), {}, "cannot read " + folder / "none", 2);
-  expect_refused(layer({}, 1), {}, "lists 0 files and they have no rows", 2);
-  expect_refused(layer({write("empty", 0, 0)}, 1), {}, "lists 1 files and they have no rows", 2);
-  expect_refused("type: 'HDF5Data' top: 'z' hdf5_data_param { source: '" + folder.write("l", a) +
-                     "' batch_size: 1 }",
-                 {}, "a has no dataset 'z'");
+  EXPECT_ERROR(LayerHarness(layer({a, write("narrow", 0, 3, 3)}, 1), {}, {.tops = 2}),
+               "narrow: rows of dataset 'x' are 1 x 3, in the first file they are 1 x 2");
+  EXPECT_ERROR(LayerHarness(layer({write("uneven", 0, 3, 2, 4)}, 1), {}, {.tops = 2}),
+               "uneven: dataset 'y' has 4 rows and 'x' has 3");
+  EXPECT_ERROR(LayerHarness(layer({a, folder / "none"}, 1), {}, {.tops = 2}),
+               "cannot read " + folder / "none");
+  EXPECT_ERROR(LayerHarness(layer({}, 1), {}, {.tops = 2}), "lists 0 files and they have no rows");
+  EXPECT_ERROR(LayerHarness(layer({write("empty", 0, 0)}, 1), {}, {.tops = 2}),
+               "lists 1 files and they have no rows");
+  EXPECT_ERROR(LayerHarness("type: 'HDF5Data' top: 'z' hdf5_data_param { source: '" +
+                                folder.write("l", a) + "' batch_size: 1 }",
+                            {}),
+               "a has no dataset 'z'");
   const std::string type = "type: 'HDF5Data' top: 'x' ";
-  expect_refused(type + "hdf5_data_param { source: 'nolist' batch_size: 1 }", {},
-                 "cannot read nolist");
-  expect_refused(type + "hdf5_data_param { source: 'x' }", {}, "batch_size must be at least 1");
-  expect_refused(type, {}, "source is missing");
-  expect_refused(layer({a}, 1) + " transform_param { }", {}, "does not transform its data", 2);
+  EXPECT_ERROR(LayerHarness(type + "hdf5_data_param { source: 'nolist' batch_size: 1 }", {}),
+               "cannot read nolist");
+  EXPECT_ERROR(LayerHarness(type + "hdf5_data_param { source: 'x' }", {}),
+               "batch_size must be at least 1");
+  EXPECT_ERROR(LayerHarness(type, {}), "source is missing");
+  EXPECT_ERROR(LayerHarness(layer({a}, 1) + " transform_param { }", {}, {.tops = 2}),
+               "does not transform its data");
 }
 
 TEST_F(Hdf5DataLayer, NoticesAFileThatChanged) {
   LayerHarness h(layer({write("a", 0, 3)}, 1), {}, {.tops = 2});
   write("a", 0, 2);
-  EXPECT_TRUE(contains(error_of([&] { h.forward(); }), "a has changed since training began"));
+  EXPECT_ERROR(h.forward(), "a has changed since training began");
 }
 
 }  // namespace

@@ -53,11 +53,12 @@ TEST_F(Hdf5OutputLayer, IsReadableWhileTheRunGoesOn) {
 }
 
 TEST_F(Hdf5OutputLayer, NamesWhatIsWrong) {
-  expect_refused("type: 'HDF5Output'", {{1}, {1}}, "file_name is missing", 0);
-  expect_refused(layer, {{2, 3}, {3}}, "data of 2 x 3 needs as many labels as items, not 3", 0);
+  EXPECT_ERROR(LayerHarness("type: 'HDF5Output'", {{1}, {1}}, {.tops = 0}), "file_name is missing");
+  EXPECT_ERROR(LayerHarness(layer, {{2, 3}, {3}}, {.tops = 0}),
+               "data of 2 x 3 needs as many labels as items, not 3");
   LayerHarness nowhere("type: 'HDF5Output' hdf5_output_param { file_name: '/nowhere/a.h5' }",
                        {{1}, {1}}, {.tops = 0});
-  EXPECT_TRUE(contains(error_of([&] { nowhere.forward(); }), "cannot create '/nowhere/a.h5'"));
+  EXPECT_ERROR(nowhere.forward(), "cannot create '/nowhere/a.h5'");
 }
 
 TEST_F(Hdf5OutputLayer, KeepsTheOldFileUntilABatchIsWhole) {

@@ -112,8 +112,7 @@ TEST_F(ImageDataLayer, DamagedFilesFailOrAreSkipped) {
   folder.write("b.png", "no image");
   const std::string list = folder.write("list.txt", "a.png 7\nb.png 8\n");
   LayerHarness fails(layer(list, "batch_size: 2"), {}, {.tops = 2});
-  EXPECT_TRUE(contains(error_of([&] { fails.forward(); }),
-                       "list " + list + ", image 'b.png': cannot decode the image"));
+  EXPECT_ERROR(fails.forward(), "list " + list + ", image 'b.png': cannot decode the image");
   LayerHarness skips(layer(list, "batch_size: 2 on_error: SKIP"), {}, {.tops = 2});
   EXPECT_EQ(labels(skips, 1), (std::vector<float>{7, 7}));
 }
@@ -121,11 +120,8 @@ TEST_F(ImageDataLayer, DamagedFilesFailOrAreSkipped) {
 TEST_F(ImageDataLayer, NoUsableImageIsSaidSo) {
   folder.write("b.png", "");
   const std::string list = folder.write("list.txt", "b.png 8\n");
-  EXPECT_TRUE(contains(error_of([&] {
-                         LayerHarness(layer(list, "on_error: SKIP max_skipped: 1"), {},
-                                      {.tops = 2});
-                       }),
-                       "none of 1 images can be used; the last one: list " + list));
+  EXPECT_ERROR(LayerHarness(layer(list, "on_error: SKIP max_skipped: 1"), {}, {.tops = 2}),
+               "none of 1 images can be used; the last one: list " + list);
 }
 
 TEST_F(ImageDataLayer, MeanFileIsBlamedBeforeTheImages) {

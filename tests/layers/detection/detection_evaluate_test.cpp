@@ -54,14 +54,16 @@ TEST(DetectionEvaluate, NothingFoundAndNothingThere) {
 
 TEST(DetectionEvaluate, RefusesBadInput) {
   const std::vector<Shape> shapes = {{1, 1, 1, 7}, {1, 1, 1, 8}};
-  expect_refused("type: 'DetectionEvaluate'", shapes, "num_classes is missing");
-  expect_refused(evaluate("overlap_threshold: 0"), shapes, "overlap_threshold must be above 0");
-  expect_refused(evaluate("name_size_file: 'f'"), shapes, "name_size_file is not supported");
-  expect_refused(evaluate("resize_param {}"), shapes, "resize_param is not supported");
-  expect_refused(evaluate(""), {{1, 1, 1, 6}, {1, 1, 1, 8}},
-                 "bottom 0 must hold detections, 1 x 1 x D x 7, it is 1 x 1 x 1 x 6");
-  expect_refused(evaluate(""), {{1, 1, 1, 7}, {1, 1, 1, 7}},
-                 "bottom 1 must hold objects, 1 x 1 x G x 8, it is 1 x 1 x 1 x 7");
+  EXPECT_ERROR(LayerHarness("type: 'DetectionEvaluate'", shapes), "num_classes is missing");
+  EXPECT_ERROR(LayerHarness(evaluate("overlap_threshold: 0"), shapes),
+               "overlap_threshold must be above 0");
+  EXPECT_ERROR(LayerHarness(evaluate("name_size_file: 'f'"), shapes),
+               "name_size_file is not supported");
+  EXPECT_ERROR(LayerHarness(evaluate("resize_param {}"), shapes), "resize_param is not supported");
+  EXPECT_ERROR(LayerHarness(evaluate(""), {{1, 1, 1, 6}, {1, 1, 1, 8}}),
+               "bottom 0 must hold detections, 1 x 1 x D x 7, it is 1 x 1 x 1 x 6");
+  EXPECT_ERROR(LayerHarness(evaluate(""), {{1, 1, 1, 7}, {1, 1, 1, 7}}),
+               "bottom 1 must hold objects, 1 x 1 x G x 8, it is 1 x 1 x 1 x 7");
   const std::vector<float> sound = {0, 1, 1, 0, 0, 1, 1}, none(8, -1);
   const auto detection = [&](std::size_t place, float value) {
     std::vector<float> row = sound;

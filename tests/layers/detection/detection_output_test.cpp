@@ -45,11 +45,13 @@ TEST(DetectionOutput, TakesRegionsInPixels) {
   h.forward();
   expect_values(h.top(0).data, {0, 1, 0.8f, 0.2f, 0.2f, 0.4f, 0.4f,  //
                                 0, 1, 0.6f, 0.6f, 0.3f, 0.8f, 0.7f});
-  expect_refused(detection(param), {{1, 8}, {1, 4}, {1, 1, 10}}, "needs input_width");
-  expect_refused(detection(param + "input_width: 100 input_height: 50"),
-                 {{1, 8}, {1, 4}, {1, 2, 8}}, "regions of 5 values of one image");
-  expect_refused(detection(param + "input_width: 100 input_height: 50"),
-                 {{2, 8}, {2, 4}, {1, 1, 10}}, "for 2 images");
+  EXPECT_ERROR(LayerHarness(detection(param), {{1, 8}, {1, 4}, {1, 1, 10}}), "needs input_width");
+  EXPECT_ERROR(LayerHarness(detection(param + "input_width: 100 input_height: 50"),
+                            {{1, 8}, {1, 4}, {1, 2, 8}}),
+               "regions of 5 values of one image");
+  EXPECT_ERROR(LayerHarness(detection(param + "input_width: 100 input_height: 50"),
+                            {{2, 8}, {2, 4}, {1, 1, 10}}),
+               "for 2 images");
 }
 
 TEST(DetectionOutput, DecodesOffsets) {
@@ -145,20 +147,20 @@ TEST(DetectionOutput, ReadsHowToSaveOutputButSavesNothing) {
 }
 
 TEST(DetectionOutput, RefusesBadInput) {
-  expect_refused("type: 'DetectionOutput'", kShapes, "num_classes is missing");
-  expect_refused(detection("num_classes: 2 nms_param { nms_threshold: -1 }"), kShapes,
-                 "nms_threshold must not be negative, it is -1");
+  EXPECT_ERROR(LayerHarness("type: 'DetectionOutput'", kShapes), "num_classes is missing");
+  EXPECT_ERROR(LayerHarness(detection("num_classes: 2 nms_param { nms_threshold: -1 }"), kShapes),
+               "nms_threshold must not be negative, it is -1");
   for (const std::string eta : {"0", "1.5", "nan"})
-    expect_refused(detection("num_classes: 2 nms_param { eta: " + eta + " }"), kShapes,
-                   "eta must be above 0 and at most 1, it is " + eta);
-  expect_refused(detection("num_classes: 2"), {{1, 12}, {1, 6}, {1, 12}},
-                 "bottom 2 must hold priors, 1 x 2 x (P * 4), it is 1 x 12");
-  expect_refused(detection("num_classes: 2 share_location: false"), kShapes,
-                 "bottom 0 must hold 4 offsets for each of 6 boxes, it is 1 x 12");
-  expect_refused(detection("num_classes: 4294967295 share_location: false"), kShapes,
-                 "num_classes 4294967295 is too large");
-  expect_refused(detection("num_classes: 3"), kShapes,
-                 "bottom 1 must hold 3 scores for each of 3 priors, it is 1 x 6");
+    EXPECT_ERROR(LayerHarness(detection("num_classes: 2 nms_param { eta: " + eta + " }"), kShapes),
+                 "eta must be above 0 and at most 1, it is " + eta);
+  EXPECT_ERROR(LayerHarness(detection("num_classes: 2"), {{1, 12}, {1, 6}, {1, 12}}),
+               "bottom 2 must hold priors, 1 x 2 x (P * 4), it is 1 x 12");
+  EXPECT_ERROR(LayerHarness(detection("num_classes: 2 share_location: false"), kShapes),
+               "bottom 0 must hold 4 offsets for each of 6 boxes, it is 1 x 12");
+  EXPECT_ERROR(LayerHarness(detection("num_classes: 4294967295 share_location: false"), kShapes),
+               "num_classes 4294967295 is too large");
+  EXPECT_ERROR(LayerHarness(detection("num_classes: 3"), kShapes),
+               "bottom 1 must hold 3 scores for each of 3 priors, it is 1 x 6");
 }
 
 }  // namespace

@@ -182,27 +182,28 @@ TEST(MultiBoxLoss, PropagateDownLeavesAPartOut) {
 }
 
 TEST(MultiBoxLoss, RefusesBadInput) {
-  expect_refused("type: 'MultiBoxLoss'", kShapes, "num_classes is missing");
-  expect_refused(loss("background_label_id: 2"), kShapes,
-                 "background_label_id 2 is none of 2 classes");
-  expect_refused(loss("neg_pos_ratio: -1"), kShapes, "neg_pos_ratio must not be negative");
-  expect_refused(loss("sample_size: 0"), kShapes, "sample_size must be at least 1");
-  expect_refused(
-      "type: 'MultiBoxLoss' multibox_loss_param { num_classes: 3 "
-      "map_object_to_agnostic: true }",
-      kShapes, "it needs num_classes: 2 and background_label_id: 0");
-  expect_refused(loss("map_object_to_agnostic: true background_label_id: 1"), kShapes,
-                 "it needs num_classes: 2 and background_label_id: 0");
+  EXPECT_ERROR(LayerHarness("type: 'MultiBoxLoss'", kShapes), "num_classes is missing");
+  EXPECT_ERROR(LayerHarness(loss("background_label_id: 2"), kShapes),
+               "background_label_id 2 is none of 2 classes");
+  EXPECT_ERROR(LayerHarness(loss("neg_pos_ratio: -1"), kShapes),
+               "neg_pos_ratio must not be negative");
+  EXPECT_ERROR(LayerHarness(loss("sample_size: 0"), kShapes), "sample_size must be at least 1");
+  EXPECT_ERROR(LayerHarness("type: 'MultiBoxLoss' multibox_loss_param { num_classes: 3 "
+                            "map_object_to_agnostic: true }",
+                            kShapes),
+               "it needs num_classes: 2 and background_label_id: 0");
+  EXPECT_ERROR(LayerHarness(loss("map_object_to_agnostic: true background_label_id: 1"), kShapes),
+               "it needs num_classes: 2 and background_label_id: 0");
   for (const std::string option : {"use_prior_for_matching: false", "bp_inside: true",
                                    "encode_variance_in_target: true", "ignore_difficult_gt: true"})
-    expect_refused(loss(option), kShapes, option + " is not supported");
-  expect_refused(loss("nms_param {}"), kShapes, "nms_param is not supported");
-  expect_refused(loss(""), {{1, 8}, {1, 6}, {1, 2, 12}, {1, 1, 1, 8}},
-                 "bottom 0 must hold 4 offsets for each of 3 boxes, it is 1 x 8");
-  expect_refused(loss(""), {{1, 12}, {1, 9}, {1, 2, 12}, {1, 1, 1, 8}},
-                 "bottom 1 must hold 2 scores for each of 3 priors, it is 1 x 9");
-  expect_refused(loss(""), {{1, 12}, {1, 6}, {1, 2, 12}, {1, 1, 1, 7}},
-                 "bottom 3 must hold objects, 1 x 1 x G x 8, it is 1 x 1 x 1 x 7");
+    EXPECT_ERROR(LayerHarness(loss(option), kShapes), option + " is not supported");
+  EXPECT_ERROR(LayerHarness(loss("nms_param {}"), kShapes), "nms_param is not supported");
+  EXPECT_ERROR(LayerHarness(loss(""), {{1, 8}, {1, 6}, {1, 2, 12}, {1, 1, 1, 8}}),
+               "bottom 0 must hold 4 offsets for each of 3 boxes, it is 1 x 8");
+  EXPECT_ERROR(LayerHarness(loss(""), {{1, 12}, {1, 9}, {1, 2, 12}, {1, 1, 1, 8}}),
+               "bottom 1 must hold 2 scores for each of 3 priors, it is 1 x 9");
+  EXPECT_ERROR(LayerHarness(loss(""), {{1, 12}, {1, 6}, {1, 2, 12}, {1, 1, 1, 7}}),
+               "bottom 3 must hold objects, 1 x 1 x G x 8, it is 1 x 1 x 1 x 7");
   const auto error = [&](std::size_t place, float value) {
     std::vector<float> object = kObject;
     object[place] = value;

@@ -60,39 +60,45 @@ TEST(PriorBox, TakesWidthsAndHeightsAsTheyAre) {
 
 TEST(PriorBox, RefusesBadParameters) {
   const std::vector<Shape> bottoms = {{1, 1, 1, 1}, {1, 1, 8, 8}};
-  expect_refused(prior_box(""), bottoms, "min_size is missing");
-  expect_refused(prior_box("min_size: 0"), bottoms, "min_size must be at least 1 pixel, it is 0");
-  expect_refused(prior_box("min_size: 2 max_size: 2"), bottoms,
-                 "max_size 2 must be greater than its min_size, which is 2");
-  expect_refused(prior_box("min_size: 2 max_size: 3 max_size: 4"), bottoms,
-                 "give one max_size for each of the 1 min_size, or none");
-  expect_refused(prior_box("min_size: 2 aspect_ratio: 0"), bottoms,
-                 "aspect_ratio must be positive");
-  expect_refused(prior_box("min_size: 2 variance: 0"), bottoms, "variance must be positive");
-  expect_refused(prior_box("min_size: 2 variance: 1 variance: 1"), bottoms,
-                 "variance is given once or four times, not 2 times");
-  expect_refused(prior_box("min_size: 2 img_size: 3 img_h: 3"), bottoms, "give either img_size or");
-  expect_refused(prior_box("min_size: 2 step: 3 step_h: 3"), bottoms, "give either step or");
-  expect_refused(prior_box("min_size: 2 step: -3"), bottoms, "step must be positive, it is -3");
-  expect_refused(prior_box("min_size: 2 step_h: 3"), bottoms,
-                 "step_h and step_w must be given together");
-  expect_refused(prior_box("min_size: 2 step_h: 3 step_w: 0"), bottoms,
-                 "step_w must be positive, it is 0");
-  expect_refused(prior_box("min_size: 2 img_w: 3"), bottoms,
-                 "img_h and img_w must be given together");
-  expect_refused(prior_box("min_size: 2 img_h: 0 img_w: 3"), bottoms,
-                 "img_h must be positive, it is 0");
-  expect_refused(prior_box("min_size: 2 img_size: 0"), bottoms, "img_size must be positive");
-  expect_refused(prior_box("width: 2 width: 3 height: 2"), bottoms,
-                 "width and height must be given in pairs; there are 2 and 1");
-  expect_refused(prior_box("width: 2 height: 2 min_size: 3"), bottoms,
-                 "give either width and height or min_size");
-  expect_refused(prior_box("width: 2 height: 2 aspect_ratio: 3"), bottoms,
-                 "give either width and height or min_size");
-  expect_refused(prior_box("width: 2 height: 0"), bottoms,
-                 "width and height must be positive, not 0");
-  expect_refused(prior_box("min_size: 2"), {{1, 1}, {1, 1, 8, 8}},
-                 "the map and the image must be N x C x H x W");
+  EXPECT_ERROR(LayerHarness(prior_box(""), bottoms), "min_size is missing");
+  EXPECT_ERROR(LayerHarness(prior_box("min_size: 0"), bottoms),
+               "min_size must be at least 1 pixel, it is 0");
+  EXPECT_ERROR(LayerHarness(prior_box("min_size: 2 max_size: 2"), bottoms),
+               "max_size 2 must be greater than its min_size, which is 2");
+  EXPECT_ERROR(LayerHarness(prior_box("min_size: 2 max_size: 3 max_size: 4"), bottoms),
+               "give one max_size for each of the 1 min_size, or none");
+  EXPECT_ERROR(LayerHarness(prior_box("min_size: 2 aspect_ratio: 0"), bottoms),
+               "aspect_ratio must be positive");
+  EXPECT_ERROR(LayerHarness(prior_box("min_size: 2 variance: 0"), bottoms),
+               "variance must be positive");
+  EXPECT_ERROR(LayerHarness(prior_box("min_size: 2 variance: 1 variance: 1"), bottoms),
+               "variance is given once or four times, not 2 times");
+  EXPECT_ERROR(LayerHarness(prior_box("min_size: 2 img_size: 3 img_h: 3"), bottoms),
+               "give either img_size or");
+  EXPECT_ERROR(LayerHarness(prior_box("min_size: 2 step: 3 step_h: 3"), bottoms),
+               "give either step or");
+  EXPECT_ERROR(LayerHarness(prior_box("min_size: 2 step: -3"), bottoms),
+               "step must be positive, it is -3");
+  EXPECT_ERROR(LayerHarness(prior_box("min_size: 2 step_h: 3"), bottoms),
+               "step_h and step_w must be given together");
+  EXPECT_ERROR(LayerHarness(prior_box("min_size: 2 step_h: 3 step_w: 0"), bottoms),
+               "step_w must be positive, it is 0");
+  EXPECT_ERROR(LayerHarness(prior_box("min_size: 2 img_w: 3"), bottoms),
+               "img_h and img_w must be given together");
+  EXPECT_ERROR(LayerHarness(prior_box("min_size: 2 img_h: 0 img_w: 3"), bottoms),
+               "img_h must be positive, it is 0");
+  EXPECT_ERROR(LayerHarness(prior_box("min_size: 2 img_size: 0"), bottoms),
+               "img_size must be positive");
+  EXPECT_ERROR(LayerHarness(prior_box("width: 2 width: 3 height: 2"), bottoms),
+               "width and height must be given in pairs; there are 2 and 1");
+  EXPECT_ERROR(LayerHarness(prior_box("width: 2 height: 2 min_size: 3"), bottoms),
+               "give either width and height or min_size");
+  EXPECT_ERROR(LayerHarness(prior_box("width: 2 height: 2 aspect_ratio: 3"), bottoms),
+               "give either width and height or min_size");
+  EXPECT_ERROR(LayerHarness(prior_box("width: 2 height: 0"), bottoms),
+               "width and height must be positive, not 0");
+  EXPECT_ERROR(LayerHarness(prior_box("min_size: 2"), {{1, 1}, {1, 1, 8, 8}}),
+               "the map and the image must be N x C x H x W");
 }
 
 }  // namespace

@@ -88,13 +88,17 @@ TEST(Proposal, NumbersImages) {
 }
 
 TEST(Proposal, RefusesBottomsThatDoNotFit) {
-  expect_refused(proposal(kSquare + "min_size: 1"), {{1, 4, 1, 1}, {1, 4, 1, 1}, {1, 3}},
-                 "scores, N x 2 x H x W");
-  expect_refused(proposal(kSquare + "min_size: 1"), {{1, 2, 1, 1}, {1, 8, 1, 1}, {1, 3}},
-                 "4 offsets");
-  expect_refused(proposal(kSquare + "min_size: 1"), {{1, 2, 1, 1}, {1, 4, 1, 1}, {1, 2}},
-                 "height, width and scale");
-  expect_refused(proposal("ratio: 0"), {{1, 2, 1, 1}, {1, 4, 1, 1}, {1, 3}}, "must be positive");
+  EXPECT_ERROR(
+      LayerHarness(proposal(kSquare + "min_size: 1"), {{1, 4, 1, 1}, {1, 4, 1, 1}, {1, 3}}),
+      "scores, N x 2 x H x W");
+  EXPECT_ERROR(
+      LayerHarness(proposal(kSquare + "min_size: 1"), {{1, 2, 1, 1}, {1, 8, 1, 1}, {1, 3}}),
+      "4 offsets");
+  EXPECT_ERROR(
+      LayerHarness(proposal(kSquare + "min_size: 1"), {{1, 2, 1, 1}, {1, 4, 1, 1}, {1, 2}}),
+      "height, width and scale");
+  EXPECT_ERROR(LayerHarness(proposal("ratio: 0"), {{1, 2, 1, 1}, {1, 4, 1, 1}, {1, 3}}),
+               "must be positive");
 }
 
 }  // namespace

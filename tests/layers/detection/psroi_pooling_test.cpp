@@ -32,12 +32,15 @@ TEST(PsroiPooling, DividesByTheAreaInTheMap) {
 
 TEST(PsroiPooling, RefusesBadInput) {
   const std::vector<Shape> bottoms = {{1, 5, 2, 2}, {1, 5}};
-  expect_refused(pooling("spatial_scale: 1 group_size: 2"), bottoms, "output_dim is wanted");
-  expect_refused(pooling("spatial_scale: 1 output_dim: 2"), bottoms, "group_size is wanted");
-  expect_refused(pooling("output_dim: 1 group_size: 2"), bottoms, "spatial_scale is wanted");
-  expect_refused(pooling("spatial_scale: 1 output_dim: 1 group_size: 2"), bottoms,
-                 "output_dim 1 and group_size 2 need output_dim group_size^2 channels, the "
-                 "features have 5");
+  EXPECT_ERROR(LayerHarness(pooling("spatial_scale: 1 group_size: 2"), bottoms),
+               "output_dim is wanted");
+  EXPECT_ERROR(LayerHarness(pooling("spatial_scale: 1 output_dim: 2"), bottoms),
+               "group_size is wanted");
+  EXPECT_ERROR(LayerHarness(pooling("output_dim: 1 group_size: 2"), bottoms),
+               "spatial_scale is wanted");
+  EXPECT_ERROR(LayerHarness(pooling("spatial_scale: 1 output_dim: 1 group_size: 2"), bottoms),
+               "output_dim 1 and group_size 2 need output_dim group_size^2 channels, the "
+               "features have 5");
 }
 
 }  // namespace

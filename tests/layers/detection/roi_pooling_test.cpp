@@ -40,18 +40,21 @@ TEST(RoiPooling, PooledSizeIsAnotherWayToGiveBins) {
 
 TEST(RoiPooling, RefusesBadInput) {
   const std::vector<Shape> bottoms = {{1, 1, 2, 2}, {1, 5}};
-  expect_refused(pooling("pooled_size: [1, 2, 3]"), bottoms,
-                 "pooled_size is given once or twice, not 3 times");
-  expect_refused(pooling("pooled_size: 1 pooled_h: 1 pooled_w: 1"), bottoms,
-                 "give either pooled_size or pooled_h and pooled_w");
-  expect_refused(pooling("pooled_size: 0"), bottoms, "pooled_h and pooled_w are wanted");
-  expect_refused("type: 'ROIPooling'", {{1, 1, 2, 2}, {1, 5}}, "pooled_h and pooled_w are wanted");
-  expect_refused(pooling("pooled_h: 1 pooled_w: 1 spatial_scale: 0"), {{1, 1, 2, 2}, {1, 5}},
-                 "spatial_scale must be positive and less than 10000, it is 0");
-  expect_refused(pooling("pooled_h: 1 pooled_w: 1"), {{1, 1, 2, 2}, {1, 4}},
-                 "the regions must be R x 5 (image, x1, y1, x2, y2), they are 1 x 4");
-  expect_refused(pooling("pooled_h: 1 pooled_w: 1"), {{2, 2}, {1, 5}},
-                 "the features must be N x C x H x W, they are 2 x 2");
+  EXPECT_ERROR(LayerHarness(pooling("pooled_size: [1, 2, 3]"), bottoms),
+               "pooled_size is given once or twice, not 3 times");
+  EXPECT_ERROR(LayerHarness(pooling("pooled_size: 1 pooled_h: 1 pooled_w: 1"), bottoms),
+               "give either pooled_size or pooled_h and pooled_w");
+  EXPECT_ERROR(LayerHarness(pooling("pooled_size: 0"), bottoms),
+               "pooled_h and pooled_w are wanted");
+  EXPECT_ERROR(LayerHarness("type: 'ROIPooling'", {{1, 1, 2, 2}, {1, 5}}),
+               "pooled_h and pooled_w are wanted");
+  EXPECT_ERROR(
+      LayerHarness(pooling("pooled_h: 1 pooled_w: 1 spatial_scale: 0"), {{1, 1, 2, 2}, {1, 5}}),
+      "spatial_scale must be positive and less than 10000, it is 0");
+  EXPECT_ERROR(LayerHarness(pooling("pooled_h: 1 pooled_w: 1"), {{1, 1, 2, 2}, {1, 4}}),
+               "the regions must be R x 5 (image, x1, y1, x2, y2), they are 1 x 4");
+  EXPECT_ERROR(LayerHarness(pooling("pooled_h: 1 pooled_w: 1"), {{2, 2}, {1, 5}}),
+               "the features must be N x C x H x W, they are 2 x 2");
   LayerHarness h(pooling("pooled_h: 1 pooled_w: 1"), {{1, 1, 2, 2}, {1, 5}});
   h.bottom_data(1, {1, 0, 0, 1, 1});
   EXPECT_EQ(error_of([&] { h.forward(); }), "region 0 is in image 1, but there are 1 images");

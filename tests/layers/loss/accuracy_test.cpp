@@ -72,20 +72,14 @@ TEST_P(AccuracyTest, ClassesMayLieAlongAnyAxis) {
 TEST_P(AccuracyTest, ChecksLabelsInEveryPass) {
   LayerHarness h(accuracy(""), {{4, 3}, {4}}, {.device = GetParam()});
   h.bottom_data(1, {0, 1, 2, 12});
-  EXPECT_NE(error_of([&] { h.forward(); }).find("label 12 at item 3 is out of range for 3 classes"),
-            std::string::npos);
+  EXPECT_ERROR(h.forward(), "label 12 at item 3 is out of range for 3 classes");
 }
 
 TEST(AccuracyErrors, NameTheSizes) {
-  const auto error = [](const char* param, const Shape& labels) {
-    return error_of([&] { LayerHarness(accuracy(param), {{4, 3}, labels}); });
-  };
-  EXPECT_NE(error("top_k: 0", {4}).find("top_k must be at least 1"), std::string::npos);
-  EXPECT_NE(error("top_k: 5", {4}).find("top_k 5 exceeds the 3 classes"), std::string::npos);
-  EXPECT_NE(error("", {4, 3})
-                .find("predictions of 4 x 3 over 3 classes need 4 labels, one per "
-                      "item, not 4 x 3"),
-            std::string::npos);
+  EXPECT_ERROR(LayerHarness(accuracy("top_k: 0"), {{4, 3}, {4}}), "top_k must be at least 1");
+  EXPECT_ERROR(LayerHarness(accuracy("top_k: 5"), {{4, 3}, {4}}), "top_k 5 exceeds the 3 classes");
+  EXPECT_ERROR(LayerHarness(accuracy(""), {{4, 3}, {4, 3}}),
+               "predictions of 4 x 3 over 3 classes need 4 labels, one per item, not 4 x 3");
 }
 
 }  // namespace

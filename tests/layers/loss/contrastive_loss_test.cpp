@@ -38,10 +38,10 @@ TEST_P(ContrastiveLossTest, TheLegacyVersionComparesTheSquaredDistance) {
 }
 
 TEST(ContrastiveLossErrors, NameTheShapes) {
-  expect_refused("type: 'ContrastiveLoss'", {{2, 3}, {2, 4}, {2}},
-                 "the vectors of a pair need the same shape, but they are 2 x 3 and 2 x 4");
-  expect_refused("type: 'ContrastiveLoss'", {{2, 3}, {2, 3}, {3}},
-                 "a bottom of 2 x 3 needs 2 labels, one per item, not 3");
+  EXPECT_ERROR(LayerHarness("type: 'ContrastiveLoss'", {{2, 3}, {2, 4}, {2}}),
+               "the vectors of a pair need the same shape, but they are 2 x 3 and 2 x 4");
+  EXPECT_ERROR(LayerHarness("type: 'ContrastiveLoss'", {{2, 3}, {2, 3}, {3}}),
+               "a bottom of 2 x 3 needs 2 labels, one per item, not 3");
 }
 
 }  // namespace

@@ -35,10 +35,10 @@ TEST_P(EuclideanLossTest, OnlyCountsMustAgreeBehindTheFirstAxis) {
 
 TEST(EuclideanLossErrors, NameBothShapes) {
   const char* text = "type: 'EuclideanLoss'";
-  expect_refused(text, {{2, 3}, {3, 2}},
-                 "the same number of elements, but they are 2 x 3 and 3 x 2");
-  expect_refused(text, {{2, 3}, {2, 4}}, "they are 2 x 3 and 2 x 4");
-  expect_refused(text, {{}, {}}, "they are scalar and scalar");
+  EXPECT_ERROR(LayerHarness(text, {{2, 3}, {3, 2}}),
+               "the same number of elements, but they are 2 x 3 and 3 x 2");
+  EXPECT_ERROR(LayerHarness(text, {{2, 3}, {2, 4}}), "they are 2 x 3 and 2 x 4");
+  EXPECT_ERROR(LayerHarness(text, {{}, {}}), "they are scalar and scalar");
 }
 
 }  // namespace

@@ -32,16 +32,13 @@ TEST_P(HingeLossTest, SquaresWithL2) {
 }
 
 TEST(HingeLossErrors, AreNamed) {
-  expect_refused("type: 'HingeLoss'", {{2, 3}, {3}},
-                 "a bottom of 2 x 3 needs 2 labels, one per item, not 3");
+  EXPECT_ERROR(LayerHarness("type: 'HingeLoss'", {{2, 3}, {3}}),
+               "a bottom of 2 x 3 needs 2 labels, one per item, not 3");
   LayerHarness h("type: 'HingeLoss'", {{2, 3}, {2}});
   h.bottom_data(1, {1, 3});
-  EXPECT_NE(error_of([&] {
-              h.forward();
-            }).find("label 3 in place 1 is out of range; it must be from 0 to 2"),
-            std::string::npos);
+  EXPECT_ERROR(h.forward(), "label 3 in place 1 is out of range; it must be from 0 to 2");
   h.bottom_data(1, {-1, 0});
-  EXPECT_NE(error_of([&] { h.forward(); }).find("label -1 in place 0"), std::string::npos);
+  EXPECT_ERROR(h.forward(), "label -1 in place 0");
 }
 
 }  // namespace

@@ -38,16 +38,18 @@ TEST_P(InfogainLossTest, IgnoredLabelsDoNotCount) {
 }
 
 TEST(InfogainLossErrors, AreNamed) {
-  expect_refused("type: 'InfogainLoss'", {{2, 3}, {2}}, "H is missing");
-  expect_refused("type: 'InfogainLoss'", {{2, 3}, {2}, {2, 2}}, "3 classes need 3 x 3 numbers");
-  expect_refused("type: 'InfogainLoss' infogain_loss_param { source: '/nowhere/H' }", {{2, 3}, {2}},
-                 "cannot read /nowhere/H: No such file or directory");
-  expect_refused("type: 'InfogainLoss' loss_param { normalize: true }", {{2, 3}, {2}, {3, 3}},
-                 "normalize does not work here");
+  EXPECT_ERROR(LayerHarness("type: 'InfogainLoss'", {{2, 3}, {2}}), "H is missing");
+  EXPECT_ERROR(LayerHarness("type: 'InfogainLoss'", {{2, 3}, {2}, {2, 2}}),
+               "3 classes need 3 x 3 numbers");
+  EXPECT_ERROR(LayerHarness("type: 'InfogainLoss' infogain_loss_param { source: '/nowhere/H' }",
+                            {{2, 3}, {2}}),
+               "cannot read /nowhere/H: No such file or directory");
+  EXPECT_ERROR(
+      LayerHarness("type: 'InfogainLoss' loss_param { normalize: true }", {{2, 3}, {2}, {3, 3}}),
+      "normalize does not work here");
   LayerHarness h("type: 'InfogainLoss'", {{1, 2}, {1}, {2, 2}});
   h.bottom_data(1, {2});
-  EXPECT_NE(error_of([&] { h.forward(); }).find("label 2 at item 0 is out of range"),
-            std::string::npos);
+  EXPECT_ERROR(h.forward(), "label 2 at item 0 is out of range");
 }
 
 }  // namespace

@@ -30,12 +30,11 @@ TEST_P(MultinomialLogisticLossTest, StaysFiniteAtZero) {
 }
 
 TEST(MultinomialLogisticLossErrors, AreNamed) {
-  expect_refused("type: 'MultinomialLogisticLoss'", {{2, 3}, {2, 3}},
-                 "a bottom of 2 x 3 needs 2 labels, one per item, not 2 x 3");
+  EXPECT_ERROR(LayerHarness("type: 'MultinomialLogisticLoss'", {{2, 3}, {2, 3}}),
+               "a bottom of 2 x 3 needs 2 labels, one per item, not 2 x 3");
   LayerHarness h("type: 'MultinomialLogisticLoss'", {{1, 2}, {1}});
   h.bottom_data(1, {2});
-  EXPECT_NE(error_of([&] { h.forward(); }).find("label 2 in place 0 is out of range"),
-            std::string::npos);
+  EXPECT_ERROR(h.forward(), "label 2 in place 0 is out of range");
 }
 
 }  // namespace

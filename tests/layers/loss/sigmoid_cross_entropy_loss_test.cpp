@@ -66,8 +66,9 @@ TEST_P(SigmoidCrossEntropyLossTest, IsZeroIfAllIsIgnored) {
 }
 
 TEST(SigmoidCrossEntropyLossErrors, NameBothShapes) {
-  expect_refused(with(""), {{2, 3}, {2, 2}}, "scores of 2 x 3 need as many targets, not 2 x 2");
-  expect_refused(with(""), {{2, 3}, {3, 2}}, "not 3 x 2");
+  EXPECT_ERROR(LayerHarness(with(""), {{2, 3}, {2, 2}}),
+               "scores of 2 x 3 need as many targets, not 2 x 2");
+  EXPECT_ERROR(LayerHarness(with(""), {{2, 3}, {3, 2}}), "not 3 x 2");
 }
 
 }  // namespace

@@ -31,11 +31,11 @@ TEST(SmoothL1Loss, WeightsWorkInsideAndOutside) {
 }
 
 TEST(SmoothL1Loss, RefusesOtherShapes) {
-  expect_refused("type: 'SmoothL1Loss'", {{2, 2}, {2, 3}},
-                 "bottom 0 is 2 x 2 and bottom 1 is 2 x 3");
-  expect_refused("type: 'SmoothL1Loss'", {{}, {}}, "need an axis for the items");
-  expect_refused("type: 'SmoothL1Loss' smooth_l1_loss_param { sigma: 0 }", {{1}, {1}},
-                 "sigma must be positive, it is 0");
+  EXPECT_ERROR(LayerHarness("type: 'SmoothL1Loss'", {{2, 2}, {2, 3}}),
+               "bottom 0 is 2 x 2 and bottom 1 is 2 x 3");
+  EXPECT_ERROR(LayerHarness("type: 'SmoothL1Loss'", {{}, {}}), "need an axis for the items");
+  EXPECT_ERROR(LayerHarness("type: 'SmoothL1Loss' smooth_l1_loss_param { sigma: 0 }", {{1}, {1}}),
+               "sigma must be positive, it is 0");
 }
 
 }  // namespace

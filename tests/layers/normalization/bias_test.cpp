@@ -56,14 +56,14 @@ TEST_P(BiasTest, AFrozenParameterGetsNoGradient) {
 }
 
 TEST(BiasErrors, AreNamed) {
-  expect_refused(with("num_axes: -2"), {{2, 3}}, "num_axes is -2");
-  expect_refused(with("axis: 1 num_axes: 2"), {{2, 3}},
-                 "num_axes 2 from axis 1 on reaches beyond the bottom 2 x 3");
-  expect_refused(with("axis: 2"), {{2, 3}}, "axis 2 is out of range for shape 2 x 3");
-  expect_refused("type: 'Bias'", {{2, 3}, {2}},
-                 "shape 2 does not fit the bottom 2 x 3 from axis 1 on");
-  expect_refused("type: 'Bias'", {{2, 3}, {3, 1}},
-                 "shape 3 x 1 does not fit the bottom 2 x 3 from axis 1 on");
+  EXPECT_ERROR(LayerHarness(with("num_axes: -2"), {{2, 3}}), "num_axes is -2");
+  EXPECT_ERROR(LayerHarness(with("axis: 1 num_axes: 2"), {{2, 3}}),
+               "num_axes 2 from axis 1 on reaches beyond the bottom 2 x 3");
+  EXPECT_ERROR(LayerHarness(with("axis: 2"), {{2, 3}}), "axis 2 is out of range for shape 2 x 3");
+  EXPECT_ERROR(LayerHarness("type: 'Bias'", {{2, 3}, {2}}),
+               "shape 2 does not fit the bottom 2 x 3 from axis 1 on");
+  EXPECT_ERROR(LayerHarness("type: 'Bias'", {{2, 3}, {3, 1}}),
+               "shape 3 x 1 does not fit the bottom 2 x 3 from axis 1 on");
 }
 
 }  // namespace

@@ -84,10 +84,13 @@ TEST(Bn, MovingAverageIsAnotherMomentum) {
 }
 
 TEST(Bn, RefusesBadInput) {
-  expect_refused("type: 'BN' bn_param { eps: 0 }", {{1, 2}}, "eps must be positive, it is 0");
-  expect_refused("type: 'BN' bn_param { momentum: 2 }", {{1, 2}}, "momentum 2 is not between 0");
-  expect_refused("type: 'BN' bn_param { axis: 2 }", {{1, 2}}, "axis is 2; only channels on axis 1");
-  expect_refused("type: 'BN'", {{2}}, "the bottom needs at least the axes N x C");
+  EXPECT_ERROR(LayerHarness("type: 'BN' bn_param { eps: 0 }", {{1, 2}}),
+               "eps must be positive, it is 0");
+  EXPECT_ERROR(LayerHarness("type: 'BN' bn_param { momentum: 2 }", {{1, 2}}),
+               "momentum 2 is not between 0");
+  EXPECT_ERROR(LayerHarness("type: 'BN' bn_param { axis: 2 }", {{1, 2}}),
+               "axis is 2; only channels on axis 1");
+  EXPECT_ERROR(LayerHarness("type: 'BN'", {{2}}), "the bottom needs at least the axes N x C");
   LayerHarness h("type: 'BN'", {{1, 2}});
   h.bottom(0).reshape({1, 3});
   EXPECT_EQ(error_of([&] { h.reshape(); }), "the bottom has 3 channels, but the scale is for 2");

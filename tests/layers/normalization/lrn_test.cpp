@@ -76,14 +76,10 @@ TEST(LrnBlocks, MoreChannelsThanTheWorkMemoryHolds) {
 
 TEST(LrnErrors, SizeAndShape) {
   for (const char* size : {"4", "0"})
-    EXPECT_NE(error_of([&] {
-                LayerHarness(lrn(str("local_size: ", size)), {{1, 1, 2, 2}});
-              }).find(str("local_size must be odd, not ", size)),
-              std::string::npos);
-  EXPECT_NE(error_of([] {
-              LayerHarness(lrn(""), {{3, 4}});
-            }).find("LRN needs a bottom of 4 axes (N x C x H x W), not 3 x 4"),
-            std::string::npos);
+    EXPECT_ERROR(LayerHarness(lrn(str("local_size: ", size)), {{1, 1, 2, 2}}),
+                 str("local_size must be odd, not ", size));
+  EXPECT_ERROR(LayerHarness(lrn(""), {{3, 4}}),
+               "LRN needs a bottom of 4 axes (N x C x H x W), not 3 x 4");
 }
 
 }  // namespace

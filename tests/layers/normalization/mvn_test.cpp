@@ -50,8 +50,8 @@ TEST_P(MvnTest, MayOnlySubtractTheMean) {
 }
 
 TEST(MvnErrors, AreNamed) {
-  expect_refused(with(""), {{1, 1, 1, 1, 2}},
-                 "MVN takes at most four axes, but the bottom is 1 x 1 x 1 x 1 x 2");
+  EXPECT_ERROR(LayerHarness(with(""), {{1, 1, 1, 1, 2}}),
+               "MVN takes at most four axes, but the bottom is 1 x 1 x 1 x 1 x 2");
 }
 
 }  // namespace

@@ -26,8 +26,10 @@ TEST(Normalize, DividesByTheNormOfEachPosition) {
 }
 
 TEST(Normalize, RefusesBadInput) {
-  expect_refused("type: 'Normalize' norm_param { eps: -1 }", {{1, 2}}, "eps -1 is negative");
-  expect_refused("type: 'Normalize'", {{2}}, "the bottom needs at least the axes N x C");
+  EXPECT_ERROR(LayerHarness("type: 'Normalize' norm_param { eps: -1 }", {{1, 2}}),
+               "eps -1 is negative");
+  EXPECT_ERROR(LayerHarness("type: 'Normalize'", {{2}}),
+               "the bottom needs at least the axes N x C");
   LayerHarness h("type: 'Normalize' norm_param { channel_shared: false }", {{1, 2}});
   h.bottom(0).reshape({1, 3});
   EXPECT_EQ(error_of([&] { h.reshape(); }), "the bottom has 3 channels, but the scale is for 2");

@@ -99,16 +99,14 @@ TEST_P(ScaleTest, FollowsAGrowingBatch) {
 }
 
 TEST(ScaleErrors, AreNamed) {
-  expect_refused(with("num_axes: -2"), {{2, 3}}, "num_axes is -2");
-  expect_refused(with("num_axes: 2"), {{2, 3}}, "reaches beyond the bottom 2 x 3");
-  expect_refused("type: 'Scale'", {{2, 3}, {2, 3}},
-                 "shape 2 x 3 does not fit the bottom 2 x 3 from axis 1 on");
+  EXPECT_ERROR(LayerHarness(with("num_axes: -2"), {{2, 3}}), "num_axes is -2");
+  EXPECT_ERROR(LayerHarness(with("num_axes: 2"), {{2, 3}}), "reaches beyond the bottom 2 x 3");
+  EXPECT_ERROR(LayerHarness("type: 'Scale'", {{2, 3}, {2, 3}}),
+               "shape 2 x 3 does not fit the bottom 2 x 3 from axis 1 on");
   LayerHarness h(with("bias_term: true"), {{2, 3}, {3}});
   h.bottom(0).reshape({2, 4});
   h.bottom(1).reshape({4});
-  EXPECT_NE(
-      error_of([&] { h.reshape(); }).find("bottom 1 changed its shape to 4, but the bias keeps 3"),
-      std::string::npos);
+  EXPECT_ERROR(h.reshape(), "bottom 1 changed its shape to 4, but the bias keeps 3");
 }
 
 }  // namespace

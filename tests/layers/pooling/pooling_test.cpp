@@ -170,8 +170,7 @@ TEST_P(PoolingTest, StochasticGivesTheExpectationInTest) {
   h.bottom_data(0, {1, 2, 0, 0, 3, 4, 0, 0});
   h.forward();
   expect_values(h.top(0).data, {3, 0});
-  EXPECT_NE(error_of([&] { h.backward(); }).find("gradient in phase TRAIN only"),
-            std::string::npos);
+  EXPECT_ERROR(h.backward(), "gradient in phase TRAIN only");
 }
 
 TEST_P(PoolingTest, StochasticDrawsInProportionAndAnewInEachPass) {
@@ -246,11 +245,7 @@ TEST(PoolingErrors, NameTheFieldAndTheSizes) {
        "round_mode: FLOOR"},
   };
   for (const auto& c : cases)
-    EXPECT_NE(error_of([&] {
-                LayerHarness(pooling(c.param), {{1, 1, 4, 4}});
-              }).find(c.message),
-              std::string::npos)
-        << c.param;
+    EXPECT_ERROR(LayerHarness(pooling(c.param), {{1, 1, 4, 4}}), c.message) << c.param;
 }
 
 TEST(PoolingErrors, NameTheField) {
@@ -264,18 +259,11 @@ TEST(PoolingErrors, NameTheField) {
 
 TEST(PoolingErrors, ShapesAndTops) {
   const std::string max = pooling("kernel_size: 1"), average = pooling("pool: AVE kernel_size: 1");
-  EXPECT_NE(error_of([&] {
-              LayerHarness(max, {{4, 4}});
-            }).find("Pooling needs N x C x H x W with H and W at least 1, not 4 x 4"),
-            std::string::npos);
-  EXPECT_NE(error_of([&] {
-              LayerHarness(max, {{1, 1, 4097, 4096}});
-            }).find("more than 2^24"),
-            std::string::npos);
-  EXPECT_NE(error_of([&] {
-              LayerHarness(average, {{1, 1, 4, 4}}, {.tops = 2});
-            }).find("only MAX pooling has a second top"),
-            std::string::npos);
+  EXPECT_ERROR(LayerHarness(max, {{4, 4}}),
+               "Pooling needs N x C x H x W with H and W at least 1, not 4 x 4");
+  EXPECT_ERROR(LayerHarness(max, {{1, 1, 4097, 4096}}), "more than 2^24");
+  EXPECT_ERROR(LayerHarness(average, {{1, 1, 4, 4}}, {.tops = 2}),
+               "only MAX pooling has a second top");
 }
 
 }  // namespace

@@ -33,11 +33,11 @@ TEST_P(SppTest, OneLevelStaysABlobOfFourAxes) {
 }
 
 TEST(SppErrors, AreNamed) {
-  expect_refused("type: 'SPP'", {{1, 1, 2, 2}}, "pyramid_height is missing");
-  expect_refused("type: 'SPP' spp_param { pyramid_height: 3 }", {{1, 1, 5, 5}},
-                 "level 2 has 4 x 4 windows, too many for a map of 5 x 5");
-  expect_refused("type: 'SPP' spp_param { pyramid_height: 2 }", {{4, 4}},
-                 "SPP needs N x C x H x W");
+  EXPECT_ERROR(LayerHarness("type: 'SPP'", {{1, 1, 2, 2}}), "pyramid_height is missing");
+  EXPECT_ERROR(LayerHarness("type: 'SPP' spp_param { pyramid_height: 3 }", {{1, 1, 5, 5}}),
+               "level 2 has 4 x 4 windows, too many for a map of 5 x 5");
+  EXPECT_ERROR(LayerHarness("type: 'SPP' spp_param { pyramid_height: 2 }", {{4, 4}}),
+               "SPP needs N x C x H x W");
 }
 
 }  // namespace

@@ -61,10 +61,13 @@ TEST(CtcGreedyDecoder, CountsRightTexts) {
 }
 
 TEST(CtcGreedyDecoder, RefusesBottomsThatDoNotFit) {
-  expect_refused(decoder(), {{kSteps, 2}, {kSteps, 2}}, "T x N x C");
-  expect_refused(decoder(), {{kSteps, 2, 3}, {kSteps, 1}}, "each of 5 steps of 2 texts");
-  expect_refused(decoder("blank_index: 3"), {{kSteps, 2, 3}, {kSteps, 2}}, "none of the 3 classes");
-  expect_refused(decoder(), {{kSteps, 2, 3}, {kSteps, 2}}, "needs the right ones", 3);
+  EXPECT_ERROR(LayerHarness(decoder(), {{kSteps, 2}, {kSteps, 2}}), "T x N x C");
+  EXPECT_ERROR(LayerHarness(decoder(), {{kSteps, 2, 3}, {kSteps, 1}}),
+               "each of 5 steps of 2 texts");
+  EXPECT_ERROR(LayerHarness(decoder("blank_index: 3"), {{kSteps, 2, 3}, {kSteps, 2}}),
+               "none of the 3 classes");
+  EXPECT_ERROR(LayerHarness(decoder(), {{kSteps, 2, 3}, {kSteps, 2}}, {.tops = 3}),
+               "needs the right ones");
 }
 
 }  // namespace

@@ -70,20 +70,20 @@ TEST_P(RecurrentTest, ExposedStatesComeInAndGoOut) {
 
 TEST(RecurrentErrors, AreNamed) {
   const std::string lstm = "type: 'LSTM' recurrent_param { num_output: 2 }";
-  expect_refused("type: 'LSTM'", {{2, 1, 3}, {2, 1}}, "num_output is missing");
-  expect_refused(lstm, {{2, 1, 3}, {1, 2}}, "cont must be 2 x 1, not 1 x 2");
-  expect_refused(lstm, {{2, 1, 3}, {2, 1}, {2, 5}}, "the static input must be 1 x ..., not 2 x 5");
-  expect_refused(lstm, {{2, 1, 3}, {2, 1}, {1, 5}, {1, 1, 2}}, "2 or 3 bottoms, not 4");
-  expect_refused("type: 'RNN' recurrent_param { num_output: 2 expose_hidden: true }",
-                 {{2, 1, 3}, {2, 1}, {1, 1, 3}}, "hidden state 0 must be 1 x 1 x 2, not 1 x 1 x 3",
-                 2);
-  expect_refused("type: 'LSTMUnit'", {{1, 2, 1}, {1, 2, 3}, {1, 2}}, "the gates must be 1 x 2 x 4",
-                 2);
+  EXPECT_ERROR(LayerHarness("type: 'LSTM'", {{2, 1, 3}, {2, 1}}), "num_output is missing");
+  EXPECT_ERROR(LayerHarness(lstm, {{2, 1, 3}, {1, 2}}), "cont must be 2 x 1, not 1 x 2");
+  EXPECT_ERROR(LayerHarness(lstm, {{2, 1, 3}, {2, 1}, {2, 5}}),
+               "the static input must be 1 x ..., not 2 x 5");
+  EXPECT_ERROR(LayerHarness(lstm, {{2, 1, 3}, {2, 1}, {1, 5}, {1, 1, 2}}), "2 or 3 bottoms, not 4");
+  EXPECT_ERROR(LayerHarness("type: 'RNN' recurrent_param { num_output: 2 expose_hidden: true }",
+                            {{2, 1, 3}, {2, 1}, {1, 1, 3}}, {.tops = 2}),
+               "hidden state 0 must be 1 x 1 x 2, not 1 x 1 x 3");
+  EXPECT_ERROR(LayerHarness("type: 'LSTMUnit'", {{1, 2, 1}, {1, 2, 3}, {1, 2}}, {.tops = 2}),
+               "the gates must be 1 x 2 x 4");
   LayerHarness h(lstm, {{2, 1, 3}, {2, 1}});
   h.bottom(0).reshape({3, 1, 3});
   h.bottom(1).reshape({3, 1});
-  EXPECT_NE(error_of([&] { h.reshape(); }).find("x now has 3 steps but began with 2"),
-            std::string::npos);
+  EXPECT_ERROR(h.reshape(), "x now has 3 steps but began with 2");
 }
 
 }  // namespace

@@ -47,13 +47,13 @@ TEST_P(ConcatTest, LeavesUnwantedGradientsAlone) {
 }
 
 TEST(ConcatErrors, AreNamed) {
-  expect_refused("type: 'Concat' concat_param { axis: 1 concat_dim: 1 }", {{1, 1}},
-                 "axis and concat_dim mean the same");
-  expect_refused("type: 'Concat'", {{2, 3, 4}, {2, 5, 6}},
-                 "differ along axis 1 only, but bottom 0 is 2 x 3 x 4 and bottom 1 is 2 x 5 x 6");
-  expect_refused("type: 'Concat'", {{2, 3}, {2, 3, 1}}, "bottom 1 is 2 x 3 x 1");
-  expect_refused("type: 'Concat' concat_param { axis: 2 }", {{2, 3}},
-                 "axis 2 is out of range for shape 2 x 3");
+  EXPECT_ERROR(LayerHarness("type: 'Concat' concat_param { axis: 1 concat_dim: 1 }", {{1, 1}}),
+               "axis and concat_dim mean the same");
+  EXPECT_ERROR(LayerHarness("type: 'Concat'", {{2, 3, 4}, {2, 5, 6}}),
+               "differ along axis 1 only, but bottom 0 is 2 x 3 x 4 and bottom 1 is 2 x 5 x 6");
+  EXPECT_ERROR(LayerHarness("type: 'Concat'", {{2, 3}, {2, 3, 1}}), "bottom 1 is 2 x 3 x 1");
+  EXPECT_ERROR(LayerHarness("type: 'Concat' concat_param { axis: 2 }", {{2, 3}}),
+               "axis 2 is out of range for shape 2 x 3");
 }
 
 }  // namespace

@@ -55,13 +55,14 @@ TEST_P(CropTest, TheLastAxisAlone) {
 }
 
 TEST(CropErrors, AreNamed) {
-  expect_refused("type: 'Crop'", {{1, 2, 3, 3}, {2, 3}},
-                 "the same number of axes, but they are 1 x 2 x 3 x 3 and 2 x 3");
-  expect_refused(with("axis: 1 offset: 0 offset: 1"), {{1, 2, 3, 3}, {1, 1, 1, 1}},
-                 "one for each of the 3 axes from axis 1 on, not 2");
-  expect_refused(with("offset: 2"), {{1, 1, 3, 3}, {1, 1, 2, 1}},
-                 "offset 2 and size 2 exceed axis 2 of bottom 0, which is 1 x 1 x 3 x 3");
-  expect_refused("type: 'Crop'", {{3, 3}, {2, 2}}, "axis 2 is out of range for shape 3 x 3");
+  EXPECT_ERROR(LayerHarness("type: 'Crop'", {{1, 2, 3, 3}, {2, 3}}),
+               "the same number of axes, but they are 1 x 2 x 3 x 3 and 2 x 3");
+  EXPECT_ERROR(LayerHarness(with("axis: 1 offset: 0 offset: 1"), {{1, 2, 3, 3}, {1, 1, 1, 1}}),
+               "one for each of the 3 axes from axis 1 on, not 2");
+  EXPECT_ERROR(LayerHarness(with("offset: 2"), {{1, 1, 3, 3}, {1, 1, 2, 1}}),
+               "offset 2 and size 2 exceed axis 2 of bottom 0, which is 1 x 1 x 3 x 3");
+  EXPECT_ERROR(LayerHarness("type: 'Crop'", {{3, 3}, {2, 2}}),
+               "axis 2 is out of range for shape 3 x 3");
 }
 
 }  // namespace

@@ -37,10 +37,10 @@ TEST_P(FilterTest, MayKeepNothing) {
 }
 
 TEST(FilterErrors, AreNamed) {
-  expect_refused("type: 'Filter'", {{2, 3}, {2}}, "a top for each bottom but the last: 1, not 2",
-                 2);
-  expect_refused("type: 'Filter'", {{2, 3}, {3}},
-                 "bottom 0 is 2 x 3, but there are 3 flags in the last bottom");
+  EXPECT_ERROR(LayerHarness("type: 'Filter'", {{2, 3}, {2}}, {.tops = 2}),
+               "a top for each bottom but the last: 1, not 2");
+  EXPECT_ERROR(LayerHarness("type: 'Filter'", {{2, 3}, {3}}),
+               "bottom 0 is 2 x 3, but there are 3 flags in the last bottom");
 }
 
 }  // namespace

@@ -38,10 +38,10 @@ TEST(Flatten, MergesTheAxesAskedFor) {
 }
 
 TEST(FlattenErrors, AreNamed) {
-  expect_refused("type: 'Flatten' flatten_param { axis: 2 end_axis: 0 }", {{2, 3, 4}},
-                 "end_axis 0 lies before axis 2 of shape 2 x 3 x 4");
-  expect_refused("type: 'Flatten' flatten_param { axis: 3 }", {{2, 3, 4}},
-                 "axis 3 is out of range for shape 2 x 3 x 4");
+  EXPECT_ERROR(LayerHarness("type: 'Flatten' flatten_param { axis: 2 end_axis: 0 }", {{2, 3, 4}}),
+               "end_axis 0 lies before axis 2 of shape 2 x 3 x 4");
+  EXPECT_ERROR(LayerHarness("type: 'Flatten' flatten_param { axis: 3 }", {{2, 3, 4}}),
+               "axis 3 is out of range for shape 2 x 3 x 4");
 }
 
 }  // namespace

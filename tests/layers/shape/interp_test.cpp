@@ -48,18 +48,21 @@ TEST(Interp, CutsOffNegativePads) {
 }
 
 TEST(Interp, RefusesBadSizes) {
-  expect_refused(interp(""), {{1, 1, 2, 2}}, "the output size is missing");
-  expect_refused(interp("height: 3"), {{1, 1, 2, 2}}, "height and width must be given together");
-  expect_refused(interp("height: 0 width: 1"), {{1, 1, 2, 2}}, "must be at least 1");
-  expect_refused(interp("zoom_factor: 0"), {{1, 1, 2, 2}},
-                 "zoom_factor must be at least 1, it is 0");
-  expect_refused(interp("shrink_factor: -1"), {{1, 1, 2, 2}}, "shrink_factor must be at least 1");
-  expect_refused(interp("zoom_factor: 2 pad_end: 1"), {{1, 1, 2, 2}}, "must not be positive");
-  expect_refused(interp("zoom_factor: 2 pad_end: -2"), {{1, 1, 2, 2}},
-                 "pad_beg and pad_end leave nothing of 2 pixels");
-  expect_refused(interp("zoom_factor: 2 interp_type: 'nearest'"), {{1, 1, 2, 2}},
-                 "interp_type nearest is not supported, only bilinear");
-  expect_refused(interp("zoom_factor: 2"), {{1, 2}}, "needs N x C x H x W");
+  EXPECT_ERROR(LayerHarness(interp(""), {{1, 1, 2, 2}}), "the output size is missing");
+  EXPECT_ERROR(LayerHarness(interp("height: 3"), {{1, 1, 2, 2}}),
+               "height and width must be given together");
+  EXPECT_ERROR(LayerHarness(interp("height: 0 width: 1"), {{1, 1, 2, 2}}), "must be at least 1");
+  EXPECT_ERROR(LayerHarness(interp("zoom_factor: 0"), {{1, 1, 2, 2}}),
+               "zoom_factor must be at least 1, it is 0");
+  EXPECT_ERROR(LayerHarness(interp("shrink_factor: -1"), {{1, 1, 2, 2}}),
+               "shrink_factor must be at least 1");
+  EXPECT_ERROR(LayerHarness(interp("zoom_factor: 2 pad_end: 1"), {{1, 1, 2, 2}}),
+               "must not be positive");
+  EXPECT_ERROR(LayerHarness(interp("zoom_factor: 2 pad_end: -2"), {{1, 1, 2, 2}}),
+               "pad_beg and pad_end leave nothing of 2 pixels");
+  EXPECT_ERROR(LayerHarness(interp("zoom_factor: 2 interp_type: 'nearest'"), {{1, 1, 2, 2}}),
+               "interp_type nearest is not supported, only bilinear");
+  EXPECT_ERROR(LayerHarness(interp("zoom_factor: 2"), {{1, 2}}), "needs N x C x H x W");
 }
 
 }  // namespace

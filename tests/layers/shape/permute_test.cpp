@@ -24,10 +24,10 @@ TEST(Permute, AppendsTheAxesThatAreNotListed) {
 }
 
 TEST(Permute, RefusesBadOrders) {
-  expect_refused("type: 'Permute' permute_param { order: 2 }", {{1, 2}},
-                 "order 2 is no axis of the bottom 1 x 2");
-  expect_refused("type: 'Permute' permute_param { order: 1 order: 1 }", {{1, 2}},
-                 "order has axis 1 twice");
+  EXPECT_ERROR(LayerHarness("type: 'Permute' permute_param { order: 2 }", {{1, 2}}),
+               "order 2 is no axis of the bottom 1 x 2");
+  EXPECT_ERROR(LayerHarness("type: 'Permute' permute_param { order: 1 order: 1 }", {{1, 2}}),
+               "order has axis 1 twice");
 }
 
 }  // namespace

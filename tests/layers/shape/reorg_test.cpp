@@ -26,12 +26,13 @@ TEST(Reorg, ReverseMakesPixelsOfChannels) {
 }
 
 TEST(Reorg, RefusesSizesThatDoNotDivide) {
-  expect_refused("type: 'Reorg'", {{1, 4, 2, 2}}, "stride is missing or 0");
-  expect_refused("type: 'Reorg' reorg_param { stride: 2 }", {{1, 6, 2, 2}},
-                 "the 6 channels of the bottom are not a multiple of the square of stride 2");
-  expect_refused("type: 'Reorg' reorg_param { stride: 2 }", {{1, 4, 3, 2}},
-                 "the bottom's 3 x 2 pixels are not a multiple of stride 2");
-  expect_refused("type: 'Reorg' reorg_param { stride: 2 }", {{4, 2}}, "needs N x C x H x W");
+  EXPECT_ERROR(LayerHarness("type: 'Reorg'", {{1, 4, 2, 2}}), "stride is missing or 0");
+  EXPECT_ERROR(LayerHarness("type: 'Reorg' reorg_param { stride: 2 }", {{1, 6, 2, 2}}),
+               "the 6 channels of the bottom are not a multiple of the square of stride 2");
+  EXPECT_ERROR(LayerHarness("type: 'Reorg' reorg_param { stride: 2 }", {{1, 4, 3, 2}}),
+               "the bottom's 3 x 2 pixels are not a multiple of stride 2");
+  EXPECT_ERROR(LayerHarness("type: 'Reorg' reorg_param { stride: 2 }", {{4, 2}}),
+               "needs N x C x H x W");
 }
 
 }  // namespace

@@ -44,19 +44,20 @@ TEST(Reshape, CopiesInfersAndInserts) {
 }
 
 TEST(ReshapeErrors, AreNamed) {
-  expect_refused(with("shape { dim: -2 }"), {{4}}, "size -2 in shape");
-  expect_refused(with("shape { dim: -1 dim: -1 }"), {{4}}, "only one size in shape can be -1");
-  expect_refused(with("num_axes: -2"), {{4}}, "num_axes is -2");
-  expect_refused(with("axis: 3"), {{4, 4}}, "axis 3 is out of range for shape 4 x 4");
-  expect_refused(with("axis: -4"), {{4, 4}}, "axis -4 is out of range for shape 4 x 4");
-  expect_refused(with("axis: 1 num_axes: 2"), {{4, 4}},
-                 "num_axes 2 from axis 1 on reaches beyond shape 4 x 4");
-  expect_refused(with("shape { dim: 2 dim: 2 dim: 0 }"), {{4, 1}},
-                 "the 0 in place 2 of shape copies axis 2, which the bottom 4 x 1 does not have");
-  expect_refused(with("shape { dim: 3 dim: -1 }"), {{4, 4}},
-                 "the -1 in shape cannot be inferred: 16 elements are not a multiple of 3");
-  expect_refused(with("shape { dim: 3 dim: 5 }"), {{4, 4}},
-                 "shape 3 x 5 has 15 elements, but the bottom 4 x 4 has 16");
+  EXPECT_ERROR(LayerHarness(with("shape { dim: -2 }"), {{4}}), "size -2 in shape");
+  EXPECT_ERROR(LayerHarness(with("shape { dim: -1 dim: -1 }"), {{4}}),
+               "only one size in shape can be -1");
+  EXPECT_ERROR(LayerHarness(with("num_axes: -2"), {{4}}), "num_axes is -2");
+  EXPECT_ERROR(LayerHarness(with("axis: 3"), {{4, 4}}), "axis 3 is out of range for shape 4 x 4");
+  EXPECT_ERROR(LayerHarness(with("axis: -4"), {{4, 4}}), "axis -4 is out of range for shape 4 x 4");
+  EXPECT_ERROR(LayerHarness(with("axis: 1 num_axes: 2"), {{4, 4}}),
+               "num_axes 2 from axis 1 on reaches beyond shape 4 x 4");
+  EXPECT_ERROR(LayerHarness(with("shape { dim: 2 dim: 2 dim: 0 }"), {{4, 1}}),
+               "the 0 in place 2 of shape copies axis 2, which the bottom 4 x 1 does not have");
+  EXPECT_ERROR(LayerHarness(with("shape { dim: 3 dim: -1 }"), {{4, 4}}),
+               "the -1 in shape cannot be inferred: 16 elements are not a multiple of 3");
+  EXPECT_ERROR(LayerHarness(with("shape { dim: 3 dim: 5 }"), {{4, 4}}),
+               "shape 3 x 5 has 15 elements, but the bottom 4 x 4 has 16");
 }
 
 }  // namespace

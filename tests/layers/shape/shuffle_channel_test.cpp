@@ -14,11 +14,12 @@ TEST(ShuffleChannel, InterleavesGroups) {
 }
 
 TEST(ShuffleChannel, RefusesGroupsThatDoNotDivide) {
-  expect_refused("type: 'ShuffleChannel' shuffle_channel_param { group: 4 }", {{1, 6}},
-                 "the 6 channels of the bottom cannot be split into 4 groups");
-  expect_refused("type: 'ShuffleChannel' shuffle_channel_param { group: 0 }", {{1, 6}},
-                 "group must be at least 1, it is 0");
-  expect_refused("type: 'ShuffleChannel'", {{6}}, "the bottom needs at least the axes N x C");
+  EXPECT_ERROR(LayerHarness("type: 'ShuffleChannel' shuffle_channel_param { group: 4 }", {{1, 6}}),
+               "the 6 channels of the bottom cannot be split into 4 groups");
+  EXPECT_ERROR(LayerHarness("type: 'ShuffleChannel' shuffle_channel_param { group: 0 }", {{1, 6}}),
+               "group must be at least 1, it is 0");
+  EXPECT_ERROR(LayerHarness("type: 'ShuffleChannel'", {{6}}),
+               "the bottom needs at least the axes N x C");
 }
 
 }  // namespace

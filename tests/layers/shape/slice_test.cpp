@@ -46,18 +46,21 @@ TEST_P(SliceTest, OneTopTakesAll) {
 }
 
 TEST(SliceErrors, AreNamed) {
-  expect_refused("type: 'Slice' slice_param { axis: 1 slice_dim: 1 }", {{1, 2}},
-                 "axis and slice_dim mean the same");
-  expect_refused("type: 'Slice'", {{1, 5}}, "size 5 cannot be cut into 2 equal parts", 2);
-  expect_refused("type: 'Slice' slice_param { slice_point: 1 }", {{1, 5}},
-                 "1 slice points make 2 parts, but there are 3 tops", 3);
-  expect_refused("type: 'Slice' slice_param { slice_point: 2 slice_point: 2 }", {{1, 5}},
-                 "slice_point 2 must be above 2", 3);
-  expect_refused("type: 'Slice' slice_param { slice_point: 0 }", {{1, 5}},
-                 "slice_point 0 must be above 0", 2);
-  expect_refused("type: 'Slice' slice_param { slice_point: 5 }", {{1, 5}},
-                 "slice_point 5 is not inside an axis of size 5", 2);
-  expect_refused("type: 'Slice' slice_param { axis: -3 }", {{1, 5}}, "axis -3 is out of range");
+  EXPECT_ERROR(LayerHarness("type: 'Slice' slice_param { axis: 1 slice_dim: 1 }", {{1, 2}}),
+               "axis and slice_dim mean the same");
+  EXPECT_ERROR(LayerHarness("type: 'Slice'", {{1, 5}}, {.tops = 2}),
+               "size 5 cannot be cut into 2 equal parts");
+  EXPECT_ERROR(LayerHarness("type: 'Slice' slice_param { slice_point: 1 }", {{1, 5}}, {.tops = 3}),
+               "1 slice points make 2 parts, but there are 3 tops");
+  EXPECT_ERROR(LayerHarness("type: 'Slice' slice_param { slice_point: 2 slice_point: 2 }", {{1, 5}},
+                            {.tops = 3}),
+               "slice_point 2 must be above 2");
+  EXPECT_ERROR(LayerHarness("type: 'Slice' slice_param { slice_point: 0 }", {{1, 5}}, {.tops = 2}),
+               "slice_point 0 must be above 0");
+  EXPECT_ERROR(LayerHarness("type: 'Slice' slice_param { slice_point: 5 }", {{1, 5}}, {.tops = 2}),
+               "slice_point 5 is not inside an axis of size 5");
+  EXPECT_ERROR(LayerHarness("type: 'Slice' slice_param { axis: -3 }", {{1, 5}}),
+               "axis -3 is out of range");
 }
 
 }  // namespace

@@ -25,11 +25,11 @@ TEST_P(TileTest, RepeatsTheLastAxis) {
 }
 
 TEST(TileErrors, AreNamed) {
-  expect_refused("type: 'Tile'", {{2, 2}}, "tiles is 0; give the number of copies");
-  expect_refused("type: 'Tile' tile_param { tiles: 2147483647 }", {{1, 1 << 30}},
-                 "has more than 2^36 elements");
-  expect_refused("type: 'Tile' tile_param { tiles: 2 axis: 4 }", {{2, 2}},
-                 "axis 4 is out of range");
+  EXPECT_ERROR(LayerHarness("type: 'Tile'", {{2, 2}}), "tiles is 0; give the number of copies");
+  EXPECT_ERROR(LayerHarness("type: 'Tile' tile_param { tiles: 2147483647 }", {{1, 1 << 30}}),
+               "has more than 2^36 elements");
+  EXPECT_ERROR(LayerHarness("type: 'Tile' tile_param { tiles: 2 axis: 4 }", {{2, 2}}),
+               "axis 4 is out of range");
 }
 
 }  // namespace

@@ -41,19 +41,21 @@ TEST(Upsample, FindsTheSizeToUnpoolTo) {
 }
 
 TEST(Upsample, RefusesBadInput) {
-  expect_refused(upsample("scale: 1.5"), {{1, 1, 2, 2}}, "scale must be a whole number");
-  expect_refused(upsample("scale: 0"), {{1, 1, 2, 2}}, "scale must be a whole number");
-  expect_refused(upsample("scale_h: 2000000"), {{1, 1, 2, 2}}, "scale_h 2000000 is too large");
-  expect_refused(upsample("upsample_h: 2"), {{1, 1, 2, 2}}, "must be given together");
+  EXPECT_ERROR(LayerHarness(upsample("scale: 1.5"), {{1, 1, 2, 2}}),
+               "scale must be a whole number");
+  EXPECT_ERROR(LayerHarness(upsample("scale: 0"), {{1, 1, 2, 2}}), "scale must be a whole number");
+  EXPECT_ERROR(LayerHarness(upsample("scale_h: 2000000"), {{1, 1, 2, 2}}),
+               "scale_h 2000000 is too large");
+  EXPECT_ERROR(LayerHarness(upsample("upsample_h: 2"), {{1, 1, 2, 2}}), "must be given together");
   for (const std::string field : {"scale_h: 2", "scale_w: 2", "pad_out_h: true", "pad_out_w: true",
                                   "upsample_h: 4 upsample_w: 4"})
-    expect_refused(upsample("scale: 2 " + field), {{1, 1, 2, 2}},
-                   "with one bottom only scale is allowed");
-  expect_refused(upsample("scale: 2"), {{2, 2}}, "needs N x C x H x W");
-  expect_refused(upsample("scale: 2"), {{1, 1, 2, 2}, {1, 1, 2, 3}},
-                 "bottom 1 must give a place for each value of bottom 0, so be 1 x 1 x 2 x 2");
-  expect_refused(upsample("scale_h: 0 scale_w: 1"), {{1, 1, 2, 2}, {1, 1, 2, 2}},
-                 "no pixel is left");
+    EXPECT_ERROR(LayerHarness(upsample("scale: 2 " + field), {{1, 1, 2, 2}}),
+                 "with one bottom only scale is allowed");
+  EXPECT_ERROR(LayerHarness(upsample("scale: 2"), {{2, 2}}), "needs N x C x H x W");
+  EXPECT_ERROR(LayerHarness(upsample("scale: 2"), {{1, 1, 2, 2}, {1, 1, 2, 3}}),
+               "bottom 1 must give a place for each value of bottom 0, so be 1 x 1 x 2 x 2");
+  EXPECT_ERROR(LayerHarness(upsample("scale_h: 0 scale_w: 1"), {{1, 1, 2, 2}, {1, 1, 2, 2}}),
+               "no pixel is left");
   LayerHarness h("type: 'Upsample'", {{1, 1, 1, 1}, {1, 1, 1, 1}});
   h.bottom_data(0, {1});
   h.bottom_data(1, {4});

@@ -72,13 +72,16 @@ TEST_P(ElementwiseTest, ValuesAndSlopesInPlaceOrNot) {
 }
 
 TEST(ElementwiseErrors, AreNamed) {
-  expect_refused("type: 'Clip'", {{1}}, "Clip needs clip_param { min: ... max: ... }");
-  expect_refused("type: 'Clip' clip_param { min: 2 max: 1 }", {{1}}, "min 2 is above max 1");
-  expect_refused("type: 'Exp' exp_param { base: 0 }", {{1}}, "base is 0; it must be above 0");
-  expect_refused("type: 'Exp' exp_param { base: -2 }", {{1}}, "base is -2; it must be above 0");
-  expect_refused("type: 'Log' log_param { base: 1 }", {{1}},
-                 "base is 1; it must be above 0 and not 1");
-  expect_refused("type: 'Log' log_param { base: -3 }", {{1}}, "base is -3");
+  EXPECT_ERROR(LayerHarness("type: 'Clip'", {{1}}), "Clip needs clip_param { min: ... max: ... }");
+  EXPECT_ERROR(LayerHarness("type: 'Clip' clip_param { min: 2 max: 1 }", {{1}}),
+               "min 2 is above max 1");
+  EXPECT_ERROR(LayerHarness("type: 'Exp' exp_param { base: 0 }", {{1}}),
+               "base is 0; it must be above 0");
+  EXPECT_ERROR(LayerHarness("type: 'Exp' exp_param { base: -2 }", {{1}}),
+               "base is -2; it must be above 0");
+  EXPECT_ERROR(LayerHarness("type: 'Log' log_param { base: 1 }", {{1}}),
+               "base is 1; it must be above 0 and not 1");
+  EXPECT_ERROR(LayerHarness("type: 'Log' log_param { base: -3 }", {{1}}), "base is -3");
 }
 
 }  // namespace

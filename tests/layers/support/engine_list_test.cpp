@@ -1,6 +1,6 @@
 #include "layers/support/engine_list.hpp"
 
-#include "support/layer_harness.hpp"
+#include "support/expect_error.hpp"
 
 namespace doppio {
 namespace {

@@ -3,7 +3,7 @@
 #include "doppio/extend/registry.hpp"
 #include "net/format/unused_params.hpp"
 #include "net/passes/passes.hpp"
-#include "support/layer_harness.hpp"
+#include "support/expect_error.hpp"
 #include "support/log_lines.hpp"
 
 namespace doppio {
@@ -168,9 +168,9 @@ TEST(ReadPrototxt, NamesAMissingRequiredField) {
 }
 
 TEST(ReadPrototxt, MissingFileIsNamed) {
-  const std::string message = error_of([] { read_prototxt("no/such/net.prototxt"); });
-  EXPECT_NE(message.find("cannot read no/such/net.prototxt: No such file"), std::string::npos);
-  EXPECT_NE(error_of([] { read_prototxt("/tmp"); }).find("/tmp is a folder"), std::string::npos);
+  EXPECT_ERROR(read_prototxt("no/such/net.prototxt"),
+               "cannot read no/such/net.prototxt: No such file");
+  EXPECT_ERROR(read_prototxt("/tmp"), "/tmp is a folder");
 }
 
 }  // namespace

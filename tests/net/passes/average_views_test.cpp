@@ -1,5 +1,5 @@
 #include "net/passes/passes.hpp"
-#include "support/layer_harness.hpp"
+#include "support/expect_error.hpp"
 #include "support/scratch_folder.hpp"
 
 namespace doppio {

@@ -6,7 +6,7 @@
 #include <fstream>
 
 #include "net/passes/passes.hpp"
-#include "support/layer_harness.hpp"
+#include "support/expect_error.hpp"
 #include "support/scratch_folder.hpp"
 
 namespace doppio {
@@ -112,8 +112,7 @@ TEST(BlobFile, RefusesWhatIsCutShortOrNotAMessage) {
   }
   write(folder / "w", std::string(20, '\xff'));
   EXPECT_FALSE(BlobFile(folder / "w").parse(hollow));
-  EXPECT_NE(error_of([&] { BlobFile("/none"); }).find("cannot read /none: No such file"),
-            std::string::npos);
+  EXPECT_ERROR(BlobFile("/none"), "cannot read /none: No such file");
 }
 
 TEST(BlobFile, NoticesThatTheFileShrank) {
@@ -126,17 +125,15 @@ TEST(BlobFile, NoticesThatTheFileShrank) {
   std::filesystem::resize_file(folder / "s", 100);
   Tensor tensor;
   tensor.reshape({kMany});
-  EXPECT_NE(error_of([&] { in.read(state.history(0), tensor); }).find("was cut short"),
-            std::string::npos);
+  EXPECT_ERROR(in.read(state.history(0), tensor), "was cut short");
 }
 
 TEST(BlobFile, RefusesWhatIsNoFileAtOnce) {
   const ScratchFolder folder;
   ASSERT_EQ(::mkfifo((folder / "pipe").c_str(), 0600), 0);
-  EXPECT_TRUE(
-      contains(error_of([&] { BlobFile(folder / "pipe"); }), "is a pipe, a file was expected"));
-  EXPECT_TRUE(contains(error_of([] { BlobFile("/dev/zero"); }), "is a device"));
-  EXPECT_TRUE(contains(error_of([&] { BlobFile(folder / ""); }), "is a folder"));
+  EXPECT_ERROR(BlobFile(folder / "pipe"), "is a pipe, a file was expected");
+  EXPECT_ERROR(BlobFile("/dev/zero"), "is a device");
+  EXPECT_ERROR(BlobFile(folder / ""), "is a folder");
 }
 
 }  // namespace

@@ -215,11 +215,9 @@ TEST(PlateauSolver, RefusesAnOutputOfTwoTestNets) {
   SolverParameter param = plateau_solver("accuracy", "");
   param.add_test_iter(1);
   Context ctx;
-  const std::string error = error_of([&] { Solver(ctx, param); });
-  EXPECT_TRUE(contains(error,
-                       "plateau_metric 'accuracy' is an output of the test nets #0 and #1; rename "
-                       "the top in one of them, so that it is clear which one to watch"))
-      << error;
+  EXPECT_ERROR(Solver(ctx, param),
+               "plateau_metric 'accuracy' is an output of the test nets #0 and #1; rename "
+               "the top in one of them, so that it is clear which one to watch");
 }
 
 TEST(PlateauSolver, RefusesASnapshotThatDroppedMoreOften) {

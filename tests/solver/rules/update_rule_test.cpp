@@ -154,18 +154,16 @@ TEST(RuleType, NamesWhatIsWrong) {
       {"type: 'Adam' momentum2: 1", "momentum2 must be at least 0 and less than 1, it is 1"},
   };
   for (const auto& [text, message] : cases) {
-    const std::string error =
-        error_of([&, t = text] { make_update_rule(solver_param(t), Device::cpu); });
-    EXPECT_NE(error.find(message), std::string::npos) << error;
+    const SolverParameter param = solver_param(text);
+    EXPECT_ERROR(make_update_rule(param, Device::cpu), message);
   }
 }
 
 TEST(Regularization, ReadsItsType) {
   EXPECT_EQ(regularizer_of(solver_param("")), Regularizer::l2);
   EXPECT_EQ(regularizer_of(solver_param("regularization_type: 'L1'")), Regularizer::l1);
-  const std::string error =
-      error_of([] { regularizer_of(solver_param("regularization_type: 'L3'")); });
-  EXPECT_NE(error.find("unknown regularization_type 'L3'; known are"), std::string::npos) << error;
+  EXPECT_ERROR(regularizer_of(solver_param("regularization_type: 'L3'")),
+               "unknown regularization_type 'L3'; known are");
 }
 
 }  // namespace
