@@ -29,19 +29,12 @@ enum NodeFlag : std::uint16_t { kBigData = 1, kSubData = 2, kDuplicates = 4 };
 constexpr std::uint16_t kDuplicateKeys = 0x04 | 0x10 | 0x20 | 0x40;  // of a tree
 constexpr int kMaxDepth = 32;
 
-template <class T>
-T at(const void* bytes, std::size_t offset) {
-  T value;
-  std::memcpy(&value, static_cast<const char*>(bytes) + offset, sizeof value);
-  return value;
-}
-
 LmdbTree read_tree(const char* head) {
   LmdbTree tree;
-  tree.flags = at<std::uint16_t>(head, 4);
-  tree.depth = at<std::uint16_t>(head, 6);
-  tree.entries = at<std::uint64_t>(head, 32);
-  tree.root = at<std::uint64_t>(head, 40);
+  tree.flags = load_at<std::uint16_t>(head, 4);
+  tree.depth = load_at<std::uint16_t>(head, 6);
+  tree.entries = load_at<std::uint64_t>(head, 32);
+  tree.root = load_at<std::uint64_t>(head, 40);
   return tree;
 }
 
@@ -54,21 +47,22 @@ bool looks_like_lmdb(const std::string& path) {
   std::array<char, kMagic + sizeof kMagicNumber> head{};
   const ssize_t got = ::pread(file.get(), head.data(), head.size(), 0);
   return got == 0 || (got == static_cast<ssize_t>(head.size()) &&
-                      at<std::uint32_t>(head.data(), kMagic) == kMagicNumber);
+                      load_at<std::uint32_t>(head.data(), kMagic) == kMagicNumber);
 }
 
 std::size_t LmdbPage::size() const {
-  return (at<std::uint16_t>(bytes_.data(), kLower) - kPageHead) / sizeof(std::uint16_t);
+  return (load_at<std::uint16_t>(bytes_.data(), kLower) - kPageHead) / sizeof(std::uint16_t);
 }
 
 const unsigned char* LmdbPage::node_at(std::size_t i) const {
-  return bytes_.data() + at<std::uint16_t>(bytes_.data(), kPageHead + i * sizeof(std::uint16_t));
+  return bytes_.data() +
+         load_at<std::uint16_t>(bytes_.data(), kPageHead + i * sizeof(std::uint16_t));
 }
 
 LmdbNode LmdbPage::node(std::size_t i) const {
   const unsigned char* head = node_at(i);
-  const std::uint64_t low = at<std::uint32_t>(head, 0);
-  const auto flags = at<std::uint16_t>(head, 4), key_bytes = at<std::uint16_t>(head, 6);
+  const std::uint64_t low = load_at<std::uint32_t>(head, 0);
+  const auto flags = load_at<std::uint16_t>(head, 4), key_bytes = load_at<std::uint16_t>(head, 6);
   const char* data = reinterpret_cast<const char*>(head) + kNodeHead;
   LmdbNode node;
   node.key = {data, key_bytes};
@@ -79,7 +73,7 @@ LmdbNode LmdbPage::node(std::size_t i) const {
   node.flags = flags;
   node.value_bytes = low;
   if ((flags & kBigData) != 0)
-    node.overflow = at<std::uint64_t>(data, key_bytes);
+    node.overflow = load_at<std::uint64_t>(data, key_bytes);
   else
     node.value = {data + key_bytes, low};
   return node;
@@ -92,23 +86,25 @@ LmdbFile::LmdbFile(const std::string& path) : path_(path), file_(open_file(lmdb_
   file_bytes_ = static_cast<std::uint64_t>(status.st_size);
 
   heads_ = heads();
-  page_bytes_ = at<std::uint32_t>(heads_.data(), kTrees);
+  page_bytes_ = load_at<std::uint32_t>(heads_.data(), kTrees);
   const char* metas[] = {heads_.data(), heads_.data() + kMetaBytes};
   for (const char* meta : metas) {
-    const auto version = at<std::uint32_t>(meta, kVersion);
+    const auto version = load_at<std::uint32_t>(meta, kVersion);
     require(version == 1, "the database ", printable(path), " has version ", version,
             " of LMDB's format; version 1 is known");
   }
-  const std::size_t place =
-      at<std::uint64_t>(metas[0], kTransaction) < at<std::uint64_t>(metas[1], kTransaction) ? 1 : 0;
+  const std::size_t place = load_at<std::uint64_t>(metas[0], kTransaction) <
+                                    load_at<std::uint64_t>(metas[1], kTransaction)
+                                ? 1
+                                : 0;
   const char* newer = metas[place];
   // Transactions write their heads to the two places in turn, and liblmdb counts on it.
-  if (at<std::uint64_t>(newer, kTransaction) % 2 != place)
+  if (load_at<std::uint64_t>(newer, kTransaction) % 2 != place)
     report_damage("its head contradicts itself");
   for (int i = 0; i < 2; ++i)
     trees_[i] = read_tree(newer + kTrees + static_cast<std::size_t>(i) * kTreeBytes);
 
-  const auto last = at<std::uint64_t>(newer, kLastPage);
+  const auto last = load_at<std::uint64_t>(newer, kLastPage);
   require(last < file_bytes_ / page_bytes_, "the database ", printable(path),
           " is truncated: data.mdb has ", file_bytes_, " bytes and should have ",
           last < file_bytes_ ? str((last + 1) * page_bytes_) : "far more");
@@ -132,9 +128,9 @@ std::string LmdbFile::heads() const {
     const std::uint64_t from = meta * std::uint64_t{page_bytes};
     const bool whole = from + kMetaBytes <= file_bytes_;
     if (whole) read(head, kMetaBytes, from);
-    const auto size = at<std::uint32_t>(head, kTrees);
+    const auto size = load_at<std::uint32_t>(head, kTrees);
     const bool plausible = size >= 512 && size <= 65536 && (size & (size - 1)) == 0;
-    require(whole && at<std::uint32_t>(head, kMagic) == kMagicNumber && plausible &&
+    require(whole && load_at<std::uint32_t>(head, kMagic) == kMagicNumber && plausible &&
                 (meta == 0 || size == page_bytes),
             printable(lmdb_data_file(path_)), " is not an LMDB database, or it is damaged");
     page_bytes = size;
@@ -181,11 +177,11 @@ LmdbPage LmdbFile::page(const LmdbTree& tree, std::uint64_t number, int level) c
   unsigned char* bytes = page.bytes_.data();
   read(bytes, page_bytes_, number * page_bytes_);
   page.leaf = level == tree.depth - 1;
-  if (at<std::uint64_t>(bytes, 0) != number) damage("has another number");
-  if ((at<std::uint16_t>(bytes, kPageFlags) & kKinds) != (page.leaf ? kLeaf : kBranch))
+  if (load_at<std::uint64_t>(bytes, 0) != number) damage("has another number");
+  if ((load_at<std::uint16_t>(bytes, kPageFlags) & kKinds) != (page.leaf ? kLeaf : kBranch))
     damage("is not of the kind that belongs there");
-  const std::size_t lower = at<std::uint16_t>(bytes, kLower);
-  const std::size_t upper = at<std::uint16_t>(bytes, kUpper);
+  const std::size_t lower = load_at<std::uint16_t>(bytes, kLower);
+  const std::size_t upper = load_at<std::uint16_t>(bytes, kUpper);
   if (lower < kPageHead || lower % 2 != 0 || lower > upper || upper > page_bytes_)
     damage("has a bad head");
   // liblmdb itself relies on two children, but for the tree of free pages.
@@ -195,11 +191,12 @@ LmdbPage LmdbFile::page(const LmdbTree& tree, std::uint64_t number, int level) c
   for (std::size_t i = 0; i < page.size(); ++i) {
     const auto offset = static_cast<std::size_t>(page.node_at(i) - bytes);
     if (offset < upper || offset + kNodeHead > page_bytes_) damage("has a node outside of itself");
-    const auto flags = at<std::uint16_t>(bytes, offset + 4);
-    const std::size_t key_bytes = at<std::uint16_t>(bytes, offset + 6);
-    const std::size_t value_bytes = !page.leaf                ? 0
-                                    : (flags & kBigData) != 0 ? sizeof(std::uint64_t)
-                                                              : at<std::uint32_t>(bytes, offset);
+    const auto flags = load_at<std::uint16_t>(bytes, offset + 4);
+    const std::size_t key_bytes = load_at<std::uint16_t>(bytes, offset + 6);
+    const std::size_t value_bytes = !page.leaf ? 0
+                                    : (flags & kBigData) != 0
+                                        ? sizeof(std::uint64_t)
+                                        : load_at<std::uint32_t>(bytes, offset);
     const std::size_t size = kNodeHead + key_bytes + value_bytes;
     if (offset + size > page_bytes_) damage("has a node outside of itself");
     if (key_bytes > DatabaseWriter::kMaxKey || (key_bytes == 0 && page.leaf))
@@ -227,9 +224,9 @@ std::uint64_t LmdbFile::overflow_pages(const LmdbNode& node) const {
   if (node.overflow < 2 || node.overflow >= pages_)
     report_damage(str("page ", node.overflow, " does not exist"));
   read(head.data(), head.size(), node.overflow * page_bytes_);
-  const std::uint64_t count = at<std::uint32_t>(head.data(), kRunLength);
-  const bool right = at<std::uint64_t>(head.data(), 0) == node.overflow &&
-                     (at<std::uint16_t>(head.data(), kPageFlags) & kKinds) == kOverflow &&
+  const std::uint64_t count = load_at<std::uint32_t>(head.data(), kRunLength);
+  const bool right = load_at<std::uint64_t>(head.data(), 0) == node.overflow &&
+                     (load_at<std::uint16_t>(head.data(), kPageFlags) & kKinds) == kOverflow &&
                      count <= pages_ - node.overflow &&
                      kPageHead + node.value_bytes <= count * page_bytes_;
   if (!right)
@@ -289,88 +286,6 @@ void LmdbWalk::descend(std::uint64_t number, bool to_last) {
     if (step.page.leaf) return;
     number = step.page.node(step.at).child;
   }
-}
-
-namespace {
-
-/// Which pages are taken, so that none is taken twice.
-class TakenPages {
- public:
-  explicit TakenPages(const LmdbFile& file)
-      : file_(file), taken_(static_cast<std::size_t>(file.pages()), false) {
-    take(0, 2);  // the heads
-  }
-
-  void take(std::uint64_t first, std::uint64_t count) {
-    if (first >= taken_.size() || count > taken_.size() - first)
-      file_.report_damage(str("page ", first, " does not exist"));
-    for (std::uint64_t page = first; page < first + count; ++page) {
-      if (taken_[page]) file_.report_damage(str("page ", page, " is used twice"));
-      taken_[page] = true;
-    }
-  }
-
- private:
-  const LmdbFile& file_;
-  std::vector<bool> taken_;
-};
-
-/// Calls `visit(node)` for all records of a tree, in their order, and counts them.
-template <class Visit>
-void walk_tree(const LmdbFile& file, const LmdbTree& tree, TakenPages& taken, Visit visit) {
-  LmdbWalk walk(file, tree);
-  walk.on_page = [&](const LmdbPage& page) { taken.take(page.number, 1); };
-  std::uint64_t count = 0;
-  for (bool more = walk.first(); more; more = walk.next())
-    for (std::size_t i = 0; i < walk.leaf().size(); ++i, ++count) {
-      const LmdbNode node = walk.leaf().node(i);
-      if (node.overflow != 0) taken.take(node.overflow, file.overflow_pages(node));
-      visit(node);
-    }
-  if (count != tree.entries)
-    file.report_damage(str("it holds ", count, " records and claims ", tree.entries));
-}
-
-/// Takes the pages that a record of the tree of free pages lists.
-void take_listed(const LmdbFile& file, const LmdbNode& node, TakenPages& taken) {
-  std::string list(node.value_bytes, '\0');
-  file.read_value(node, list.data());
-  const std::uint64_t room = list.size() / sizeof(std::uint64_t);
-  const std::uint64_t count = room > 0 ? at<std::uint64_t>(list.data(), 0) : 0;
-  if (node.key.size() != sizeof(std::uint64_t) || room == 0 || count > room - 1)
-    file.report_damage("its list of free pages is wrong");
-  std::uint64_t before = ~std::uint64_t{0};
-  for (std::uint64_t i = 1; i <= count; ++i) {  // from the highest down
-    const auto page = at<std::uint64_t>(list.data(), i * sizeof(std::uint64_t));
-    if (page >= before) file.report_damage("its list of free pages is out of order");
-    taken.take(page, 1);
-    before = page;
-  }
-}
-
-}  // namespace
-
-void check_lmdb_pages(const LmdbFile& file) {
-  if (file.records().flags != 0)
-    throw Error(
-        "the database's keys are in an order that only the program that made it knows; "
-        "records cannot be added to it");
-  constexpr std::uint16_t kIntegerKeys = 0x08, kKeyOrders = 0x7E;
-  if ((file.free_pages().flags & kKeyOrders) != kIntegerKeys)
-    file.report_damage("its list of free pages is wrong");
-  TakenPages taken(file);
-  std::uint64_t transaction = 0;
-  walk_tree(file, file.free_pages(), taken, [&](const LmdbNode& node) {
-    take_listed(file, node, taken);
-    const auto number = at<std::uint64_t>(node.key.data(), 0);
-    if (number <= transaction) file.report_damage("its list of free pages is out of order");
-    transaction = number;
-  });
-  std::string before;
-  walk_tree(file, file.records(), taken, [&](const LmdbNode& node) {
-    if (node.key <= before) file.report_damage("its keys are out of order");
-    before = node.key;
-  });
 }
 
 }  // namespace doppio

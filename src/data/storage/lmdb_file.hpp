@@ -1,5 +1,6 @@
 #pragma once
 #include <cstdint>
+#include <cstring>
 #include <functional>
 #include <string>
 #include <string_view>
@@ -9,6 +10,14 @@
 #include "io/descriptor.hpp"
 
 namespace doppio {
+
+/// The T that begins `offset` bytes after `bytes`, which need not be aligned for it.
+template <class T>
+T load_at(const void* bytes, std::size_t offset) {
+  T value;
+  std::memcpy(&value, static_cast<const char*>(bytes) + offset, sizeof value);
+  return value;
+}
 
 /// "PATH/data.mdb".
 std::string lmdb_data_file(const std::string& path);
@@ -116,9 +125,5 @@ class LmdbWalk {
   const LmdbTree& tree_;
   std::vector<Step> path_;
 };
-
-/// Looks at every page of a database except those of values, before liblmdb writes to it.
-/// Throws: Error if anything in it could mislead liblmdb, which trusts it.
-void check_lmdb_pages(const LmdbFile& file);
 
 }  // namespace doppio
