@@ -2,6 +2,7 @@
 #include <limits>
 
 #include "data/storage/hdf5.hpp"
+#include "data/storage/hdf5_checks.hpp"
 #include "data/storage/hdf5_handles.hpp"
 #include "io/regular_file.hpp"
 #include "io/sha256.hpp"
@@ -12,8 +13,6 @@ namespace {
 
 constexpr std::size_t kMaxDepth = 64;      // of groups
 constexpr std::size_t kMaxNames = 200000;  // in all groups of a listing
-// Deflate gains at most a factor of 1032; kMaxImplied bytes may be fill values.
-constexpr double kMaxGain = 1100, kMaxImplied = 256e6;
 
 /// What a type of another class than integers and floating-point numbers is called.
 std::string kind_of(hid_t type) {
@@ -110,7 +109,7 @@ class Reader final : public Hdf5Reader {
     const Id dataset = open_dataset(path);
     if (class_of(dataset) != H5T_INTEGER || shape_of(path, dataset).count() != 1)
       name_.fail(path, "is not one integer");
-    require_readable(path, dataset, 1, Unwritten::error);
+    require_readable(name_, path, dataset, 1, Unwritten::error);
     long long value = 0;
     read_values(path, dataset, H5T_NATIVE_LLONG, &value);
     if (value < std::numeric_limits<int>::min() || value > std::numeric_limits<int>::max())
@@ -126,7 +125,7 @@ class Reader final : public Hdf5Reader {
     const Id type(H5Dget_type(dataset), H5Tclose);
     if (H5Tget_class(type) != H5T_STRING || shape_of(path, dataset).count() != 1)
       name_.fail(path, "is not one string");
-    require_readable(path, dataset, 1, Unwritten::error);
+    require_readable(name_, path, dataset, 1, Unwritten::error);
     if (H5Tis_variable_str(type) > 0) {
       char* text = nullptr;
       read_values(path, dataset, type, &text);
@@ -228,68 +227,8 @@ class Reader final : public Hdf5Reader {
     if (kind != H5T_FLOAT && kind != H5T_INTEGER)
       name_.fail(path, "is of type " + kind_of(type) + "; store it as uint8 or float32");
     const Shape dims = shape_of(path, dataset);
-    require_readable(path, dataset, static_cast<std::uint64_t>(dims.count()), unwritten);
+    require_readable(name_, path, dataset, static_cast<std::uint64_t>(dims.count()), unwritten);
     return dims;
-  }
-
-  void require_readable(const std::string& path, hid_t dataset, std::uint64_t count,
-                        Unwritten unwritten) const {
-    const Id properties(H5Dget_create_plist(dataset), H5Pclose);
-    // Else a crafted file could show us other files of this machine.
-    if (H5Pget_layout(properties) == H5D_VIRTUAL || H5Pget_external_count(properties) > 0)
-      name_.fail(path, "keeps its data in another file, which is not supported");
-    require_filters(path, properties);
-    require_written(path, dataset, properties, count, unwritten);
-    require_stored(path, dataset, properties, count);
-  }
-
-  void require_filters(const std::string& path, hid_t properties) const {
-    for (int i = 0; i < H5Pget_nfilters(properties); ++i) {
-      unsigned flags = 0, configuration = 0;
-      std::size_t values = 0;
-      char filter[64] = {};
-      const H5Z_filter_t number =
-          H5Pget_filter2(properties, static_cast<unsigned>(i), &flags, &values, nullptr,
-                         sizeof filter, filter, &configuration);
-      if (number >= 0 && H5Zfilter_avail(number) > 0) continue;
-      name_.fail(path, str("is compressed by filter ", number, " (", filter,
-                           "), which this system does not have; store it with gzip, or "
-                           "uncompressed"));
-    }
-  }
-
-  /// Refuses elements without a value: those without a fill value always.
-  void require_written(const std::string& path, hid_t dataset, hid_t properties,
-                       std::uint64_t count, Unwritten unwritten) const {
-    H5D_space_status_t status = H5D_SPACE_STATUS_ALLOCATED;
-    H5D_fill_value_t fill = H5D_FILL_VALUE_UNDEFINED;
-    H5D_fill_time_t time = H5D_FILL_TIME_NEVER;
-    name_.check(H5Dget_space_status(dataset, &status), path, "cannot be read");
-    H5Pfill_value_defined(properties, &fill);
-    H5Pget_fill_time(properties, &time);
-    if (count == 0 || status == H5D_SPACE_STATUS_ALLOCATED) return;
-    if (unwritten == Unwritten::error || fill == H5D_FILL_VALUE_UNDEFINED ||
-        time == H5D_FILL_TIME_NEVER)
-      name_.fail(path, "has values that were never written");
-  }
-
-  /// Refuses sizes that the file cannot hold, before memory is taken for them: of all elements, and
-  /// of a chunk.
-  void require_stored(const std::string& path, hid_t dataset, hid_t properties,
-                      std::uint64_t count) const {
-    const Id type(H5Dget_type(dataset), H5Tclose);
-    const auto stored = static_cast<double>(H5Dget_storage_size(dataset));
-    double elements = static_cast<double>(count);
-    hsize_t chunk[H5S_MAX_RANK] = {};
-    if (H5Pget_layout(properties) == H5D_CHUNKED && stored > 0) {
-      double in_chunk = 1;
-      for (int i = H5Pget_chunk(properties, H5S_MAX_RANK, chunk); i-- > 0;)
-        in_chunk *= static_cast<double>(chunk[i]);
-      elements = std::max(elements, in_chunk);
-    }
-    const double bytes = elements * static_cast<double>(H5Tget_size(type));
-    if (bytes > stored * kMaxGain + kMaxImplied)
-      name_.fail(path, str("declares ", bytes / 1e6, " MB but stores ", stored / 1e6, " MB"));
   }
 
   void read_values(const std::string& path, hid_t dataset, hid_t type, void* values) const {
