@@ -5,119 +5,11 @@
 #include <algorithm>
 #include <vector>
 
+#include "layers/convolution/winograd/winograd_weights.hpp"
+
 namespace doppio {
 
 namespace {
-
-constexpr Index kLine = 16;  // floats of a cache line
-constexpr Index kMostLanes = 16;
-constexpr Index kMostTaps = 25;  // of a 5 x 5 kernel
-
-Index ceil_div(Index a, Index b) { return (a + b - 1) / b; }
-
-/// The distance of matrices of `size` floats: an odd number of cache lines, so that the values of
-/// one tile, one in each matrix, fall into different sets of the cache.
-Index plane_of(Index size) { return (ceil_div(size, kLine) | 1) * kLine; }
-
-/// The channels of y are multiplied in panels of two blocks, the last one perhaps of one.
-struct Panel {
-  Index first, blocks;  // its first channel
-};
-
-Index panel_count(const WinogradPass& p) { return ceil_div(p.width, 2 * p.maps.lanes); }
-
-Panel panel(const WinogradPass& p, Index i) {
-  return {i * 2 * p.maps.lanes, std::min<Index>(2, p.width / p.maps.lanes - 2 * i)};
-}
-
-/// Weights, or sums of their gradients: [group, point, panel, c, o].
-Index weights_plane(const WinogradPass& p) { return plane_of(p.depth * p.width); }
-Index weights_size(const WinogradPass& p) { return p.maps.group * p.points * weights_plane(p); }
-
-/// A panel's `rows` rows to words of products, which take its place in a matrix of words(rows).
-void pair_panel(const WinogradPass& pass, const WinogradKernels& kernels, const Panel& p,
-                Index rows, float* matrix) {
-  const Index width = p.blocks * pass.maps.lanes;
-  const float* from = matrix + p.first * rows;
-  float* to = matrix + p.first * kernels.words(rows);
-  for (Index r = 0; r < rows; r += 2, from += 2 * width, to += width)
-    kernels.pair_rows(from, r + 1 < rows ? from + width : nullptr, width, to);
-}
-
-/// kernel x kernel blocks of channels, dense.
-struct KernelPatch {
-  explicit KernelPatch(const WinogradMaps& maps) {
-    for (Index i = 0; i < maps.kernel; ++i) {
-      row[i] = i * maps.kernel * maps.lanes;
-      column[i] = i * maps.lanes;
-    }
-  }
-  operator WinogradPatch() const { return {row, column}; }
-  Index row[5], column[5];
-};
-
-/// Transforms the weights of outputs o and inputs c. Backward, outputs and inputs have changed
-/// places and the kernels are turned by 180 degrees.
-void transform_weights(const WinogradPass& pass, const float* weight, bool backward, float* u) {
-  const Index lanes = pass.maps.lanes, taps = pass.maps.kernel * pass.maps.kernel;
-  const Index K = pass.depth, N = pass.width, plane = weights_plane(pass);
-  const Index o_stride = (backward ? 1 : K) * taps, c_stride = (backward ? N : 1) * taps;
-  const KernelPatch patch(pass.maps);
-#pragma omp parallel for collapse(2) schedule(static)
-  for (Index g = 0; g < pass.maps.group; ++g)
-    for (Index i = 0; i < panel_count(pass); ++i) {
-      const Panel p = panel(pass, i);
-      const float* from = weight + g * K * N * taps + p.first * o_stride;
-      float* to = u + g * pass.points * plane + p.first * K;
-      for (Index c = 0; c < K; ++c)
-        for (Index h = 0; h < p.blocks; ++h, to += lanes) {
-          float block[kMostTaps * kMostLanes];
-          for (Index lane = 0; lane < lanes; ++lane) {
-            const float* one = from + (h * lanes + lane) * o_stride + c * c_stride;
-            for (Index t = 0; t < taps; ++t)
-              block[t * lanes + lane] = one[backward ? taps - 1 - t : t];
-          }
-          pass.transforms->filter(block, nullptr, patch, to, plane);
-        }
-    }
-}
-
-/// Transformed weights to words of products: each matrix shrinks in place, panel by panel.
-void pair_weights(const WinogradPass& pass, const WinogradKernels& kernels, float* u) {
-  if (!kernels.pair_rows) return;
-  const Index plane = weights_plane(pass), matrices = pass.maps.group * pass.points;
-#pragma omp parallel for schedule(static)
-  for (Index i = 0; i < matrices; ++i) {
-    float* const matrix = u + i * plane;
-    for (Index j = 0; j < panel_count(pass); ++j) {
-      const Panel p = panel(pass, j);
-      pair_panel(pass, kernels, p, pass.depth, matrix);
-    }
-  }
-}
-
-/// Transforms the sums of products back and adds them to dweight.
-void add_weight_gradient(const WinogradPass& pass, const float* s, float* dweight) {
-  const Index lanes = pass.maps.lanes, taps = pass.maps.kernel * pass.maps.kernel;
-  const Index K = pass.depth, N = pass.width, plane = weights_plane(pass);
-  const KernelPatch patch(pass.maps);
-#pragma omp parallel for collapse(2) schedule(static)
-  for (Index g = 0; g < pass.maps.group; ++g)
-    for (Index i = 0; i < panel_count(pass); ++i) {
-      const Panel p = panel(pass, i);
-      const float* from = s + g * pass.points * plane + p.first * K;
-      float* to = dweight + (g * N + p.first) * K * taps;
-      for (Index c = 0; c < K; ++c)
-        for (Index h = 0; h < p.blocks; ++h, from += lanes) {
-          float block[kMostTaps * kMostLanes];
-          pass.transforms->filter_gradient(from, plane, nullptr, false, patch, block);
-          for (Index lane = 0; lane < lanes; ++lane) {
-            float* one = to + ((h * lanes + lane) * K + c) * taps;
-            for (Index t = 0; t < taps; ++t) one[t] += block[t * lanes + lane];
-          }
-        }
-    }
-}
 
 /// Transforms a group's channels of x in one tile to v[point, channel].
 void transform_data(const WinogradPass& pass, const WinogradTile& tile, Index group, const float* x,
@@ -135,7 +27,7 @@ void transform_gradient(const WinogradPass& pass, const WinogradTile& tile, Inde
   const Index lanes = pass.maps.lanes, map = pass.maps.out_map();
   Index from = tile.out_image + group * pass.width / lanes * map;
   for (Index i = 0; i < panel_count(pass); ++i) {
-    const Panel p = panel(pass, i);
+    const WinogradPanel p = panel_at(pass, i);
     float* to = w + p.first * count + t * p.blocks * lanes;
     for (Index h = 0; h < p.blocks; ++h, from += map, to += lanes)
       pass.transforms->gradient(dy + from, y ? y + from : nullptr, tile.out, to, plane);
@@ -169,8 +61,8 @@ struct TileBlocks {
     blocks = ceil_div(all, tiles);
     const Index panel_floats = tiles * 2 * pass.maps.lanes;
     panels = std::clamp<Index>(kProductFloats / (pass.points * panel_floats), 1, panel_count(pass));
-    v_plane = plane_of(tiles * pass.depth);
-    m_plane = plane_of(panels * panel_floats);
+    v_plane = winograd_plane(tiles * pass.depth);
+    m_plane = winograd_plane(panels * panel_floats);
   }
   Index scratch(const WinogradPass& pass) const { return pass.points * (v_plane + m_plane); }
 
@@ -212,7 +104,7 @@ Index WinogradConvolution::backward_data_scratch() const { return convolve_scrat
 Index WinogradConvolution::backward_params_scratch() const {
   const Index n = chunk(params_);
   return weights_size(params_) +
-         params_.points * (plane_of(n * params_.depth) + plane_of(n * params_.width));
+         params_.points * (winograd_plane(n * params_.depth) + winograd_plane(n * params_.width));
 }
 
 void WinogradConvolution::forward(const float* x, const float* weight, const float* bias, bool relu,
@@ -275,10 +167,10 @@ void WinogradConvolution::convolve(const WinogradPass& pass, const float* x, con
           }
       for (Index begin = 0; begin < panel_count(pass); begin += divided.panels) {
         const Index end = std::min(begin + divided.panels, panel_count(pass));
-        const Index origin = panel(pass, begin).first;
+        const Index origin = panel_at(pass, begin).first;
         for (Index point = 0; point < pass.points; ++point)
           for (Index i = begin; i < end; ++i) {
-            const Panel p = panel(pass, i);
+            const WinogradPanel p = panel_at(pass, i);
             kernels_.multiply(
                 {v + point * divided.v_plane, K, false,
                  u + (g * pass.points + point) * weights_plane(pass) + p.first * depth,
@@ -288,7 +180,7 @@ void WinogradConvolution::convolve(const WinogradPass& pass, const float* x, con
         for (Index t = 0; t < count; ++t) {
           const WinogradTile tile = pass.tiling.locate(first + t);
           for (Index i = begin; i < end; ++i) {
-            const Panel p = panel(pass, i);
+            const WinogradPanel p = panel_at(pass, i);
             const float* from = m + (p.first - origin) * count + t * p.blocks * lanes;
             for (Index h = 0; h < p.blocks; ++h, from += lanes) {
               const Index o = g * pass.width + p.first + h * lanes;
@@ -308,7 +200,7 @@ void WinogradConvolution::sum_products(const float* x, const float* dy, const fl
                                        double* bias_sums) const {
   const WinogradPass& pass = params_;
   const Index K = pass.depth, N = pass.width, n = chunk(pass), tiles = pass.tiling.count();
-  const Index v_plane = plane_of(n * K), w_plane = plane_of(n * N);
+  const Index v_plane = winograd_plane(n * K), w_plane = winograd_plane(n * N);
   float* const v = scratch;                    // of x: [point, tile, c]
   float* const w = v + pass.points * v_plane;  // of dy: [point, panel, tile, o]
 #pragma omp parallel
@@ -324,7 +216,7 @@ void WinogradConvolution::sum_products(const float* x, const float* dy, const fl
       if (bias_sums) {
 #pragma omp for schedule(static)
         for (Index i = 0; i < panel_count(pass); ++i) {
-          const Panel p = panel(pass, i);
+          const WinogradPanel p = panel_at(pass, i);
           add_totals(pass, w + p.first * count, w_plane, count, p.blocks * pass.maps.lanes,
                      bias_sums + g * N + p.first);
         }
@@ -338,7 +230,7 @@ void WinogradConvolution::sum_products(const float* x, const float* dy, const fl
             kernels_.pair_rows(left + t * K, t + 1 < count ? left + (t + 1) * K : nullptr, K,
                                left + t / 2 * K);
         for (Index i = 0; i < panel_count(pass); ++i) {
-          const Panel p = panel(pass, i);
+          const WinogradPanel p = panel_at(pass, i);
           if (kernels_.pair_rows) pair_panel(pass, kernels_, p, count, right);
           kernels_.multiply({left, K, true, right + p.first * depth,
                              s + (g * pass.points + point) * weights_plane(pass) + p.first * K, K,
