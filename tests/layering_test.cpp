@@ -232,7 +232,7 @@ TEST(Layering, ObjectsToUpwardEdges) {
 
 TEST(Layering, AllowsDownwardEdges) {
   EXPECT_EQ(objection("layers/data/data.cpp", "data/storage/lmdb.hpp"), "");
-  EXPECT_EQ(objection("solver/snapshot.cpp", "data/storage/hdf5.hpp"), "");
+  EXPECT_EQ(objection("solver/solver_state.cpp", "data/storage/hdf5.hpp"), "");
   EXPECT_EQ(objection("tools/doppio.cpp", "doppio/solver.hpp"), "");
   EXPECT_EQ(objection("core/tensor.cpp", "doppio.pb.h"), "");
   EXPECT_EQ(

@@ -1,5 +1,3 @@
-#include "solver/snapshot.hpp"
-
 #include <gtest/gtest.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -12,6 +10,7 @@
 #include "io/atomic_file.hpp"
 #include "io/input_file.hpp"
 #include "net/weights/weights_io.hpp"
+#include "solver/solver_state.hpp"
 #include "solver/tiny_net.hpp"
 #include "support/scratch_folder.hpp"
 

@@ -4,7 +4,7 @@
 
 #include "solver/log_observer.hpp"
 #include "solver/rules/lr_policy.hpp"
-#include "solver/snapshot.hpp"
+#include "solver/solver_state.hpp"
 #include "solver/tiny_net.hpp"
 #include "support/log_lines.hpp"
 #include "support/scratch_folder.hpp"
