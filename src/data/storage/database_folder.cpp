@@ -2,7 +2,6 @@
 
 #include <fcntl.h>
 #include <stdio.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -15,6 +14,7 @@
 #include <vector>
 
 #include "core/printable.hpp"
+#include "data/storage/database_lock.hpp"
 #include "data/storage/leveldb.hpp"
 #include "data/storage/lmdb.hpp"
 #include "data/storage/lmdb_file.hpp"
@@ -105,33 +105,9 @@ void remove_database(const std::string& folder) {
   fs::remove(folder, failed);  // fails, rightly, if there are other files in it
 }
 
-Descriptor open_folder(const std::string& folder) {
-  return Descriptor(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-}
-
-/// Locks a folder unless the file system cannot; false if somebody else has locked it.
-bool lock(const Descriptor& folder, int how) {
-  return folder.get() < 0 || ::flock(folder.get(), how | LOCK_NB) == 0 || errno != EWOULDBLOCK;
-}
-
 std::string folder_of(const std::string& path) {
   const std::string folder = fs::path(path).parent_path();
   return folder.empty() ? "." : folder;
-}
-
-/// Held by one process at a time while it looks at, makes or moves the databases of a folder.
-Descriptor lock_parent(const std::string& path) {
-  constexpr int kTries = 100;
-  Descriptor parent = open_folder(folder_of(path));
-  for (int i = 0; i < kTries && !lock(parent, LOCK_EX); ++i) ::usleep(50'000);
-  return parent;
-}
-
-Descriptor lock_for_writing(const std::string& folder, const std::string& path) {
-  Descriptor opened = open_folder(folder);
-  require(lock(opened, LOCK_EX), "the database ", printable(path),
-          " is in use: another process makes or reads it; wait until it has ended");
-  return opened;
 }
 
 [[noreturn]] void fail(const char* what, const std::string& path, int error) {
@@ -139,7 +115,7 @@ Descriptor lock_for_writing(const std::string& folder, const std::string& path) 
 }
 
 void sync_folder(const std::string& folder) {
-  const Descriptor opened = open_folder(folder);
+  const Descriptor opened(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (opened.get() < 0 || (::fsync(opened.get()) != 0 && errno != EINVAL))
     fail("sync", folder, errno);
 }
@@ -198,20 +174,13 @@ Begun begun_database(const std::string& path, IfThere if_there) {
   return {if_there != IfThere::append || occupied(partial) ? partial : folder, finished};
 }
 
-Descriptor lock_for_reading(const std::string& path) {
-  Descriptor folder = open_folder(path);
-  require(lock(folder, LOCK_SH), "the database ", printable(path),
-          " is being written by another process; wait until it has ended");
-  return folder;
-}
-
 PartialFolder::PartialFolder(const std::string& path, IfThere if_there)
     : path_(resolved(path)), partial_(path_ + ".partial"), if_there_(if_there) {
   std::error_code failed;
   fs::create_directories(folder_of(path_), failed);
   require(!failed, "cannot create the folder ", printable(folder_of(path_)), ": ",
           failed.message());
-  const Descriptor parent = lock_parent(path_);
+  const Descriptor parent = lock_databases_in(folder_of(path_));
   const bool there = occupied(path_), begun = occupied(partial_);
   if (begun) lock_ = lock_for_writing(partial_, path_);
   if (there) check_destination();
@@ -285,7 +254,7 @@ void PartialFolder::make() {
 
 void PartialFolder::finish() {
   kept_ = whole_ = true;
-  const Descriptor parent = lock_parent(path_);
+  const Descriptor parent = lock_databases_in(folder_of(path_));
   const bool there = occupied(path_);
   require(!there || replaces(), printable(path_), " was made by somebody else meanwhile; ",
           printable(partial_), " holds the new database");

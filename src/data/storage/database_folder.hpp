@@ -17,11 +17,6 @@ struct Begun {
 };
 Begun begun_database(const std::string& path, IfThere if_there);
 
-/// Marks the database in `path` as being read while the result lives, so that nobody of us writes
-/// to it. Needs no right to write; does nothing where the file system has no locks.
-/// Throws: Error if it is being written.
-Descriptor lock_for_reading(const std::string& path);
-
 /// The folder in which a database is made: PATH.partial, with a file in it, UNFINISHED, that
 /// readers heed. Once the database is whole the folder is moved to PATH, in one step where the
 /// system can exchange folders; what was there is removed last. So PATH holds what it did before,

@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "core/printable.hpp"
+#include "data/storage/database_lock.hpp"
 #include "data/storage/read_only_env.hpp"
 #include "doppio/error.hpp"
 

@@ -4,6 +4,7 @@
 #include <filesystem>
 
 #include "core/printable.hpp"
+#include "data/storage/database_lock.hpp"
 #include "doppio/error.hpp"
 
 namespace doppio {
