@@ -1,13 +1,6 @@
 #include <cublas_v2.h>
-#include <glog/logging.h>
 
-#include <algorithm>
-#include <atomic>
-#include <exception>
 #include <memory>
-#include <mutex>
-#include <string>
-#include <thread>
 #include <utility>
 #include <vector>
 
@@ -18,7 +11,7 @@
 #include "cuda/kernels/layout_kernels.hpp"
 #include "cuda/runtime/device.hpp"
 #include "cuda/runtime/diagnostics.hpp"
-#include "cuda/runtime/graph_sequence.hpp"
+#include "cuda/runtime/stream_capture.hpp"
 #include "doppio/error.hpp"
 
 namespace doppio {
@@ -65,6 +58,7 @@ class CudaDevice final : public Accelerator {
     for (cudaStream_t* stream : {&stream_, &uploads_, &side_})
       check(cudaStreamCreateWithFlags(stream, cudaStreamNonBlocking), "creating a stream");
     current_ = stream_;
+    capture_.open(stream_);
     for (cudaEvent_t* event : {&reached_, &downloaded_, &side_done_}) *event = new_event();
     for (cudaEvent_t& event : uploaded_) event = new_event();
     cudaMemPoolProps props{};
@@ -97,8 +91,8 @@ class CudaDevice final : public Accelerator {
 
   void* allocate(std::size_t bytes) override {
     use();
-    not_while_capturing("taking memory");
-    ensure(capturer_ == std::thread::id(),
+    capture_.refuse("taking memory");
+    ensure(!capture_.running(),
            "a thread allocates device memory while another one captures its stream");
     void* memory = nullptr;
     cudaError_t status = cudaMallocFromPoolAsync(&memory, bytes, pool_, current_);
@@ -123,18 +117,14 @@ class CudaDevice final : public Accelerator {
 
   void release(void* memory) noexcept override {
     cudaSetDevice(id_);
-    const std::lock_guard lock(mutex_);
-    if (capture_)  // which cannot free it and might use it again
-      released_.push_back({memory, false});
-    else
-      give_back({memory, false});
+    capture_.release(memory);
   }
 
   // The caller may overwrite `host` at once, and CUDA does not promise that it has been read before
   // the stream is through.
   void to_device(void* device, const void* host, std::size_t bytes) override {
     use();
-    not_while_capturing("copying to the device");
+    capture_.refuse("copying to the device");
     check(cudaMemcpyAsync(device, host, bytes, cudaMemcpyHostToDevice, current_),
           "copying to the device");
     check(cudaStreamSynchronize(current_), "waiting for the device");
@@ -142,7 +132,7 @@ class CudaDevice final : public Accelerator {
 
   void to_host(void* host, const void* device, std::size_t bytes) override {
     use();
-    not_while_capturing("copying to the host");
+    capture_.refuse("copying to the host");
     check(cudaMemcpyAsync(host, device, bytes, cudaMemcpyDeviceToHost, current_),
           "copying to the host");
     check(cudaStreamSynchronize(current_), "waiting for the device");
@@ -155,7 +145,7 @@ class CudaDevice final : public Accelerator {
 
   std::uint64_t begin_upload(void* device, const void* host, std::size_t bytes) override {
     use();
-    not_while_capturing("copying to the device");
+    capture_.refuse("copying to the device");
     check(cudaEventRecord(reached_, stream_), "marking a place in a stream");
     check(cudaStreamWaitEvent(uploads_, reached_, 0), "waiting for a stream");
     check(cudaMemcpyAsync(device, host, bytes, cudaMemcpyHostToDevice, uploads_),
@@ -166,13 +156,13 @@ class CudaDevice final : public Accelerator {
 
   void await_upload(std::uint64_t number) override {
     use();
-    if (capturing_here()) return;  // graphs start after the uploads
+    if (capture_.running_here()) return;  // graphs start after the uploads
     check(cudaStreamWaitEvent(current_, uploaded(number), 0), "waiting for a stream");
   }
 
   void finish_upload(std::uint64_t number) override {
     use();
-    not_while_capturing("waiting for a copy");
+    capture_.refuse("waiting for a copy");
     check(cudaEventSynchronize(uploaded(number)), "waiting for a copy");
   }
 
@@ -185,7 +175,7 @@ class CudaDevice final : public Accelerator {
 
   void finish_downloads() override {
     use();
-    not_while_capturing("waiting for a copy");
+    capture_.refuse("waiting for a copy");
     check(cudaEventSynchronize(downloaded_), "waiting for a copy");
   }
 
@@ -211,26 +201,13 @@ class CudaDevice final : public Accelerator {
   const std::uint64_t* begin_capture() override {
     use();
     if (!counter_) counter_ = static_cast<std::uint64_t*>(allocate(sizeof *counter_));
-    const std::lock_guard lock(mutex_);
-    begin_part();
-    capture_ = std::make_shared<GraphSequence>();
-    capturer_ = std::this_thread::get_id();
-    spoiled_ = false;
+    capture_.begin();
     return counter_;
   }
 
   std::shared_ptr<const DeviceGraph> end_capture() override {
     use();
-    end_part(nullptr);
-    const std::lock_guard lock(mutex_);
-    capturer_ = std::thread::id();
-    const std::shared_ptr<GraphSequence> graphs = std::exchange(capture_, nullptr);
-    const bool whole = !spoiled_ && released_.empty();
-    if (!whole)
-      LOG(INFO) << "The work captured on GPU " << id_ << " cannot be replayed: "
-                << (spoiled_ ? why_spoiled_ : "memory was released that it may use");
-    for (const Released& released : std::exchange(released_, {})) give_back(released);
-    return whole ? graphs : nullptr;
+    return capture_.end(id_);
   }
 
   void replay(const DeviceGraph& graph, std::uint64_t number) override {
@@ -241,7 +218,7 @@ class CudaDevice final : public Accelerator {
 
   void* allocate_host(std::size_t bytes) override {
     use();
-    not_while_capturing("taking page-locked memory");
+    capture_.refuse("taking page-locked memory");
     void* memory = nullptr;
     const cudaError_t status = cudaMallocHost(&memory, bytes);
     if (status == cudaErrorMemoryAllocation) {
@@ -256,14 +233,12 @@ class CudaDevice final : public Accelerator {
 
   void release_host(void* memory) noexcept override {
     cudaSetDevice(id_);
-    if (!capturing_here()) return give_back({memory, true});
-    const std::lock_guard lock(mutex_);
-    released_.push_back({memory, true});
+    capture_.release_host(memory);
   }
 
   void synchronize() override {
     use();
-    not_while_capturing("waiting for the device");
+    capture_.refuse("waiting for the device");
     check(cudaStreamSynchronize(stream_), "waiting for the device");
   }
 
@@ -302,62 +277,14 @@ class CudaDevice final : public Accelerator {
     return event;
   }
 
-  struct Released {
-    void* memory;
-    bool on_host;
-  };
-
-  /// Memory that was used on side_ is freed on stream_ all the same: end_side_stream() has let
-  /// stream_ wait for side_ before anybody can release it, and what is allocated on side_ is used
-  /// there later.
-  void give_back(const Released& released) noexcept {
-    const cudaError_t status =
-        released.on_host ? cudaFreeHost(released.memory) : cudaFreeAsync(released.memory, stream_);
-    // An error here must not be taken for one of the next launch.
-    if (status != cudaSuccess) cudaGetLastError();
-  }
-
   /// The event behind an upload, or behind a later one.
   cudaEvent_t uploaded(std::uint64_t number) const {
     return uploaded_[number % std::size(uploaded_)];
   }
 
-  /// Other threads make the next batches meanwhile.
-  bool capturing_here() const { return capturer_ == std::this_thread::get_id(); }
-
-  void not_while_capturing(const char* what) const {
-    if (capturing_here()) throw NotCapturable(what);
-  }
-
-  /// In a capture, the event comes between two parts of it.
   void record(cudaEvent_t event) {
-    if (!capturing_here())
-      return check(cudaEventRecord(event, current_), "marking a place in a stream");
-    end_part(event);
-    begin_part();
-  }
-
-  void begin_part() {
-    check(cudaStreamBeginCapture(stream_, cudaStreamCaptureModeThreadLocal), "beginning a capture");
-  }
-
-  void end_part(cudaEvent_t event) {
-    cudaGraph_t graph = nullptr;
-    if (const cudaError_t status = cudaStreamEndCapture(stream_, &graph); status || !graph) {
-      cudaGetLastError();
-      return spoil(cudaGetErrorString(status));
-    }
-    const std::unique_ptr<CUgraph_st, decltype(&cudaGraphDestroy)> owner(graph, cudaGraphDestroy);
-    if (spoiled_) return;
-    try {
-      capture_->add(graph, event, stream_);
-    } catch (const std::exception& e) {  // no memory is left, say: the work is done step by step
-      spoil(e.what());
-    }
-  }
-
-  void spoil(const std::string& why) {
-    if (!std::exchange(spoiled_, true)) why_spoiled_ = why;
+    if (capture_.running_here()) return capture_.record(event);
+    check(cudaEventRecord(event, current_), "marking a place in a stream");
   }
 
   static constexpr std::size_t kBlasMemory = std::size_t{32} << 20;  // what it likes on Hopper
@@ -374,12 +301,7 @@ class CudaDevice final : public Accelerator {
   cublasHandle_t blas_ = nullptr;
   void* blas_memory_ = nullptr;
   std::uint64_t* counter_ = nullptr;
-  bool spoiled_ = false;  // the capture
-  std::string why_spoiled_;
-  std::atomic<std::thread::id> capturer_{};
-  std::mutex mutex_;  // guards what follows: any thread may release memory
-  std::shared_ptr<GraphSequence> capture_;
-  std::vector<Released> released_;  // during the capture
+  cuda::StreamCapture capture_;
 #ifdef DOPPIO_CUDNN
   cudnnHandle_t dnn_ = nullptr;
 #endif
