@@ -10,7 +10,7 @@
 #endif
 #include "cuda/kernels/layout_kernels.hpp"
 #include "cuda/runtime/device.hpp"
-#include "cuda/runtime/diagnostics.hpp"
+#include "cuda/runtime/memory_pool.hpp"
 #include "cuda/runtime/stream_capture.hpp"
 #include "doppio/error.hpp"
 
@@ -50,7 +50,7 @@ class CudaDevice final : public Accelerator {
     events_.insert(events_.end(), std::begin(uploaded_), std::end(uploaded_));
     for (const cudaEvent_t event : events_)
       if (event) cudaEventDestroy(event);
-    if (pool_) cudaMemPoolDestroy(pool_);
+    pool_.close();
   }
 
   void open() {
@@ -61,13 +61,7 @@ class CudaDevice final : public Accelerator {
     capture_.open(stream_);
     for (cudaEvent_t* event : {&reached_, &downloaded_, &side_done_}) *event = new_event();
     for (cudaEvent_t& event : uploaded_) event = new_event();
-    cudaMemPoolProps props{};
-    props.allocType = cudaMemAllocationTypePinned;
-    props.location = {cudaMemLocationTypeDevice, id_};
-    check(cudaMemPoolCreate(&pool_, &props), "creating a memory pool");
-    std::uint64_t keep = UINT64_MAX;  // freed memory stays with us: the next layer wants it
-    check(cudaMemPoolSetAttribute(pool_, cudaMemPoolAttrReleaseThreshold, &keep),
-          "setting up a memory pool");
+    pool_.open(id_, stream_);
     check_blas(cublasCreate(&blas_), "creating a handle");
     check_blas(cublasSetStream(blas_, stream_), "setting the stream");
     // Of its own, cuBLAS would take some for each capture, and perhaps choose other algorithms.
@@ -82,11 +76,7 @@ class CudaDevice final : public Accelerator {
     use();
     int can = 0;
     check(cudaDeviceCanAccessPeer(&can, id, id_), "asking which devices reach each other");
-    if (!can) return;
-    cudaMemAccessDesc access{};
-    access.location = {cudaMemLocationTypeDevice, id};
-    access.flags = cudaMemAccessFlagsProtReadWrite;
-    check(cudaMemPoolSetAccess(pool_, &access, 1), "opening a memory pool to a device");
+    if (can) pool_.open_to(id);
   }
 
   void* allocate(std::size_t bytes) override {
@@ -94,25 +84,7 @@ class CudaDevice final : public Accelerator {
     capture_.refuse("taking memory");
     ensure(!capture_.running(),
            "a thread allocates device memory while another one captures its stream");
-    void* memory = nullptr;
-    cudaError_t status = cudaMallocFromPoolAsync(&memory, bytes, pool_, current_);
-    if (status == cudaErrorMemoryAllocation) {  // perhaps the pool holds enough, but in pieces
-      cudaGetLastError();
-      synchronize();
-      check(cudaMemPoolTrimTo(pool_, 0), "giving unused memory back");
-      status = cudaMallocFromPoolAsync(&memory, bytes, pool_, current_);
-    }
-    if (status == cudaErrorMemoryAllocation) {
-      cudaGetLastError();
-      std::size_t free = 0, total = 0;
-      check(cudaMemGetInfo(&free, &total), "asking for the free memory");
-      std::uint64_t ours = 0;
-      check(cudaMemPoolGetAttribute(pool_, cudaMemPoolAttrUsedMemCurrent, &ours),
-            "asking for the memory in use");
-      throw OutOfMemory(cuda::out_of_memory(bytes, free, total), free + ours);
-    }
-    check(status, "allocating memory");
-    return memory;
+    return pool_.allocate(bytes, current_);
   }
 
   void release(void* memory) noexcept override {
@@ -296,7 +268,7 @@ class CudaDevice final : public Accelerator {
   cudaEvent_t uploaded_[64] = {};  // of the latest uploads
   std::uint64_t upload_count_ = 0;
   std::vector<cudaEvent_t> events_;
-  cudaMemPool_t pool_ = nullptr;
+  cuda::MemoryPool pool_;
   cuda::CudaLayoutKernels layout_kernels_;
   cublasHandle_t blas_ = nullptr;
   void* blas_memory_ = nullptr;
