@@ -1,26 +1,11 @@
 #include "cuda/runtime/cudnn.hpp"
 
-#include "cuda/runtime/dynamic_library.hpp"
 #include "doppio/error.hpp"
 
 namespace doppio::cuda {
 
-namespace {
-
-Cudnn load() {
-  Cudnn api;
-  DynamicLibrary library("libcudnn.so.9");
-#define DOPPIO_CUDNN_FIND(name) api.name = DOPPIO_FIND(library, cudnn##name);
-  DOPPIO_CUDNN_FUNCTIONS(DOPPIO_CUDNN_FIND)
-#undef DOPPIO_CUDNN_FIND
-  api.why_not = library.why_not;
-  return api;
-}
-
-}  // namespace
-
 const Cudnn& cudnn() {
-  static const Cudnn api = load();
+  static const Cudnn api;
   return api;
 }
 

@@ -3,48 +3,44 @@
 
 #include <string>
 
+#include "cuda/runtime/dynamic_library.hpp"
+
 namespace doppio::cuda {
 
 /// The functions of cuDNN 9 that we call, without the prefix. The library is loaded when they are
 /// first asked for, so that a program runs without it as well.
-struct Cudnn {
-// clang-format off
-#define DOPPIO_CUDNN_FUNCTIONS(DO) \
-  DO(GetVersion) \
-  DO(GetErrorString) \
-  DO(Create) \
-  DO(Destroy) \
-  DO(SetStream) \
-  DO(CreateTensorDescriptor) \
-  DO(DestroyTensorDescriptor) \
-  DO(SetTensor4dDescriptor) \
-  DO(CreateFilterDescriptor) \
-  DO(DestroyFilterDescriptor) \
-  DO(SetFilter4dDescriptor) \
-  DO(CreateConvolutionDescriptor) \
-  DO(DestroyConvolutionDescriptor) \
-  DO(SetConvolution2dDescriptor) \
-  DO(SetConvolutionGroupCount) \
-  DO(SetConvolutionMathType) \
-  DO(CreateActivationDescriptor) \
-  DO(DestroyActivationDescriptor) \
-  DO(SetActivationDescriptor) \
-  DO(FindConvolutionForwardAlgorithmEx) \
-  DO(GetConvolutionForwardWorkspaceSize) \
-  DO(FindConvolutionBackwardDataAlgorithmEx) \
-  DO(GetConvolutionBackwardDataWorkspaceSize) \
-  DO(FindConvolutionBackwardFilterAlgorithmEx) \
-  DO(GetConvolutionBackwardFilterWorkspaceSize) \
-  DO(ConvolutionForward) \
-  DO(ConvolutionBiasActivationForward) \
-  DO(ConvolutionBackwardData) \
-  DO(ConvolutionBackwardFilter)
-// clang-format on
-#define DOPPIO_CUDNN_DECLARE(name) decltype(&cudnn##name) name = nullptr;
-  DOPPIO_CUDNN_FUNCTIONS(DOPPIO_CUDNN_DECLARE)
-#undef DOPPIO_CUDNN_DECLARE
+struct Cudnn : DynamicLibrary {
+  Cudnn() : DynamicLibrary("libcudnn.so.9") {}
 
-  std::string why_not;  ///< why it could not be loaded; empty if it was
+  DOPPIO_LOAD(cudnn, GetVersion);
+  DOPPIO_LOAD(cudnn, GetErrorString);
+  DOPPIO_LOAD(cudnn, Create);
+  DOPPIO_LOAD(cudnn, Destroy);
+  DOPPIO_LOAD(cudnn, SetStream);
+  DOPPIO_LOAD(cudnn, CreateTensorDescriptor);
+  DOPPIO_LOAD(cudnn, DestroyTensorDescriptor);
+  DOPPIO_LOAD(cudnn, SetTensor4dDescriptor);
+  DOPPIO_LOAD(cudnn, CreateFilterDescriptor);
+  DOPPIO_LOAD(cudnn, DestroyFilterDescriptor);
+  DOPPIO_LOAD(cudnn, SetFilter4dDescriptor);
+  DOPPIO_LOAD(cudnn, CreateConvolutionDescriptor);
+  DOPPIO_LOAD(cudnn, DestroyConvolutionDescriptor);
+  DOPPIO_LOAD(cudnn, SetConvolution2dDescriptor);
+  DOPPIO_LOAD(cudnn, SetConvolutionGroupCount);
+  DOPPIO_LOAD(cudnn, SetConvolutionMathType);
+  DOPPIO_LOAD(cudnn, CreateActivationDescriptor);
+  DOPPIO_LOAD(cudnn, DestroyActivationDescriptor);
+  DOPPIO_LOAD(cudnn, SetActivationDescriptor);
+  DOPPIO_LOAD(cudnn, FindConvolutionForwardAlgorithmEx);
+  DOPPIO_LOAD(cudnn, GetConvolutionForwardWorkspaceSize);
+  DOPPIO_LOAD(cudnn, FindConvolutionBackwardDataAlgorithmEx);
+  DOPPIO_LOAD(cudnn, GetConvolutionBackwardDataWorkspaceSize);
+  DOPPIO_LOAD(cudnn, FindConvolutionBackwardFilterAlgorithmEx);
+  DOPPIO_LOAD(cudnn, GetConvolutionBackwardFilterWorkspaceSize);
+  DOPPIO_LOAD(cudnn, ConvolutionForward);
+  DOPPIO_LOAD(cudnn, ConvolutionBiasActivationForward);
+  DOPPIO_LOAD(cudnn, ConvolutionBackwardData);
+  DOPPIO_LOAD(cudnn, ConvolutionBackwardFilter);
 };
 const Cudnn& cudnn();
 

@@ -14,7 +14,7 @@ struct DynamicLibrary {
   explicit DynamicLibrary(const char* /*file*/) {}
   std::string why_not;
 };
-#define DOPPIO_FIND(library, function) &function
+#define DOPPIO_LOAD(prefix, name) decltype(&prefix##name) name = &prefix##name
 
 #else
 
@@ -37,8 +37,10 @@ struct DynamicLibrary {
   void* handle;
   std::string why_not;  ///< why it cannot be used; empty if it can
 };
-/// A pointer to `function` of the library; null, with a reason in why_not, if it has none.
-#define DOPPIO_FIND(library, function) library.find<decltype(function)>(#function)
+/// Declares, in a struct that derives from DynamicLibrary, a pointer to the library's function
+/// prefix##name; null, with a reason in why_not, if the library has none.
+#define DOPPIO_LOAD(prefix, name) \
+  decltype(&prefix##name) name = find<decltype(prefix##name)>(#prefix #name)
 
 #endif
 

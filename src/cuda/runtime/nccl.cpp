@@ -1,26 +1,11 @@
 #include "cuda/runtime/nccl.hpp"
 
-#include "cuda/runtime/dynamic_library.hpp"
 #include "doppio/error.hpp"
 
 namespace doppio::cuda {
 
-namespace {
-
-Nccl load() {
-  Nccl api;
-  DynamicLibrary library("libnccl.so.2");
-#define DOPPIO_NCCL_FIND(name) api.name = DOPPIO_FIND(library, nccl##name);
-  DOPPIO_NCCL_FUNCTIONS(DOPPIO_NCCL_FIND)
-#undef DOPPIO_NCCL_FIND
-  api.why_not = library.why_not;
-  return api;
-}
-
-}  // namespace
-
 const Nccl& nccl() {
-  static const Nccl api = load();
+  static const Nccl api;
   return api;
 }
 

@@ -3,29 +3,25 @@
 
 #include <string>
 
+#include "cuda/runtime/dynamic_library.hpp"
+
 namespace doppio::cuda {
 
 /// The functions of NCCL 2 (2.14 or later) that we call, without the prefix. The library is loaded
 /// when they are first asked for, so that a program runs without it as well.
-struct Nccl {
-// clang-format off
-#define DOPPIO_NCCL_FUNCTIONS(DO) \
-  DO(GetVersion) \
-  DO(GetErrorString) \
-  DO(GetUniqueId) \
-  DO(CommInitRankConfig) \
-  DO(CommGetAsyncError) \
-  DO(CommDestroy) \
-  DO(CommAbort) \
-  DO(GroupStart) \
-  DO(GroupEnd) \
-  DO(AllReduce)
-// clang-format on
-#define DOPPIO_NCCL_DECLARE(name) decltype(&nccl##name) name = nullptr;
-  DOPPIO_NCCL_FUNCTIONS(DOPPIO_NCCL_DECLARE)
-#undef DOPPIO_NCCL_DECLARE
+struct Nccl : DynamicLibrary {
+  Nccl() : DynamicLibrary("libnccl.so.2") {}
 
-  std::string why_not;  ///< why it could not be loaded; empty if it was
+  DOPPIO_LOAD(nccl, GetVersion);
+  DOPPIO_LOAD(nccl, GetErrorString);
+  DOPPIO_LOAD(nccl, GetUniqueId);
+  DOPPIO_LOAD(nccl, CommInitRankConfig);
+  DOPPIO_LOAD(nccl, CommGetAsyncError);
+  DOPPIO_LOAD(nccl, CommDestroy);
+  DOPPIO_LOAD(nccl, CommAbort);
+  DOPPIO_LOAD(nccl, GroupStart);
+  DOPPIO_LOAD(nccl, GroupEnd);
+  DOPPIO_LOAD(nccl, AllReduce);
 };
 const Nccl& nccl();
 
