@@ -2,7 +2,7 @@
 
 #include "core/accelerator.hpp"
 #include "core/buffer.hpp"
-#include "core/threads.hpp"
+#include "core/wait_policy.hpp"
 
 namespace doppio {
 

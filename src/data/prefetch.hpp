@@ -10,7 +10,6 @@
 #include <utility>
 #include <vector>
 
-#include "core/threads.hpp"
 #include "doppio/shape.hpp"
 
 namespace doppio {

@@ -5,6 +5,8 @@
 #include <atomic>
 #include <stdexcept>
 
+#include "core/threads.hpp"
+
 namespace doppio {
 namespace {
 

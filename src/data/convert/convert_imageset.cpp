@@ -9,6 +9,7 @@
 #include <opencv2/imgproc.hpp>
 
 #include "core/printable.hpp"
+#include "core/threads.hpp"
 #include "data/image/image_file.hpp"
 #include "data/image/image_list.hpp"
 #include "data/prefetch.hpp"

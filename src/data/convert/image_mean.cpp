@@ -8,6 +8,7 @@
 
 #include "core/at.hpp"
 #include "core/printable.hpp"
+#include "core/threads.hpp"
 #include "data/image/datum.hpp"
 #include "data/prefetch.hpp"
 #include "data/storage/database.hpp"

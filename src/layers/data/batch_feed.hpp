@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "core/buffer.hpp"
+#include "core/threads.hpp"
 #include "data/image/pixel_batch.hpp"
 #include "data/prefetch.hpp"
 #include "doppio/extend/layer.hpp"
