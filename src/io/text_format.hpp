@@ -7,12 +7,10 @@
 #include <string_view>
 #include <vector>
 
+#include "io/text_schema.hpp"
 #include "io/text_tokens.hpp"
 
 namespace doppio {
-
-/// Messages within messages, and lists within lists, may be as deep as this.
-inline constexpr int kMaxTextDepth = 100;
 
 /// Where each field of a message stands, by path: "name", "bottom[1]",
 /// "convolution_param.kernel_size[0]". A repeated field has the place of its first value under its
@@ -54,17 +52,5 @@ FieldPlaces parse_text_format(std::string_view text, const std::string& file,
 /// Returns false if the field does not take it.
 bool parse_field_value(std::string_view text, const google::protobuf::FieldDescriptor& field,
                        google::protobuf::Message& out);
-
-/// The number of different fields of `type` that a text has at its outermost level.
-int known_fields(std::string_view text, const google::protobuf::Descriptor& type);
-
-/// Names of the fields of `type`.
-std::vector<std::string> field_names(const google::protobuf::Descriptor& type);
-
-/// Names of the values of `type`.
-std::vector<std::string> value_names(const google::protobuf::EnumDescriptor& type);
-
-/// What a field takes, for messages: "an integer", "one of MAX, AVE".
-std::string wanted(const google::protobuf::FieldDescriptor& field);
 
 }  // namespace doppio

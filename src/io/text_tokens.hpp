@@ -32,6 +32,12 @@ class TextTokens {
   /// Throws: Error at a string without an end, a wrong escape, a malformed number or a character
   /// that has no meaning outside of strings.
   void next();
+  /// Reads on if the token at hand is `sign`; returns whether it was.
+  bool take(std::string_view sign) {
+    if (!now_.is(sign)) return false;
+    next();
+    return true;
+  }
 
  private:
   template <class... Parts>
