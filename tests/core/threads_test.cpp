@@ -6,14 +6,14 @@
 namespace doppio {
 namespace {
 
-TEST(Threads, OnePieceOrLittleWorkWakesNobody) {
+TEST(Threads, OnePieceOrLittleWorkStaysInOneThread) {
   EXPECT_FALSE(worth_threads(1, 100 * kLittleWork));
   EXPECT_FALSE(worth_threads(0, 100 * kLittleWork));
   EXPECT_FALSE(worth_threads(kLittleWork, 1));
   EXPECT_FALSE(worth_threads(2, kLittleWork / 2));
 }
 
-TEST(Threads, TwoPiecesOfMuchWorkWakeAll) {
+TEST(Threads, TwoPiecesOfMuchWorkUseAllThreads) {
   EXPECT_TRUE(worth_threads(kLittleWork + 1, 1));
   EXPECT_TRUE(worth_threads(2, kLittleWork));
 }

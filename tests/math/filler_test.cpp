@@ -69,7 +69,7 @@ TEST(Filler, GaussianNeighboursAreUncorrelated) {
   EXPECT_NEAR(product / static_cast<double>(v.size()), 0, 0.015);
 }
 
-TEST(Filler, SparseKeepsSoManyValuesPerColumn) {
+TEST(Filler, SparseKeepsTheGivenNumberOfNonZerosPerColumn) {
   const auto v = filled("type: 'gaussian' sparse: 5", {50, 2000});
   const auto kept = std::count_if(v.begin(), v.end(), [](float x) { return x != 0; });
   EXPECT_NEAR(static_cast<double>(kept), 5 * 2000, 300);
@@ -84,7 +84,7 @@ TEST(Filler, PositiveUnitballItemsSumToOne) {
 }
 
 // The second convolution of AlexNet in its two groups: fan_in 48 * 5 * 5, fan_out 256 * 5 * 5.
-TEST(Filler, XavierScalesByTheFanOfAGroupedConvolution) {
+TEST(Filler, XavierUsesTheFanInOfAGroupedConvolution) {
   const Shape shape{256, 48, 5, 5};
   const auto limit = [](double fan) { return std::sqrt(3 / fan); };
   const struct {
@@ -108,7 +108,7 @@ TEST(Filler, MsraIsNormalWithVarianceTwoOverFan) {
   EXPECT_NEAR(moment(bias, 0, 2), 2.0 / 10000, 1e-5) << "one axis: fan_out is the count";
 }
 
-TEST(Filler, BilinearIsATent) {
+TEST(Filler, BilinearIsAnUpsamplingKernel) {
   // Size 4: f = 2, c = 3/4, weights 1 - |k/2 - 3/4|.
   const std::vector<float> w{0.25f, 0.75f, 0.75f, 0.25f};
   std::vector<float> expected;

@@ -28,7 +28,7 @@ TEST(Signals, TermAsksForASnapshotAndAStop) {
   EXPECT_TRUE(handler.terminated());
 }
 
-TEST(Signals, AddUp) {
+TEST(Signals, SnapshotAndStopCombine) {
   SignalHandler handler;
   ::raise(SIGHUP);
   ::raise(SIGINT);

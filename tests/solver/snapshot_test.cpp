@@ -318,7 +318,7 @@ class Faults : public testing::Test {
   ScratchFolder folder_;
 };
 
-TEST_F(Faults, AFullDiskOnTheWayDoesNotEndTheTraining) {
+TEST_F(Faults, FullDiskDuringTrainingDoesNotEndIt) {
   Context ctx;
   Solver solver(ctx, snapshotting(folder_, "snapshot: 2"));
   solver.step(2);
@@ -334,7 +334,7 @@ TEST_F(Faults, AFullDiskOnTheWayDoesNotEndTheTraining) {
   EXPECT_EQ(solver.iteration(), 2);
 }
 
-TEST_F(Faults, AFullDiskAtTheEndIsAnError) {
+TEST_F(Faults, FullDiskAtTheEndIsAnError) {
   SolverParameter param = snapshotting(folder_, "max_iter: 2");
   param.set_snapshot_after_train(true);
   Context ctx;
@@ -344,7 +344,7 @@ TEST_F(Faults, AFullDiskAtTheEndIsAnError) {
   EXPECT_EQ(solver.iteration(), 2);
 }
 
-TEST_F(Faults, AKilledSnapshotLeavesThePreviousOneWhole) {
+TEST_F(Faults, KilledSnapshotLeavesThePreviousOneWhole) {
   Context ctx;
   Solver solver(ctx, snapshotting(folder_, "snapshot: 2"));
   solver.step(2);

@@ -48,7 +48,7 @@ TEST(Solver, SkipsTheFirstTestIfAsked) {
   EXPECT_EQ(diary->events, "i0 i1 t0@2 i2 ");
 }
 
-TEST(Solver, LowersTheLoss) {
+TEST(Solver, TrainingLowersTheLoss) {
   Context ctx;
   Solver solver(ctx, tiny_solver("momentum: 0.9 average_loss: 20", tiny_net(32)));
   const auto diary = keep_diary(solver);
@@ -57,7 +57,7 @@ TEST(Solver, LowersTheLoss) {
   EXPECT_LT(diary->losses.back(), 0.7f);
 }
 
-TEST(Solver, AveragesTheLastLossesAndStartsAgainWithEachStep) {
+TEST(Solver, AverageLossSmoothsAndRestartsWithEachStep) {
   Context plain_ctx, averaged_ctx;
   Solver plain(plain_ctx, tiny_solver("")), averaged(averaged_ctx, tiny_solver("average_loss: 3"));
   const auto raw = keep_diary(plain), smooth = keep_diary(averaged);
@@ -77,7 +77,7 @@ std::string without_dropout(std::string net) {
   return net.replace(at, 15, "type: 'ReLU'");
 }
 
-TEST(Solver, TwoHalfBatchesAreOneBatch) {
+TEST(Solver, IterSizeAccumulatesGradientsOfHalfBatches) {
   Context ctx, other_ctx;
   Solver whole(ctx, tiny_solver("momentum: 0.9", without_dropout(tiny_net(8))));
   Solver halves(other_ctx, tiny_solver("momentum: 0.9 iter_size: 2", without_dropout(tiny_net(4))));
@@ -90,7 +90,7 @@ TEST(Solver, TwoHalfBatchesAreOneBatch) {
   for (std::size_t i = 0; i < expected.size(); ++i) EXPECT_NEAR(expected[i], actual[i], 1e-6);
 }
 
-TEST(Solver, ClipsTheSumOfTheGradients) {
+TEST(Solver, ClipsGradientsByTheirGlobalNorm) {
   Context ctx;
   Solver solver(ctx, tiny_solver("clip_gradients: 0.01 iter_size: 2"));
   const auto diary = keep_diary(solver);
@@ -276,7 +276,7 @@ TEST(Solver, StopsAtTheFirstLossThatIsNotFinite) {
   EXPECT_TRUE(contains(error, "Last snapshot: none was written")) << error;
 }
 
-TEST(Solver, NamesTheParameterThatBlewUp) {
+TEST(Solver, ReportsTheParameterThatIsNotFinite) {
   const ScratchFolder folder;
   Context ctx;
   SolverParameter param = tiny_solver("snapshot: 1");

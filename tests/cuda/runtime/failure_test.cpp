@@ -78,7 +78,7 @@ TEST_F(GpuFailure, OtherThreadsCannotAllocateDuringACapture) {
       << error;
 }
 
-TEST_F(GpuFailure, DevicesThatHaveFailedOrEndedAreLeftAlone) {
+TEST_F(GpuFailure, ReleasingAFailedOrEndedDeviceDoesNotCallLibraries) {
   for (const cudaError_t error : {cudaErrorIllegalAddress, cudaErrorCudartUnloading}) {
     std::shared_ptr<Accelerator> device = open_accelerator(0);
     cuda::dnn(*device);

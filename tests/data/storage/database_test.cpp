@@ -40,7 +40,7 @@ std::string backend_name(const testing::TestParamInfo<Backend>& backend) {
 INSTANTIATE_TEST_SUITE_P(All, DatabaseOf, testing::Values(Backend::lmdb, Backend::leveldb),
                          backend_name);
 
-TEST_P(DatabaseOf, IsReadInKeyOrderRoundAndRound) {
+TEST_P(DatabaseOf, ReadsInKeyOrderAndWrapsAround) {
   const auto db = open_database(make(3));
   EXPECT_EQ(find_backend(path), GetParam());
   for (const char* key : {"0", "1", "2", "0", "1"}) {
@@ -52,7 +52,7 @@ TEST_P(DatabaseOf, IsReadInKeyOrderRoundAndRound) {
   EXPECT_EQ(db->size(), 3);
 }
 
-TEST_P(DatabaseOf, SeeksForwardAndBackRoundAndRound) {
+TEST_P(DatabaseOf, SeeksForwardAndBackAndWrapsAround) {
   const auto db = open_database(make(8));
   for (const unsigned k : {5u, 2u, 2u, 7u, 0u, 6u, 13u, 8u, 800u}) {
     db->seek(k);

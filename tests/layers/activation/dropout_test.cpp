@@ -14,7 +14,7 @@ std::string dropout(const std::string& ratio) {
   return "type: 'Dropout' dropout_param { dropout_ratio: " + ratio + " }";
 }
 
-TEST_P(DropoutTest, KeepsWhatTheDrawsOfItsNameAndPassAllow) {
+TEST_P(DropoutTest, MaskDependsOnLayerNameAndPass) {
   LayerHarness h(dropout("0.2"), {{3, 3}}, {.device = GetParam()});
   h.bottom_data(0, {1, 2, 3, 4, 5, 6, 7, 8, 9});
   h.ctx().pass = 12;
@@ -34,7 +34,7 @@ TEST_P(DropoutTest, KeepsWhatTheDrawsOfItsNameAndPassAllow) {
   expect_values(h.bottom(0).grad, dx);
 }
 
-TEST_P(DropoutTest, DropsTheShareItIsToldAnewInEachPass) {
+TEST_P(DropoutTest, DropsTheGivenRatioWithANewMaskEachPass) {
   const std::size_t n = 40000;
   LayerHarness h(dropout("0.3"), {{Index{n}}}, {.in_place = true, .device = GetParam()});
   h.bottom_data(0, std::vector<float>(n, 1));
@@ -49,7 +49,7 @@ TEST_P(DropoutTest, DropsTheShareItIsToldAnewInEachPass) {
   EXPECT_NE(values(h.top(0).data), first);
 }
 
-TEST_P(DropoutTest, PassesEverythingInTest) {
+TEST_P(DropoutTest, IsTheIdentityInTestPhase) {
   for (const bool in_place : {false, true}) {
     LayerHarness h("phase: TEST " + dropout("0.9"), {{4}},
                    {.in_place = in_place, .device = GetParam()});
@@ -69,7 +69,7 @@ TEST_P(DropoutTest, RatioZeroKeepsEverything) {
   expect_values(h.top(0).data, {1, 2, 3, 4, 5});
 }
 
-TEST_P(DropoutTest, MayScaleInTestInsteadOfTrain) {
+TEST_P(DropoutTest, ScaleTrainFalseScalesInTestPhase) {
   for (const bool in_place : {false, true}) {
     LayerHarness test("phase: TEST " + dropout("0.75 scale_train: false"), {{2}},
                       {.in_place = in_place, .device = GetParam()});
@@ -90,7 +90,7 @@ TEST_P(DropoutTest, MayScaleInTestInsteadOfTrain) {
   EXPECT_LT(kept, 48);
 }
 
-TEST_P(DropoutTest, MayDropInTestToo) {
+TEST_P(DropoutTest, SampleWeightsTestDropsInTestPhase) {
   LayerHarness h("phase: TEST " + dropout("0.5 sample_weights_test: true"), {{64}},
                  {.device = GetParam()});
   h.bottom_data(0, std::vector<float>(64, 3));

@@ -3,7 +3,7 @@
 namespace doppio {
 namespace {
 
-TEST(Mish, IsXTimesTanhOfSoftplus) {
+TEST(Mish, ComputesXTimesTanhOfSoftplus) {
   LayerHarness h("type: 'Mish'", {{5}});
   h.bottom_data(0, {-100, -1, 0, 1, 100});
   h.forward();

@@ -6,7 +6,7 @@ namespace {
 class PreluTest : public testing::TestWithParam<Device> {};
 INSTANTIATE_TEST_SUITE_P(Devices, PreluTest, testing::ValuesIn(test_devices()), device_test_name);
 
-TEST_P(PreluTest, HasASlopePerChannel) {
+TEST_P(PreluTest, LearnsASlopePerChannel) {
   for (const bool in_place : {false, true}) {
     LayerHarness h("type: 'PReLU'", {{2, 2, 2}}, {.in_place = in_place, .device = GetParam()});
     expect_values(h.param(0).data, {0.25f, 0.25f});
@@ -22,7 +22,7 @@ TEST_P(PreluTest, HasASlopePerChannel) {
   }
 }
 
-TEST_P(PreluTest, SharesOneSlope) {
+TEST_P(PreluTest, ChannelSharedLearnsOneSlope) {
   LayerHarness h("type: 'PReLU' prelu_param { channel_shared: true filler { value: 0.1 } }",
                  {{1, 2}}, {.device = GetParam()});
   EXPECT_EQ(h.param(0).shape(), Shape{});

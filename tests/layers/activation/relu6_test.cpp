@@ -3,7 +3,7 @@
 namespace doppio {
 namespace {
 
-TEST(Relu6, CutsOffAtSix) {
+TEST(Relu6, ClampsToSix) {
   for (const bool in_place : {false, true}) {
     LayerHarness h("type: 'ReLU6' relu6_param { negative_slope: 0.5 }", {{4}},
                    {.in_place = in_place});

@@ -6,7 +6,7 @@ namespace {
 class ReluTest : public testing::TestWithParam<Device> {};
 INSTANTIATE_TEST_SUITE_P(Devices, ReluTest, testing::ValuesIn(test_devices()), device_test_name);
 
-TEST_P(ReluTest, CutsAtZero) {
+TEST_P(ReluTest, ClampsNegativeValuesToZero) {
   LayerHarness h("type: 'ReLU'", {{4}}, {.device = GetParam()});
   h.bottom_data(0, {-2, 0, 1, 3});
   h.forward();
@@ -16,7 +16,7 @@ TEST_P(ReluTest, CutsAtZero) {
   expect_values(h.bottom(0).grad, {0, 0, 30, 40});
 }
 
-TEST_P(ReluTest, LeaksInPlace) {
+TEST_P(ReluTest, AppliesNegativeSlopeInPlace) {
   LayerHarness h("type: 'ReLU' relu_param { negative_slope: 0.5 }", {{3}},
                  {.in_place = true, .device = GetParam()});
   h.bottom_data(0, {-2, 0, 3});
@@ -28,7 +28,7 @@ TEST_P(ReluTest, LeaksInPlace) {
 }
 
 // The sign of y does not tell that of x.
-TEST_P(ReluTest, MirrorsInPlace) {
+TEST_P(ReluTest, NegativeSlopeOfMinusOneIsTheAbsoluteValue) {
   LayerHarness h("type: 'ReLU' relu_param { negative_slope: -1 }", {{3}},
                  {.in_place = true, .device = GetParam()});
   h.bottom_data(0, {-2, 0, 3});

@@ -6,7 +6,7 @@ namespace {
 class SigmoidTest : public testing::TestWithParam<Device> {};
 INSTANTIATE_TEST_SUITE_P(Devices, SigmoidTest, testing::ValuesIn(test_devices()), device_test_name);
 
-TEST_P(SigmoidTest, SquashesToTheUnitInterval) {
+TEST_P(SigmoidTest, ComputesSigmoidAndItsGradient) {
   LayerHarness h("type: 'Sigmoid'", {{5}}, {.device = GetParam()});
   h.bottom_data(0, {0, 1, -1, 200, -200});
   h.forward();

@@ -6,7 +6,7 @@ namespace {
 class TanhTest : public testing::TestWithParam<Device> {};
 INSTANTIATE_TEST_SUITE_P(Devices, TanhTest, testing::ValuesIn(test_devices()), device_test_name);
 
-TEST_P(TanhTest, SquashesToPlusMinusOne) {
+TEST_P(TanhTest, ComputesTanhAndItsGradient) {
   LayerHarness h("type: 'TanH'", {{4}}, {.device = GetParam()});
   h.bottom_data(0, {0, 1, -1, 100});
   h.forward();

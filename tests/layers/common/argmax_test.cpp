@@ -12,7 +12,7 @@ std::string with(const std::string& param) {
   return "type: 'ArgMax' argmax_param { " + param + " }";
 }
 
-TEST_P(ArgMaxTest, FindsTheLargestOfEachItemAndPrefersTheLaterOfEqualOnes) {
+TEST_P(ArgMaxTest, FindsTheIndexOfTheMaximumAndPrefersTheLastOfTies) {
   LayerHarness h("type: 'ArgMax'", {{2, 2, 2}}, {.device = GetParam()});
   EXPECT_EQ(h.top(0).shape(), (Shape{2, 1, 1}));
   h.bottom_data(0, {1, 5, 5, 2, -1, -2, -3, -4});
@@ -20,7 +20,7 @@ TEST_P(ArgMaxTest, FindsTheLargestOfEachItemAndPrefersTheLaterOfEqualOnes) {
   expect_values(h.top(0).data, {2, 0});
 }
 
-TEST_P(ArgMaxTest, AddsTheValuesInASecondRow) {
+TEST_P(ArgMaxTest, OutMaxValAddsTheValues) {
   LayerHarness h(with("top_k: 2 out_max_val: true"), {{2, 3}}, {.device = GetParam()});
   EXPECT_EQ(h.top(0).shape(), (Shape{2, 2, 2}));
   h.bottom_data(0, {7, 9, 8, 4, 4, 4});
@@ -42,7 +42,7 @@ TEST_P(ArgMaxTest, WorksAlongAnAxis) {
   expect_values(maxima.top(0).data, {9, 8, 5, 6});
 }
 
-TEST_P(ArgMaxTest, NotANumberComesLast) {
+TEST_P(ArgMaxTest, SortsNanLast) {
   LayerHarness h(with("top_k: 3"), {{1, 3}}, {.device = GetParam()});
   h.bottom_data(0, {NAN, INFINITY, -5});
   h.forward();

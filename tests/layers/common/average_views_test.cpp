@@ -12,7 +12,7 @@ INSTANTIATE_TEST_SUITE_P(Devices, AverageViewsTest, testing::ValuesIn(test_devic
 
 const float kLog3 = std::log(3.0f);
 
-TEST_P(AverageViewsTest, IsTheLogarithmOfTheMeanProbability) {
+TEST_P(AverageViewsTest, ComputesLogOfMeanProbability) {
   LayerHarness h("type: 'AverageViews' transform_param { views: 2 }", {{4, 2}},
                  {.device = GetParam()});
   // Probabilities 1/2 and 1/4, then 1 and 1, of class 0.

@@ -3,7 +3,7 @@
 namespace doppio {
 namespace {
 
-TEST(Axpy, ScalesChannelsAndAdds) {
+TEST(Axpy, ComputesScaleTimesXPlusY) {
   LayerHarness h("type: 'Axpy'", {{1, 2, 1, 1}, {1, 2, 1, 2}, {1, 2, 1, 2}});
   h.bottom_data(0, {2, 3});
   h.bottom_data(1, {1, 2, 3, 4});

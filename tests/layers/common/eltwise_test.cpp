@@ -35,7 +35,7 @@ TEST_P(EltwiseTest, SumTakesCoefficients) {
   expect_values(h.bottom(2).grad, {4});
 }
 
-TEST_P(EltwiseTest, ProductGradientIsSafeAtZero) {
+TEST_P(EltwiseTest, StableProductGradientHandlesZeros) {
   LayerHarness h("type: 'Eltwise' eltwise_param { operation: PROD }", {{2}, {2}, {2}},
                  {.device = GetParam()});
   h.bottom_data(0, {2, 0});
@@ -50,7 +50,7 @@ TEST_P(EltwiseTest, ProductGradientIsSafeAtZero) {
   expect_values(h.bottom(2).grad, {6, 0});
 }
 
-TEST_P(EltwiseTest, UnstableProductGradientDivides) {
+TEST_P(EltwiseTest, UnstableProductGradientDividesTheTopByTheBottom) {
   LayerHarness h("type: 'Eltwise' eltwise_param { operation: PROD stable_prod_grad: false }",
                  {{2}, {2}}, {.device = GetParam()});
   h.bottom_data(0, {2, 0});
@@ -64,7 +64,7 @@ TEST_P(EltwiseTest, UnstableProductGradientDivides) {
 }
 
 // Ties: the second of the first two wins, a later bottom must be greater.
-TEST_P(EltwiseTest, MaximumSendsTheGradientToTheWinner) {
+TEST_P(EltwiseTest, MaxRoutesGradientToTheMaximum) {
   LayerHarness h("type: 'Eltwise' eltwise_param { operation: MAX }", {{5}, {5}, {5}},
                  {.device = GetParam()});
   h.bottom_data(0, {3, 1, 1, 2, 2});

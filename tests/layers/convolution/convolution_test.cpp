@@ -28,7 +28,7 @@ TEST_P(ConvolutionTest, CorrelatesWithTheKernelAndAddsTheBias) {
   expect_values(h.top(0).data, {47, 57, 77, 87});
 }
 
-TEST_P(ConvolutionTest, Backward) {
+TEST_P(ConvolutionTest, ComputesGradientsOfBottomWeightAndBias) {
   LayerHarness h = make("num_output: 1 kernel_size: 2", {{1, 1, 3, 3}});
   h.bottom_data(0, kNine);
   h.param_data(0, {1, 2, 3, 4});
@@ -41,7 +41,7 @@ TEST_P(ConvolutionTest, Backward) {
 }
 
 // 1 = (2 - 3) / 2 + 1: the division rounds towards 0.
-TEST_P(ConvolutionTest, AKernelALittleTooLargeSeesZerosBeyondTheBorder) {
+TEST_P(ConvolutionTest, PadsInputsALittleSmallerThanTheKernel) {
   LayerHarness h = make("num_output: 1 kernel_size: 3 stride: 2", {{1, 1, 2, 2}});
   h.bottom_data(0, {1, 2, 3, 4});
   h.param_data(0, kNine);
@@ -85,7 +85,7 @@ TEST_P(ConvolutionTest, ComputesOnlyTheGradientsThatAreWanted) {
   }
 }
 
-TEST_P(ConvolutionTest, StridesOverZeroPadding) {
+TEST_P(ConvolutionTest, AppliesStrideAndZeroPadding) {
   LayerHarness h = make(
       "num_output: 1 kernel_size: 2 stride: 2 pad: 1 bias_term: false "
       "weight_filler { type: 'constant' value: 1 }",
@@ -100,7 +100,7 @@ TEST_P(ConvolutionTest, StridesOverZeroPadding) {
   expect_values(h.param(0).grad, {20, 12 + 24, 4 + 32, 1 + 6 + 21 + 36});
 }
 
-TEST_P(ConvolutionTest, DilationSpreadsTheKernel) {
+TEST_P(ConvolutionTest, AppliesDilation) {
   LayerHarness h =
       make("num_output: 1 kernel_size: 2 dilation: 2 bias_term: false", {{1, 1, 3, 3}});
   h.bottom_data(0, kNine);
@@ -113,7 +113,7 @@ TEST_P(ConvolutionTest, DilationSpreadsTheKernel) {
   expect_values(h.param(0).grad, {2, 6, 14, 18});
 }
 
-TEST_P(ConvolutionTest, AGroupSeesItsOwnChannelsAlone) {
+TEST_P(ConvolutionTest, AppliesGroups) {
   LayerHarness h = make("num_output: 4 kernel_size: 1 group: 2", {{1, 2, 1, 2}});
   EXPECT_EQ(h.param(0).shape(), (Shape{4, 1, 1, 1}));
   h.bottom_data(0, {1, 2, 3, 4});
@@ -128,7 +128,7 @@ TEST_P(ConvolutionTest, AGroupSeesItsOwnChannelsAlone) {
   expect_values(h.param(1).grad, {2, 0, 0, 3});
 }
 
-TEST_P(ConvolutionTest, HeightAndWidthMayDiffer) {
+TEST_P(ConvolutionTest, KernelStrideAndPadMayDifferInHeightAndWidth) {
   LayerHarness h = make(
       "num_output: 1 kernel_h: 1 kernel_w: 2 stride_h: 2 stride_w: 1 pad_w: 1 bias_term: false",
       {{1, 1, 3, 3}});
@@ -139,12 +139,12 @@ TEST_P(ConvolutionTest, HeightAndWidthMayDiffer) {
   expect_values(h.top(0).data, {10, 21, 32, 3, 70, 87, 98, 9});
 }
 
-TEST_P(ConvolutionTest, OutputSizesRoundDown) {
+TEST_P(ConvolutionTest, RoundsOutputSizeDown) {
   LayerHarness h = make("num_output: 1 kernel_size: 3 stride: 2", {{1, 1, 4, 5}});
   EXPECT_EQ(h.top(0).shape(), (Shape{1, 1, 1, 2}));
 }
 
-TEST_P(ConvolutionTest, WorksWithOneAxis) {
+TEST_P(ConvolutionTest, ConvolvesOverOneSpatialAxis) {
   LayerHarness h = make("num_output: 1 kernel_size: 2 bias_term: false", {{1, 1, 4}});
   h.bottom_data(0, {1, 2, 4, 8});
   h.param_data(0, {-1, 1});
@@ -156,7 +156,7 @@ TEST_P(ConvolutionTest, WorksWithOneAxis) {
   expect_values(h.param(0).grad, {421, 842});
 }
 
-TEST_P(ConvolutionTest, WorksWithThreeAxes) {
+TEST_P(ConvolutionTest, ConvolvesOverThreeSpatialAxes) {
   LayerHarness h = make(
       "num_output: 1 kernel_size: [2, 1, 2] bias_term: false "
       "weight_filler { type: 'constant' value: 1 }",
@@ -206,7 +206,7 @@ TEST_P(ConvolutionTest, SeveralBottomsShareTheWeights) {
   expect_values(h.param(1).grad, {5});
 }
 
-TEST_P(ConvolutionTest, ForcedNdCodeGivesTheSame) {
+TEST_P(ConvolutionTest, ForceNdIm2colGivesTheSame) {
   LayerHarness h = make("num_output: 1 kernel_size: 2 force_nd_im2col: true", {{1, 1, 3, 3}});
   h.bottom_data(0, kNine);
   h.param_data(0, {1, 2, 3, 4});
@@ -217,7 +217,7 @@ TEST_P(ConvolutionTest, ForcedNdCodeGivesTheSame) {
   expect_values(h.bottom(0).grad, {1, 4, 4, 6, 20, 16, 9, 24, 16});
 }
 
-TEST_P(ConvolutionTest, PadsFarBeyondTheMapCostNoMemory) {
+TEST_P(ConvolutionTest, LargePaddingTakesNoMemory) {
   LayerHarness h =
       make("num_output: 1 kernel_size: 2 pad: 1000000 stride: 1000000", {{1, 1, 3, 3}});
   h.bottom_data(0, kNine);

@@ -7,7 +7,7 @@ class DeconvolutionTest : public testing::TestWithParam<Device> {};
 INSTANTIATE_TEST_SUITE_P(Devices, DeconvolutionTest, testing::ValuesIn(test_devices()),
                          device_test_name);
 
-TEST_P(DeconvolutionTest, PaintsTheKernelForEveryValue) {
+TEST_P(DeconvolutionTest, ComputesTransposedConvolutionAndItsGradients) {
   LayerHarness h("type: 'Deconvolution' convolution_param { num_output: 1 kernel_size: 2 }",
                  {{1, 1, 2, 2}}, {.device = GetParam()});
   h.bottom_data(0, {1, 2, 3, 4});
@@ -24,7 +24,7 @@ TEST_P(DeconvolutionTest, PaintsTheKernelForEveryValue) {
   expect_values(h.param(1).grad, {3});
 }
 
-TEST_P(DeconvolutionTest, StrideSpreadsAndPadCutsOff) {
+TEST_P(DeconvolutionTest, AppliesStrideAndPad) {
   LayerHarness h(
       "type: 'Deconvolution' convolution_param { num_output: 1 kernel_size: 3 "
       "stride: 2 pad: 1 bias_term: false }",
@@ -36,7 +36,7 @@ TEST_P(DeconvolutionTest, StrideSpreadsAndPadCutsOff) {
   expect_values(h.top(0).data, {10, 102, 20});
 }
 
-TEST_P(DeconvolutionTest, AGroupPaintsItsOwnOutputs) {
+TEST_P(DeconvolutionTest, AppliesGroups) {
   LayerHarness h(
       "type: 'Deconvolution' convolution_param { num_output: 2 kernel_size: 1 group: 2 "
       "bias_term: false }",

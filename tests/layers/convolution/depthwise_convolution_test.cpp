@@ -3,7 +3,7 @@
 namespace doppio {
 namespace {
 
-TEST(DepthwiseConvolution, HasAGroupPerChannelUnderBothNames) {
+TEST(DepthwiseConvolution, IsAConvolutionWithOneGroupPerChannel) {
   for (const std::string type : {"DepthwiseConvolution", "ConvolutionDepthwise"}) {
     LayerHarness h(
         "type: '" + type + "' convolution_param { num_output: 2 kernel_h: 1 kernel_w: 2 group: 1 }",

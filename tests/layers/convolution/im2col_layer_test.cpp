@@ -7,7 +7,7 @@ class Im2colLayerTest : public testing::TestWithParam<Device> {};
 INSTANTIATE_TEST_SUITE_P(Devices, Im2colLayerTest, testing::ValuesIn(test_devices()),
                          device_test_name);
 
-TEST_P(Im2colLayerTest, LaysOutTheWindows) {
+TEST_P(Im2colLayerTest, CopiesWindowsIntoColumns) {
   LayerHarness h("type: 'Im2col' convolution_param { kernel_size: 2 }", {{2, 1, 2, 3}},
                  {.device = GetParam()});
   h.bottom_data(0, {1, 2, 3, 4, 5, 6, 10, 20, 30, 40, 50, 60});

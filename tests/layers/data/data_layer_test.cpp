@@ -59,7 +59,7 @@ class DataLayer : public testing::Test {
   ScratchFolder folder;
 };
 
-TEST_F(DataLayer, ReadsInOrderAndWraps) {
+TEST_F(DataLayer, ReadsRecordsInOrderAndWrapsAround) {
   LayerHarness h(layer(make(3, 1, 2), 2), {}, {.tops = 2});
   EXPECT_EQ(h.top(0).shape(), Shape({2, 1, 1, 2}));
   EXPECT_EQ(h.top(1).shape(), Shape({2}));
@@ -117,7 +117,7 @@ TEST_F(DataLayer, RecordsDoNotDependOnTheBatchSize) {
   EXPECT_EQ(run(small, 9), run(large, 3));
 }
 
-TEST_F(DataLayer, EveryEpochAndSeedDrawsAnew) {
+TEST_F(DataLayer, RandomCropsDifferByEpochAndSeed) {
   const std::string db = make(4, 8, 9);
   LayerHarness a(layer(db, 4, "", kRandomCrop), {}, {.tops = 2}),
       b(layer(db, 4, "", kRandomCrop), {}, {.tops = 2});
@@ -210,7 +210,7 @@ TEST_F(DataLayer, NamesTheRecordThatIsDamaged) {
   expect_values(h.top(1).data, {2, 3});
 }
 
-TEST_F(DataLayer, AnotherSizeNeedsACrop) {
+TEST_F(DataLayer, ImagesOfDifferentSizesNeedCropSize) {
   const std::string db = make(2, 2, 3, 1, record(1, 3, 3));
   LayerHarness whole(layer(db, 2), {}, {.tops = 2});
   EXPECT_ERROR(whole.forward(),
@@ -233,7 +233,7 @@ TEST_F(DataLayer, FirstRecordErrorsNameItToo) {
                "record 'key10': crop_size 3 exceeds the image, 1 x 2 x 2");
 }
 
-TEST_F(DataLayer, BackendIsWhatIsThere) {
+TEST_F(DataLayer, DetectsTheBackend) {
   const std::string lmdb = make(1, 1, 1);
   EXPECT_NO_THROW(LayerHarness("type: 'Data' data_param { batch_size: 1 source: '" + lmdb + "' }",
                                {}, {.tops = 2}));
@@ -255,7 +255,7 @@ TEST_F(DataLayer, BackendIsWhatIsThere) {
                "is a LevelDB database; write backend: LEVELDB");
 }
 
-TEST_F(DataLayer, EveryShuffledEpochHasAnOrderOfItsOwn) {
+TEST_F(DataLayer, ShufflesEveryEpochDifferently) {
   const std::string db = make(20, 1, 1);
   LayerHarness h(layer(db, 20, "shuffle: true"), {}, {.tops = 2});
   std::vector<std::vector<float>> epochs;
@@ -346,7 +346,7 @@ TEST_F(DataLayer, DamagedRecordsThroughoutAreAnError) {
                "none of 3 images can be used; the last one: ");
 }
 
-TEST_F(DataLayer, KnowsWhereItsItemsComeFrom) {
+TEST_F(DataLayer, NamesTheRecordOfAnItem) {
   const std::string db = make(3, 1, 2);
   LayerHarness h(layer(db, 2), {}, {.tops = 2});
   EXPECT_EQ(h.layer().item_name(0), "");

@@ -18,7 +18,7 @@ class Hdf5OutputLayer : public testing::Test {
   const std::string layer = "type: 'HDF5Output' hdf5_output_param { file_name: '" + file + "' }";
 };
 
-TEST_F(Hdf5OutputLayer, WritesBatchBehindBatch) {
+TEST_F(Hdf5OutputLayer, AppendsBatches) {
   {
     LayerHarness h(layer, {{2, 1, 1, 2}, {2}}, {.tops = 0});
     EXPECT_FALSE(std::filesystem::exists(file));

@@ -32,7 +32,7 @@ class ImageDataLayer : public ConvertTest {
   }
 };
 
-TEST_F(ImageDataLayer, ReadsItsListRoundAndRound) {
+TEST_F(ImageDataLayer, ReadsItsListInOrderAndWrapsAround) {
   LayerHarness h(layer(make(3), "batch_size: 2"), {}, {.tops = 2});
   EXPECT_EQ(h.top(0).shape(), Shape({2, 3, 1, 2}));
   EXPECT_EQ(h.top(1).shape(), Shape({2}));
@@ -97,7 +97,7 @@ TEST_F(ImageDataLayer, ShufflesAnewInEachEpochAndResumes) {
   EXPECT_EQ(labels(resumed, 4), second);
 }
 
-TEST_F(ImageDataLayer, SkipsAtRandomAtFirst) {
+TEST_F(ImageDataLayer, RandSkipSkipsImagesAtTheStart) {
   const std::string text = layer(make(20), "batch_size: 2 rand_skip: 15");
   LayerHarness a(text, {}, {.tops = 2}), b(text, {}, {.tops = 2});
   b.ctx().seed = 12345;

@@ -8,7 +8,7 @@ namespace {
 constexpr char kLayer[] =
     "type: 'MemoryData' memory_data_param { batch_size: 2 channels: 1 height: 1 width: 2 } ";
 
-TEST(MemoryData, HandsOutWhatItWasGivenRoundAndRound) {
+TEST(MemoryData, ServesItsItemsInOrderAndWrapsAround) {
   LayerHarness h(kLayer, {}, {.tops = 2});
   EXPECT_EQ(h.top(0).shape(), Shape({2, 1, 1, 2}));
   EXPECT_EQ(h.top(1).shape(), Shape({2, 1, 1, 1}));

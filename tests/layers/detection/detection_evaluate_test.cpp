@@ -25,7 +25,7 @@ const std::vector<float> kObjects = {0, 1, 0, 0,    0,    0.4f, 0.4f, 0,  //
                                      0, 1, 1, 0.6f, 0.6f, 1,    1,    1,  //
                                      1, 2, 0, 0,    0,    0.5f, 0.5f, 0};
 
-TEST(DetectionEvaluate, TheFirstToOverlapAnObjectIsRight) {
+TEST(DetectionEvaluate, MatchesDetectionsInOrderOfScore) {
   const std::vector<float> detections = {
       0, 1, 0.5f, 0,    0,    0.4f, 0.4f,  // on the first object, but a better one is
       0, 1, 0.9f, 0,    0,    0.4f, 0.3f,  // overlaps it by 0.75

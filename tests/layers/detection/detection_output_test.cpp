@@ -26,7 +26,7 @@ std::unique_ptr<LayerHarness> detect(const std::string& param, const std::vector
   return h;
 }
 
-TEST(DetectionOutput, KeepsTheBestOfOverlappingBoxes) {
+TEST(DetectionOutput, AppliesNonMaximumSuppression) {
   const auto h = detect("num_classes: 2 nms_param { nms_threshold: 0.5 }", std::vector<float>(12),
                         {0.3f, 0.7f, 0.1f, 0.9f, 0.4f, 0.6f});
   EXPECT_EQ(h->top(0).shape(), (Shape{1, 1, 2, 7}));
@@ -74,7 +74,7 @@ TEST(DetectionOutput, DecodesOffsets) {
   expect_box(box("CORNER variance_encoded_in_target: true"), {1.6f, 2.6f, 3.8f, 0});
 }
 
-TEST(DetectionOutput, EachClassMayHaveBoxesOfItsOwn) {
+TEST(DetectionOutput, ShareLocationFalseDecodesBoxesPerClass) {
   LayerHarness h(detection("num_classes: 2 share_location: false"), {{2, 16}, {2, 4}, {1, 2, 8}});
   // Per image and prior: the offsets of the background, which do not count, and of class 1.
   h.bottom_data(0, {9, 9, 9, 9, 1, 0, 1, 0, 9, 9, 9, 9, 0,  0, 0, 0,  //
@@ -92,7 +92,7 @@ TEST(DetectionOutput, EachClassMayHaveBoxesOfItsOwn) {
   for (std::size_t i = 0; i < rows.size(); ++i) EXPECT_NEAR(rows[i], expected[i], 1e-6f) << i;
 }
 
-TEST(DetectionOutput, EtaAndTopKThinOut) {
+TEST(DetectionOutput, AppliesEtaAndTopK) {
   const auto scores = [](const std::string& nms) {
     const auto h = detect("num_classes: 2 nms_param { nms_threshold: 0.9 " + nms + " }",
                           std::vector<float>(12), {0.3f, 0.7f, 0.1f, 0.9f, 0.4f, 0.6f});
@@ -122,7 +122,7 @@ TEST(DetectionOutput, CodesDecodeWhatTheyEncoded) {
     }
 }
 
-TEST(DetectionOutput, KeepsTheBestOfAnImage) {
+TEST(DetectionOutput, AppliesKeepTopK) {
   const auto h = detect("num_classes: 2 background_label_id: -1 keep_top_k: 3",
                         std::vector<float>(12), {0.3f, 0.7f, 0.1f, 0.9f, 0.4f, 0.6f});
   // By label, then by score.
@@ -132,7 +132,7 @@ TEST(DetectionOutput, KeepsTheBestOfAnImage) {
             (std::vector<float>{0, 0.4f, 1, 0.9f, 1, 0.6f}));
 }
 
-TEST(DetectionOutput, SaysSoIfThereIsNothing) {
+TEST(DetectionOutput, WritesOneRowOfMinusOneIfNothingIsFound) {
   const auto h =
       detect("num_classes: 2 confidence_threshold: 1", std::vector<float>(12), {0, 1, 0, 1, 0, 1});
   expect_values(h->top(0).data, {0, -1, -1, -1, -1, -1, -1});

@@ -34,7 +34,7 @@ std::unique_ptr<LayerHarness> run(const std::string& text, const std::vector<flo
   return h;
 }
 
-TEST(MultiBoxLoss, ComparesMatchedOffsetsAndScores) {
+TEST(MultiBoxLoss, ComputesLocalizationAndConfidenceLoss) {
   // One match; loc: 0.5^2 / 2, and one background prior of the two that overlap less than 0.7.
   std::vector<float> offsets(12);
   offsets[0] = 0.5f;
@@ -47,7 +47,7 @@ TEST(MultiBoxLoss, ComparesMatchedOffsetsAndScores) {
   expect_values(h->bottom(1).grad, {0.5f, -0.5f, -0.5f, 0.5f, 0, 0});
 }
 
-TEST(MultiBoxLoss, EachPriorMayTakeItsBestObject) {
+TEST(MultiBoxLoss, PerPredictionMatchesEachPriorWithItsBestObject) {
   // Two matches; the second prior is off by 0.1 on both sides.
   const auto h = run(loss("mining_type: NONE loc_loss_type: L2 code_type: CORNER"),
                      std::vector<float>(12), std::vector<float>(6));
@@ -55,7 +55,7 @@ TEST(MultiBoxLoss, EachPriorMayTakeItsBestObject) {
   expect_values(h->bottom(1).grad, {0.25f, -0.25f, 0.25f, -0.25f, -0.25f, 0.25f});
 }
 
-TEST(MultiBoxLoss, MinesTheWorstOfTheBackground) {
+TEST(MultiBoxLoss, MinesHardNegatives) {
   // The third prior's background has the larger loss, log(1 + e).
   const auto h = run(loss("match_type: BIPARTITE neg_pos_ratio: 1 neg_overlap: 0.7"),
                      std::vector<float>(12), {0, 0, 0, 0, 0, 1});
@@ -124,7 +124,7 @@ TEST(MultiBoxLoss, OffsetsAreInUnitsOfSizeAndVariance) {
   expect_target("CORNER_SIZE", {0.5f, 0, 0.25f, 1});
 }
 
-TEST(MultiBoxLoss, LogisticScoresCountOnTheirOwn) {
+TEST(MultiBoxLoss, LogisticConfidenceLossTreatsClassesIndependently) {
   const auto h = run(loss("mining_type: NONE match_type: BIPARTITE conf_loss_type: LOGISTIC",
                           "loss_param { normalization: FULL }"),
                      std::vector<float>(12), std::vector<float>(6));
@@ -150,7 +150,7 @@ TEST(MultiBoxLoss, OptionsChooseObjects) {
   expect_values(agnostic->top(0).data, {3 * kHalf});
 }
 
-TEST(MultiBoxLoss, EachClassMayHaveOffsetsOfItsOwn) {
+TEST(MultiBoxLoss, ShareLocationFalsePredictsOffsetsPerClass) {
   LayerHarness h(loss("share_location: false match_type: BIPARTITE neg_pos_ratio: 0"),
                  {{1, 24}, {1, 6}, {1, 2, 12}, {1, 1, 1, 8}});
   // Prior 0 is matched: the offsets of the background, which do not count, and of class 1.

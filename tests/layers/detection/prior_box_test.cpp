@@ -30,7 +30,7 @@ TEST(PriorBox, TakesStepOffsetAndImageSize) {
                                 0.1f, 0.1f, 0.1f, 0.1f, 0.1f, 0.1f, 0.1f, 0.1f});
 }
 
-TEST(PriorBox, GoesByRowsColumnsAndSizes) {
+TEST(PriorBox, OrdersPriorsByRowColumnAndSize) {
   LayerHarness h(prior_box("min_size: [4, 1] max_size: [9, 4]"), {{1, 1, 2, 3}, {1, 1, 20, 30}});
   h.forward();
   std::vector<float> expected;

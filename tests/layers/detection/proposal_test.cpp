@@ -19,7 +19,7 @@ std::vector<float> scores(const std::vector<float>& objects) {
   return all;
 }
 
-TEST(Proposal, LaysAnchorsOfAllRatiosAndScales) {
+TEST(Proposal, GeneratesAnchorsOfAllRatiosAndScales) {
   // Pixel (1, 1) scores best, its anchors in their order.
   LayerHarness h(proposal("feat_stride: 400 post_nms_topn: 9 nms_thresh: 1"),
                  {{1, 18, 2, 2}, {1, 36, 2, 2}, {1, 3}}, {.tops = 2});
@@ -46,7 +46,7 @@ TEST(Proposal, LaysAnchorsOfAllRatiosAndScales) {
   EXPECT_FLOAT_EQ(values(h.top(1).data)[8], 0.82f);
 }
 
-TEST(Proposal, MovesAnchorsAndCutsThemOff) {
+TEST(Proposal, AppliesOffsetsAndClipsToTheImage) {
   LayerHarness h(proposal(kSquare + "min_size: 1"), {{1, 2, 1, 1}, {1, 4, 1, 1}, {1, 3}});
   h.bottom_data(0, scores({1}));
   h.bottom_data(1, {0.5f, -0.25f, std::log(2.0f), 0});
@@ -56,7 +56,7 @@ TEST(Proposal, MovesAnchorsAndCutsThemOff) {
   expect_values(h.top(0).data, {0, 0, 0, 32, 9});
 }
 
-TEST(Proposal, SuppressesWhatOverlaps) {
+TEST(Proposal, AppliesNonMaximumSuppression) {
   const auto regions = [](const std::string& param) {
     LayerHarness h(proposal(kSquare + param), {{1, 2, 1, 2}, {1, 4, 1, 2}, {1, 3}});
     h.bottom_data(0, scores({0.5f, 0.6f}));
@@ -74,7 +74,7 @@ TEST(Proposal, SuppressesWhatOverlaps) {
   EXPECT_TRUE(regions("min_size: 9").empty());  // times the image's scale
 }
 
-TEST(Proposal, NumbersImages) {
+TEST(Proposal, WritesTheImageIndex) {
   for (const std::vector<float>& sizes :
        {std::vector<float>{100, 100, 1}, std::vector<float>{100, 100, 1, 100, 100, 1}}) {
     LayerHarness h(proposal(kSquare + "min_size: 1"),

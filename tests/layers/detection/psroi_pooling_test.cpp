@@ -7,7 +7,7 @@ std::string pooling(const std::string& param) {
   return "type: 'PSROIPooling' psroi_pooling_param { " + param + " }";
 }
 
-TEST(PsroiPooling, AveragesEachBinInItsOwnChannel) {
+TEST(PsroiPooling, PoolsEachBinFromItsOwnChannel) {
   LayerHarness h(pooling("spatial_scale: 1 output_dim: 1 group_size: 2"), {{1, 4, 2, 2}, {1, 5}});
   h.bottom_data(0, {1, 2, 3, 4, 10, 20, 30, 40, 5, 6, 7, 8, 50, 60, 70, 80});
   h.bottom_data(1, {0, 0, 0, 1, 1});

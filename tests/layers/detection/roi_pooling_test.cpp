@@ -9,7 +9,7 @@ std::string pooling(const std::string& param) {
   return "type: 'ROIPooling' roi_pooling_param { " + param + " }";
 }
 
-TEST(RoiPooling, TakesTheLargestOfEachBin) {
+TEST(RoiPooling, MaxPoolsEachBin) {
   LayerHarness h(pooling("pooled_h: 2 pooled_w: 2 spatial_scale: 0.5"), {{1, 1, 4, 4}, {2, 5}});
   h.bottom_data(0, {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16});
   // 0 .. 2 of both axes, bins of 1.5 pixels that overlap; and a single pixel.

@@ -20,7 +20,7 @@ const std::vector<float> kScores = {5, 1, 2,  //
                                     0, 6, 1};
 const std::vector<float> kLabels = {0, 2, 2, 1};
 
-TEST_P(AccuracyTest, CountsLabelsAmongTheTopK) {
+TEST_P(AccuracyTest, ComputesTopKAccuracy) {
   for (const auto& [top_k, expected] : {std::pair{1, 0.5f}, {2, 0.75f}, {3, 1.0f}}) {
     LayerHarness h(accuracy(str("top_k: ", top_k)), {{4, 3}, {4}}, {.device = GetParam()});
     h.bottom_data(0, kScores);
@@ -31,7 +31,7 @@ TEST_P(AccuracyTest, CountsLabelsAmongTheTopK) {
   }
 }
 
-TEST_P(AccuracyTest, ReportsEachClass) {
+TEST_P(AccuracyTest, ComputesPerClassAccuracy) {
   LayerHarness h(accuracy("top_k: 2"), {{4, 3}, {4}}, {.tops = 2, .device = GetParam()});
   h.bottom_data(0, kScores);
   h.bottom_data(1, {2, 2, 2, 1});
@@ -40,7 +40,7 @@ TEST_P(AccuracyTest, ReportsEachClass) {
   expect_values(h.top(1).data, {0, 1, 2.0f / 3});
 }
 
-TEST_P(AccuracyTest, LeavesOutIgnoredItems) {
+TEST_P(AccuracyTest, SkipsIgnoreLabel) {
   LayerHarness h(accuracy("ignore_label: 2"), {{4, 3}, {4}}, {.tops = 2, .device = GetParam()});
   h.bottom_data(0, kScores);
   h.bottom_data(1, {0, 2, 2, 0});
@@ -52,7 +52,7 @@ TEST_P(AccuracyTest, LeavesOutIgnoredItems) {
   expect_values(h.top(0).data, {0});
 }
 
-TEST_P(AccuracyTest, TiesAndNotNumbersCountAgainstTheNet) {
+TEST_P(AccuracyTest, CountsTiesAndNanAsWrong) {
   LayerHarness h(accuracy(""), {{3, 2}, {3}}, {.device = GetParam()});
   h.bottom_data(0, {1, 1, NAN, NAN, 2, 1});
   h.bottom_data(1, {0, 0, 0});

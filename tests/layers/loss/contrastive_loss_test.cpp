@@ -8,7 +8,7 @@ INSTANTIATE_TEST_SUITE_P(Devices, ContrastiveLossTest, testing::ValuesIn(test_de
                          device_test_name);
 
 // Distances 5 (similar), 0.5 (dissimilar, inside the margin) and 2 (dissimilar, beyond it).
-TEST_P(ContrastiveLossTest, PullsSimilarPairsAndPushesCloseOnes) {
+TEST_P(ContrastiveLossTest, ComputesLossAndGradientOfSimilarAndDissimilarPairs) {
   LayerHarness h("type: 'ContrastiveLoss'", {{3, 2}, {3, 2}, {3}}, {.device = GetParam()});
   h.bottom_data(0, {3, 4, 0.5f, 0, 2, 0});
   h.bottom_data(1, {0, 0, 0, 0, 0, 0});
@@ -22,7 +22,7 @@ TEST_P(ContrastiveLossTest, PullsSimilarPairsAndPushesCloseOnes) {
   expect_values(h.bottom(1).grad, {-3, -4, -push, 0, 0, 0});
 }
 
-TEST_P(ContrastiveLossTest, TheLegacyVersionComparesTheSquaredDistance) {
+TEST_P(ContrastiveLossTest, LegacyVersionUsesSquaredDistance) {
   LayerHarness h(
       "type: 'ContrastiveLoss' contrastive_loss_param { margin: 2 legacy_version: true }",
       {{2, 1}, {2, 1}, {2}}, {.device = GetParam()});

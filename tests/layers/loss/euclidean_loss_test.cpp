@@ -7,7 +7,7 @@ class EuclideanLossTest : public testing::TestWithParam<Device> {};
 INSTANTIATE_TEST_SUITE_P(Devices, EuclideanLossTest, testing::ValuesIn(test_devices()),
                          device_test_name);
 
-TEST_P(EuclideanLossTest, HalvesTheMeanSquare) {
+TEST_P(EuclideanLossTest, ComputesHalfTheSquaredErrorPerItem) {
   LayerHarness h("type: 'EuclideanLoss'", {{2, 3}, {2, 3}}, {.device = GetParam()});
   EXPECT_EQ(h.top(0).shape(), Shape{});
   h.bottom_data(0, {1, 2, 3, 4, 5, 6});
@@ -20,7 +20,7 @@ TEST_P(EuclideanLossTest, HalvesTheMeanSquare) {
   expect_values(h.bottom(1).grad, {0, -3, 0, 0, 0, -6});
 }
 
-TEST_P(EuclideanLossTest, OnlyCountsMustAgreeBehindTheFirstAxis) {
+TEST_P(EuclideanLossTest, ComparesBottomsOfDifferentShapeButEqualCount) {
   LayerHarness h("type: 'EuclideanLoss'", {{1, 4}, {1, 2, 2}}, {.device = GetParam()});
   h.bottom_data(0, {1, 1, 1, 1});
   h.bottom_data(1, {0, 0, 0, 0});

@@ -7,7 +7,7 @@ class HingeLossTest : public testing::TestWithParam<Device> {};
 INSTANTIATE_TEST_SUITE_P(Devices, HingeLossTest, testing::ValuesIn(test_devices()),
                          device_test_name);
 
-TEST_P(HingeLossTest, CountsWhatIsInsideTheMargin) {
+TEST_P(HingeLossTest, ComputesL1HingeLoss) {
   LayerHarness h("type: 'HingeLoss'", {{2, 3}, {2}}, {.device = GetParam()});
   h.bottom_data(0, {0.5f, -2, 0, 3, 2, -1});
   h.bottom_data(1, {0, 1});
@@ -19,7 +19,7 @@ TEST_P(HingeLossTest, CountsWhatIsInsideTheMargin) {
   expect_values(h.bottom(0).grad, {-1, 0, 1, 1, 0, 0});
 }
 
-TEST_P(HingeLossTest, SquaresWithL2) {
+TEST_P(HingeLossTest, ComputesL2HingeLoss) {
   LayerHarness h("type: 'HingeLoss' hinge_loss_param { norm: L2 }", {{2, 3}, {2, 1}},
                  {.device = GetParam()});
   h.bottom_data(0, {0.5f, -2, 0, 3, 2, -1});

@@ -9,7 +9,7 @@ INSTANTIATE_TEST_SUITE_P(Devices, InfogainLossTest, testing::ValuesIn(test_devic
 
 constexpr float kLog3 = 1.0986123f;
 
-TEST_P(InfogainLossTest, WeighsEveryPredictionByTheLabelsRow) {
+TEST_P(InfogainLossTest, WeighsLogProbabilitiesByTheRowOfTheLabel) {
   LayerHarness h("type: 'InfogainLoss'", {{2, 3}, {2}, {1, 1, 3, 3}},
                  {.tops = 2, .device = GetParam()});
   h.bottom_data(0, {0, 0, 0, 5, 5, 5});

@@ -7,7 +7,7 @@ class MultinomialLogisticLossTest : public testing::TestWithParam<Device> {};
 INSTANTIATE_TEST_SUITE_P(Devices, MultinomialLogisticLossTest, testing::ValuesIn(test_devices()),
                          device_test_name);
 
-TEST_P(MultinomialLogisticLossTest, IsTheMeanLogLikelihood) {
+TEST_P(MultinomialLogisticLossTest, ComputesNegativeLogLikelihoodAndItsGradient) {
   LayerHarness h("type: 'MultinomialLogisticLoss'", {{2, 3}, {2}}, {.device = GetParam()});
   h.bottom_data(0, {0.5f, 0.25f, 0.25f, 0.1f, 0.1f, 0.8f});
   h.bottom_data(1, {1, 0});
@@ -18,7 +18,7 @@ TEST_P(MultinomialLogisticLossTest, IsTheMeanLogLikelihood) {
   expect_values(h.bottom(0).grad, {0, -4, 0, -10, 0, 0});
 }
 
-TEST_P(MultinomialLogisticLossTest, StaysFiniteAtZero) {
+TEST_P(MultinomialLogisticLossTest, StaysFiniteAtProbabilityZero) {
   LayerHarness h("type: 'MultinomialLogisticLoss'", {{1, 2}, {1}}, {.device = GetParam()});
   h.bottom_data(0, {0, 1});
   h.bottom_data(1, {0});

@@ -26,7 +26,7 @@ TEST_P(SigmoidCrossEntropyLossTest, DividesByTheBatchSize) {
 }
 
 // Six elements of cost log 2 in a batch of 2, two of them ignored.
-TEST_P(SigmoidCrossEntropyLossTest, NormalisesAsAsked) {
+TEST_P(SigmoidCrossEntropyLossTest, FollowsNormalization) {
   const struct {
     const char* param;
     float divisor;
@@ -53,7 +53,7 @@ TEST_P(SigmoidCrossEntropyLossTest, NormalisesAsAsked) {
   }
 }
 
-TEST_P(SigmoidCrossEntropyLossTest, IsZeroIfAllIsIgnored) {
+TEST_P(SigmoidCrossEntropyLossTest, IsZeroIfAllLabelsAreIgnored) {
   LayerHarness h(with("ignore_label: 2 normalization: VALID"), {{1, 2}, {1, 2}},
                  {.device = GetParam()});
   h.bottom_data(0, {3, 4});

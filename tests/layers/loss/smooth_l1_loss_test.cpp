@@ -3,7 +3,7 @@
 namespace doppio {
 namespace {
 
-TEST(SmoothL1Loss, IsSquareNearZeroAndLinearBeyond) {
+TEST(SmoothL1Loss, IsQuadraticNearZeroAndLinearBeyond) {
   LayerHarness h("type: 'SmoothL1Loss'", {{2, 2}, {2, 2}});
   h.bottom_data(0, {0.5f, 3, 0, -2});
   h.bottom_data(1, {0, 0, 0, 0});
@@ -15,7 +15,7 @@ TEST(SmoothL1Loss, IsSquareNearZeroAndLinearBeyond) {
   expect_values(h.bottom(1).grad, {-1, -2, 0, 2});
 }
 
-TEST(SmoothL1Loss, WeightsWorkInsideAndOutside) {
+TEST(SmoothL1Loss, AppliesInsideAndOutsideWeights) {
   LayerHarness h("type: 'SmoothL1Loss' smooth_l1_loss_param { sigma: 2 }",
                  {{1, 3}, {1, 3}, {1, 3}, {1, 3}});
   h.bottom_data(0, {0.1f, 1, 7});

@@ -16,7 +16,7 @@ std::string loss(const std::string& param) {
   return "type: 'SoftmaxWithLoss' loss_param { " + param + " }";
 }
 
-TEST_P(SoftmaxLossTest, AveragesTheSurpriseAndSendsBackProbabilityMinusOne) {
+TEST_P(SoftmaxLossTest, ComputesCrossEntropyAndItsGradient) {
   LayerHarness h(loss(""), {{2, 4}, {2}}, {.tops = 2, .device = GetParam()});
   h.bottom_data(0, {0, 0, kLog2, 2 * kLog2, 7 + 2 * kLog2, 7, 7, 7 + kLog2});
   h.bottom_data(1, {3, 3});
@@ -29,7 +29,7 @@ TEST_P(SoftmaxLossTest, AveragesTheSurpriseAndSendsBackProbabilityMinusOne) {
   expect_values(h.bottom(0).grad, {0.25f, 0.25f, 0.5f, -1, 1, 0.25f, 0.25f, -1.5f});
 }
 
-TEST_P(SoftmaxLossTest, DividesAsNormalizationSays) {
+TEST_P(SoftmaxLossTest, FollowsNormalization) {
   // Two items of three positions; each of the five that count costs log 2.
   const struct {
     const char* param;
@@ -64,7 +64,7 @@ TEST_P(SoftmaxLossTest, ClassesMayLieAlongAnyAxis) {
   expect_values(h.top(0).data, {2 * kLog2});
 }
 
-TEST_P(SoftmaxLossTest, CostsNothingWhereEverythingIsIgnored) {
+TEST_P(SoftmaxLossTest, IsZeroIfAllLabelsAreIgnored) {
   LayerHarness h(loss("ignore_label: -1"), {{2, 2}, {2}}, {.device = GetParam()});
   h.bottom_data(0, {1, 2, 3, 4});
   h.bottom_data(1, {-1, -1});
@@ -75,7 +75,7 @@ TEST_P(SoftmaxLossTest, CostsNothingWhereEverythingIsIgnored) {
   expect_values(h.bottom(0).grad, {0, 0, 0, 0});
 }
 
-TEST_P(SoftmaxLossTest, StaysFiniteForAHopelessLabel) {
+TEST_P(SoftmaxLossTest, StaysFiniteAtProbabilityZero) {
   LayerHarness h(loss(""), {{1, 2}, {1}}, {.device = GetParam()});
   h.bottom_data(0, {0, 1000});
   h.bottom_data(1, {0});
@@ -93,7 +93,7 @@ TEST_P(SoftmaxLossTest, ChecksLabelsInEveryPass) {
   }
 }
 
-TEST_P(SoftmaxLossTest, NamesThePositionOfABadLabelInAMap) {
+TEST_P(SoftmaxLossTest, ReportsPositionOfLabelOutOfRange) {
   LayerHarness h(loss("ignore_label: 255"), {{2, 3, 2, 2}, {2, 1, 2, 2}}, {.device = GetParam()});
   h.bottom_data(1, {0, 255, 2, 1, 0, 1, 12, 13});
   EXPECT_ERROR(h.forward(), "label 12 at item 1, position 2 is out of range for 3 classes");

@@ -10,7 +10,7 @@ INSTANTIATE_TEST_SUITE_P(Devices, SoftmaxTest, testing::ValuesIn(test_devices())
 
 const float kLog2 = std::log(2.0f), kLog3 = std::log(3.0f), kLog5 = std::log(5.0f);
 
-TEST_P(SoftmaxTest, DistributesOverAxisOne) {
+TEST_P(SoftmaxTest, NormalizesOverAxisOneByDefault) {
   for (const bool in_place : {false, true}) {
     LayerHarness h("type: 'Softmax'", {{2, 3}}, {.in_place = in_place, .device = GetParam()});
     h.bottom_data(0, {0, kLog2, kLog5, 1000, 1000, 0});
@@ -22,7 +22,7 @@ TEST_P(SoftmaxTest, DistributesOverAxisOne) {
   }
 }
 
-TEST_P(SoftmaxTest, DistributesOverOtherAxes) {
+TEST_P(SoftmaxTest, NormalizesOverAnyAxis) {
   for (const char* axis : {"0", "-2"}) {
     LayerHarness h(str("type: 'Softmax' softmax_param { axis: ", axis, " }"), {{2, 2}},
                    {.device = GetParam()});

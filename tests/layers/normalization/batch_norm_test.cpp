@@ -14,7 +14,7 @@ std::string with(const std::string& param, const std::string& phase = "TRAIN") {
 }
 
 // Mean 4 and variance 5 over the whole channel.
-TEST_P(BatchNormTest, NormalisesByTheBatch) {
+TEST_P(BatchNormTest, NormalizesByBatchStatistics) {
   LayerHarness h(with("eps: 0"), {{2, 1, 2}}, {.device = GetParam()});
   h.bottom_data(0, {1, 3, 5, 7});
   h.forward();
@@ -24,7 +24,7 @@ TEST_P(BatchNormTest, NormalisesByTheBatch) {
   expect_values(h.bottom(0).grad, {0.1341641f, -0.1788854f, -0.0447214f, 0.0894427f});
 }
 
-TEST_P(BatchNormTest, KeepsChannelsApart) {
+TEST_P(BatchNormTest, NormalizesEachChannel) {
   LayerHarness h(with("eps: 4"), {{2, 2}}, {.device = GetParam()});
   h.bottom_data(0, {1, 10, 3, 20});
   h.forward();
@@ -34,7 +34,7 @@ TEST_P(BatchNormTest, KeepsChannelsApart) {
   expect_values(h.param(1).data, {2, 50});
 }
 
-TEST_P(BatchNormTest, StoresDecayedSumsWithTheUnbiasedVariance) {
+TEST_P(BatchNormTest, AccumulatesMovingAveragesWithUnbiasedVariance) {
   LayerHarness h(with("moving_average_fraction: 0.5"), {{2, 1, 2}}, {.device = GetParam()});
   h.bottom_data(0, {1, 3, 5, 7});
   h.forward();
@@ -47,7 +47,7 @@ TEST_P(BatchNormTest, StoresDecayedSumsWithTheUnbiasedVariance) {
   expect_values(h.param(2).data, {1.5f});
 }
 
-TEST_P(BatchNormTest, UsesStoredStatisticsInTest) {
+TEST_P(BatchNormTest, UsesMovingAveragesInTestPhase) {
   for (const bool in_place : {false, true}) {
     LayerHarness h(with("eps: 0", "TEST"), {{1, 2, 2}},
                    {.in_place = in_place, .device = GetParam()});
@@ -64,7 +64,7 @@ TEST_P(BatchNormTest, UsesStoredStatisticsInTest) {
   }
 }
 
-TEST_P(BatchNormTest, StatisticsWithoutWeightAreZero) {
+TEST_P(BatchNormTest, MovingAveragesOfScaleFactorZeroAreZero) {
   LayerHarness h(with("eps: 0.25 use_global_stats: true"), {{1, 1, 2}}, {.device = GetParam()});
   h.param_data(0, {100});
   h.param_data(1, {100});
@@ -80,7 +80,7 @@ TEST_P(BatchNormTest, UseGlobalStatsOverridesThePhase) {
   expect_values(h.param(0).data, {2});
 }
 
-TEST_P(BatchNormTest, BackwardInPlaceSurvivesWhatFollows) {
+TEST_P(BatchNormTest, BackwardInPlaceDoesNotReadTheOverwrittenTop) {
   LayerHarness h(with("eps: 0"), {{2, 1, 2}}, {.in_place = true, .device = GetParam()});
   h.bottom_data(0, {1, 3, 5, 7});
   h.forward();
@@ -103,7 +103,7 @@ TEST_P(BatchNormTest, OneAxisIsOneChannelAndOneValueHasVarianceZero) {
 }
 
 // A sum of squares in float would lose this variance.
-TEST_P(BatchNormTest, LargeMeansDoNotSwallowTheVariance) {
+TEST_P(BatchNormTest, VarianceIsAccurateForLargeMeans) {
   LayerHarness h(with("eps: 0"), {{2, 1, 2}}, {.device = GetParam()});
   h.bottom_data(0, {100001, 100003, 100005, 100007});
   h.forward();

@@ -8,7 +8,7 @@ INSTANTIATE_TEST_SUITE_P(Devices, BiasTest, testing::ValuesIn(test_devices()), d
 
 std::string with(const std::string& param) { return "type: 'Bias' bias_param { " + param + " }"; }
 
-TEST_P(BiasTest, AddsOneValuePerChannel) {
+TEST_P(BiasTest, AddsABiasPerChannel) {
   for (const bool in_place : {false, true}) {
     LayerHarness h("type: 'Bias'", {{2, 2, 2}}, {.in_place = in_place, .device = GetParam()});
     expect_values(h.param(0).data, {0, 0});
@@ -24,7 +24,7 @@ TEST_P(BiasTest, AddsOneValuePerChannel) {
   }
 }
 
-TEST_P(BiasTest, TheSecondBottomSpansItsOwnAxes) {
+TEST_P(BiasTest, AddsASecondBottom) {
   LayerHarness h(with("axis: 0"), {{2, 3}, {2}}, {.device = GetParam()});
   h.bottom_data(0, {1, 2, 3, 4, 5, 6});
   h.bottom_data(1, {10, 20});

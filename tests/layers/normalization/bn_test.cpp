@@ -8,7 +8,7 @@ namespace {
 const std::vector<float> kX = {1, 3, 5, 7};  // mean 4, variance 5
 const float kUnit = 1 / std::sqrt(5.0f);
 
-TEST(Bn, SegNetsNormalisesTheBatch) {
+TEST(Bn, SegNetNormalizesByBatchStatistics) {
   for (const std::string phase : {"TRAIN", "TEST"}) {
     LayerHarness h("type: 'BN' phase: " + phase +
                        " bn_param { scale_filler { value: 2 } shift_filler { value: 10 } }",
@@ -21,7 +21,7 @@ TEST(Bn, SegNetsNormalisesTheBatch) {
   }
 }
 
-TEST(Bn, SegNetsInferenceIsAffine) {
+TEST(Bn, SegNetInferenceIsAffine) {
   LayerHarness h("type: 'BN' bn_param { bn_mode: INFERENCE scale_filler { value: 2 } }", {{4, 1}});
   h.param_data(1, {100});
   h.bottom_data(0, kX);
@@ -34,7 +34,7 @@ TEST(Bn, SegNetsInferenceIsAffine) {
   expect_values(h.param(1).grad, {5});
 }
 
-TEST(Bn, TheOtherStoresStatistics) {
+TEST(Bn, TsnStoresMovingAverages) {
   LayerHarness h("type: 'BN' bn_param { momentum: 0.75 slope_filler { value: 3 } }", {{4, 1}},
                  {.in_place = true});
   ASSERT_EQ(h.layer().params.size(), 4u);
@@ -47,7 +47,7 @@ TEST(Bn, TheOtherStoresStatistics) {
   expect_values(h.param(3).data, {2});
 }
 
-TEST(Bn, TheOtherUsesThemInTestOrFrozen) {
+TEST(Bn, TsnUsesMovingAveragesInTestPhaseOrIfFrozen) {
   for (const std::string text : {"phase: TEST", "bn_param { frozen: true eps: 1e-5 }"}) {
     LayerHarness h("type: 'BN' " + text, {{4, 1}});
     h.param_data(2, {3});
@@ -62,7 +62,7 @@ TEST(Bn, TheOtherUsesThemInTestOrFrozen) {
   }
 }
 
-TEST(Bn, FrozenLearnsNothingAndStartsWithVarianceOne) {
+TEST(Bn, FrozenHasNoGradientAndStartsWithVarianceOne) {
   for (const bool frozen : {true, false}) {
     LayerHarness h(
         std::string("type: 'BN' bn_param { frozen: ") + (frozen ? "true" : "false") + " }",
@@ -76,7 +76,7 @@ TEST(Bn, FrozenLearnsNothingAndStartsWithVarianceOne) {
   }
 }
 
-TEST(Bn, MovingAverageIsAnotherMomentum) {
+TEST(Bn, MovingAverageFractionIsAnotherNameOfMomentum) {
   LayerHarness h("type: 'BN' bn_param { moving_average: true decay: 0.25 }", {{4, 1}});
   h.bottom_data(0, kX);
   h.forward();

@@ -10,7 +10,7 @@ INSTANTIATE_TEST_SUITE_P(Devices, LrnTest, testing::ValuesIn(test_devices()), de
 
 std::string lrn(const std::string& param) { return "type: 'LRN' lrn_param { " + param + " }"; }
 
-TEST_P(LrnTest, AcrossChannelsDividesAlphaByTheWindow) {
+TEST_P(LrnTest, AcrossChannelsNormalizesOverTheWindow) {
   LayerHarness h(lrn("local_size: 3 alpha: 3 beta: 1"), {{1, 4, 1, 1}}, {.device = GetParam()});
   h.bottom_data(0, {1, 2, 0, 1});
   h.forward();
@@ -20,7 +20,7 @@ TEST_P(LrnTest, AcrossChannelsDividesAlphaByTheWindow) {
   expect_values(h.bottom(0).grad, {0, -1, 1, 0});
 }
 
-TEST_P(LrnTest, RaisesToAnyPower) {
+TEST_P(LrnTest, AppliesAnyBeta) {
   // 4 + 3 * 2^2 = 1 + 3.75 * 2^2 = 16
   for (const auto& [beta, y] :
        {std::pair{"0.75", 0.25f}, {"0.5", 0.5f}, {"1", 0.125f}, {"0.25", 1.0f}, {"2", 2.0f / 256}})
@@ -33,7 +33,7 @@ TEST_P(LrnTest, RaisesToAnyPower) {
     }
 }
 
-TEST_P(LrnTest, WithinChannelDividesAlphaByTheSquareAndTakesOneForK) {
+TEST_P(LrnTest, WithinChannelNormalizesOverTheSquareWindow) {
   LayerHarness h(lrn("local_size: 3 alpha: 9 beta: 1 k: 5 norm_region: WITHIN_CHANNEL"),
                  {{1, 2, 2, 2}}, {.device = GetParam()});
   h.bottom_data(0, {1, 1, 1, 0, 0, 0, 0, 2});
@@ -63,7 +63,7 @@ TEST_P(LrnTest, RowsMayHaveAnyLength) {
   expect_values(across.top(0).data, channels);
 }
 
-TEST(LrnBlocks, MoreChannelsThanTheWorkMemoryHolds) {
+TEST(LrnBlocks, NormalizeMoreChannelsThanTheScratchHolds) {
   const std::size_t n = 4096;
   LayerHarness h(lrn("local_size: 3 alpha: 3 beta: 1"), {{1, n, 1, 1}});
   h.bottom_data(0, std::vector<float>(n, 1));

@@ -20,7 +20,7 @@ void expect_normalised_rows(LayerHarness& h) {
   expect_values(h.bottom(0).grad, {d[0], d[1], d[2], d[3], d[0], d[1], d[2], d[3]});
 }
 
-TEST_P(MvnTest, NormalisesEachChannelOfEachItem) {
+TEST_P(MvnTest, NormalizesMeanAndVarianceOfEachChannel) {
   LayerHarness h(with(""), {{1, 2, 4}}, {.device = GetParam()});
   EXPECT_EQ(h.top(0).shape(), (Shape{1, 2, 4, 1}));
   expect_normalised_rows(h);
@@ -31,14 +31,14 @@ TEST_P(MvnTest, WorksInPlace) {
   expect_normalised_rows(h);
 }
 
-TEST_P(MvnTest, EpsIsAddedToTheDeviation) {
+TEST_P(MvnTest, AddsEpsToTheStandardDeviation) {
   LayerHarness h(with("eps: 1"), {{1, 1, 2}}, {.device = GetParam()});
   h.bottom_data(0, {-1, 1});
   h.forward();
   expect_values(h.top(0).data, {-0.5f, 0.5f});
 }
 
-TEST_P(MvnTest, MayOnlySubtractTheMean) {
+TEST_P(MvnTest, NormalizeVarianceFalseSubtractsTheMean) {
   LayerHarness h(with("normalize_variance: false across_channels: true"), {{1, 2, 2}},
                  {.device = GetParam()});
   h.bottom_data(0, {1, 2, 3, 6});

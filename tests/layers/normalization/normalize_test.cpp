@@ -3,7 +3,7 @@
 namespace doppio {
 namespace {
 
-TEST(Normalize, DividesByTheNormOfTheItem) {
+TEST(Normalize, DividesByL2NormAcrossSpatial) {
   LayerHarness h("type: 'Normalize' norm_param { scale_filler { value: 20 } }", {{2, 2, 1, 2}});
   EXPECT_EQ(h.param(0).shape(), Shape());
   h.bottom_data(0, {1, 1, 1, 1, 3, 0, 0, 4});
@@ -15,7 +15,7 @@ TEST(Normalize, DividesByTheNormOfTheItem) {
   expect_values(h.param(0).grad, {2.6f});
 }
 
-TEST(Normalize, DividesByTheNormOfEachPosition) {
+TEST(Normalize, DividesByL2NormOfEachPosition) {
   LayerHarness h("type: 'Normalize' norm_param { across_spatial: false channel_shared: false }",
                  {{1, 2, 2}});
   EXPECT_EQ(h.param(0).shape(), (Shape{2}));

@@ -8,7 +8,7 @@ INSTANTIATE_TEST_SUITE_P(Devices, ScaleTest, testing::ValuesIn(test_devices()), 
 
 std::string with(const std::string& param) { return "type: 'Scale' scale_param { " + param + " }"; }
 
-TEST_P(ScaleTest, IsTheIdentityAtFirst) {
+TEST_P(ScaleTest, StartsAsTheIdentity) {
   LayerHarness h(with("bias_term: true"), {{1, 2}}, {.device = GetParam()});
   h.bottom_data(0, {3, 4});
   h.forward();
@@ -35,7 +35,7 @@ TEST_P(ScaleTest, MultipliesAndAddsPerChannel) {
   }
 }
 
-TEST_P(ScaleTest, TheSecondBottomSpansItsOwnAxes) {
+TEST_P(ScaleTest, MultipliesByASecondBottom) {
   for (const bool in_place : {false, true}) {
     LayerHarness h(with("axis: 0 bias_term: true"), {{2, 1, 2}, {2, 1}},
                    {.in_place = in_place, .device = GetParam()});

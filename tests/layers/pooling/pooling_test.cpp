@@ -16,7 +16,7 @@ std::string pooling(const std::string& param) {
   return "type: 'Pooling' pooling_param { " + param + " }";
 }
 
-TEST_P(PoolingTest, MaxRoundsUpAndKeepsTheFirstOfEqualValues) {
+TEST_P(PoolingTest, MaxRoutesGradientToFirstMaximumAndRoundsOutputSizeUp) {
   LayerHarness h(pooling("kernel_size: 2 stride: 2"), {{1, 1, 3, 3}},
                  {.tops = 2, .device = GetParam()});
   h.bottom_data(0, {1, 5, 2,  //
@@ -33,7 +33,7 @@ TEST_P(PoolingTest, MaxRoundsUpAndKeepsTheFirstOfEqualValues) {
                                    0, 3, 4});
 }
 
-TEST_P(PoolingTest, FloorDropsTheRest) {
+TEST_P(PoolingTest, RoundModeFloorRoundsOutputSizeDown) {
   LayerHarness h(pooling("kernel_size: 2 stride: 2 round_mode: FLOOR"), {{1, 1, 3, 3}},
                  {.device = GetParam()});
   h.bottom_data(0, {1, 5, 2, 5, 4, 3, 7, 8, 9});
@@ -44,7 +44,7 @@ TEST_P(PoolingTest, FloorDropsTheRest) {
   expect_values(h.bottom(0).grad, {0, 2, 0, 0, 0, 0, 0, 0, 0});
 }
 
-TEST_P(PoolingTest, OverlappingWindowsAddUpAndNegativeMaximaStay) {
+TEST_P(PoolingTest, MaxSumsGradientsOfOverlappingWindows) {
   LayerHarness h(pooling("kernel_size: 2"), {{1, 2, 2, 3}}, {.device = GetParam()});
   h.bottom_data(0, {0, 9, 1, 0, 0, 0, -4, -5, -6, -3, -7, -8});
   h.forward();
@@ -54,7 +54,7 @@ TEST_P(PoolingTest, OverlappingWindowsAddUpAndNegativeMaximaStay) {
   expect_values(h.bottom(0).grad, {0, 11, 0, 0, 0, 0, 0, 1000, 0, 100, 0, 0});
 }
 
-TEST_P(PoolingTest, WindowThatWouldBeginBeyondThePaddingIsDropped) {
+TEST_P(PoolingTest, DropsWindowsThatBeginInThePadding) {
   LayerHarness h(pooling("pool: AVE kernel_size: 2 stride: 2 pad: 1"), {{1, 1, 3, 3}},
                  {.device = GetParam()});
   h.bottom_data(0, {1, 2, 3, 4, 5, 6, 7, 8, 9});
@@ -62,7 +62,7 @@ TEST_P(PoolingTest, WindowThatWouldBeginBeyondThePaddingIsDropped) {
   expect_values(h.top(0).data, {0.25f, 1.25f, 2.75f, 7});
 }
 
-TEST_P(PoolingTest, AverageDividesByTheWindowWithinThePaddedMap) {
+TEST_P(PoolingTest, AverageDividesByWindowSizeWithinPadding) {
   LayerHarness h(pooling("pool: AVE kernel_h: 1 kernel_w: 3 stride_h: 1 stride_w: 2 pad_h: 0 "
                          "pad_w: 1"),
                  {{1, 1, 1, 4}}, {.device = GetParam()});
@@ -74,7 +74,7 @@ TEST_P(PoolingTest, AverageDividesByTheWindowWithinThePaddedMap) {
   expect_values(h.bottom(0).grad, {1, 3, 2, 6});
 }
 
-TEST_P(PoolingTest, GradientCoversRowsOfAnyLength) {
+TEST_P(PoolingTest, AverageBackwardCoversRowsOfAnyLength) {
   const Index width = 200;
   LayerHarness h(pooling("pool: AVE kernel_h: 1 kernel_w: 3 pad_h: 0 pad_w: 1"), {{1, 1, 2, width}},
                  {.device = GetParam()});
@@ -86,7 +86,7 @@ TEST_P(PoolingTest, GradientCoversRowsOfAnyLength) {
   expect_values(h.bottom(0).grad, expected);
 }
 
-TEST_P(PoolingTest, GlobalPoolingFollowsTheMap) {
+TEST_P(PoolingTest, GlobalPoolingCoversTheWholeMap) {
   LayerHarness h(pooling("pool: AVE global_pooling: true"), {{1, 2, 2, 2}}, {.device = GetParam()});
   h.bottom_data(0, {1, 2, 3, 4, 5, 6, 7, 8});
   h.forward();
@@ -99,7 +99,7 @@ TEST_P(PoolingTest, GlobalPoolingFollowsTheMap) {
   expect_values(h.top(0).data, {3});
 }
 
-TEST_P(PoolingTest, MaximaOfLargeWindowsAreFoundAgain) {
+TEST_P(PoolingTest, MaxBackwardOfWindowsOfMoreThan256Values) {
   for (const Index channels : {Index{1}, channel_block()}) {
     LayerHarness h(pooling("global_pooling: true"), {{1, channels, 17, 16}},
                    {.tops = 2, .device = GetParam()});
@@ -124,7 +124,7 @@ PoolingGeometry tiles(Index channels, Index height, Index width, Index K) {
           .cols = {.size = width, .windows = width / K, .kernel = K, .stride = K}};
 }
 
-TEST(PoolingTiles, GiveWhatTheGeneralLoopsGiveWithManyEqualValues) {
+TEST(PoolingTiles, MatchGeneralLoopsWithManyEqualValues) {
   Context ctx;
   const Random random{3, 4, 5};
   for (const Index K : {2, 3})
@@ -151,7 +151,7 @@ TEST(PoolingTiles, GiveWhatTheGeneralLoopsGiveWithManyEqualValues) {
     }
 }
 
-TEST(PoolingTiles, AreOnlySeenWhereWindowsLieSideBySideWithinTheMap) {
+TEST(PoolingTiles, RequireWindowsThatTileTheMap) {
   const PoolingGeometry good = tiles(1, 6, 6, 2);
   PoolingGeometry padded = good, overlapping = good, beyond = good, tall = good, average = good;
   padded.cols.pad = 1;
@@ -164,7 +164,7 @@ TEST(PoolingTiles, AreOnlySeenWhereWindowsLieSideBySideWithinTheMap) {
     EXPECT_NE(why_not_tiled_pooling(bad), "");
 }
 
-TEST_P(PoolingTest, StochasticGivesTheExpectationInTest) {
+TEST_P(PoolingTest, StochasticComputesExpectationInTestPhase) {
   LayerHarness h("phase: TEST " + pooling("pool: STOCHASTIC kernel_size: 2 stride: 2"),
                  {{1, 1, 2, 4}}, {.device = GetParam()});
   h.bottom_data(0, {1, 2, 0, 0, 3, 4, 0, 0});
@@ -173,7 +173,7 @@ TEST_P(PoolingTest, StochasticGivesTheExpectationInTest) {
   EXPECT_ERROR(h.backward(), "gradient in phase TRAIN only");
 }
 
-TEST_P(PoolingTest, StochasticDrawsInProportionAndAnewInEachPass) {
+TEST_P(PoolingTest, StochasticSamplesInProportionToValuesEachPass) {
   const Index n = 4000;
   LayerHarness h(pooling("pool: STOCHASTIC kernel_h: 1 kernel_w: 3 stride_h: 1 stride_w: 3"),
                  {{n, 1, 1, 3}}, {.device = GetParam()});
@@ -202,7 +202,7 @@ TEST_P(PoolingTest, StochasticDrawsInProportionAndAnewInEachPass) {
   EXPECT_EQ(values(h.top(0).data), first);
 }
 
-TEST_P(PoolingTest, AWindowALittleTooLargeIsCutOffAtTheBorder) {
+TEST_P(PoolingTest, ClipsKernelsLargerThanTheInput) {
   LayerHarness max(pooling("kernel_size: 3 stride: 2"), {{1, 1, 2, 2}}, {.device = GetParam()});
   max.bottom_data(0, {1, 2, 3, 4});
   max.forward();

@@ -6,7 +6,7 @@ namespace {
 class SppTest : public testing::TestWithParam<Device> {};
 INSTANTIATE_TEST_SUITE_P(Devices, SppTest, testing::ValuesIn(test_devices()), device_test_name);
 
-TEST_P(SppTest, PoolsEveryLevelAndJoinsThem) {
+TEST_P(SppTest, ConcatenatesThePyramidLevels) {
   LayerHarness h("type: 'SPP' spp_param { pyramid_height: 2 }", {{1, 1, 2, 4}},
                  {.device = GetParam()});
   h.bottom_data(0, {1, 2, 3, 4, 5, 6, 7, 8});
@@ -18,7 +18,7 @@ TEST_P(SppTest, PoolsEveryLevelAndJoinsThem) {
   expect_values(h.bottom(0).grad, {0, 10, 0, 100, 0, 1000, 0, 10001});
 }
 
-TEST_P(SppTest, ManyImagesKeepTheirRows) {
+TEST_P(SppTest, KeepsImagesOfABatchApart) {
   LayerHarness h("type: 'SPP' spp_param { pyramid_height: 2 pool: AVE }", {{2, 1, 2, 2}},
                  {.device = GetParam()});
   h.bottom_data(0, {1, 2, 3, 6, 10, 20, 30, 60});

@@ -30,7 +30,7 @@ TEST(CtcGreedyDecoder, DropsBlanksAndRepetitions) {
   expect_values(h.top(1).data, {-2.5f, -2.5f});
 }
 
-TEST(CtcGreedyDecoder, EndsWhereTheNextTextBegins) {
+TEST(CtcGreedyDecoder, EndsSequencesAtSequenceIndicators) {
   LayerHarness h(decoder(), {{kSteps, 2, 3}, {kSteps, 2}}, {.tops = 2});
   h.bottom_data(0, probabilities({0, 1, 0, 1, 0}, {1, 0, 1, 0, 1}));
   h.bottom_data(1, {0, 1, 1, 0, 1, 1, 0, 1, 1, 1});  // after 3 steps, and after 1
@@ -48,7 +48,7 @@ TEST(CtcGreedyDecoder, TakesAnotherBlankAndKeepsRepetitions) {
   expect_values(h.top(0).data, {1, 1, 2, 2, -1, -1, -1, -1, -1, -1});
 }
 
-TEST(CtcGreedyDecoder, CountsRightTexts) {
+TEST(CtcGreedyDecoder, ComputesSequenceAccuracy) {
   for (const int tops : {2, 3}) {
     LayerHarness h(decoder(), {{kSteps, 2, 3}, {kSteps, 2}, {kSteps, 2}}, {.tops = tops});
     h.bottom_data(0, probabilities({0, 2, 1, 2, 2}, {1, 2, 1, 2, 2}));

@@ -11,7 +11,7 @@ INSTANTIATE_TEST_SUITE_P(Devices, RecurrentTest, testing::ValuesIn(test_devices(
 
 float logistic(float x) { return 1 / (1 + std::exp(-x)); }
 
-TEST_P(RecurrentTest, LstmUnitGatesTheCell) {
+TEST_P(RecurrentTest, LstmUnitComputesCellAndHiddenState) {
   LayerHarness h("type: 'LSTMUnit'", {{1, 2, 1}, {1, 2, 4}, {1, 2}},
                  {.tops = 2, .device = GetParam()});
   h.bottom_data(0, {2, 2});
@@ -23,7 +23,7 @@ TEST_P(RecurrentTest, LstmUnitGatesTheCell) {
   expect_values(h.top(1).data, {0.5f * std::tanh(1 + fresh), 0.5f * std::tanh(fresh)});
 }
 
-TEST_P(RecurrentTest, LstmFollowsItsRecurrence) {
+TEST_P(RecurrentTest, LstmComputesItsRecurrence) {
   LayerHarness h("type: 'LSTM' recurrent_param { num_output: 1 }", {{2, 1, 1}, {2, 1}},
                  {.device = GetParam()});
   h.bottom_data(0, {1, 2});
@@ -37,7 +37,7 @@ TEST_P(RecurrentTest, LstmFollowsItsRecurrence) {
   expect_values(h.top(0).data, {h1, logistic(0.6f) * std::tanh(c2)});
 }
 
-TEST_P(RecurrentTest, RnnFollowsItsRecurrenceAndRemembersBetweenPasses) {
+TEST_P(RecurrentTest, RnnComputesItsRecurrenceAndKeepsStateBetweenPasses) {
   LayerHarness h("type: 'RNN' recurrent_param { num_output: 1 }", {{1, 1, 1}, {1, 1}},
                  {.device = GetParam()});
   h.bottom_data(0, {1});
@@ -57,7 +57,7 @@ TEST_P(RecurrentTest, RnnFollowsItsRecurrenceAndRemembersBetweenPasses) {
   expect_values(h.top(0).data, {std::tanh(h1 + 0.125f)});
 }
 
-TEST_P(RecurrentTest, ExposedStatesComeInAndGoOut) {
+TEST_P(RecurrentTest, ExposeHiddenReadsAndReturnsStates) {
   LayerHarness h("type: 'RNN' recurrent_param { num_output: 1 expose_hidden: true }",
                  {{1, 1, 1}, {1, 1}, {1, 1, 1}}, {.tops = 2, .device = GetParam()});
   h.bottom_data(0, {0});

@@ -7,7 +7,7 @@ class BatchReindexTest : public testing::TestWithParam<Device> {};
 INSTANTIATE_TEST_SUITE_P(Devices, BatchReindexTest, testing::ValuesIn(test_devices()),
                          device_test_name);
 
-TEST_P(BatchReindexTest, PicksItemsAndGathersTheirGradients) {
+TEST_P(BatchReindexTest, SelectsItemsAndSumsTheirGradients) {
   LayerHarness h("type: 'BatchReindex'", {{3, 2}, {4}}, {.device = GetParam()});
   EXPECT_EQ(h.top(0).shape(), (Shape{4, 2}));
   h.bottom_data(0, {1, 2, 3, 4, 5, 6});

@@ -6,7 +6,7 @@ namespace {
 class ConcatTest : public testing::TestWithParam<Device> {};
 INSTANTIATE_TEST_SUITE_P(Devices, ConcatTest, testing::ValuesIn(test_devices()), device_test_name);
 
-TEST_P(ConcatTest, JoinsChannels) {
+TEST_P(ConcatTest, ConcatenatesChannels) {
   LayerHarness h("type: 'Concat'", {{2, 1, 2}, {2, 2, 2}}, {.device = GetParam()});
   EXPECT_EQ(h.top(0).shape(), (Shape{2, 3, 2}));
   h.bottom_data(0, {1, 2, 3, 4});
@@ -19,7 +19,7 @@ TEST_P(ConcatTest, JoinsChannels) {
   expect_values(h.bottom(1).grad, {3, 4, 5, 6, 9, 10, 11, 12});
 }
 
-TEST_P(ConcatTest, JoinsAlongTheFirstAndTheLastAxis) {
+TEST_P(ConcatTest, ConcatenatesAlongTheFirstAndTheLastAxis) {
   LayerHarness rows("type: 'Concat' concat_param { concat_dim: 0 }", {{1, 2}, {2, 2}, {1, 2}},
                     {.device = GetParam()});
   EXPECT_EQ(rows.top(0).shape(), (Shape{4, 2}));

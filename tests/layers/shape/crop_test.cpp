@@ -14,7 +14,7 @@ std::vector<float> count_up(int n) {
   return v;
 }
 
-TEST_P(CropTest, CutsHeightAndWidth) {
+TEST_P(CropTest, CropsHeightAndWidth) {
   LayerHarness h(with("offset: 1 offset: 0"), {{1, 2, 3, 3}, {5, 5, 2, 2}}, {.device = GetParam()});
   EXPECT_EQ(h.top(0).shape(), (Shape{1, 2, 2, 2}));
   h.bottom_data(0, count_up(18));
@@ -39,7 +39,7 @@ TEST_P(CropTest, OneOffsetServesAllAxesFromAxisOn) {
 }
 
 // More axes than one kernel copies, several windows in the outer ones.
-TEST_P(CropTest, FiveAxes) {
+TEST_P(CropTest, CropsBottomsOfFiveAxes) {
   LayerHarness h(with("axis: 0 offset: [0, 1, 0, 1, 0]"), {{2, 3, 1, 2, 2}, {2, 2, 1, 1, 1}},
                  {.device = GetParam()});
   h.bottom_data(0, count_up(24));
@@ -47,7 +47,7 @@ TEST_P(CropTest, FiveAxes) {
   expect_values(h.top(0).data, {6, 10, 18, 22});
 }
 
-TEST_P(CropTest, TheLastAxisAlone) {
+TEST_P(CropTest, CropsTheLastAxis) {
   LayerHarness h(with("axis: -1"), {{2, 3}, {2, 1}}, {.device = GetParam()});
   h.bottom_data(0, count_up(6));
   h.forward();

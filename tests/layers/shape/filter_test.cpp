@@ -6,7 +6,7 @@ namespace {
 class FilterTest : public testing::TestWithParam<Device> {};
 INSTANTIATE_TEST_SUITE_P(Devices, FilterTest, testing::ValuesIn(test_devices()), device_test_name);
 
-TEST_P(FilterTest, KeepsTheItemsThatAreMarked) {
+TEST_P(FilterTest, SelectsItemsBySelector) {
   LayerHarness h("type: 'Filter'", {{3, 2}, {3}, {3, 1}}, {.tops = 2, .device = GetParam()});
   EXPECT_EQ(h.top(0).shape(), (Shape{3, 2})) << "the flags are not known yet";
   h.bottom_data(0, {1, 2, 3, 4, 5, 6});
@@ -25,7 +25,7 @@ TEST_P(FilterTest, KeepsTheItemsThatAreMarked) {
   expect_values(h.bottom(2).grad, {0, 0, 0});
 }
 
-TEST_P(FilterTest, MayKeepNothing) {
+TEST_P(FilterTest, SelectsNoItem) {
   LayerHarness h("type: 'Filter'", {{2, 1}, {2}}, {.device = GetParam()});
   h.bottom_data(0, {1, 2});
   h.bottom_data(1, {0, 0});

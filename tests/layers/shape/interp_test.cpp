@@ -7,7 +7,7 @@ std::string interp(const std::string& param) {
   return "type: 'Interp' interp_param { " + param + " }";
 }
 
-TEST(Interp, KeepsTheCornersInPlace) {
+TEST(Interp, InterpolatesBilinearlyWithAlignedCorners) {
   LayerHarness h(interp("height: 3 width: 3"), {{1, 1, 2, 2}});
   h.bottom_data(0, {0, 2, 4, 8});
   h.forward();
@@ -17,7 +17,7 @@ TEST(Interp, KeepsTheCornersInPlace) {
   expect_values(h.bottom(0).grad, {2, 1, 1.5f, 1.5f});
 }
 
-TEST(Interp, FactorsGiveTheSize) {
+TEST(Interp, ZoomAndShrinkFactorsDetermineTheSize) {
   LayerHarness zoom(interp("zoom_factor: 8"), {{1, 1, 9, 3}});
   EXPECT_EQ(zoom.top(0).shape(), (Shape{1, 1, 65, 17}));
   LayerHarness shrink(interp("shrink_factor: 2"), {{1, 1, 65, 33}});
@@ -37,7 +37,7 @@ TEST(Interp, OneFactorGoesBeforeTheSizeAndTheSizeBeforeBoth) {
   EXPECT_EQ(size("interp_type: 'bilinear'"), (Shape{1, 1, 4, 6}));
 }
 
-TEST(Interp, CutsOffNegativePads) {
+TEST(Interp, CropsByNegativePads) {
   LayerHarness h(interp("height: 1 width: 2 pad_beg: -1"), {{1, 1, 2, 3}});
   h.bottom_data(0, {1, 2, 3, 4, 5, 6});
   h.forward();

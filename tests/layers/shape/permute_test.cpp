@@ -3,7 +3,7 @@
 namespace doppio {
 namespace {
 
-TEST(Permute, MovesChannelsToTheEnd) {
+TEST(Permute, PermutesNchwToNhwc) {
   LayerHarness h("type: 'Permute' permute_param { order: 0 order: 2 order: 3 order: 1 }",
                  {{1, 2, 1, 3}});
   h.bottom_data(0, {1, 2, 3, 10, 20, 30});

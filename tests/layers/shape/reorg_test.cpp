@@ -3,7 +3,7 @@
 namespace doppio {
 namespace {
 
-TEST(Reorg, UsesDarknetsOrder) {
+TEST(Reorg, ReordersAsDarknetDoes) {
   LayerHarness h("type: 'Reorg' reorg_param { stride: 2 }", {{1, 4, 2, 2}});
   std::vector<float> x(16);
   for (std::size_t i = 0; i < x.size(); ++i) x[i] = static_cast<float>(i);
@@ -17,7 +17,7 @@ TEST(Reorg, UsesDarknetsOrder) {
   expect_values(h.bottom(0).grad, x);
 }
 
-TEST(Reorg, ReverseMakesPixelsOfChannels) {
+TEST(Reorg, ReverseMovesChannelsToPixels) {
   LayerHarness h("type: 'Reorg' reorg_param { stride: 2 reverse: true }", {{1, 4, 1, 2}});
   h.bottom_data(0, {0, 1, 10, 11, 20, 21, 30, 31});
   h.forward();

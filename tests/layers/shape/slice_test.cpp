@@ -29,7 +29,7 @@ TEST_P(SliceTest, CutsAtSlicePoints) {
   expect_values(h.top(2).data, {7, 8});
 }
 
-TEST_P(SliceTest, UnderstandsTheOlderNameOfAxis) {
+TEST_P(SliceTest, AcceptsSliceDim) {
   LayerHarness h("type: 'Slice' slice_param { slice_dim: 2 slice_point: 1 }", {{1, 2, 3}},
                  {.tops = 2, .device = GetParam()});
   h.bottom_data(0, {1, 2, 3, 4, 5, 6});

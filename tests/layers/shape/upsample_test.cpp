@@ -18,7 +18,7 @@ TEST(Upsample, RepeatsPixels) {
   expect_values(h.bottom(0).grad, {33, 77});
 }
 
-TEST(Upsample, PutsPixelsBackWherePoolingFoundThem) {
+TEST(Upsample, UnpoolsToTheIndicesOfMaxPooling) {
   LayerHarness h("type: 'Upsample'", {{1, 1, 1, 2}, {1, 1, 1, 2}});
   EXPECT_EQ(h.top(0).shape(), (Shape{1, 1, 2, 4}));
   h.bottom_data(0, {5, 6});

@@ -42,7 +42,7 @@ TEST(LearningRate, PolyReachesZeroAndStaysThere) {
   EXPECT_EQ(p.rate(5), 0.0f);
 }
 
-TEST(LearningRate, SigmoidRises) {
+TEST(LearningRate, SigmoidFollowsTheLogisticFunction) {
   const LearningRatePolicy p = policy("lr_policy: 'sigmoid' gamma: 2 stepsize: 3");
   EXPECT_FLOAT_EQ(p.rate(3), 0.25f);
   EXPECT_FLOAT_EQ(p.rate(4), 0.5f / (1 + std::exp(-2.0f)));
@@ -86,7 +86,7 @@ TEST(LearningRate, MinLrIsTheFloorOfEveryPolicy) {
   EXPECT_FLOAT_EQ(LearningRatePolicy(solver_param("base_lr: -1 lr_policy: 'fixed'")).rate(0), -1);
 }
 
-TEST(LearningRate, WarmsUpInAStraightLine) {
+TEST(LearningRate, WarmsUpLinearly) {
   const LearningRatePolicy p = policy("lr_policy: 'fixed' warmup_iter: 4 warmup_start_lr: 0.1");
   const float expected[] = {0.1f, 0.2f, 0.3f, 0.4f, 0.5f, 0.5f};
   for (int n = 0; n < 6; ++n) EXPECT_FLOAT_EQ(p.rate(n), expected[n]) << n;
@@ -102,7 +102,7 @@ TEST(LearningRate, WarmsUpFromZeroWithoutAnIterationAtZero) {
   EXPECT_FLOAT_EQ(p.rate(4), 0.4f);
 }
 
-TEST(LearningRate, WhatIsNotWrittenIs0AsInCaffe) {
+TEST(LearningRate, UnsetFieldsAreZeroAsInCaffe) {
   const auto step = policy("lr_policy: 'step' stepsize: 2");
   EXPECT_EQ(step.rate(1), 0.5f);
   EXPECT_EQ(step.rate(2), 0);

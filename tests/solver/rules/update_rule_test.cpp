@@ -40,7 +40,7 @@ class Rule : public testing::TestWithParam<Device> {
 
 INSTANTIATE_TEST_SUITE_P(Devices, Rule, testing::ValuesIn(test_devices()), device_test_name);
 
-TEST_P(Rule, SgdKeepsTheRateInItsMomentum) {
+TEST_P(Rule, SgdMomentumIncludesTheLearningRate) {
   make("momentum: 0.5");
   update();
   expect_values(history_[0], {0.05f, 0.1f});
@@ -51,7 +51,7 @@ TEST_P(Rule, SgdKeepsTheRateInItsMomentum) {
   expect_values(parameter_.data, {0.825f, -2.35f});
 }
 
-TEST_P(Rule, ClipsThenNormalisesThenDecays) {
+TEST_P(Rule, ClipsNormalizesAndRegularizesInThisOrder) {
   make("");
   step_.clip = 0.5f;
   step_.normalise = 0.25f;
@@ -61,7 +61,7 @@ TEST_P(Rule, ClipsThenNormalisesThenDecays) {
   expect_values(parameter_.data, {0.98375f, -1.9925f});
 }
 
-TEST_P(Rule, L1DecaysByTheSignAndLeavesZeroAlone) {
+TEST_P(Rule, L1RegularizationAddsTheSign) {
   set_values(parameter_.data, {0, -2});
   set_values(parameter_.grad, {0, 0});
   make("");
@@ -70,7 +70,7 @@ TEST_P(Rule, L1DecaysByTheSignAndLeavesZeroAlone) {
   expect_values(parameter_.data, {0, -1.95f});
 }
 
-TEST_P(Rule, NesterovLooksAhead) {
+TEST_P(Rule, NesterovComputesItsUpdate) {
   make("type: 'Nesterov' momentum: 0.5");
   update();
   expect_values(parameter_.data, {1 - 1.5f * 0.05f, -2 - 1.5f * 0.1f});
@@ -79,7 +79,7 @@ TEST_P(Rule, NesterovLooksAhead) {
   expect_values(parameter_.data, {0.925f - 0.0875f, -2.15f - 0.175f});
 }
 
-TEST_P(Rule, AdaGradDividesByTheRootOfTheSum) {
+TEST_P(Rule, AdaGradComputesItsUpdate) {
   make("type: 'AdaGrad' delta: 0.5");
   update();
   expect_values(history_[0], {0.25f, 1});
@@ -88,14 +88,14 @@ TEST_P(Rule, AdaGradDividesByTheRootOfTheSum) {
   expect_values(history_[0], {0.5f, 2});
 }
 
-TEST_P(Rule, RmsPropDividesByTheRootOfTheAverage) {
+TEST_P(Rule, RmsPropComputesItsUpdate) {
   make("type: 'RMSProp' rms_decay: 0.75 delta: 0.5");
   update();
   expect_values(history_[0], {0.0625f, 0.25f});
   expect_values(parameter_.data, {1 - 0.05f / 0.75f, -2 - 0.1f});
 }
 
-TEST_P(Rule, AdaDeltaKeepsTwoAverages) {
+TEST_P(Rule, AdaDeltaComputesItsUpdate) {
   make("type: 'AdaDelta' momentum: 0.75 delta: 0.25");
   EXPECT_EQ(rule_->history_count(), 2);
   update();
@@ -105,7 +105,7 @@ TEST_P(Rule, AdaDeltaKeepsTwoAverages) {
   expect_values(parameter_.data, {1 - 0.1f * u0, -2 - 0.1f * u1});
 }
 
-TEST_P(Rule, AdamCorrectsForItsStart) {
+TEST_P(Rule, AdamCorrectsItsBias) {
   make("type: 'Adam' momentum: 0.5 momentum2: 0.75 delta: 0.5");
   update();
   expect_values(history_[0], {0.25f, 0.5f});
