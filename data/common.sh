@@ -1,6 +1,6 @@
 # shellcheck shell=bash
-# Sourced by data/*/get.sh. A database gets its name once it is whole (until then it is NAME.partial),
-# so an interrupted script can simply be started again.
+# Sourced by data/*/get.sh. A database gets its name when it is complete (until then it is
+# NAME.partial), so an interrupted script can simply be started again.
 
 say() { echo "$(basename "$(dirname "$0")"): $*"; }
 
@@ -38,8 +38,8 @@ require_space() {
       "free some space, or make $2 a link to a larger disk"
 }
 
-# make_database DB ARGUMENT...: runs "doppio convert ARGUMENT... DB" unless DB exists. Images are
-# continued where an interrupted conversion with the same arguments and the same list stopped.
+# make_database DB ARGUMENT...: runs "doppio convert ARGUMENT... DB" unless DB exists. A
+# conversion of images that was interrupted is resumed if arguments and list are the same.
 make_database() {
   local database=$1 made_of resume=()
   shift

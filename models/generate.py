@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Writes train_val.prototxt and deploy.prototxt of the nets that repeat themselves too often to be
+"""Writes train_val.prototxt and deploy.prototxt of the nets that are too repetitive to be
 written by hand: googlenet, mobilenet_v1, resnet50, squeezenet and vgg16.
 
     models/generate.py            write them
@@ -156,7 +156,7 @@ def googlenet(net):
         return net.concat(f"{name}/output", [a, b, c, d])
 
     def side_classifier(name, bottom):
-        """Helps the gradient to reach the lower half; only while training."""
+        """Auxiliary classifier, which brings gradients to the lower half. For training only."""
         if not net.training:
             return
         x = net.pool(f"{name}/ave_pool", bottom, 5, 3, method="AVE")
@@ -296,8 +296,8 @@ def squeezenet(net):
 NETS = {
     "googlenet": ("GoogLeNet (Szegedy and others 2014) in the form that Caffe published as "
                   "bvlc_googlenet.", "GoogLeNet", googlenet),
-    "mobilenet_v1": ("MobileNet (Howard and others 2017), width 1, 224 x 224.", "MobileNet",
-                     mobilenet_v1),
+    "mobilenet_v1": ("MobileNet (Howard and others 2017), width multiplier 1, input 224 x 224.",
+                     "MobileNet", mobilenet_v1),
     "resnet50": ("ResNet-50 (He, Zhang, Ren, Sun 2015) with the layers of its authors' files.",
                  "ResNet-50", resnet50),
     "squeezenet": ("SqueezeNet 1.1 (Iandola and others 2016) with the layers of its authors' "
@@ -313,8 +313,8 @@ def main():
     for folder, (title, name, define) in NETS.items():
         for kind in ("train_val", "deploy"):
             use = "Training and testing; data/ilsvrc12/get.sh makes the LMDBs." \
-                if kind == "train_val" else "Classification: images in (BGR, mean subtracted), " \
-                "probabilities out."
+                if kind == "train_val" else \
+                "Classification: BGR images minus the mean as input, probabilities as output."
             net = Writer(f"{title}\n{use}", name, kind == "train_val")
             define(net)
             file = HERE / folder / f"{kind}.prototxt"

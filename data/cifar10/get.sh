@@ -6,14 +6,14 @@ usage() {
   cat << 'END'
 Usage: data/cifar10/get.sh IMAGES
 
-Makes data/cifar10/cifar10_train_lmdb (50,000 colour images of 32 x 32 pixels, ten classes),
+Makes data/cifar10/cifar10_train_lmdb (50,000 color images of 32 x 32 pixels in ten classes),
 cifar10_test_lmdb (10,000), mean.binaryproto and labels.txt.
 
-IMAGES is a folder, or a .tar.gz of one (unpacked into data/cifar10/images), with one image file
-per picture: train/CLASS/*.jpg (or .png) and test/CLASS/*.jpg. A class's label is its place among
-the sorted class names, which is CIFAR-10's own numbering. CIFAR-10's binary files
-(data_batch_1.bin and so on) are not read: save their pictures as PNG first.
-The databases take about 250 MB. What is already there is not made again.
+IMAGES is a folder of image files: train/CLASS/*.jpg (or .png) and test/CLASS/*.jpg. It may also be
+a .tar.gz of such a folder, which is unpacked into data/cifar10/images. The label of a class is its
+position among the sorted class names, which gives the labels of CIFAR-10. The binary files of
+CIFAR-10 (data_batch_1.bin and so on) are not supported: save their images as PNG files first.
+The databases take about 250 MB. Files that already exist are not made again.
 END
 }
 
@@ -38,7 +38,7 @@ if [[ -f $images ]]; then
 fi
 if [[ ! -d $images/train || ! -d $images/test ]]; then
   [[ -f $images/data_batch_1.bin ]] &&
-    fail "$images holds CIFAR-10's binary files, which are not read; see data/cifar10/get.sh -h"
+    fail "$images contains the binary files of CIFAR-10, which are not supported; see data/cifar10/get.sh -h"
   fail "$images has no folders train and test; see data/cifar10/get.sh -h"
 fi
 

@@ -6,15 +6,15 @@ usage() {
   cat << 'END'
 Usage: data/fashion_mnist/get.sh [--dry_run] [FOLDER]
 
-Makes data/fashion_mnist/fashion_train_lmdb (60,000 images of 28 x 28 gray pixels, ten classes of
-clothing) and fashion_test_lmdb (10,000).
+Makes data/fashion_mnist/fashion_train_lmdb (60,000 images of 28 x 28 gray pixels in ten
+classes of clothing) and fashion_test_lmdb (10,000).
 
-FOLDER holds the four idx files (train-images-idx3-ubyte, train-labels-idx1-ubyte and the same for
-t10k; .gz is fine). Without it they come from the Debian package dataset-fashion-mnist (31 MB),
-which is installed if it is missing. The databases take about 75 MB. What is already there is not
-made again.
+FOLDER contains the four idx files, plain or with .gz: train-images-idx3-ubyte,
+train-labels-idx1-ubyte and the same two for t10k. Without FOLDER, they are taken from the Debian
+package dataset-fashion-mnist (31 MB), which is installed if it is missing. The databases take about
+75 MB. Files that already exist are not made again.
 
-  --dry_run   print what would be installed and made, and do nothing
+  --dry_run   print what would be installed and made, without doing it
 END
 }
 

@@ -9,29 +9,29 @@ Usage: data/ilsvrc12/get.sh --train=TAR --val=TAR --val_labels=FILE [--synsets=F
 
 Makes data/ilsvrc12/ilsvrc12_train_lmdb (1,281,167 images in random order, resized to 256 x 256),
 ilsvrc12_val_lmdb (50,000), imagenet_mean.binaryproto, imagenet_pca.binaryproto (for pca_file),
-labels.txt, train.txt and val.txt. A label is the place (from 0) of the image's synset, such as
-n01440764, among the 1000 sorted synsets.
+labels.txt, train.txt and val.txt. A label is the position of the image's synset, such as n01440764,
+among the 1000 sorted synsets, counted from 0.
 
   --train=TAR        ILSVRC2012_img_train.tar (148 GB), from image-net.org after registration
   --val=TAR          ILSVRC2012_img_val.tar (6.7 GB), likewise
-  --val_labels=FILE  the validation images' classes, one line for each of the 50,000:
-                       "SYNSET", in the order of the images' numbers, or
+  --val_labels=FILE  the classes of the 50,000 validation images, one line per image:
+                       "SYNSET", in the order of the images, or
                        "ILSVRC2012_val_00000001.JPEG SYNSET", or
                        "ILSVRC2012_val_00000001.JPEG LABEL" (Caffe's val.txt), or
                        a number from 1 to 1000, in the order of the images
                          (ILSVRC2012_validation_ground_truth.txt; needs --synsets)
-  --synsets=FILE     1000 lines "SYNSET" or "SYNSET name": the names go into labels.txt. For the
-                     numbers from 1 to 1000 line n must be the development kit's class n
+  --synsets=FILE     1000 lines "SYNSET" or "SYNSET name"; the names are written to labels.txt. If
+                     --val_labels has numbers, line n must be class n of the development kit
   --images=DIR       where to unpack (default data/ilsvrc12/images)
-  --format=raw       what the databases hold: pixels (raw, the default), which training reads with
-                     the least work, or JPEG files (jpeg), which take a sixth of the room
+  --format=raw       contents of the databases: pixels (raw, the default), which are fastest to
+                     read, or JPEG files (jpeg), which take a sixth of the space
 
-Room needed: 155 GB for the unpacked images, and 268 GB (raw) or about 46 GB (jpeg) for the
-databases. The images can be deleted afterwards. Time: unpacking, as long as the disk takes to read
-and write 155 GB; converting, a bit more than an hour of one core, shared by all cores; the mean, a
-quarter of an hour, likewise. Interrupted, it goes on where it was when it is started again with the
-same arguments. What is already there is not made again, and an archive whose images are unpacked
-may be left out.
+Disk space: 155 GB for the unpacked images, which can be deleted afterwards, and 268 GB (raw) or
+about 46 GB (jpeg) for the databases. Time: unpacking takes as long as the disk needs to read and
+write 155 GB. Converting takes little more than an hour on one core, and the mean a quarter of an
+hour; both use all cores. If the script is interrupted, start it again with the same arguments: it
+continues where it stopped. Files that already exist are not made again, and an archive that is
+already unpacked may be left out.
 END
 }
 
