@@ -1,4 +1,4 @@
-// The five most probable classes of an image, by a net that Doppio or Caffe has trained.
+// Prints the five most probable classes of an image, with a net that Doppio or Caffe has trained.
 // Usage: classification deploy.prototxt net.caffemodel mean.binaryproto labels.txt image.jpg
 #include <algorithm>
 #include <cstdio>
@@ -18,9 +18,9 @@ namespace {
 std::vector<float> read_channel_means(const std::string& file) {
   std::ifstream in(file, std::ios::binary);
   doppio::BlobProto mean;
-  doppio::require(in.good() && mean.ParseFromIstream(&in), file, ": is no mean image");
+  doppio::require(in.good() && mean.ParseFromIstream(&in), file, " is not a mean image");
   const int channels = mean.has_shape() ? static_cast<int>(mean.shape().dim(1)) : mean.channels();
-  doppio::require(channels > 0 && mean.data_size() >= channels, file, ": holds no channels");
+  doppio::require(channels > 0 && mean.data_size() >= channels, file, " has no channels");
   const int pixels = mean.data_size() / channels;
   std::vector<float> means;
   for (int c = 0; c < channels; ++c) {
