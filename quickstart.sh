@@ -7,11 +7,11 @@ usage() {
   cat << 'END'
 Usage: ./quickstart.sh [--dry_run]
 
-Installs what is missing, builds Doppio, trains AlexNet's blocks on the 70,000 images of
-Fashion-MNIST, tests the result and classifies one picture. Run it again at any time: what is
-installed, built and converted is not made again.
+Installs missing packages, builds Doppio, trains a small AlexNet on the 60,000 training images of
+Fashion-MNIST, tests it on the 10,000 test images and classifies one image. You can run it again at
+any time: packages, programs and databases that already exist are kept.
 
-  --dry_run   print what would be installed, and do nothing
+  --dry_run   print what would be installed, without doing anything
 END
 }
 
@@ -63,10 +63,10 @@ doppio classify --quiet --model=models/fashion_alexnet/deploy.prototxt --weights
 step "Done"
 cat <<EOF
 What to try next, with build/bin on your PATH (export PATH="$PWD/build/bin:\$PATH"):
-  doppio classify ... data/fashion_mnist/examples/*.png    the other example pictures
+  doppio classify ... data/fashion_mnist/examples/*.png    the other example images
   doppio plan --solver=models/alexnet/solver.prototxt      the memory that AlexNet on ImageNet needs
   doppio time --model=models/alexnet/deploy.prototxt       how fast this machine runs it, layer by layer
   data/cifar10/get.sh -h                                   another data set for models/cifar10_quick
-  doppio train --solver=models/alexnet/solver.prototxt     the main job (data/ilsvrc12/get.sh -h makes its data)
+  doppio train --solver=models/alexnet/solver.prototxt     AlexNet on ImageNet (data/ilsvrc12/get.sh makes its data; -h explains)
 Documentation: README.md, models/*/README.md, docs/.
 EOF

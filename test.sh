@@ -8,10 +8,10 @@ case ${1:-} in
     cat << 'END'
 Usage: ./test.sh [--dry_run | CTEST_OPTION...]
 
-Installs what is missing, builds Doppio into build/ and runs every test, or those that the options
-of ctest select, such as -R net_test or -L cpu (ctest --help lists them).
+Installs missing packages, builds Doppio in build/ and runs all tests. Options are passed to ctest:
+-R net_test or -L cpu, for example, select tests (ctest --help lists all options).
 
-  --dry_run   print what would be installed, and do nothing
+  --dry_run   print what would be installed, without doing anything
 END
     exit
     ;;

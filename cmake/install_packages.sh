@@ -9,10 +9,10 @@ usage() {
 Usage: cmake/install_packages.sh [--dry_run] [--only] [PACKAGE...]
 
 Installs the Debian or Ubuntu packages that Doppio is built from and that are missing, and every
-PACKAGE. This needs root or sudo, but nothing does where nothing is missing. If another program is
-using apt or dpkg (an automatic upgrade, for instance), it waits for up to 10 minutes.
+PACKAGE. This needs root or sudo, unless nothing is missing. If another program is using apt or
+dpkg (an automatic upgrade, for instance), the script waits for up to 10 minutes.
 
-  --dry_run   print what would be installed and the command for it, but install nothing
+  --dry_run   print what would be installed and with which command, without installing it
   --only      install the PACKAGEs only
 END
 }
@@ -41,7 +41,7 @@ done
 packages+=("$@")
 
 if ! command -v dpkg-query > /dev/null; then
-  echo "This system has no dpkg, so nothing is installed. Doppio needs what these Debian packages hold:"
+  echo "This system has no dpkg, so nothing is installed. Doppio needs the contents of these Debian packages:"
   printf '  %s\n' "${tools[@]}" "${packages[@]}"
   exit
 fi
