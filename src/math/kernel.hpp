@@ -47,9 +47,9 @@ void parallel_for(Context& ctx, const Index (&extent)[3], Index /*cost*/, F f) {
 }
 
 /// f(i, 0) for every i in 0 .. n-1, one after another.
-inline Index threads_for(Index) { return 1; }
+inline Index num_threads_for(Index) { return 1; }
 template <class F>
-void for_each_by_a_thread(Index n, F f) {
+void parallel_for_chunks(Index n, F f) {
   for (Index i = 0; i < n; ++i) f(i, 0);
 }
 
@@ -117,18 +117,18 @@ void parallel_for(Context&, const Index (&extent)[3], Index cost, F f) {
   }
 }
 
-/// Threads that for_each_by_a_thread() runs n iterations on: all, or one if n is less.
-inline Index threads_for(Index n) {
+/// Threads that parallel_for_chunks() runs n iterations on: all, or one if n is less.
+inline Index num_threads_for(Index n) {
   const Index all = omp_get_max_threads();
   return n < all ? 1 : all;
 }
 
-/// f(i, thread) for every i in 0 .. n-1, each wholly on one of the threads 0 .. threads_for(n)-1,
-/// so that what f writes and reads again stays in that core's cache. If there is only one, the
-/// loops in f have all threads.
+/// f(i, thread) for every i in 0 .. n-1, each wholly on one of the threads 0 ..
+/// num_threads_for(n)-1, so that what f writes and reads again stays in that core's cache. If there
+/// is only one, the loops in f have all threads.
 template <class F>
-void for_each_by_a_thread(Index n, F f) {
-#pragma omp parallel if (threads_for(n) > 1)
+void parallel_for_chunks(Index n, F f) {
+#pragma omp parallel if (num_threads_for(n) > 1)
   {
     const Range mine = range_of_thread(n, 1);
     for (Index i = mine.begin; i < mine.end; ++i) f(i, omp_get_thread_num());

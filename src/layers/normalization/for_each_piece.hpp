@@ -4,12 +4,12 @@
 namespace doppio {
 inline namespace DOPPIO_BUILD {
 
-/// f(i, thread) for each of n pieces of work, wholly by one of the threads 0 .. threads_for(n)-1.
-/// If there are fewer pieces than threads, all threads work on each, outside of any parallel
-/// region: within one, each loop in f would start new threads.
+/// f(i, thread) for each of n pieces of work, wholly by one of the threads 0 ..
+/// num_threads_for(n)-1. If there are fewer pieces than threads, all threads work on each, outside
+/// of any parallel region: within one, each loop in f would start new threads.
 template <class F>
 void for_each_piece(Index n, F f) {
-  if (threads_for(n) > 1) return for_each_by_a_thread(n, f);
+  if (num_threads_for(n) > 1) return parallel_for_chunks(n, f);
   for (Index i = 0; i < n; ++i) f(i, 0);
 }
 

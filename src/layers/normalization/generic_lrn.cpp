@@ -111,7 +111,7 @@ class GenericLrn final : public LrnEngine {
   }
 
   Index workspace(Index images) const override {
-    return threads_for(pieces(images)) * images_per_piece() * g_.values();
+    return num_threads_for(pieces(images)) * images_per_piece() * g_.values();
   }
 
   void backward_maps(Context& ctx, Index images, const float* x, const float* dy, float* workspace,

@@ -23,7 +23,7 @@ class LrnPoolingByImage final : public LrnPoolingEngine {
         pooling_(make_pooling_engine("each image", pooling_in(pooling, lrn_->layout()))) {}
 
   Index workspace(Index images) const override {
-    return threads_for(images) * (values_ + lrn_->workspace(1));
+    return num_threads_for(images) * (values_ + lrn_->workspace(1));
   }
 
   void forward(Context& ctx, const Tensor& x_tensor, Tensor& y_tensor,
@@ -31,7 +31,7 @@ class LrnPoolingByImage final : public LrnPoolingEngine {
     const Index images = x_tensor.shape()[0];
     const float* x = x_tensor.read(ctx, lrn_->layout());
     float* y = y_tensor.write(ctx, lrn_->layout());
-    float* between = ctx.workspace(threads_for(images) * values_);
+    float* between = ctx.workspace(num_threads_for(images) * values_);
     for_each_piece(images, [&](Index i, Index thread) {
       float* normalized = between + thread * values_;
       lrn_->forward_maps(ctx, 1, x + i * values_, normalized);
@@ -46,7 +46,7 @@ class LrnPoolingByImage final : public LrnPoolingEngine {
     const float* x = x_tensor.read(ctx, lrn_->layout());
     const float* dy = dy_tensor.read(ctx, lrn_->layout());
     float* dx = dx_tensor.write(ctx, lrn_->layout());
-    float* all = ctx.workspace(threads_for(images) * each);
+    float* all = ctx.workspace(num_threads_for(images) * each);
     for_each_piece(images, [&](Index i, Index thread) {
       float* between = all + thread * each;
       pooling_->backward_maps(ctx, 1, dy + i * pooled_,
