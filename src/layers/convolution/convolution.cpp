@@ -30,7 +30,7 @@ class Convolution final : public Layer {
   }
 
   void forward(Context& ctx, Bottoms bottom, Tops top) override {
-    if (inference) engine_->keep_weights();
+    if (inference) engine_->cache_weights();
     const Tensor *weight = &params[0].data, *bias = p_.bias_term() ? &params[1].data : nullptr;
     if (norm_) {
       folded_.update(*weight, bias, *norm_, scale_);
@@ -42,10 +42,10 @@ class Convolution final : public Layer {
   }
 
   Scratch scratch() const override {
-    if (inference) engine_->keep_weights();
+    if (inference) engine_->cache_weights();
     constexpr Index kBytes = sizeof(float);
     const Index folded = norm_ ? params[0].data.bytes() + geometry_.num_output * kBytes : 0;
-    return {.held = engine_->kept_weights() * kBytes + folded,
+    return {.held = engine_->cached_weights() * kBytes + folded,
             .workspace = engine_->workspace() * kBytes};
   }
 

@@ -7,7 +7,7 @@
 #include "core/threads.hpp"
 #include "layers/convolution/convolution_onednn_choice.hpp"
 #include "layers/convolution/engine.hpp"
-#include "layers/convolution/kept_copy.hpp"
+#include "layers/convolution/versioned_cache.hpp"
 #include "math/full_width.hpp"
 
 namespace doppio {
@@ -159,8 +159,8 @@ class OnednnConvolution final : public ConvolutionEngine {
     return std::size_t{addend != nullptr} + std::size_t{relu};
   }
 
-  bool keep_weights() override { return keeps_ = forward_.weight.copy_size() > 0; }
-  Index kept_weights() const override { return keeps_ ? forward_.weight.copy_size() : 0; }
+  bool cache_weights() override { return caches_ = forward_.weight.copy_size() > 0; }
+  Index cached_weights() const override { return caches_ ? forward_.weight.copy_size() : 0; }
 
   Index workspace() const override {
     return std::max({forward_.scratch, data_.scratch, params_.scratch});
@@ -216,10 +216,10 @@ class OnednnConvolution final : public ConvolutionEngine {
 
   dnnl::memory load_weight(Context& ctx, const Tensor& weight, float* scratch) {
     const Operand& operand = forward_.weight;
-    if (!keeps_) return operand.load(stream_, weight.read(ctx), scratch);
+    if (!caches_) return operand.load(stream_, weight.read(ctx), scratch);
     return operand.loaded(
-        kept_.of(ctx, weight, operand.copy_size(),
-                 [&](const float* from, float* to) { operand.copy(stream_, from, to); }));
+        cache_.of(ctx, weight, operand.copy_size(),
+                  [&](const float* from, float* to) { operand.copy(stream_, from, to); }));
   }
 
   ConvolutionGeometry g_;
@@ -230,10 +230,10 @@ class OnednnConvolution final : public ConvolutionEngine {
   Fused fused_;
   const Tensor* addend_ = nullptr;  // of fused_.sum
   std::optional<bool> can_sum_;     // once it was asked for
-  bool keeps_ = false;
+  bool caches_ = false;
   bool rounds_dy_ = false;             // from blocks of floats to blocks of bfloat16
   const Tensor* rectified_ = nullptr;  // the top, where backward does a ReLU's work as well
-  KeptCopy kept_;                      // reordered weights
+  VersionedCache cache_;               // reordered weights
   Pass forward_, data_, params_;
 };
 

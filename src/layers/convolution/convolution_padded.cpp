@@ -37,7 +37,7 @@ class PaddedConvolution final : public ConvolutionEngine {
   void forward(Context& ctx, const Tensor& x, const Tensor& weight, const Tensor* bias,
                Tensor& y) override {
     fill_up(ctx, x, x_);
-    if (!keeps_ || filled_version_ != weight.version()) fill_up_weight(ctx, weight);
+    if (!caches_ || filled_version_ != weight.version()) fill_up_weight(ctx, weight);
     if (bias) {
       float* to = bias_.write(ctx);
       std::fill_n(to, bias_.count(), 0.0f);
@@ -77,8 +77,8 @@ class PaddedConvolution final : public ConvolutionEngine {
     return engine_->fuse(followers, y_, backward);
   }
 
-  bool keep_weights() override { return keeps_ = engine_->keep_weights(); }
-  Index kept_weights() const override { return engine_->kept_weights(); }
+  bool cache_weights() override { return caches_ = engine_->cache_weights(); }
+  Index cached_weights() const override { return engine_->cached_weights(); }
 
  private:
   Tensor& dy_like() {
@@ -111,7 +111,7 @@ class PaddedConvolution final : public ConvolutionEngine {
 
   ConvolutionGeometry g_;
   std::unique_ptr<ConvolutionEngine> engine_;
-  bool keeps_ = false;
+  bool caches_ = false;
   std::uint64_t filled_version_ = 0;   // of the weights in weight_
   Tensor x_, y_, dy_, weight_, bias_;  // filled up; x_, weight_ and bias_ hold gradients as well
 };

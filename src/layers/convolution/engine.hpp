@@ -37,9 +37,9 @@ class ConvolutionEngine {
   }
   /// From now on forward() keeps what it makes of the weights until their version() changes. False:
   /// it makes nothing of them, or so little that it does not matter.
-  virtual bool keep_weights() { return false; }
+  virtual bool cache_weights() { return false; }
   /// Floats that it keeps since, for `doppio plan`.
-  virtual Index kept_weights() const { return 0; }
+  virtual Index cached_weights() const { return 0; }
 };
 
 /// For engines that fuse a ReLU and nothing else.

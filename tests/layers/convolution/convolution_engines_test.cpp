@@ -177,9 +177,9 @@ TEST_P(EngineTest, KeptWeightsFollowTheirTensor) {
     if (!entry.why_not(g).empty()) continue;
     Context ctx;
     const auto keeping = entry.make(g);
-    EXPECT_EQ(keeping->kept_weights(), 0);
-    const bool keeps = keeping->keep_weights();
-    EXPECT_EQ(keeps, keeping->kept_weights() > 0);
+    EXPECT_EQ(keeping->cached_weights(), 0);
+    const bool keeps = keeping->cache_weights();
+    EXPECT_EQ(keeps, keeping->cached_weights() > 0);
     Operands o(g), other(g);
     const Tensor* bias = g.bias ? &o.bias : nullptr;
     const auto expect_right = [&](const Tensor& weight, const char* what) {

@@ -6,7 +6,7 @@
 #include "doppio/error.hpp"
 #include "layers/convolution/engine.hpp"
 #include "layers/convolution/image/convolution_image_rows.hpp"
-#include "layers/convolution/kept_copy.hpp"
+#include "layers/convolution/versioned_cache.hpp"
 
 namespace doppio {
 
@@ -52,7 +52,7 @@ class ImageConvolution final : public ConvolutionEngine {
 
   void forward(Context& ctx, const Tensor& x_tensor, const Tensor& weight_tensor,
                const Tensor* bias_tensor, Tensor& y) override {
-    const Index biases = rows_.padded_outputs(), weights = keeps_ ? 0 : rows_.weight_count();
+    const Index biases = rows_.padded_outputs(), weights = caches_ ? 0 : rows_.weight_count();
     float* bias = ctx.workspace(biases + weights + rows_.padded_count());
     std::fill_n(bias, biases, 0.0f);
     if (bias_tensor) std::copy_n(bias_tensor->read(ctx), g_.num_output, bias);
@@ -61,8 +61,8 @@ class ImageConvolution final : public ConvolutionEngine {
       for_each_weight([&](Index at, Index o, Index k) { to[rows_.packed(o, k)] = from[at]; });
     };
     const float* weight = bias + biases;
-    if (keeps_)
-      weight = kept_.of(ctx, weight_tensor, rows_.weight_count(), pack);
+    if (caches_)
+      weight = cache_.of(ctx, weight_tensor, rows_.weight_count(), pack);
     else
       pack(weight_tensor.read(ctx), bias + biases);
     rows_.forward(rows_.padded(x_tensor.read(ctx), bias + biases + weights), weight,
@@ -118,8 +118,8 @@ class ImageConvolution final : public ConvolutionEngine {
     return relu ? 1 : 0;
   }
 
-  bool keep_weights() override { return keeps_ = true; }
-  Index kept_weights() const override { return keeps_ ? rows_.weight_count() : 0; }
+  bool cache_weights() override { return caches_ = true; }
+  Index cached_weights() const override { return caches_ ? rows_.weight_count() : 0; }
 
  private:
   /// f(place in our tensor, output, tap).
@@ -147,8 +147,8 @@ class ImageConvolution final : public ConvolutionEngine {
   std::unique_ptr<Rows> back_;         // for gradients of the bottom
   const Tensor* rectified_ = nullptr;  // the top, once a ReLU is fused
   Tensor masked_;
-  bool keeps_ = false;
-  KeptCopy kept_;  // packed weights
+  bool caches_ = false;
+  VersionedCache cache_;  // packed weights
 };
 
 }  // namespace

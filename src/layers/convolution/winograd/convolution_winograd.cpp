@@ -3,7 +3,7 @@
 #include "core/cpu.hpp"
 #include "doppio/error.hpp"
 #include "layers/convolution/engine.hpp"
-#include "layers/convolution/kept_copy.hpp"
+#include "layers/convolution/versioned_cache.hpp"
 #include "layers/convolution/winograd/winograd.hpp"
 
 namespace doppio {
@@ -27,12 +27,12 @@ class WinogradEngine final : public ConvolutionEngine {
     const float* from = x.read(ctx, Layout::nchw_blocked);
     const float* offsets = bias ? bias->read(ctx) : nullptr;
     float* to = y.write(ctx, Layout::nchw_blocked);
-    if (!keeps_)
+    if (!caches_)
       return convolution_.forward(from, weight.read(ctx), offsets, rectified_ != nullptr, to,
                                   scratch);
     const float* transformed =
-        kept_.of(ctx, weight, kept_weights(),
-                 [&](const float* plain, float* copy) { convolution_.transform(plain, copy); });
+        cache_.of(ctx, weight, cached_weights(),
+                  [&](const float* plain, float* copy) { convolution_.transform(plain, copy); });
     convolution_.forward_with(transformed, from, offsets, rectified_ != nullptr, to, scratch);
   }
 
@@ -61,8 +61,8 @@ class WinogradEngine final : public ConvolutionEngine {
     return relu ? 1 : 0;
   }
 
-  bool keep_weights() override { return keeps_ = true; }
-  Index kept_weights() const override { return keeps_ ? convolution_.transformed_size() : 0; }
+  bool cache_weights() override { return caches_ = true; }
+  Index cached_weights() const override { return caches_ ? convolution_.transformed_size() : 0; }
 
  private:
   const float* rectified(Context& ctx) const {
@@ -71,8 +71,8 @@ class WinogradEngine final : public ConvolutionEngine {
 
   WinogradConvolution convolution_;
   const Tensor* rectified_ = nullptr;
-  bool keeps_ = false;
-  KeptCopy kept_;  // transformed weights
+  bool caches_ = false;
+  VersionedCache cache_;  // transformed weights
 };
 
 }  // namespace

@@ -6,7 +6,7 @@
 namespace doppio {
 
 /// Memory for what is computed from one tensor, which is computed again only when that has changed.
-class KeptCopy {
+class VersionedCache {
  public:
   /// `size` floats that make(contents of `from`, float* to) fills in, perhaps in an earlier call.
   template <class Make>
