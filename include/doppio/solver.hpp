@@ -16,7 +16,7 @@ class Communicator;
 class LearningRatePolicy;
 class Replica;
 class Solver;
-class Team;
+class WorkerPool;
 struct SourcedSolver;  // a SolverParameter and where its fields stand in the user's file
                        // (solver/read_solver.hpp)
 
@@ -128,7 +128,7 @@ class Solver {
  private:
   friend class SnapshotAccess;
   void build_nets(std::span<Context* const> contexts);
-  void bring_together();
+  void synchronize_replicas();
   float mean_loss(float (Net::*pass)());
   float forward_backward();
   float smoothed(float loss);
@@ -137,7 +137,7 @@ class Solver {
   [[noreturn]] void throw_diverged(const std::string& what);
   std::vector<TestResult> test_all();
   bool done() const;
-  void ask();
+  void poll_action();
   void require_snapshots_writable();
   void snapshot_or_log();
 
@@ -145,7 +145,7 @@ class Solver {
   std::unique_ptr<SourcedSolver> source_;
   std::unique_ptr<Communicator> communicator_;  // of several replicas
   std::vector<std::unique_ptr<Replica>> replicas_;
-  std::unique_ptr<Team> team_;
+  std::unique_ptr<WorkerPool> workers_;
   std::vector<std::uint64_t> versions_;  // of the first one's weights and history after step()
   std::vector<std::unique_ptr<Net>> test_nets_;
   std::unique_ptr<LearningRatePolicy> policy_;

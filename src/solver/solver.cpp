@@ -19,7 +19,7 @@
 #include "solver/rules/regularizer.hpp"
 #include "solver/rules/update_rule.hpp"
 #include "solver/snapshot.hpp"
-#include "solver/team.hpp"
+#include "solver/worker_pool.hpp"
 
 namespace doppio {
 
@@ -100,7 +100,7 @@ void Solver::build_nets(std::span<Context* const> contexts) {
         std::make_unique<Replica>(*ctx, train_net(*source_), source_->param, shard));
     ++shard.index;
   }
-  team_ = std::make_unique<Team>(replicas_.size());
+  workers_ = std::make_unique<WorkerPool>(replicas_.size());
   for (SolverNet& test : doppio::test_nets(*source_)) {
     test_nets_.push_back(std::make_unique<Net>(ctx_, std::move(test.source), test.state));
     test_nets_.back()->share_weights(net());
@@ -150,7 +150,7 @@ void Solver::step(int iterations) {
   if (p.snapshot() > 0) require_snapshots_writable();
   if (!resumed_) recent_losses_.clear();
   resumed_ = stopped_ = snapshot_wanted_ = false;
-  if (communicator_) bring_together();
+  if (communicator_) synchronize_replicas();
 
   for (const int end = iteration_ + iterations; iteration_ < end && !done();) {
     for (const auto& replica : replicas_) replica->net.clear_grads();
@@ -164,7 +164,7 @@ void Solver::step(int iterations) {
       for (const auto& o : observers_) o->on_iteration(*this, iteration_, loss, rate);
       apply_update(rate);
       ++iteration_;
-      ask();
+      poll_action();
       snapshot_wanted_ = snapshot_wanted_ || due(iteration_, p.snapshot());
     }
     if (snapshot_wanted_) snapshot_or_log();
@@ -174,16 +174,16 @@ void Solver::step(int iterations) {
 
 /// Lets all replicas go on from where the first one is, whatever was done to it since the last
 /// step.
-void Solver::bring_together() {
+void Solver::synchronize_replicas() {
   const bool changed = replicas_[0]->versions() != versions_;
   for (std::size_t r = 1; r < replicas_.size(); ++r) replicas_[r]->follow(*replicas_[0], changed);
-  team_->run([&](std::size_t r) { replicas_[r]->prepare(); });
+  workers_->run([&](std::size_t r) { replicas_[r]->prepare(); });
 }
 
 /// Runs one pass of all replicas; returns the mean of their losses.
 float Solver::mean_loss(float (Net::*pass)()) {
   std::vector<float> losses(replicas_.size());
-  team_->run([&](std::size_t r) { losses[r] = (replicas_[r]->net.*pass)(); });
+  workers_->run([&](std::size_t r) { losses[r] = (replicas_[r]->net.*pass)(); });
   return std::accumulate(losses.begin(), losses.end(), 0.0f) / static_cast<float>(losses.size());
 }
 
@@ -220,10 +220,10 @@ void Solver::apply_update(float learning_rate) {
     if (communicator_) communicator_->abort();
   };
   if (clips && communicator_)
-    team_->run([&](std::size_t r) { replicas_[r]->average_gradients(*communicator_); }, failed);
+    workers_->run([&](std::size_t r) { replicas_[r]->average_gradients(*communicator_); }, failed);
   step.clip = clip_factor();
   Communicator* const averaging = clips ? nullptr : communicator_.get();
-  team_->run([&](std::size_t r) { replicas_[r]->update(step, averaging); }, failed);
+  workers_->run([&](std::size_t r) { replicas_[r]->update(step, averaging); }, failed);
 }
 
 /// 1, or less if the joint norm of the gradients, summed over iter_size, is above clip_gradients.
@@ -254,7 +254,7 @@ void Solver::throw_diverged(const std::string& what) {
 
 bool Solver::done() const { return stopped_ || policy_->finished(); }
 
-void Solver::ask() {
+void Solver::poll_action() {
   const SolverAction action = poll_ ? poll_() : SolverAction::none;
   const bool both = action == SolverAction::snapshot_and_stop;
   stopped_ = stopped_ || both || action == SolverAction::stop;

@@ -41,7 +41,7 @@ TestResult Solver::test(int index) {
   std::map<std::size_t, DetectionScores> scores;  // of some of the outputs
   double loss = 0;
   for (int batch = 0; batch < batches; ++batch) {
-    ask();
+    poll_action();
     if (stopped_) return {};
     loss += net.forward();
     for (std::size_t i = 0; i < sums.size(); ++i) {

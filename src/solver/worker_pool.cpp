@@ -1,15 +1,15 @@
-#include "solver/team.hpp"
+#include "solver/worker_pool.hpp"
 
 #include <utility>
 
 namespace doppio {
 
-Team::Team(std::size_t members) {
+WorkerPool::WorkerPool(std::size_t members) {
   for (std::size_t member = 1; member < members; ++member)
     threads_.emplace_back([this, member] { serve(member); });
 }
 
-Team::~Team() {
+WorkerPool::~WorkerPool() {
   {
     const std::lock_guard lock(mutex_);
     stop_ = true;
@@ -18,8 +18,8 @@ Team::~Team() {
   for (std::thread& thread : threads_) thread.join();
 }
 
-void Team::run(const std::function<void(std::size_t member)>& work,
-               const std::function<void()>& failed) {
+void WorkerPool::run(const std::function<void(std::size_t member)>& work,
+                     const std::function<void()>& failed) {
   {
     const std::lock_guard lock(mutex_);
     work_ = &work;
@@ -35,7 +35,7 @@ void Team::run(const std::function<void(std::size_t member)>& work,
     std::rethrow_exception(error);
 }
 
-void Team::work_for(std::size_t member) {
+void WorkerPool::work_for(std::size_t member) {
   try {
     (*work_)(member);
   } catch (...) {
@@ -48,7 +48,7 @@ void Team::work_for(std::size_t member) {
   }
 }
 
-void Team::serve(std::size_t member) {
+void WorkerPool::serve(std::size_t member) {
   std::unique_lock lock(mutex_);
   for (std::size_t done = 0;; ++done) {
     begun_.wait(lock, [&] { return stop_ || runs_ > done; });

@@ -1,4 +1,4 @@
-#include "solver/team.hpp"
+#include "solver/worker_pool.hpp"
 
 #include <gtest/gtest.h>
 
@@ -12,29 +12,29 @@
 namespace doppio {
 namespace {
 
-TEST(Team, WorksForAllMembersAtOnceOnThreadsThatStay) {
-  Team team(3);
+TEST(WorkerPool, WorksForAllMembersAtOnceOnThreadsThatStay) {
+  WorkerPool pool(3);
   std::vector<std::thread::id> first(3), second(3);
   std::barrier<> all_there(3);  // never opens if one has to wait for another's end
-  team.run([&](std::size_t member) {
+  pool.run([&](std::size_t member) {
     first[member] = std::this_thread::get_id();
     all_there.arrive_and_wait();
   });
-  team.run([&](std::size_t member) { second[member] = std::this_thread::get_id(); });
+  pool.run([&](std::size_t member) { second[member] = std::this_thread::get_id(); });
   EXPECT_EQ(first, second);
   EXPECT_EQ(first[0], std::this_thread::get_id());
   EXPECT_EQ(std::set(first.begin(), first.end()).size(), 3u);
 }
 
-TEST(Team, OneMemberNeedsNoThread) {
-  Team team(1);
+TEST(WorkerPool, OneMemberNeedsNoThread) {
+  WorkerPool pool(1);
   int runs = 0;
-  for (int i = 0; i < 3; ++i) team.run([&](std::size_t) { ++runs; });
+  for (int i = 0; i < 3; ++i) pool.run([&](std::size_t) { ++runs; });
   EXPECT_EQ(runs, 3);
 }
 
-TEST(Team, ThrowsWhatWasThrownFirstAndLetsTheOthersEnd) {
-  Team team(3);
+TEST(WorkerPool, ThrowsWhatWasThrownFirstAndLetsTheOthersEnd) {
+  WorkerPool pool(3);
   for (int i = 0; i < 20; ++i) {
     std::promise<void> failure;
     std::shared_future<void> failed = failure.get_future().share();
@@ -44,13 +44,13 @@ TEST(Team, ThrowsWhatWasThrownFirstAndLetsTheOthersEnd) {
       throw std::runtime_error("what follows");
     };
     try {
-      team.run(work, [&] { failure.set_value(); });
+      pool.run(work, [&] { failure.set_value(); });
       FAIL() << "nothing was thrown";
     } catch (const std::runtime_error& e) {
       EXPECT_EQ(std::string(e.what()), "the cause");
     }
   }
-  EXPECT_NO_THROW(team.run([](std::size_t) {}));
+  EXPECT_NO_THROW(pool.run([](std::size_t) {}));
 }
 
 }  // namespace

@@ -10,12 +10,12 @@
 namespace doppio {
 
 /// Threads that do the same for each of several members at once; the caller's own is member 0's.
-class Team {
+class WorkerPool {
  public:
-  explicit Team(std::size_t members);
-  ~Team();
-  Team(const Team&) = delete;
-  Team& operator=(const Team&) = delete;
+  explicit WorkerPool(std::size_t members);
+  ~WorkerPool();
+  WorkerPool(const WorkerPool&) = delete;
+  WorkerPool& operator=(const WorkerPool&) = delete;
 
   /// Runs `work(member)` for all members, a thread each that stays the same, and returns when all
   /// have ended. Throws: what was thrown first; at once, `failed` is called to end the others'
