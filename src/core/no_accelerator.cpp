@@ -10,7 +10,7 @@ std::shared_ptr<Accelerator> open_accelerator(int id) {
                   "build with nvcc on the PATH, or leave --gpu out to run on the CPU"));
 }
 
-std::unique_ptr<Communicator> connect(std::vector<std::shared_ptr<Accelerator>>) {
+std::unique_ptr<Communicator> make_communicator(std::vector<std::shared_ptr<Accelerator>>) {
   throw Error("several devices cannot train together: this build has no CUDA");
 }
 

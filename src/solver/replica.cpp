@@ -76,24 +76,25 @@ void Replica::for_each_group(Work work) {
   if (device) device->end_side_stream();
 }
 
-void Replica::average(const std::vector<std::size_t>& group, Communicator& communicator) {
+void Replica::all_reduce_mean(const std::vector<std::size_t>& group, Communicator& communicator) {
   std::vector<DeviceFloats> gradients;
   for (const std::size_t p : group)
     if (Blob& blob = *net.parameters()[p].blob; blob.needs_grad)
       gradients.push_back({blob.grad.update(ctx), blob.count()});
   if (!gradients.empty())
-    communicator.average(static_cast<std::size_t>(net.shard().index), gradients);
+    communicator.all_reduce_mean(static_cast<std::size_t>(net.shard().index), gradients);
 }
 
 void Replica::average_gradients(Communicator& communicator) {
-  for_each_group([&](const std::vector<std::size_t>& group) { average(group, communicator); });
+  for_each_group(
+      [&](const std::vector<std::size_t>& group) { all_reduce_mean(group, communicator); });
 }
 
 void Replica::update(const UpdateStep& step, Communicator* communicator) {
   const std::vector<Parameter>& parameters = net.parameters();
   const std::size_t last_set = history.size() - parameters.size();
   for_each_group([&](const std::vector<std::size_t>& group) {
-    if (communicator) average(group, *communicator);
+    if (communicator) all_reduce_mean(group, *communicator);
     for (const std::size_t p : group) {
       UpdateStep own = step;
       own.rate *= parameters[p].lr_mult;

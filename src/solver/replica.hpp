@@ -45,7 +45,7 @@ class Replica {
  private:
   template <class Work>
   void for_each_group(Work work);
-  void average(const std::vector<std::size_t>& group, Communicator& communicator);
+  void all_reduce_mean(const std::vector<std::size_t>& group, Communicator& communicator);
 };
 
 }  // namespace doppio

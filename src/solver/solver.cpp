@@ -92,7 +92,7 @@ void Solver::build_nets(std::span<Context* const> contexts) {
   if (shard.count > 1) {
     std::vector<std::shared_ptr<Accelerator>> accelerators;
     for (const Context* ctx : contexts) accelerators.push_back(ctx->accelerator());
-    communicator_ = connect(std::move(accelerators));
+    communicator_ = make_communicator(std::move(accelerators));
   }
   for (Context* const ctx : contexts) {
     ctx->seed = ctx_.seed;

@@ -53,7 +53,7 @@ class NcclCommunicator final : public Communicator {
       }
   }
 
-  void average(std::size_t number, std::span<const DeviceFloats> floats) override {
+  void all_reduce_mean(std::size_t number, std::span<const DeviceFloats> floats) override {
     Rank& rank = ranks_[number];
     const std::lock_guard lock(rank.busy);
     refuse_aborted();
@@ -125,14 +125,15 @@ class NcclCommunicator final : public Communicator {
 
 }  // namespace
 
-std::unique_ptr<Communicator> connect(std::vector<std::shared_ptr<Accelerator>> accelerators) {
+std::unique_ptr<Communicator> make_communicator(
+    std::vector<std::shared_ptr<Accelerator>> accelerators) {
   require(std::find(accelerators.begin(), accelerators.end(), nullptr) == accelerators.end(),
           "only GPUs can train together");
   require(nccl().why_not.empty(), "several GPUs need NCCL to train together, and ", nccl().why_not);
   return std::make_unique<NcclCommunicator>(std::move(accelerators));
 }
 #else
-std::unique_ptr<Communicator> connect(std::vector<std::shared_ptr<Accelerator>>) {
+std::unique_ptr<Communicator> make_communicator(std::vector<std::shared_ptr<Accelerator>>) {
   throw Error(
       "several GPUs need NCCL to train together, and this build was made without its header");
 }

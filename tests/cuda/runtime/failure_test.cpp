@@ -94,7 +94,7 @@ TEST_F(GpuFailure, ReleasingAFailedOrEndedDeviceDoesNotCallLibraries) {
 /// Nor do communicators ask anything of GPUs that have failed.
 TEST_F(GpuFailure, CommunicatorsOfFailedGpusAreLeftAlone) {
   if (accelerator_support().find("no NCCL") != std::string::npos) GTEST_SKIP();
-  auto communicator = connect({ctx->accelerator(), open_accelerator(1)});
+  auto communicator = make_communicator({ctx->accelerator(), open_accelerator(1)});
   cuda::emulated::broken = cudaErrorLaunchFailure;
   EXPECT_NO_THROW(communicator.reset());
   cuda::emulated::broken = cudaSuccess;
