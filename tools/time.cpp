@@ -39,7 +39,7 @@ Times run_once(Net& net, std::vector<Times>& layers) {
   Times sum;
   ctx.pass = net.passes();
   net.set_passes(net.passes() + 1);
-  net.discard_blobs();
+  net.release_blobs();
   for (std::size_t i = 0; i < layers.size(); ++i) {
     const double ms = milliseconds(ctx, [&] { net.forward_layer(i); });
     if (net.is_fused(net.layers()[i])) continue;

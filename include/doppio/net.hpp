@@ -107,7 +107,7 @@ class Net {
   void save_memory(Passes passes, const std::vector<std::string>& keep = {},
                    std::shared_ptr<Arena> arena = nullptr);
   /// Gives up at once all blobs that save_memory() does not keep.
-  void discard_blobs();
+  void release_blobs();
 
   bool has_blob(const std::string& name) const;
   /// Throws: Error with the nearest names if there is no such blob.
@@ -171,7 +171,7 @@ class Net {
   std::vector<Follower> followers_of(std::size_t i);
   void fuse(std::size_t i);
   void begin_backward();
-  void discard_after(std::size_t step);
+  void release_after(std::size_t step);
 
   Context& ctx_;
   std::unique_ptr<SourcedNet> source_;  // filtered, with splits: what to_proto writes

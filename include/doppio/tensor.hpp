@@ -59,10 +59,10 @@ class Tensor {
   T* update(const Context& ctx, Layout layout = Layout::nchw);
 
   /// Makes all values 0, at the cost of writing them once somebody reads or updates them.
-  void clear();
+  void zero_lazily();
   /// True if all values are 0 because nobody has written to the tensor since clear(), or ever: who
   /// would add to it may write() instead.
-  bool cleared() const;
+  bool is_lazily_zero() const;
 
   /// True for 4 axes and channels that are a multiple of channel_block(): such a tensor takes
   /// count() floats in either layout.
@@ -81,26 +81,26 @@ class Tensor {
   void pin(const Context& ctx);
   /// Begins to copy the host's contents to ctx's accelerator, beside the work there. Without effect
   /// on the CPU, and where there is nothing to copy.
-  void prefetch(const Context& ctx) const;
+  void prefetch_to_device(const Context& ctx) const;
   /// Begins to copy the contents from ctx's accelerator to the host, where read_host() waits for
   /// them. Without effect unless the host's memory is page-locked (pin()).
-  void fetch(const Context& ctx) const;
+  void prefetch_to_host(const Context& ctx) const;
 
   /// Makes this tensor a view of `other`'s memory, with its own shape. Throws: InternalError if it
   /// would be larger.
   void share(const Tensor& other);
   bool shares_memory_with(const Tensor& other) const { return storage_ == other.storage_; }
 
-  /// Takes host memory from `arena` (null: as before), so that discard() makes room for others;
+  /// Takes host memory from `arena` (null: as before), so that release() makes room for others;
   /// contents are lost. `name` ("blob 'conv1'") is what the Error for reading too late calls it.
   void use_arena(std::shared_ptr<Arena> arena, const std::string& name);
   /// Gives contents and memory up; without effect unless it uses an arena. To read what was written
   /// before is an Error from now on until it is written again.
-  void discard();
-  /// discard() of what nobody is going to write: to read it is an Error as well.
-  void omit();
-  /// True if read() would throw because of discard().
-  bool discarded() const;
+  void release();
+  /// release() of what nobody is going to write: to read it is an Error as well.
+  void mark_unavailable();
+  /// True if read() would throw because of release().
+  bool is_released() const;
 
   /// A number that no other contents have, those of other tensors included: what was computed from
   /// this tensor is still right as long as its number is the same. write() and update() draw a new

@@ -42,8 +42,8 @@ class Buffer {
   }
   /// Begins to copy the host's contents to ctx's accelerator, beside the work there. No-op on the
   /// CPU, and if there is nothing to copy.
-  void prefetch(const Context& ctx) const {
-    if (ctx.accelerator()) storage_->prefetch(ctx.accelerator());
+  void prefetch_to_device(const Context& ctx) const {
+    if (ctx.accelerator()) storage_->prefetch_to_device(ctx.accelerator());
   }
 
  private:

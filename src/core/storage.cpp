@@ -36,7 +36,7 @@ void* heap_memory(std::size_t bytes) {
 
 }  // namespace
 
-Storage::~Storage() { release(); }
+Storage::~Storage() { free_all(); }
 
 std::uint64_t Storage::new_version() {
   static std::atomic<std::uint64_t> last{0};
@@ -63,7 +63,7 @@ void Storage::replay(const State& before, const State& after) {
   if (before.version == after.version) return;
   blocked_.current = false;
   written_ = true;
-  lost_ = false;
+  released_ = false;
   version_ = new_version();
 }
 
@@ -83,22 +83,22 @@ void Storage::place(const State& there) {
 
 void Storage::grow(std::size_t bytes) {
   if (bytes <= capacity_) return;
-  release();
+  free_all();
   capacity_ = bytes;
 }
 
 void Storage::use_arena(std::shared_ptr<Arena> arena, const std::string& name) {
-  release();
+  free_all();
   arena_ = std::move(arena);
   name_ = name;
 }
 
 void Storage::pin(std::shared_ptr<Accelerator> accelerator) {
-  release();
+  free_all();
   pinned_by_ = std::move(accelerator);
 }
 
-void Storage::fetch(const std::shared_ptr<Accelerator>& accelerator) {
+void Storage::prefetch_to_host(const std::shared_ptr<Accelerator>& accelerator) {
   if (!pinned_by_ || host_.current || accelerator_ != accelerator) return;
   const void* from = device(accelerator, true, false);
   if (!host_.data) host_.data = allocate();
@@ -106,38 +106,39 @@ void Storage::fetch(const std::shared_ptr<Accelerator>& accelerator) {
   host_.current = downloading_ = true;
 }
 
-void Storage::prefetch(const std::shared_ptr<Accelerator>& accelerator) {
+void Storage::prefetch_to_device(const std::shared_ptr<Accelerator>& accelerator) {
   if (!host_.current || (device_.current && accelerator_ == accelerator)) return;
   place_on(accelerator, false);
   upload_ = accelerator->begin_upload(device_.data, host_.data, padded(capacity_));
   device_.current = true;
 }
 
-void Storage::discard() {
+void Storage::release() {
   if (!arena_) return;
-  lost_ = discarded() || written_;
-  release();
+  released_ = is_released() || written_;
+  free_all();
 }
 
-void Storage::omit() {
+void Storage::mark_unavailable() {
   if (name_.empty()) return;
-  if (arena_) release();
-  lost_ = true;
+  if (arena_) free_all();
+  released_ = true;
 }
 
-void Storage::clear() {
+void Storage::zero_lazily() {
   track(false);
   finish_upload();
   finish_download();
   for (Copy* copy : copies()) copy->current = false;
-  lost_ = false;
+  released_ = false;
   version_ = new_version();
 }
 
-bool Storage::cleared() {
+bool Storage::is_lazily_zero() {
   track(false);
   const auto all = copies();
-  return !lost_ && std::none_of(all.begin(), all.end(), [](const Copy* c) { return c->current; });
+  return !released_ &&
+         std::none_of(all.begin(), all.end(), [](const Copy* c) { return c->current; });
 }
 
 std::uint64_t Storage::version() {
@@ -237,7 +238,8 @@ Bf16* Storage::nhwc_bf16(const std::shared_ptr<Accelerator>& accelerator, const 
 }
 
 void Storage::require_contents() const {
-  require(!lost_, name_, " was given up after its last use, because the net saves memory; name ",
+  require(!released_, name_,
+          " was given up after its last use, because the net saves memory; name ",
           "the blob in `keep` of Net::save_memory() to read it after the passes");
 }
 
@@ -276,7 +278,7 @@ void* Storage::own(Copy& copy, bool exclusive) {
   if (exclusive) {
     for (Copy* other : copies()) other->current = false;
     written_ = true;
-    lost_ = false;
+    released_ = false;
     version_ = new_version();
   }
   copy.current = true;
@@ -297,7 +299,7 @@ void Storage::leave_device(bool keep_contents) {
   bf16_ = {};
 }
 
-void Storage::release() {
+void Storage::free_all() {
   leave_device(false);
   free(host_);
   free(blocked_);

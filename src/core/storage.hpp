@@ -60,13 +60,13 @@ class Storage : public std::enable_shared_from_this<Storage> {
   void grow(std::size_t bytes);
   void use_arena(std::shared_ptr<Arena> arena, const std::string& name);
   void pin(std::shared_ptr<Accelerator> accelerator);
-  void fetch(const std::shared_ptr<Accelerator>& accelerator);
-  void prefetch(const std::shared_ptr<Accelerator>& accelerator);
-  void discard();
-  void omit();
-  bool discarded() const { return lost_; }
-  void clear();
-  bool cleared();
+  void prefetch_to_host(const std::shared_ptr<Accelerator>& accelerator);
+  void prefetch_to_device(const std::shared_ptr<Accelerator>& accelerator);
+  void release();
+  void mark_unavailable();
+  bool is_released() const { return released_; }
+  void zero_lazily();
+  bool is_lazily_zero();
   std::uint64_t version();
 
   /// On `accelerator`, or on the host if it is null.
@@ -122,7 +122,7 @@ class Storage : public std::enable_shared_from_this<Storage> {
   std::array<Copy*, 5> copies() { return {&host_, &blocked_, &device_, &nhwc_, &bf16_}; }
   void* own(Copy& copy, bool exclusive);
   void leave_device(bool keep_contents);
-  void release();
+  void free_all();
   static std::uint64_t new_version();
 
   std::size_t capacity_ = sizeof(float);  // the default shape of a tensor is a scalar's
@@ -136,9 +136,9 @@ class Storage : public std::enable_shared_from_this<Storage> {
   bool downloading_ = false;                  // from device_ to host_
   std::shared_ptr<Accelerator> pinned_by_;
   std::shared_ptr<Arena> arena_;
-  std::string name_;      // for messages, with an arena
-  bool written_ = false;  // since it has memory
-  bool lost_ = false;     // what was written is discarded
+  std::string name_;       // for messages, with an arena
+  bool written_ = false;   // since it has memory
+  bool released_ = false;  // what was written is discarded
   std::uint64_t version_ = new_version();
 };
 

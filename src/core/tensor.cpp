@@ -82,21 +82,21 @@ void Tensor::share(const Tensor& other) {
 void Tensor::pin(const Context& ctx) {
   if (ctx.accelerator()) storage_->pin(ctx.accelerator());
 }
-void Tensor::prefetch(const Context& ctx) const {
-  if (ctx.accelerator()) storage_->prefetch(ctx.accelerator());
+void Tensor::prefetch_to_device(const Context& ctx) const {
+  if (ctx.accelerator()) storage_->prefetch_to_device(ctx.accelerator());
 }
-void Tensor::fetch(const Context& ctx) const {
-  if (ctx.accelerator()) storage_->fetch(ctx.accelerator());
+void Tensor::prefetch_to_host(const Context& ctx) const {
+  if (ctx.accelerator()) storage_->prefetch_to_host(ctx.accelerator());
 }
 
 void Tensor::use_arena(std::shared_ptr<Arena> arena, const std::string& name) {
   storage_->use_arena(std::move(arena), name);
 }
-void Tensor::clear() { storage_->clear(); }
-bool Tensor::cleared() const { return storage_->cleared(); }
-void Tensor::discard() { storage_->discard(); }
-void Tensor::omit() { storage_->omit(); }
-bool Tensor::discarded() const { return storage_->discarded(); }
+void Tensor::zero_lazily() { storage_->zero_lazily(); }
+bool Tensor::is_lazily_zero() const { return storage_->is_lazily_zero(); }
+void Tensor::release() { storage_->release(); }
+void Tensor::mark_unavailable() { storage_->mark_unavailable(); }
+bool Tensor::is_released() const { return storage_->is_released(); }
 
 std::uint64_t Tensor::version() const { return storage_->version(); }
 

@@ -6,11 +6,12 @@ namespace doppio {
 /// Where a gradient is to be added to `beta` times what is there.
 struct AddTo {
   float* values = nullptr;
-  float beta = 1;  ///< 0 where `values` are undefined because the tensor was cleared(), else 1
+  float beta =
+      1;  ///< 0 where `values` are undefined because the tensor was is_lazily_zero(), else 1
 };
 
 inline AddTo add_to(Tensor& gradient, const Context& ctx) {
-  if (gradient.cleared()) return {gradient.write(ctx), 0};
+  if (gradient.is_lazily_zero()) return {gradient.write(ctx), 0};
   return {gradient.update(ctx), 1};
 }
 

@@ -141,13 +141,13 @@ void Net::begin_pass() {
   ctx_.pass = passes_++ * static_cast<std::uint64_t>(shard_.count) +
               static_cast<std::uint64_t>(shard_.index);
   replayed_ = false;
-  discard_blobs();
+  release_blobs();
 }
 
 float Net::forward_layer(std::size_t i) {
   run_layer(i);
   const float loss = loss_of(i);
-  discard_after(i);
+  release_after(i);
   return loss;
 }
 
@@ -159,14 +159,14 @@ void Net::run_layer(std::size_t i) {
       l.layer->inference = is_inference(l);
       l.layer->reshape(ctx_, l.bottoms, l.tops);
       fuse(i);
-      if (fusion_->skips_top(layers_, i)) l.tops[0]->data.omit();
+      if (fusion_->skips_top(layers_, i)) l.tops[0]->data.mark_unavailable();
       with_context(pass_context(*this), [&] {
         l.layer->forward(ctx_, l.bottoms, layers_[fusion_->last[i]].tops);
         if (!ctx_.accelerator()) l.layer->verify(ctx_, l.bottoms);
       });
     });
   for (std::size_t t = 0; t < l.tops.size(); ++t)
-    if (l.loss_weights[t] != 0) l.tops[t]->data.fetch(ctx_);
+    if (l.loss_weights[t] != 0) l.tops[t]->data.prefetch_to_host(ctx_);
   if (debug_info_) log_forward(l);
   if (i + 1 == layers_.size()) may_go_back_ = true;
 }
@@ -215,7 +215,7 @@ void Net::backward_layer(std::size_t i) {
     });
     if (debug_info_) log_backward(l);
   }
-  discard_after(2 * layers_.size() - 1 - i);
+  release_after(2 * layers_.size() - 1 - i);
 }
 
 /// Of a net that saves memory.
@@ -247,19 +247,19 @@ void Net::save_memory(Passes passes, const std::vector<std::string>& keep,
   }
 }
 
-void Net::discard_blobs() {
+void Net::release_blobs() {
   if (!liveness_) return;
-  for (SharedTensor& shared : liveness_->shared) shared.tensor->discard();
+  for (SharedTensor& shared : liveness_->shared) shared.tensor->release();
   may_go_back_ = false;
 }
 
-void Net::discard_after(std::size_t step) {
+void Net::release_after(std::size_t step) {
   if (!liveness_) return;
-  for (const std::size_t s : liveness_->steps[step].ends) liveness_->shared[s].tensor->discard();
+  for (const std::size_t s : liveness_->steps[step].ends) liveness_->shared[s].tensor->release();
 }
 
 void Net::clear_grads() {
-  for (Parameter& p : parameters_) p.blob->grad.clear();
+  for (Parameter& p : parameters_) p.blob->grad.zero_lazily();
 }
 
 const std::string& Net::name() const { return source_->net.name(); }

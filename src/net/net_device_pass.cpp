@@ -44,8 +44,9 @@ float Net::run_on_device(bool backward) {
 PassKey Net::pass_key(bool backward) const {
   PassKey key;
   key.backward = backward;
-  key.cleared_gradients = std::count_if(parameters_.begin(), parameters_.end(),
-                                        [](const Parameter& p) { return p.blob->grad.cleared(); });
+  key.cleared_gradients =
+      std::count_if(parameters_.begin(), parameters_.end(),
+                    [](const Parameter& p) { return p.blob->grad.is_lazily_zero(); });
   for (std::size_t i = 0; i < layers_.size(); ++i) {
     if (!layers_[i].bottoms.empty()) continue;
     with_context(layer_context(*source_, static_cast<int>(i), {}), [&] {

@@ -17,7 +17,7 @@ bool finite(const Tensor& tensor) {
 bool has_discarded_blobs(const Net& net) {
   for (const NetLayer& l : net.layers())
     for (const Blob* top : l.tops)
-      if (top->data.discarded()) return true;
+      if (top->data.is_released()) return true;
   return false;
 }
 

@@ -33,7 +33,7 @@ TestResult Solver::test(int index) {
           index, "; the solver has ", test_nets_.size());
   Net& net = *test_nets_[static_cast<std::size_t>(index)];
   const int batches = param().test_iter(index);
-  this->net().discard_blobs();  // makes room for the test net's
+  this->net().release_blobs();  // makes room for the test net's
   for (const auto& o : observers_) o->on_test_start(*this, index);
 
   const bool detection = param().eval_type() == "detection";

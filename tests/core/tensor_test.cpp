@@ -188,25 +188,25 @@ TEST_F(TensorTest, MovesBetweenTwoAccelerators) {
 
 TEST_F(TensorTest, APrefetchIsOneCopyThatReadersOnTheDeviceWaitFor) {
   set_values(tensor, {1, 2, 3, 4, 5, 6});
-  tensor.prefetch(gpu);
-  tensor.prefetch(gpu);
+  tensor.prefetch_to_device(gpu);
+  tensor.prefetch_to_device(gpu);
   EXPECT_EQ(device->uploads, 0);
   EXPECT_EQ(tensor.read(gpu)[5], 6.0f);
   EXPECT_EQ(device->uploads, 1);
   expect_values(tensor, {1, 2, 3, 4, 5, 6});  // the host's copy is still current
   EXPECT_EQ(copies(), 1);
-  tensor.prefetch(cpu);
+  tensor.prefetch_to_device(cpu);
   EXPECT_EQ(copies(), 1);
 }
 
 TEST_F(TensorTest, TheHostWritesOnlyAfterAPrefetchIsThrough) {
   set_values(tensor, {1, 2, 3, 4, 5, 6});
-  tensor.prefetch(gpu);
+  tensor.prefetch_to_device(gpu);
   tensor.read_host();
   EXPECT_EQ(device->finished, 0);
   tensor.update_host()[0] = 7;
   EXPECT_EQ(device->finished, 1);
-  tensor.prefetch(gpu);
+  tensor.prefetch_to_device(gpu);
   EXPECT_EQ(tensor.read(gpu)[0], 7.0f);
 }
 
@@ -215,7 +215,7 @@ TEST_F(TensorTest, MemoryIsGivenBackOnlyAfterAPrefetchIsThrough) {
     Tensor local;
     local.reshape({4});
     local.write_host();
-    local.prefetch(gpu);
+    local.prefetch_to_device(gpu);
   }
   EXPECT_EQ(device->finished, 1);
   EXPECT_EQ(device->releases, 1);
@@ -286,14 +286,14 @@ TEST_F(TensorTest, FetchingIsWaitedForWhereItIsRead) {
   tensor.pin(gpu);
   tensor.reshape({2});
   std::fill_n(tensor.write(gpu), 2, 3.0f);
-  tensor.fetch(gpu);
+  tensor.prefetch_to_host(gpu);
   EXPECT_EQ(device->downloads, 0);
   expect_values(tensor, {3, 3});
   EXPECT_EQ(device->downloads, 1);
   Tensor pageable;
   pageable.reshape({2});
   pageable.write(gpu);
-  pageable.fetch(gpu);  // would wait: left to the reader
+  pageable.prefetch_to_host(gpu);  // would wait: left to the reader
   pageable.read_host();
   EXPECT_EQ(device->downloads, 2);
 }
@@ -328,23 +328,23 @@ TEST_F(TensorTest, GraphsAreReplayableWhileNothingMoves) {
 TEST_F(TensorTest, ClearedTensorsAreZerosUntilSomebodyWrites) {
   Tensor never;
   never.reshape({2});
-  EXPECT_TRUE(never.cleared());
+  EXPECT_TRUE(never.is_lazily_zero());
   set_values(tensor, {1, 2, 3, 4, 5, 6});
-  EXPECT_FALSE(tensor.cleared());
+  EXPECT_FALSE(tensor.is_lazily_zero());
   const std::uint64_t before = tensor.version();
-  tensor.clear();
-  EXPECT_TRUE(tensor.cleared());
+  tensor.zero_lazily();
+  EXPECT_TRUE(tensor.is_lazily_zero());
   EXPECT_NE(tensor.version(), before);
   expect_values(tensor, {0, 0, 0, 0, 0, 0});
-  EXPECT_FALSE(tensor.cleared());
+  EXPECT_FALSE(tensor.is_lazily_zero());
 
   tensor.update(gpu);
-  tensor.clear();
+  tensor.zero_lazily();
   const int clears = device->clears;
   tensor.write(gpu);
   EXPECT_EQ(device->clears, clears) << "who writes needs no zeros";
-  EXPECT_FALSE(tensor.cleared());
-  tensor.clear();
+  EXPECT_FALSE(tensor.is_lazily_zero());
+  tensor.zero_lazily();
   tensor.update(gpu);
   EXPECT_EQ(device->clears, clears + 1);
   expect_values(tensor, {0, 0, 0, 0, 0, 0});
@@ -352,13 +352,13 @@ TEST_F(TensorTest, ClearedTensorsAreZerosUntilSomebodyWrites) {
 
 TEST_F(TensorTest, CapturesTellClearedTensorsFromOthers) {
   tensor.update(gpu);
-  tensor.clear();
+  tensor.zero_lazily();
   GraphCapture capture;
-  EXPECT_TRUE(tensor.cleared());
+  EXPECT_TRUE(tensor.is_lazily_zero());
   tensor.write(gpu);
   capture.stop();
   EXPECT_FALSE(capture.replayable_now()) << "it would be added to now";
-  tensor.clear();
+  tensor.zero_lazily();
   EXPECT_TRUE(capture.replayable_now());
 }
 
@@ -447,7 +447,7 @@ TEST(Tensor, TakesTurnsInAnArena) {
   a.use_arena(arena, "blob 'a'");
   b.use_arena(arena, "blob 'b'");
   const float* memory = a.write_host();
-  a.discard();
+  a.release();
   EXPECT_FALSE(a.allocated());
   EXPECT_EQ(b.write_host(), memory);
   EXPECT_NE(a.write_host(), memory);
@@ -460,15 +460,15 @@ TEST(Tensor, ReadingTooLateIsAnErrorUntilItIsWrittenAgain) {
   view.share(tensor);
   tensor.use_arena(std::make_shared<Arena>(4096), "blob 'a'");
   set_values(tensor, {1, 2});
-  view.discard();
-  EXPECT_TRUE(tensor.discarded());
+  view.release();
+  EXPECT_TRUE(tensor.is_released());
   EXPECT_EQ(error_of([&] { tensor.read_host(); }),
             "blob 'a' was given up after its last use, because the net saves memory; name the blob "
             "in `keep` of Net::save_memory() to read it after the passes");
   EXPECT_THROW(tensor.update_host(), Error);
   set_values(tensor, {3, 4});
   expect_values(tensor, {3, 4});
-  EXPECT_FALSE(view.discarded());
+  EXPECT_FALSE(view.is_released());
 }
 
 TEST(Tensor, WhatWasNeverWrittenReadsAsZerosAfterADiscardToo) {
@@ -476,19 +476,19 @@ TEST(Tensor, WhatWasNeverWrittenReadsAsZerosAfterADiscardToo) {
   tensor.reshape({2});
   tensor.use_arena(std::make_shared<Arena>(4096), "blob 'a'");
   expect_values(tensor, {0, 0});
-  tensor.discard();
-  EXPECT_FALSE(tensor.discarded());
+  tensor.release();
+  EXPECT_FALSE(tensor.is_released());
   expect_values(tensor, {0, 0});
 }
 
 TEST(Tensor, WhatIsOmittedIsAnErrorUntilItIsWritten) {
   Tensor tensor;
   tensor.reshape({4});
-  tensor.omit();
+  tensor.mark_unavailable();
   expect_values(tensor, {0, 0, 0, 0});
   tensor.use_arena(std::make_shared<Arena>(1 << 20), "blob 'x'");
-  tensor.omit();
-  EXPECT_TRUE(tensor.discarded());
+  tensor.mark_unavailable();
+  EXPECT_TRUE(tensor.is_released());
   EXPECT_ERROR(tensor.read_host(), "blob 'x' was given up");
   set_values(tensor, {1, 2, 3, 4});
   expect_values(tensor, {1, 2, 3, 4});
@@ -497,7 +497,7 @@ TEST(Tensor, WhatIsOmittedIsAnErrorUntilItIsWritten) {
 TEST(Tensor, DiscardDoesNothingWithoutAnArena) {
   Tensor tensor;
   set_values(tensor, {3});
-  tensor.discard();
+  tensor.release();
   expect_values(tensor, {3});
 }
 
@@ -508,7 +508,7 @@ TEST(Tensor, TakesOrdinaryMemoryWhereTheArenaIsFull) {
   tensor.use_arena(arena, "blob 'a'");
   set_values(tensor, std::vector<float>(100, 7));
   EXPECT_EQ(arena->peak(), 0u);
-  tensor.discard();
+  tensor.release();
   EXPECT_FALSE(tensor.allocated());
 }
 

@@ -137,7 +137,7 @@ TEST_P(SpecTest, BackwardReadsOnlyWhatItsTraitsSay) {
   const auto discard = [](Tensor& tensor) {
     tensor.use_arena(std::make_shared<Arena>(0), "a blob");
     tensor.write_host();
-    tensor.discard();
+    tensor.release();
   };
   LayerHarness& h = run.harness();
   for (int b = 0; b < spec().bottom_size() && !traits.backward_reads_bottom; ++b)

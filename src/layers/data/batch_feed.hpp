@@ -38,9 +38,9 @@ struct DataBatch {
       data_out = data.write_host();
     }
   }
-  void prefetch(const Context& ctx) const {
+  void prefetch_to_device(const Context& ctx) const {
     const auto prefetch_one = [&](const auto& values) {
-      if (values.allocated()) values.prefetch(ctx);
+      if (values.allocated()) values.prefetch_to_device(ctx);
     };
     prefetch_one(labels);
     prefetch_one(data);
@@ -147,8 +147,8 @@ class BatchFeed {
       top[1]->data.share(held_->labels);
     }
     shown_ += static_cast<std::uint64_t>(options_.batch_size);
-    held_->prefetch(ctx);
-    if (const DataBatch* next = ahead_->peek()) next->prefetch(ctx);
+    held_->prefetch_to_device(ctx);
+    if (const DataBatch* next = ahead_->peek()) next->prefetch_to_device(ctx);
   }
 
   /// The batch that the tops show; null before the first.

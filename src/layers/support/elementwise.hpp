@@ -39,8 +39,8 @@ class Elementwise final : public Layer {
     const Tensor& input = keeps_input(bottom, top) ? input_ : bottom[0]->data;
     const Tensor& output = top[0]->data;
     // The net may have given up what, by the traits, slope() ignores; the other stands in for it.
-    const float* x = (input.discarded() ? output : input).read(ctx, layout_);
-    const float* y = (output.discarded() ? input : output).read(ctx, layout_);
+    const float* x = (input.is_released() ? output : input).read(ctx, layout_);
+    const float* y = (output.is_released() ? input : output).read(ctx, layout_);
     const float* dy = top[0]->grad.read(ctx, layout_);
     Tensor& grad = bottom[0]->grad;
     float* dx = top[0] == bottom[0] ? grad.update(ctx, layout_) : grad.write(ctx, layout_);
