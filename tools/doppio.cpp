@@ -30,12 +30,12 @@ std::string usage() {
 }
 
 /// A command whose name `words` begin with.
-struct Found {
+struct Match {
   const Command* command;
   int name_words;
 };
 
-Found find_command(const std::vector<std::string>& words) {
+Match find_command(const std::vector<std::string>& words) {
   const std::string two = words.size() > 1 ? words[0] + " " + words[1] : "";
   std::vector<std::string> names, continuations;
   for (const Command& c : commands()) {
@@ -68,7 +68,7 @@ int run(const std::vector<std::string>& arguments, const char* program) {
     (asked ? std::cout : std::cerr) << usage();
     return asked ? kDone : kUsage;
   }
-  const Found found = find_command(line.words);
+  const Match found = find_command(line.words);
   if (line.help) {
     std::cout << command_help(*found.command);
     return kDone;

@@ -53,7 +53,7 @@ struct Plan {
 };
 
 /// A net under test, and what it has given so far.
-struct Tested {
+struct NetUnderTest {
   Member files;
   std::unique_ptr<Net> net;
   std::optional<Classifier> classifier;
@@ -70,7 +70,7 @@ bool evaluates_detections(const Net& net, const std::string& output) {
 }
 
 /// Runs batch number `batch`, of `images` images, and adds it up; logs each output if asked.
-void run_batch(Tested& tested, Index batch, Index images, bool log) {
+void run_batch(NetUnderTest& tested, Index batch, Index images, bool log) {
   Net& net = *tested.net;
   const auto weight = static_cast<double>(images);
   tested.loss.add(net.forward(), weight);
@@ -127,8 +127,8 @@ bool averages_views(Net& net) {
                      [](const NetLayer& layer) { return layer.type == "AverageViews"; });
 }
 
-Tested open(Context& ctx, const Member& files, Overrides& overrides) {
-  Tested tested;
+NetUnderTest open(Context& ctx, const Member& files, Overrides& overrides) {
+  NetUnderTest tested;
   tested.files = files;
   const NetState state = state_of_flags(TEST);
   SourcedNet source = read_model(overrides, state, files.model);
@@ -145,7 +145,7 @@ Tested open(Context& ctx, const Member& files, Overrides& overrides) {
 }
 
 /// The batches that --iterations asks for; without it, those of one pass over the data.
-Plan plan_of(const std::vector<Tested>& nets) {
+Plan plan_of(const std::vector<NetUnderTest>& nets) {
   Plan plan{.batches = FLAGS_iterations};
   if (is_given("iterations")) return plan;
   plan.epoch = epoch_of(*nets[0].net, true);
@@ -154,7 +154,7 @@ Plan plan_of(const std::vector<Tested>& nets) {
   plan.batches = epoch.batches();
   std::string refusal;
   if (epoch.last_batch() < epoch.batch)
-    for (const Tested& tested : nets)
+    for (const NetUnderTest& tested : nets)
       if (refusal.empty()) refusal = refuses_last_batch(*tested.net, epoch);
   plan.cut = refusal.empty();
   LOG(INFO) << "Testing on all " << epoch.records << " images, once.";
@@ -166,13 +166,13 @@ Plan plan_of(const std::vector<Tested>& nets) {
 }
 
 /// `arena` is for the blobs of all nets: they never run at the same time.
-void save_memory(Tested& tested, const std::shared_ptr<Arena>& arena) {
+void save_memory(NetUnderTest& tested, const std::shared_ptr<Arena>& arena) {
   const Names read = tested.classifier ? names_of(*tested.net, *tested.classifier) : Names();
   tested.net->save_memory(Passes::forward, read, arena);
 }
 
 /// Logs and prints what DetectionEvaluate layers found.
-void report_detections(const Tested& tested) {
+void report_detections(const NetUnderTest& tested) {
   for (const auto& [output, scores] : tested.detections) {
     const auto precisions = scores.average_precisions(SolverParameter().ap_version());
     double sum = 0;
@@ -188,7 +188,7 @@ void report_detections(const Tested& tested) {
 }
 
 /// Logs Caffe's lines and prints how often the net was right.
-void report(const Tested& tested, bool name) {
+void report(const NetUnderTest& tested, bool name) {
   LOG_IF(INFO, name) << tested.files.weights << ":";
   LOG(INFO) << "Loss: " << tested.loss.value();
   for (const Output& output : tested.outputs) {
@@ -211,32 +211,32 @@ int run(const Arguments& given) {
   Context ctx = open_context();
   apply_flags(ctx);
   Overrides overrides(given.sets);
-  std::vector<Tested> nets;
+  std::vector<NetUnderTest> nets;
   for (const Member& files : members_of_flags()) nets.push_back(open(ctx, files, overrides));
   overrides.require_all_used();
   const bool several = nets.size() > 1;
-  for (const Tested& net : nets)
+  for (const NetUnderTest& net : nets)
     require(!several || net.classifier, net.files.model,
             ": has no scores that could be averaged; SoftmaxWithLoss, Accuracy and Softmax layers "
             "have some");
 
   const Plan plan = plan_of(nets);
   const auto arena = std::make_shared<Arena>();
-  for (Tested& net : nets) save_memory(net, arena);
+  for (NetUnderTest& net : nets) save_memory(net, arena);
   LOG(INFO) << "Running for " << plan.batches << " iterations.";
   MeanProbabilities mean;
   TopCounts counts;
   const Interruptible signals;
   for (Index i = 0; i < plan.batches; ++i) {
     signals.check();
-    for (Tested& net : nets) {
+    for (NetUnderTest& net : nets) {
       if (plan.epoch) show_first(*net.net, plan.images(i));
       run_batch(net, i, plan.images(i), !several);
       if (several) mean.add(*net.classifier, net.files.model);
     }
     if (several) counts.add(mean.take());
   }
-  for (const Tested& net : nets) report(net, several);
+  for (const NetUnderTest& net : nets) report(net, several);
   if (is_given("iterations")) note_repeated_images(*nets[0].net, plan.batches);
   if (several) std::cout << "mean of " << nets.size() << " nets: " << counts.summary() << '\n';
   return kDone;

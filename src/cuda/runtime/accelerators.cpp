@@ -29,7 +29,7 @@ AcceleratorInfo describe(int id) {
 }  // namespace
 
 std::shared_ptr<Accelerator> open_accelerator(int id) {
-  cuda::require_card(id, cuda::survey());
+  cuda::require_device(id, cuda::query_runtime());
   const AcceleratorInfo info = describe(id);
   cuda::check(cudaSetDevice(id), "choosing the device");
   cuda::require_kernels(id, info.name, info.compute_capability, cuda::probe());
@@ -38,8 +38,8 @@ std::shared_ptr<Accelerator> open_accelerator(int id) {
 
 std::vector<AcceleratorInfo> list_accelerators() {
   std::vector<AcceleratorInfo> cards;
-  const cuda::Survey survey = cuda::survey();
-  for (int id = 0; survey.status == cudaSuccess && id < survey.cards; ++id)
+  const cuda::RuntimeInfo info = cuda::query_runtime();
+  for (int id = 0; info.status == cudaSuccess && id < info.cards; ++id)
     cards.push_back(describe(id));
   return cards;
 }
@@ -57,7 +57,7 @@ std::string accelerator_support() {
 #else
   const std::string nccl = "no NCCL in this build";
 #endif
-  return str(cuda::support(cuda::survey()), "; ", dnn, "; ", nccl);
+  return str(cuda::support(cuda::query_runtime()), "; ", dnn, "; ", nccl);
 }
 
 bool built_with_cuda() { return true; }

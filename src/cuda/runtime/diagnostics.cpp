@@ -13,8 +13,8 @@ std::string version(int v) { return str(v / 1000, ".", v % 1000 / 10); }
 
 }  // namespace
 
-Survey survey() {
-  Survey s;
+RuntimeInfo query_runtime() {
+  RuntimeInfo s;
   s.status = cudaGetDeviceCount(&s.cards);
   cudaGetLastError();  // what failed here must not fail the next kernel
   cudaDriverGetVersion(&s.driver);
@@ -22,7 +22,7 @@ Survey survey() {
   return s;
 }
 
-void require_card(int id, const Survey& s) {
+void require_device(int id, const RuntimeInfo& s) {
   const std::string flag = str("--gpu=", id, ": ");
   require(s.driver > 0, flag, "no NVIDIA driver was found; install it", kOrCpu);
   require(s.status != cudaErrorInsufficientDriver, flag, "the NVIDIA driver supports CUDA ",
@@ -52,7 +52,7 @@ void require_kernels(int id, const std::string& name, const std::string& compute
   check(status, "looking for kernels");
 }
 
-std::string support(const Survey& s) {
+std::string support(const RuntimeInfo& s) {
   return str("built for CUDA ", version(s.runtime), ", compute capabilities ",
              DOPPIO_CUDA_ARCHITECTURES,
              "; driver: ", s.driver > 0 ? "CUDA " + version(s.driver) : "none");

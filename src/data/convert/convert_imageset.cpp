@@ -24,7 +24,7 @@ namespace doppio {
 namespace {
 
 /// A record to be written, or why there is none.
-struct Made {
+struct ConvertedImage {
   std::string key, value, damage;
   Shape shape;
 };
@@ -66,8 +66,8 @@ std::string key_of(const ImageEntry& entry, Index place) {
   return (number + entry.path).substr(0, DatabaseWriter::kMaxKey);
 }
 
-Made make_record(const ImagesetOptions& o, const ImageEntry& entry, Index place) {
-  Made made;
+ConvertedImage make_record(const ImagesetOptions& o, const ImageEntry& entry, Index place) {
+  ConvertedImage made;
   made.key = key_of(entry, place);
   try {
     const std::string file = read_listed_file(o.root, entry.path);
@@ -115,12 +115,12 @@ std::string listing(const std::vector<std::string>& damaged) {
 }
 
 /// Takes records in their order and writes them while all is well.
-class Sink {
+class RecordSink {
  public:
-  Sink(const ImagesetOptions& options, DatabaseWriter& writer)
+  RecordSink(const ImagesetOptions& options, DatabaseWriter& writer)
       : options_(options), writer_(writer) {}
 
-  void take(const Made& made) {
+  void take(const ConvertedImage& made) {
     if (!made.damage.empty()) {
       result.damaged.push_back(made.damage);
       return;
@@ -180,10 +180,11 @@ class Sequence {
 
 /// Hands the records of the images from `first` on to `sink`, made on all cores. Returns the place
 /// where it ended, which is that of the last image unless it was told to stop.
-Index convert(const ImagesetOptions& options, const Sequence& images, Index first, Sink& sink) {
+Index convert(const ImagesetOptions& options, const Sequence& images, Index first,
+              RecordSink& sink) {
   constexpr Index kBatch = 32;
   constexpr std::size_t kSlots = 4;
-  using Batch = std::vector<Made>;
+  using Batch = std::vector<ConvertedImage>;
   const Index total = images.size();
   Index claimed = first;
   const auto claim = [&] { return claimed++; };
@@ -228,7 +229,7 @@ ImagesetResult convert_imageset(const ImagesetOptions& options) {
   }
   const auto writer = make_database(options.database, backend, if_there(options));
   try {
-    Sink sink(options, *writer);
+    RecordSink sink(options, *writer);
     ImagesetResult& result = sink.result;
     result.resumed = first;
     result.total = images.size();

@@ -24,11 +24,11 @@ float loss_weight(const LayerParameter& layer, int top) {
 /// Who reads what: for every top the bottoms that read it, and for every bottom its producer. An
 /// in-place layer makes a new version of its blob, so a name stands for the version that was made
 /// last.
-struct Uses {
+struct Consumers {
   std::map<Producer, int> count;
   std::map<std::pair<int, int>, Producer> of_bottom;
 
-  explicit Uses(const NetParameter& net) {
+  explicit Consumers(const NetParameter& net) {
     std::map<std::string, Producer> latest;
     for (int i = 0; i < net.layer_size(); ++i) {
       const LayerParameter& layer = net.layer(i);
@@ -73,22 +73,23 @@ LayerParameter make_split(LayerParameter& producer, int top, int copies) {
 }  // namespace
 
 SourcedNet insert_splits(SourcedNet source) {
-  const Uses uses(source.net);
+  const Consumers consumers(source.net);
   const NetParameter original = source.net;
   std::map<Producer, int> next_copy;
   SourcedNet out = source.without_layers();
   for (int i = 0; i < original.layer_size(); ++i) {
     LayerParameter& layer = *source.net.mutable_layer(i);
     for (int b = 0; b < layer.bottom_size(); ++b) {
-      const auto producer = uses.of_bottom.find({i, b});
-      if (producer == uses.of_bottom.end() || uses.count.at(producer->second) < 2) continue;
+      const auto producer = consumers.of_bottom.find({i, b});
+      if (producer == consumers.of_bottom.end() || consumers.count.at(producer->second) < 2)
+        continue;
       const auto [p, t] = producer->second;
       layer.set_bottom(b, split_top_name(original.layer(p), t, next_copy[producer->second]++));
     }
     std::vector<LayerParameter> splits;
     for (int t = 0; t < layer.top_size(); ++t) {
-      const auto count = uses.count.find({i, t});
-      if (count == uses.count.end() || count->second < 2) continue;
+      const auto count = consumers.count.find({i, t});
+      if (count == consumers.count.end() || count->second < 2) continue;
       if (loss_weight(layer, t) != 0) next_copy[{i, t}] = 1;  // copy 0 carries the loss
       splits.push_back(make_split(layer, t, count->second));
     }

@@ -13,7 +13,7 @@ namespace doppio {
 
 namespace {
 
-// Fields of a hollow BlobProto: where its `data` are in the file, and how many bytes.
+// Fields of a skim BlobProto: where its `data` are in the file, and how many bytes.
 constexpr int kPlace = 100000, kBytes = 100001;
 constexpr std::uint64_t kLong = 1024;  // bytes from which on data stay in the file
 
@@ -47,9 +47,9 @@ bool is_common(const google::protobuf::Descriptor& type, int field) {
 }  // namespace
 
 bool BlobFile::parse(google::protobuf::Message& out) {
-  std::string hollowed;
-  return file_.size() > 0 && hollow(*out.GetDescriptor(), {0, file_.size()}, hollowed) &&
-         out.ParsePartialFromString(hollowed);
+  std::string skimmed;
+  return file_.size() > 0 && skim(*out.GetDescriptor(), {0, file_.size()}, skimmed) &&
+         out.ParsePartialFromString(skimmed);
 }
 
 void BlobFile::read(const BlobProto& blob, Tensor& tensor) const {
@@ -105,9 +105,9 @@ bool BlobFile::append(Range range, std::string& out) const {
   return file_.read_at(range.at, out.data() + old, bytes) == bytes;
 }
 
-/// Appends the message with its blobs hollow. Descends as deep as the schema, in which no message
+/// Appends the message with its blobs skim. Descends as deep as the schema, in which no message
 /// holds itself.
-bool BlobFile::hollow(const google::protobuf::Descriptor& type, Range message, std::string& out) {
+bool BlobFile::skim(const google::protobuf::Descriptor& type, Range message, std::string& out) {
   for (Range rest = message; rest.at < rest.end;) {
     Field field;
     if (!next_field(rest, field)) return false;
@@ -120,7 +120,7 @@ bool BlobFile::hollow(const google::protobuf::Descriptor& type, Range message, s
     }
     std::string content;
     if (inner == BlobProto::descriptor() ? !hollow_blob(field.content, content)
-                                         : !hollow(*inner, field.content, content))
+                                         : !skim(*inner, field.content, content))
       return false;
     out += wire::head(known->number(), content.size()) + content;
   }

@@ -40,7 +40,7 @@ class BlobFile {
   bool next_field(Range& rest, Field& field);
   bool varint(Range& rest, std::uint64_t& value);
   bool append(Range range, std::string& out) const;
-  bool hollow(const google::protobuf::Descriptor& type, Range message, std::string& out);
+  bool skim(const google::protobuf::Descriptor& type, Range message, std::string& out);
   bool hollow_blob(Range message, std::string& out);
 
   std::string name_;

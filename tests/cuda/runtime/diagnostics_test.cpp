@@ -7,13 +7,13 @@
 namespace doppio::cuda {
 namespace {
 
-std::string refusal(int id, const Survey& survey) {
-  return error_of([&] { require_card(id, survey); });
+std::string refusal(int id, const RuntimeInfo& info) {
+  return error_of([&] { require_device(id, info); });
 }
 
 TEST(Usable, ACardThatIsThereIsAccepted) {
-  EXPECT_NO_THROW(require_card(0, {cudaSuccess, 1, 13000, 13000}));
-  EXPECT_NO_THROW(require_card(1, {cudaSuccess, 2, 12040, 12000}));
+  EXPECT_NO_THROW(require_device(0, {cudaSuccess, 1, 13000, 13000}));
+  EXPECT_NO_THROW(require_device(1, {cudaSuccess, 2, 12040, 12000}));
   EXPECT_NO_THROW(require_kernels(0, "H100", "9.0", cudaSuccess));
 }
 

@@ -44,19 +44,19 @@ TEST(BlobFile, LeavesLongDataInTheFile) {
   write(folder / "w", net.SerializeAsString());
 
   BlobFile in(folder / "w");
-  NetParameter hollow;
-  ASSERT_TRUE(in.parse(hollow));
-  EXPECT_EQ(hollow.name(), "n");
-  EXPECT_FALSE(hollow.layer(0).has_inner_product_param());  // is not needed for weights
-  EXPECT_EQ(hollow.layer(0).blobs(0).data_size(), 0);
-  EXPECT_EQ(hollow.layer(0).blobs(0).shape().dim(0), kMany);
-  EXPECT_EQ(hollow.layer(0).blobs(1).data_size(), 3);
-  expect_counts_from(5, in, hollow.layer(0).blobs(0), kMany);
-  expect_counts_from(-1, in, hollow.layer(0).blobs(1), 3);
+  NetParameter skim;
+  ASSERT_TRUE(in.parse(skim));
+  EXPECT_EQ(skim.name(), "n");
+  EXPECT_FALSE(skim.layer(0).has_inner_product_param());  // is not needed for weights
+  EXPECT_EQ(skim.layer(0).blobs(0).data_size(), 0);
+  EXPECT_EQ(skim.layer(0).blobs(0).shape().dim(0), kMany);
+  EXPECT_EQ(skim.layer(0).blobs(1).data_size(), 3);
+  expect_counts_from(5, in, skim.layer(0).blobs(0), kMany);
+  expect_counts_from(-1, in, skim.layer(0).blobs(1), 3);
 
   Tensor wrong;
   wrong.reshape({kMany + 1});
-  EXPECT_EQ(error_of([&] { in.read(hollow.layer(0).blobs(0), wrong); }),
+  EXPECT_EQ(error_of([&] { in.read(skim.layer(0).blobs(0), wrong); }),
             "holds 300 values where 301 are needed (301)");
 }
 
@@ -70,9 +70,9 @@ TEST(BlobFile, SurvivesTheUpgradeOfOldGenerations) {
     write(folder / "w", old.SerializeAsString());
 
     BlobFile in(folder / "w");
-    SourcedNet hollow;
-    ASSERT_TRUE(in.parse(hollow.net));
-    const SourcedNet upgraded = upgrade(hollow);
+    SourcedNet skim;
+    ASSERT_TRUE(in.parse(skim.net));
+    const SourcedNet upgraded = upgrade(skim);
     ASSERT_EQ(upgraded.net.layer_size(), 1);
     expect_counts_from(1, in, upgraded.net.layer(0).blobs(0), kMany);
   }
@@ -93,9 +93,9 @@ TEST(BlobFile, ReadsDataInPiecesAndForgedPlaces) {
   write(folder / "s", bytes + blob);
 
   BlobFile in(folder / "s");
-  SolverState hollow;
-  ASSERT_TRUE(in.parse(hollow));
-  expect_counts_from(0, in, hollow.history(0), 2 * kMany);
+  SolverState skim;
+  ASSERT_TRUE(in.parse(skim));
+  expect_counts_from(0, in, skim.history(0), 2 * kMany);
 }
 
 TEST(BlobFile, RefusesWhatIsCutShortOrNotAMessage) {
@@ -105,13 +105,13 @@ TEST(BlobFile, RefusesWhatIsCutShortOrNotAMessage) {
   layer.set_name("a");
   add_values(*layer.add_blobs(), kMany, 5);
   const std::string whole = net.SerializeAsString();
-  NetParameter hollow;
+  NetParameter skim;
   for (std::size_t n = 0; n < whole.size(); ++n) {
     write(folder / "w", whole.substr(0, n));
-    ASSERT_FALSE(BlobFile(folder / "w").parse(hollow)) << n;
+    ASSERT_FALSE(BlobFile(folder / "w").parse(skim)) << n;
   }
   write(folder / "w", std::string(20, '\xff'));
-  EXPECT_FALSE(BlobFile(folder / "w").parse(hollow));
+  EXPECT_FALSE(BlobFile(folder / "w").parse(skim));
   EXPECT_ERROR(BlobFile("/none"), "cannot read /none: No such file");
 }
 
