@@ -1,7 +1,7 @@
 #pragma once
 // HOST_DEVICE marks a function that kernels may call; KERNEL marks a kernel's lambda. Under g++
 // both mean nothing. DOPPIO_FOR_CUDA is defined where kernels are compiled for CUDA: by nvcc, or by
-// g++ for the emulated card of the tests. DOPPIO_UNROLL stands before loops whose arrays must lie
+// g++ for the emulated GPU of the tests. DOPPIO_UNROLL stands before loops whose arrays must lie
 // in a GPU's registers.
 #ifdef __CUDACC__
 #define HOST_DEVICE __host__ __device__

@@ -9,7 +9,7 @@ namespace doppio::conformance {
 
 /// Runs a case on `device`, by the reference if asked (Context::reference), and compares.
 /// Everything that goes wrong becomes a failure with its message; a layer type that this build does
-/// not have, or a missing card, becomes a skip.
+/// not have, or a missing GPU, becomes a skip.
 Result run_case(const Case& c, Device device, bool reference);
 
 /// What is needed of net.prototxt beside running it; its errors are for the real parser to report.

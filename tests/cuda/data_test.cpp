@@ -1,4 +1,4 @@
-// Images that the card transforms come out as the CPU would have made them.
+// Images that the GPU transforms come out as the CPU would have made them.
 #include "cuda/gpu_test.hpp"
 #include "cuda/records.hpp"
 #include "data/image/color_components.hpp"
@@ -13,7 +13,7 @@ namespace {
 
 constexpr int kSide = 9, kImages = 7;
 
-class CardData : public GpuTest {
+class GpuData : public GpuTest {
  protected:
   /// Records of 3 x 9 x 9 bytes, or of floats from number `floats_from` on.
   std::string make_database(int floats_from = kImages) const {
@@ -46,7 +46,7 @@ class CardData : public GpuTest {
   ScratchFolder folder;
 };
 
-TEST_F(CardData, TransformedBatchesAreTheCpus) {
+TEST_F(GpuData, TransformedBatchesAreTheCpus) {
   const std::string db = make_database();
   const std::string crop = "crop_size: 5 mirror: true ";
   const std::pair<std::string, const char*> cases[] = {
@@ -59,20 +59,20 @@ TEST_F(CardData, TransformedBatchesAreTheCpus) {
   for (const auto& [transform, phase] : cases) {
     SCOPED_TRACE(transform);
     LayerHarness cpu(layer(db, transform, phase), {}, {.tops = 2});
-    LayerHarness card(layer(db, transform, phase), {}, {.tops = 2, .device = Device::cuda});
+    LayerHarness gpu(layer(db, transform, phase), {}, {.tops = 2, .device = Device::cuda});
     for (int batch = 0; batch < 6; ++batch) {
       cpu.forward();
-      card.forward();
-      EXPECT_EQ(card.top(0).shape(), cpu.top(0).shape());
-      EXPECT_EQ(values(card.top(0).data), values(cpu.top(0).data)) << "batch " << batch;
-      EXPECT_EQ(values(card.top(1).data), values(cpu.top(1).data)) << "batch " << batch;
+      gpu.forward();
+      EXPECT_EQ(gpu.top(0).shape(), cpu.top(0).shape());
+      EXPECT_EQ(values(gpu.top(0).data), values(cpu.top(0).data)) << "batch " << batch;
+      EXPECT_EQ(values(gpu.top(1).data), values(cpu.top(1).data)) << "batch " << batch;
     }
   }
 }
 
 /// Data, convolution, dropout and momentum: the whole of it, with passes that are captured, and an
 /// interruption.
-TEST_F(CardData, TrainingFromADatabaseIsTheCpus) {
+TEST_F(GpuData, TrainingFromADatabaseIsTheCpus) {
   SolverParameter param;
   *param.mutable_train_net_param() =
       parse_prototxt(str("layer { name: 'data' top: 'data' top: 'label' ",
@@ -112,20 +112,20 @@ TEST_F(CardData, TrainingFromADatabaseIsTheCpus) {
   for (std::size_t k = 0; k < e.size(); ++k) ASSERT_NEAR(a[k], e[k], 1e-5f) << k;
 }
 
-TEST_F(CardData, RecordsOfFloatsAreTransformedOnTheHost) {
+TEST_F(GpuData, RecordsOfFloatsAreTransformedOnTheHost) {
   const std::string db = make_database(0);
   LayerHarness cpu(layer(db, "crop_size: 5 mirror: true"), {});
-  LayerHarness card(layer(db, "crop_size: 5 mirror: true"), {}, {.device = Device::cuda});
+  LayerHarness gpu(layer(db, "crop_size: 5 mirror: true"), {}, {.device = Device::cuda});
   for (int batch = 0; batch < 3; ++batch) {
     cpu.forward();
-    card.forward();
-    EXPECT_EQ(values(card.top(0).data), values(cpu.top(0).data));
+    gpu.forward();
+    EXPECT_EQ(values(gpu.top(0).data), values(cpu.top(0).data));
   }
 }
 
-TEST_F(CardData, BothKindsInOneDatabaseAreAnError) {
-  LayerHarness card(layer(make_database(2), ""), {}, {.device = Device::cuda});
-  EXPECT_ERROR(card.forward(), "the image is of floats and the first one of");
+TEST_F(GpuData, BothKindsInOneDatabaseAreAnError) {
+  LayerHarness gpu(layer(make_database(2), ""), {}, {.device = Device::cuda});
+  EXPECT_ERROR(gpu.forward(), "the image is of floats and the first one of");
 }
 
 }  // namespace

@@ -38,7 +38,7 @@ class JournalTest : public GpuTest {};
 
 TEST_F(JournalTest, OnlyTheLossComesBack) {
   const Journal journal = journal_of_an_iteration(*ctx, 3, "GEMM");
-  EXPECT_EQ(journal.count("upload"), 0u) << "the images were on the card already";
+  EXPECT_EQ(journal.count("upload"), 0u) << "the images were on the GPU already";
   EXPECT_EQ(journal.at("download"), 1);
   EXPECT_EQ(journal.count("wait"), 0u) << "but for the loss";
 }
@@ -70,22 +70,22 @@ TEST_F(JournalTest, WithoutMemoryForGraphsTrainingGoesOnStepByStep) {
 }
 
 TEST_F(JournalTest, WhatACaptureReleasesIsFreedAfterIt) {
-  Accelerator& card = *ctx->accelerator();
+  Accelerator& gpu = *ctx->accelerator();
   const auto free_memory = [&] {
-    card.synchronize();
+    gpu.synchronize();
     std::size_t free = 0, total = 0;
     cudaMemGetInfo(&free, &total);
     return free;
   };
-  card.begin_capture();  // the first one allocates
-  card.end_capture();
+  gpu.begin_capture();  // the first one allocates
+  gpu.end_capture();
   const std::size_t before = free_memory();
-  void* memory = card.allocate(1 << 20);
-  void* pinned = card.allocate_host(1 << 20);
-  card.begin_capture();
-  card.release(memory);
-  card.release_host(pinned);
-  EXPECT_EQ(card.end_capture(), nullptr) << "it might have used the memory";
+  void* memory = gpu.allocate(1 << 20);
+  void* pinned = gpu.allocate_host(1 << 20);
+  gpu.begin_capture();
+  gpu.release(memory);
+  gpu.release_host(pinned);
+  EXPECT_EQ(gpu.end_capture(), nullptr) << "it might have used the memory";
   EXPECT_EQ(free_memory(), before);
 }
 

@@ -70,8 +70,8 @@ TEST_F(IterationTest, WhatTheHostChangesIsSeen) {
   EXPECT_EQ(losses[1], losses[0]);
 }
 
-/// Tensors that two cards share go to and fro, so that there is nothing to be captured.
-TEST_F(IterationTest, NetsOnTwoCardsMayShareWeights) {
+/// Tensors that two GPUs share go to and fro, so that there is nothing to be captured.
+TEST_F(IterationTest, NetsOnTwoGpusMayShareWeights) {
   Context other(open_accelerator(0)), alone(open_accelerator(0));
   Solver first(*ctx, small_alexnet("GEMM")), second(other, small_alexnet("GEMM")),
       third(alone, small_alexnet("GEMM"));

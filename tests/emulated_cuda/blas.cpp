@@ -1,4 +1,4 @@
-// The part of cuBLAS that src/cuda uses, for the emulated card.
+// The part of cuBLAS that src/cuda uses, for the emulated GPU.
 #include <cublas_v2.h>
 
 #include <bit>

@@ -1,4 +1,4 @@
-// The part of cuDNN that src/cuda uses, for the emulated card.
+// The part of cuDNN that src/cuda uses, for the emulated GPU.
 #include "emulated_cuda/dnn.hpp"
 
 #include <cudnn.h>

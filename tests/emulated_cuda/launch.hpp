@@ -28,7 +28,7 @@ void __syncthreads();
 
 namespace emulated {
 
-/// What the card was asked for since the program began, by name: kernels are called after the
+/// What the GPU was asked for since the program began, by name: kernels are called after the
 /// functions whose lambdas they run; "cuBLAS", "upload", "download" and "wait" count calls of CUDA.
 std::map<std::string, int>& journal();
 /// Counts one more of `what` in it.
@@ -47,13 +47,13 @@ void enqueue(cudaStream_t stream, std::function<void()> work);
 /// For tests: from now on, work of `stream` is done as early as CUDA allows.
 void hurry(cudaStream_t stream);
 
-/// Lets the card do what `stream` was asked for until its piece of work number `until`.
+/// Lets the GPU do what `stream` was asked for until its piece of work number `until`.
 void finish(cudaStream_t stream, std::uint64_t until);
 /// Pieces of work that it was asked for so far.
 std::uint64_t asked_for(cudaStream_t stream);
-/// Runs `work`, a piece of work of some stream, with all cards' memory open.
-void with_all_cards_open(const std::function<void()>& work);
-/// True if all cards may reach this memory of one of them.
+/// Runs `work`, a piece of work of some stream, with all GPUs' memory open.
+void with_all_gpus_open(const std::function<void()>& work);
+/// True if all GPUs may reach this memory of one of them.
 bool reachable_by_all(const void* memory);
 
 /// Runs `body` for every thread of the block blockIdx, in turns that end at barriers.

@@ -24,7 +24,7 @@ using doppio::cuda::emulated::enqueue;
 using doppio::cuda::emulated::finish;
 using doppio::cuda::emulated::note;
 using doppio::cuda::emulated::reachable_by_all;
-using doppio::cuda::emulated::with_all_cards_open;
+using doppio::cuda::emulated::with_all_gpus_open;
 
 /// What one rank asks for in a group of calls.
 struct Part {
@@ -61,7 +61,7 @@ struct Means {
  private:
   void compute() {
     for (const Part& part : parts) finish(part.stream, part.behind);
-    with_all_cards_open([&] {
+    with_all_gpus_open([&] {
       for (std::size_t k = 0; k < parts[0].floats.size(); ++k) {
         std::vector<float>& means = values.emplace_back(parts[0].floats[k].count);
         for (std::size_t i = 0; i < means.size(); ++i) {

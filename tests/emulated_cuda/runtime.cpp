@@ -42,7 +42,7 @@ struct CUgraph_st {
 struct CUgraphExec_st : CUgraph_st {};
 
 struct CUstream_st {
-  int card = 0;
+  int gpu = 0;
   bool hurries = false;
   std::deque<std::function<void()>> work;
   std::uint64_t done = 0;          ///< pieces of work so far
@@ -52,7 +52,7 @@ struct CUstream_st {
 };
 
 struct CUevent_st {
-  int card = 0;
+  int gpu = 0;
   cudaStream_t stream = nullptr;
   std::uint64_t after = 0;  ///< pieces of work of `stream` that come before
 };
@@ -61,11 +61,11 @@ namespace doppio::cuda {
 
 namespace {
 
-constexpr int kCards = 2;
+constexpr int kGpus = 2;
 
 std::recursive_mutex mutex;
 
-thread_local int current = 0;                      // number of the card that the thread speaks to
+thread_local int current = 0;                      // number of the GPU that the thread speaks to
 thread_local std::vector<cudaStream_t> capturing;  // by this thread
 thread_local cudaError_t last_error = cudaSuccess;
 
@@ -90,16 +90,16 @@ cudaError_t unless_capturing() {
   return capturing.empty() ? sticky_error() : cudaErrorStreamCaptureUnsupported;
 }
 
-/// A card's memory: addresses of its own, open only while the card works.
-class Card {
+/// A GPU's memory: addresses of its own, open only while the GPU works.
+class Gpu {
  public:
   static constexpr std::size_t kBytes = std::size_t{8} << 30;
   bool open_to_others = false;
 
-  Card() {
+  Gpu() {
     void* range =
         mmap(nullptr, kBytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    ensure(range != MAP_FAILED, "no addresses are left for the emulated card");
+    ensure(range != MAP_FAILED, "no addresses are left for the emulated GPU");
     madvise(range, kBytes, MADV_HUGEPAGE);  // opening and closing takes time per page
     begin_ = static_cast<std::byte*>(range);
     begins[count++] = begin_;
@@ -124,7 +124,7 @@ class Card {
   }
   std::size_t used() const { return used_; }
 
-  /// True if these bytes lie in the card's memory.
+  /// True if these bytes lie in the GPU's memory.
   bool holds(const void* memory, std::size_t bytes) const {
     const auto at = static_cast<const std::byte*>(memory);
     return at >= begin_ && at + bytes <= begin_ + kBytes;
@@ -144,13 +144,13 @@ class Card {
 
   static void explain_crash(int, siginfo_t* info, void*) {
     const auto at = static_cast<const std::byte*>(info->si_addr);
-    constexpr char kText[] = "somebody else touched the memory of an (emulated) card\n";
+    constexpr char kText[] = "somebody else touched the memory of an (emulated) GPU\n";
     for (const std::byte* begin : begins)
       if (begin && at >= begin && at < begin + kBytes) [[maybe_unused]]
         const ssize_t written = write(STDERR_FILENO, kText, sizeof kText - 1);
   }
 
-  static inline const std::byte* begins[kCards] = {};
+  static inline const std::byte* begins[kGpus] = {};
   static inline int count = 0;
   std::byte* begin_;
   Placement placement_{kBytes};
@@ -159,28 +159,28 @@ class Card {
   int depth_ = 0;
 };
 
-Card& card(int number = current) {
-  static Card instances[kCards];
+Gpu& gpu(int number = current) {
+  static Gpu instances[kGpus];
   return instances[number];
 }
 
-/// The card in whose memory these bytes lie; none: null.
-Card* owner(const void* memory, std::size_t bytes = 1) {
-  for (int i = 0; i < kCards; ++i)
-    if (card(i).holds(memory, bytes)) return &card(i);
+/// The GPU in whose memory these bytes lie; none: null.
+Gpu* owner(const void* memory, std::size_t bytes = 1) {
+  for (int i = 0; i < kGpus; ++i)
+    if (gpu(i).holds(memory, bytes)) return &gpu(i);
   return nullptr;
 }
 
 void drain(cudaStream_t stream, std::uint64_t until) {
   const std::lock_guard lock(mutex);
-  card(stream->card).open();
+  gpu(stream->gpu).open();
   while (stream->done < until && !stream->work.empty()) {
     const std::function<void()> work = std::move(stream->work.front());
     stream->work.pop_front();
     ++stream->done;
     work();
   }
-  card(stream->card).close();
+  gpu(stream->gpu).close();
 }
 
 void drain(cudaStream_t stream) { drain(stream, UINT64_MAX); }
@@ -213,15 +213,15 @@ std::uint64_t asked_for(cudaStream_t stream) {
   return stream->done + stream->work.size();
 }
 
-void with_all_cards_open(const std::function<void()>& work) {
-  for (int i = 0; i < kCards; ++i) card(i).open();
+void with_all_gpus_open(const std::function<void()>& work) {
+  for (int i = 0; i < kGpus; ++i) gpu(i).open();
   work();
-  for (int i = 0; i < kCards; ++i) card(i).close();
+  for (int i = 0; i < kGpus; ++i) gpu(i).close();
 }
 
 bool reachable_by_all(const void* memory) {
-  const Card* card = owner(memory);
-  return card && card->open_to_others;
+  const Gpu* gpu = owner(memory);
+  return gpu && gpu->open_to_others;
 }
 
 std::string kernel_name(const std::type_info& lambda) {
@@ -241,7 +241,7 @@ std::string kernel_name(const std::type_info& lambda) {
 
 void enqueue(cudaStream_t stream, std::function<void()> work) {
   const std::lock_guard lock(mutex);
-  ensure(stream->card == current, "the stream belongs to another card than the current device");
+  ensure(stream->gpu == current, "the stream belongs to another GPU than the current device");
   ensure(!stream->captured || stream->captured_by == std::this_thread::get_id(),
          "work would become part of another thread's capture");
   if (stream->captured)
@@ -271,8 +271,8 @@ void refuse_host_pointers(const std::uint64_t* words, std::size_t count) {
   constexpr std::uint64_t kFirst = 0x5500'0000'0000, kLast = 0x7fff'ffff'ffff;
   for (std::size_t i = 0; i < count; ++i)
     ensure(words[i] < kFirst || words[i] > kLast ||
-               card().holds(reinterpret_cast<const void*>(words[i]), 0),
-           "a kernel is given a pointer to memory that is not its card's");
+               gpu().holds(reinterpret_cast<const void*>(words[i]), 0),
+           "a kernel is given a pointer to memory that is not its GPU's");
 }
 
 }  // namespace emulated
@@ -284,8 +284,8 @@ cudaError_t probe() { return cudaSuccess; }
 namespace {
 
 using doppio::cuda::capturing;
-using doppio::cuda::card;
 using doppio::cuda::drain;
+using doppio::cuda::gpu;
 using doppio::cuda::last_error;
 using doppio::cuda::remembered;
 using doppio::cuda::spoil_capture;
@@ -302,7 +302,7 @@ void spoil(void* memory, std::size_t bytes) { std::memset(memory, 0xFF, bytes); 
 extern "C" {
 
 cudaError_t cudaGetDeviceCount(int* count) {
-  *count = doppio::cuda::kCards;
+  *count = doppio::cuda::kGpus;
   return cudaSuccess;
 }
 cudaError_t cudaDriverGetVersion(int* version) { return cudaRuntimeGetVersion(version); }
@@ -311,7 +311,7 @@ cudaError_t cudaGetDevice(int* id) {
   return cudaSuccess;
 }
 cudaError_t cudaSetDevice(int id) {
-  if (id < 0 || id >= doppio::cuda::kCards) return remembered(cudaErrorInvalidDevice);
+  if (id < 0 || id >= doppio::cuda::kGpus) return remembered(cudaErrorInvalidDevice);
   doppio::cuda::current = id;
   return sticky_error();
 }
@@ -327,8 +327,8 @@ cudaError_t cudaPeekAtLastError() { return sticky_error() ? sticky_error() : las
 
 cudaError_t cudaGetDeviceProperties(cudaDeviceProp* properties, int) {
   *properties = {};
-  std::strcpy(properties->name, "emulated card");
-  properties->totalGlobalMem = doppio::cuda::Card::kBytes;
+  std::strcpy(properties->name, "emulated GPU");
+  properties->totalGlobalMem = doppio::cuda::Gpu::kBytes;
   properties->major = 9;
   return cudaSuccess;
 }
@@ -342,7 +342,7 @@ cudaError_t cudaDeviceGetAttribute(int* value, cudaDeviceAttr attribute, int) {
 
 cudaError_t cudaStreamCreateWithFlags(cudaStream_t* stream, unsigned) {
   *stream = new CUstream_st;
-  (*stream)->card = doppio::cuda::current;
+  (*stream)->gpu = doppio::cuda::current;
   return sticky_error();
 }
 cudaError_t cudaStreamDestroy(cudaStream_t stream) {
@@ -413,8 +413,8 @@ cudaError_t cudaEventDestroy(cudaEvent_t event) {
 }
 cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream) {
   if (stream->captured) return remembered(cudaErrorStreamCaptureUnsupported);  // of no use to us
-  if (event->card != stream->card) return remembered(cudaErrorInvalidResourceHandle);
-  *event = {event->card, stream, doppio::cuda::emulated::asked_for(stream)};
+  if (event->gpu != stream->gpu) return remembered(cudaErrorInvalidResourceHandle);
+  *event = {event->gpu, stream, doppio::cuda::emulated::asked_for(stream)};
   return cudaSuccess;
 }
 cudaError_t cudaEventSynchronize(cudaEvent_t event) {
@@ -437,23 +437,23 @@ cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned
 
 cudaError_t cudaMemGetInfo(std::size_t* free, std::size_t* total) {
   const std::lock_guard lock(doppio::cuda::mutex);
-  *total = doppio::cuda::Card::kBytes;
-  *free = *total - card().used();
+  *total = doppio::cuda::Gpu::kBytes;
+  *free = *total - gpu().used();
   return cudaSuccess;
 }
 cudaError_t cudaMemPoolCreate(cudaMemPool_t* pool, const cudaMemPoolProps* props) {
-  *pool = reinterpret_cast<cudaMemPool_t>(&card(props->location.id));  // of which each has one
+  *pool = reinterpret_cast<cudaMemPool_t>(&gpu(props->location.id));  // of which each has one
   return cudaSuccess;
 }
 cudaError_t cudaMemPoolSetAccess(cudaMemPool_t pool, const cudaMemAccessDesc*, std::size_t) {
-  reinterpret_cast<doppio::cuda::Card*>(pool)->open_to_others = true;
+  reinterpret_cast<doppio::cuda::Gpu*>(pool)->open_to_others = true;
   return cudaSuccess;
 }
 cudaError_t cudaMemPoolDestroy(cudaMemPool_t) { return cudaSuccess; }
 cudaError_t cudaMemPoolSetAttribute(cudaMemPool_t, cudaMemPoolAttr, void*) { return cudaSuccess; }
 cudaError_t cudaMemPoolGetAttribute(cudaMemPool_t, cudaMemPoolAttr, void* value) {
   const std::lock_guard lock(doppio::cuda::mutex);
-  *static_cast<std::uint64_t*>(value) = card().used();
+  *static_cast<std::uint64_t*>(value) = gpu().used();
   return cudaSuccess;
 }
 cudaError_t cudaMemPoolTrimTo(cudaMemPool_t, std::size_t) { return cudaSuccess; }
@@ -463,14 +463,14 @@ cudaError_t cudaMallocFromPoolAsync(void** memory, std::size_t bytes, cudaMemPoo
   const std::lock_guard lock(doppio::cuda::mutex);
   if (sticky_error()) return sticky_error();
   if (stream->captured) return spoil_capture(stream, cudaErrorStreamCaptureUnsupported);
-  *memory = bytes > doppio::cuda::emulated::largest_allocation ? nullptr : card().take(bytes);
+  *memory = bytes > doppio::cuda::emulated::largest_allocation ? nullptr : gpu().take(bytes);
   if (!*memory) return remembered(cudaErrorMemoryAllocation);
   enqueue(stream, [memory = *memory, bytes] { spoil(memory, bytes); });
   return cudaSuccess;
 }
 cudaError_t cudaFreeAsync(void* memory, cudaStream_t stream) {
   const std::lock_guard lock(doppio::cuda::mutex);
-  doppio::cuda::Card& its = card();
+  doppio::cuda::Gpu& its = gpu();
   if (sticky_error()) return sticky_error();
   if (!its.is_block(memory) || stream->captured) return remembered(cudaErrorInvalidValue);
   enqueue(stream, [memory, &its] {
@@ -494,18 +494,18 @@ cudaError_t cudaFreeHost(void* memory) {
 cudaError_t cudaMemcpyAsync(void* to, const void* from, std::size_t bytes, cudaMemcpyKind kind,
                             cudaStream_t stream) {
   if (sticky_error()) return sticky_error();
-  const bool to_card = kind == cudaMemcpyHostToDevice || kind == cudaMemcpyDeviceToDevice;
-  const bool from_card = kind == cudaMemcpyDeviceToHost || kind == cudaMemcpyDeviceToDevice;
-  if (card().holds(to, bytes) != to_card || card().holds(from, bytes) != from_card)
+  const bool to_gpu = kind == cudaMemcpyHostToDevice || kind == cudaMemcpyDeviceToDevice;
+  const bool from_gpu = kind == cudaMemcpyDeviceToHost || kind == cudaMemcpyDeviceToDevice;
+  if (gpu().holds(to, bytes) != to_gpu || gpu().holds(from, bytes) != from_gpu)
     return remembered(cudaErrorInvalidValue);
-  if (!from_card) note("upload");
-  if (!to_card) note("download");
+  if (!from_gpu) note("upload");
+  if (!to_gpu) note("download");
   enqueue(stream, [=] { std::memcpy(to, from, bytes); });
   return cudaSuccess;
 }
 cudaError_t cudaMemsetAsync(void* memory, int value, std::size_t bytes, cudaStream_t stream) {
   if (sticky_error()) return sticky_error();
-  if (!card().holds(memory, bytes)) return remembered(cudaErrorInvalidValue);
+  if (!gpu().holds(memory, bytes)) return remembered(cudaErrorInvalidValue);
   enqueue(stream, [=] { std::memset(memory, value, bytes); });
   return cudaSuccess;
 }

@@ -37,11 +37,10 @@ std::shared_ptr<Accelerator> open_accelerator(int id) {
 }
 
 std::vector<AcceleratorInfo> list_accelerators() {
-  std::vector<AcceleratorInfo> cards;
+  std::vector<AcceleratorInfo> gpus;
   const cuda::RuntimeInfo info = cuda::query_runtime();
-  for (int id = 0; info.status == cudaSuccess && id < info.cards; ++id)
-    cards.push_back(describe(id));
-  return cards;
+  for (int id = 0; info.status == cudaSuccess && id < info.gpus; ++id) gpus.push_back(describe(id));
+  return gpus;
 }
 
 std::string accelerator_support() {

@@ -22,7 +22,7 @@ using cuda::check;
 using cuda::check_blas;
 using cuda::GraphSequence;
 
-/// One card: a stream, a pool of memory and a cuBLAS handle, in which everything happens in the
+/// One GPU: a stream, a pool of memory and a cuBLAS handle, in which everything happens in the
 /// stream's order; a second stream, whose copies run beside that; and a third one for other work.
 class CudaDevice final : public Accelerator {
  public:

@@ -15,7 +15,7 @@ std::string version(int v) { return str(v / 1000, ".", v % 1000 / 10); }
 
 RuntimeInfo query_runtime() {
   RuntimeInfo s;
-  s.status = cudaGetDeviceCount(&s.cards);
+  s.status = cudaGetDeviceCount(&s.gpus);
   cudaGetLastError();  // what failed here must not fail the next kernel
   cudaDriverGetVersion(&s.driver);
   cudaRuntimeGetVersion(&s.runtime);
@@ -27,14 +27,14 @@ void require_device(int id, const RuntimeInfo& s) {
   require(s.driver > 0, flag, "no NVIDIA driver was found; install it", kOrCpu);
   require(s.status != cudaErrorInsufficientDriver, flag, "the NVIDIA driver supports CUDA ",
           version(s.driver), " and this build needs ", version(s.runtime), "; update it", kOrCpu);
-  require(s.status != cudaErrorNoDevice && !(s.status == cudaSuccess && s.cards == 0), flag,
+  require(s.status != cudaErrorNoDevice && !(s.status == cudaSuccess && s.gpus == 0), flag,
           "no NVIDIA GPU was found (driver: CUDA ", version(s.driver),
           "); leave --gpu out to run on the CPU");
   require(s.status == cudaSuccess, flag,
           "the NVIDIA driver does not work: ", cudaGetErrorString(s.status),
           "; see what nvidia-smi says", kOrCpu);
-  require(id >= 0 && id < s.cards, flag, "this machine has ", s.cards,
-          s.cards == 1 ? " GPU, number 0" : str(" GPUs, numbers 0 to ", s.cards - 1));
+  require(id >= 0 && id < s.gpus, flag, "this machine has ", s.gpus,
+          s.gpus == 1 ? " GPU, number 0" : str(" GPUs, numbers 0 to ", s.gpus - 1));
 }
 
 void require_kernels(int id, const std::string& name, const std::string& compute_capability,

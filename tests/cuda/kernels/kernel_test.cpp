@@ -55,7 +55,7 @@ void mark_row_ends(Context& ctx, Index A, Index B, Index C, float* ends) {
 
 TEST_F(KernelTest, BoxesMayHaveMoreThan32Bits) {
 #ifdef DOPPIO_EMULATED_CUDA
-  GTEST_SKIP() << "13 billion points take minutes on an emulated card";
+  GTEST_SKIP() << "13 billion points take minutes on an emulated GPU";
 #endif
   const Index boxes[][3] = {{3, 2, Index{1} << 29}, {2, 3, (Index{1} << 31) + 5}};
   for (const auto& [A, B, C] : boxes) {

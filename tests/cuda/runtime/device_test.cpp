@@ -28,7 +28,7 @@ TEST_F(DeviceTest, NeverWrittenReadsAsZeros) {
   EXPECT_EQ(values(tensor), std::vector<float>(1000, 0.0f));
 }
 
-TEST_F(DeviceTest, TwoContextsOnOneCardDoNotMeet) {
+TEST_F(DeviceTest, TwoContextsOnOneGpuDoNotMeet) {
   Context other(open_accelerator(0));
   Tensor tensor;
   tensor.reshape({2});
@@ -73,13 +73,13 @@ TEST_F(DeviceTest, ANetThatDoesNotFitSaysWhatWould) {
   EXPECT_NE(error.find("instead of 1000 should fit"), std::string::npos) << error;
 }
 
-TEST_F(DeviceTest, CardsAreListed) {
-  const std::vector<AcceleratorInfo> cards = list_accelerators();
-  ASSERT_FALSE(cards.empty());
-  EXPECT_EQ(cards[0].id, 0);
-  EXPECT_FALSE(cards[0].name.empty());
-  EXPECT_GT(cards[0].memory_bytes, std::size_t{1} << 30);
-  const int beyond = static_cast<int>(cards.size());
+TEST_F(DeviceTest, GpusAreListed) {
+  const std::vector<AcceleratorInfo> gpus = list_accelerators();
+  ASSERT_FALSE(gpus.empty());
+  EXPECT_EQ(gpus[0].id, 0);
+  EXPECT_FALSE(gpus[0].name.empty());
+  EXPECT_GT(gpus[0].memory_bytes, std::size_t{1} << 30);
+  const int beyond = static_cast<int>(gpus.size());
   EXPECT_ERROR(open_accelerator(beyond), "this machine has");
 }
 

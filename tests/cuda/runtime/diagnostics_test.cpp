@@ -11,7 +11,7 @@ std::string refusal(int id, const RuntimeInfo& info) {
   return error_of([&] { require_device(id, info); });
 }
 
-TEST(Usable, ACardThatIsThereIsAccepted) {
+TEST(Usable, AGpuThatIsThereIsAccepted) {
   EXPECT_NO_THROW(require_device(0, {cudaSuccess, 1, 13000, 13000}));
   EXPECT_NO_THROW(require_device(1, {cudaSuccess, 2, 12040, 12000}));
   EXPECT_NO_THROW(require_kernels(0, "H100", "9.0", cudaSuccess));
@@ -34,7 +34,7 @@ TEST(Usable, EachObstacleIsNamedWithItsRemedy) {
       std::string::npos);
 }
 
-TEST(Usable, ANumberBeyondTheCardsIsRefused) {
+TEST(Usable, ANumberBeyondTheGpusIsRefused) {
   EXPECT_EQ(refusal(1, {cudaSuccess, 1, 13000, 13000}),
             "--gpu=1: this machine has 1 GPU, number 0");
   EXPECT_EQ(refusal(2, {cudaSuccess, 2, 13000, 13000}),
@@ -42,7 +42,7 @@ TEST(Usable, ANumberBeyondTheCardsIsRefused) {
   EXPECT_NE(refusal(-1, {cudaSuccess, 2, 13000, 13000}), "");
 }
 
-TEST(Usable, AnOldCardIsNamedWithWhatTheBuildHolds) {
+TEST(Usable, AnOldGpuIsNamedWithWhatTheBuildHolds) {
   const std::string error =
       error_of([] { require_kernels(0, "GTX 1080", "6.1", cudaErrorNoKernelImageForDevice); });
   EXPECT_NE(error.find("GTX 1080 has compute capability 6.1"), std::string::npos) << error;

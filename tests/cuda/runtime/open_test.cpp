@@ -4,7 +4,7 @@
 namespace doppio {
 namespace {
 
-TEST(OpenAccelerator, WithoutACardSaysWhyAndWhatToDo) {
+TEST(OpenAccelerator, WithoutAGpuSaysWhyAndWhatToDo) {
   if (!list_accelerators().empty()) GTEST_SKIP() << "this machine has a GPU";
   const std::string error = error_of([] { open_accelerator(0); });
   EXPECT_NE(error.find("leave --gpu out to run on the CPU"), std::string::npos) << error;

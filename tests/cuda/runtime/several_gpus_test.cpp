@@ -1,4 +1,4 @@
-// Training on two cards comes to what one card, or the CPU, comes to.
+// Training on two GPUs comes to what one GPU, or the CPU, comes to.
 #include <google/protobuf/text_format.h>
 
 #include <cmath>
@@ -116,14 +116,14 @@ class SeveralGpus : public GpuTest {
   std::unique_ptr<Context> second;
 };
 
-/// Work beside the rest is done late on the first card, and early on the second.
+/// Work beside the rest is done late on the first GPU, and early on the second.
 TEST_F(SeveralGpus, LearnWhatOneWouldLearn) {
 #ifdef DOPPIO_EMULATED_CUDA
-  Accelerator& card = *second->accelerator();
-  card.record_event(0);
-  card.begin_side_stream(0);
-  cuda::emulated::hurry(static_cast<cudaStream_t>(card.stream()));
-  card.end_side_stream();
+  Accelerator& gpu = *second->accelerator();
+  gpu.record_event(0);
+  gpu.begin_side_stream(0);
+  cuda::emulated::hurry(static_cast<cudaStream_t>(gpu.stream()));
+  gpu.end_side_stream();
 #endif
   Context cpu;
   for (const char* more : {"", "iter_size: 2", "clip_gradients: 0.1", "type: 'Nesterov'"}) {
@@ -174,7 +174,7 @@ TEST_F(SeveralGpus, GoOnFromSnapshotsOfAnyNumber) {
   EXPECT_EQ(actual.losses, expected.losses);
   EXPECT_EQ(actual.memory, expected.memory);
 
-  // Without Dropout, whose numbers differ, the number of cards may change on the way.
+  // Without Dropout, whose numbers differ, the number of GPUs may change on the way.
   const SolverParameter q = solver(data(str("batch_size: ", kBatch)));
   const auto begun = make({ctx.get(), second.get()}, q);
   train(*begun, 4);
@@ -271,7 +271,7 @@ TEST_F(SeveralGpus, DivergenceIsTracedToWhereItBegan) {
 }
 
 TEST_F(SeveralGpus, AnErrorOfOneEndsTheTraining) {
-  // A label that the classifier does not know, in the part of the second card.
+  // A label that the classifier does not know, in the part of the second GPU.
   write_records(folder / "db6", 6, kSide, 6);
   std::string layer = data("batch_size: 4");
   layer.replace(layer.find("/db'"), 4, "/db6'");
@@ -283,34 +283,34 @@ TEST_F(SeveralGpus, AnErrorOfOneEndsTheTraining) {
   EXPECT_ERROR(two->step(3), "layer 'loss' (SoftmaxWithLoss): label 5");
 }
 
-/// Like a card that runs out of memory while the other one waits for its gradients.
-class FailsOnOneCard final : public UpdateRule {
+/// Like a GPU that runs out of memory while the other one waits for its gradients.
+class FailsOnOneGpu final : public UpdateRule {
  public:
-  explicit FailsOnOneCard(int card) : card_(card) {}
+  explicit FailsOnOneGpu(int gpu) : gpu_(gpu) {}
   int history_count() const override { return 1; }
   void update(Context& ctx, const UpdateStep&, Blob&, Tensor&, Tensor&) override {
-    require(ctx.accelerator()->id() != card_, "card ", card_, " is unwell");
+    require(ctx.accelerator()->id() != gpu_, "GPU ", gpu_, " is unwell");
   }
   double squared_norm(Context&, std::span<Blob* const>) override { return 0; }
 
  private:
-  const int card_;
+  const int gpu_;
 };
 
 TEST_F(SeveralGpus, AnErrorInTheUpdateEndsTheTrainingToo) {
   auto& rules = UpdateRuleRegistry::instance();
   using Rule = std::unique_ptr<UpdateRule>;
   rules.add("Fails0", Device::cuda,
-            [](const SolverParameter&) -> Rule { return std::make_unique<FailsOnOneCard>(0); });
+            [](const SolverParameter&) -> Rule { return std::make_unique<FailsOnOneGpu>(0); });
   rules.add("Fails1", Device::cuda,
-            [](const SolverParameter&) -> Rule { return std::make_unique<FailsOnOneCard>(1); });
-  for (const int card : {0, 1}) {
+            [](const SolverParameter&) -> Rule { return std::make_unique<FailsOnOneGpu>(1); });
+  for (const int gpu : {0, 1}) {
     const auto two = make({ctx.get(), second.get()},
-                          solver(data("batch_size: 4"), "", str("type: 'Fails", card, "'")));
+                          solver(data("batch_size: 4"), "", str("type: 'Fails", gpu, "'")));
 #ifdef DOPPIO_EMULATED_CUDA
     const int aborted = cuda::emulated::journal()["NCCL abort"];
 #endif
-    EXPECT_EQ(error_of([&] { two->step(3); }), str("card ", card, " is unwell"));
+    EXPECT_EQ(error_of([&] { two->step(3); }), str("GPU ", gpu, " is unwell"));
 #ifdef DOPPIO_EMULATED_CUDA
     EXPECT_EQ(cuda::emulated::journal()["NCCL abort"] - aborted, 2) << "each once";
 #endif
