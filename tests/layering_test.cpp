@@ -65,7 +65,7 @@ const std::set<std::pair<std::string, std::string>> kExceptions = {
     {"solver", "data/storage/hdf5.hpp"},
     // Old BN layers are brought to today's form as files are read.
     {"net/format", "layers/normalization/bn_form.hpp"},
-    // The CUDA half of parallel_for, seen by nvcc alone.
+    // The CUDA half of parallel_for, which only nvcc sees.
     {"math", "cuda/kernels/launch.hpp"},
     // What nvcc brings along, for g++ in the emulated build.
     {"cuda/kernels", "emulated_cuda/launch.hpp"},

@@ -111,7 +111,7 @@ class ImageNet {
     return static_cast<std::size_t>(net_->blob(scores_).count() / views_);
   }
 
-  /// Throws: Error if the scores are no probabilities, which alone can be averaged.
+  /// Throws: Error if the scores are no probabilities; only those can be averaged.
   void require_probabilities() const {
     require(probabilities_, files_.model,
             ": has no Softmax layer, so there are no probabilities that could be averaged");

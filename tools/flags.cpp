@@ -50,7 +50,7 @@ const std::vector<std::string> kCommonFlags = {"threads", "quiet", "verbose"};
 const char* const kSetHelp =
     "--set changes the prototxt for one run, as often as it is given:\n"
     "  base_lr=0.02               a field of the solver\n"
-    "  compute_type=BFLOAT16      a field that nets alone have\n"
+    "  compute_type=BFLOAT16      a field that only nets have\n"
     "  data.batch_size=64         a field of a layer, found in the messages that the layer has\n"
     "  conv1.convolution_param.weight_filler.std=0.02   a field by its full path\n"
     "  test:data.batch_size=10    only in nets of phase TEST (or train:)\n"

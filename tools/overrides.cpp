@@ -116,7 +116,7 @@ std::string full_path(const LayerParameter& layer, const std::string& path) {
           known.empty() ? "; give its full path, such as relu_param.negative_slope" : "");
   const std::vector<std::string>& candidates = with_value.empty() ? with_field : with_value;
   if (candidates.size() == 1) return candidates[0] + "." + path;
-  // A DataParameter has transform_param's fields too; they count in old-style layers alone.
+  // A DataParameter has transform_param's fields too; they count only in old-style layers.
   if (std::find(candidates.begin(), candidates.end(), "transform_param") != candidates.end())
     return "transform_param." + path;
   std::string list;

@@ -8,7 +8,7 @@ namespace doppio {
 
 /// The values of --set: changes to a prototxt for one run.
 ///
-/// FIELD=VALUE changes a field of the solver, or one that nets alone have (compute_type).
+/// FIELD=VALUE changes a field of the solver, or one that only nets have (compute_type).
 /// LAYER.FIELD=VALUE changes a field of every layer of that name; FIELD is a path from the layer
 /// (data_param.batch_size), or one from a message
 /// *_param that the layer has (batch_size). "train:" or "test:" before it limits it to nets of that
@@ -35,7 +35,7 @@ class Overrides {
   struct Override {
     std::string text;   // as given
     std::string path;   // before the '='
-    std::string value;  // behind it
+    std::string value;  // after the '='
     bool train = true, test = true;
     bool used = false;
   };

@@ -92,7 +92,7 @@ inline void ensure(bool ok, std::string_view what,
   if (!ok) throw InternalError(str(at.file_name(), ":", at.line(), ": ", what));
 }
 
-/// The problems of a file, gathered so that they are reported together and not the first alone.
+/// The problems of a file, gathered so that all are reported together and not only the first.
 class Problems {
  public:
   void add(const Error& error) { errors_.push_back(error); }

@@ -92,7 +92,7 @@ class Net {
   /// passes are captured and replayed as graphs (Context::graph_capture). So are those of forward()
   /// if no backward pass may follow.
   float forward_backward();
-  /// One step of these passes: layer `i` alone. forward_layer() returns its part of the loss.
+  /// One step of these passes: only layer `i`. forward_layer() returns its part of the loss.
   float forward_layer(std::size_t i);
   void backward_layer(std::size_t i);
   /// Sets all parameter gradients to zero.

@@ -83,7 +83,7 @@ class Solver {
   /// snapshot cannot be written.
   void solve();
   /// Runs `iterations` more iterations, or fewer if asked to stop. A snapshot that cannot be
-  /// written on the way is logged and training goes on.
+  /// written on the way is logged and training continues.
   void step(int iterations);
   /// Runs test net `index` for its test_iter batches.
   TestResult test(int index);

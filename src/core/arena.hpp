@@ -7,7 +7,7 @@
 
 namespace doppio {
 
-/// Places blocks in a row of bytes. Only numbers: an Arena puts memory behind them, a plan of a
+/// Places blocks in a row of bytes. Only numbers: an Arena backs them with memory, a plan of a
 /// net's memory needs no more.
 class Placement {
  public:

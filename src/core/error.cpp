@@ -83,7 +83,7 @@ std::vector<std::string> nearest(std::string_view name, const std::vector<std::s
     if (const std::size_t d = edit_distance(name, k); d <= limit) near.emplace_back(d, k);
   }
   std::sort(near.begin(), near.end());
-  // A name that differs in case alone is the one meant.
+  // A name that differs only in case is the one meant.
   if (!near.empty() && near[0].first == 0) near.resize(1);
   if (near.size() > 3) near.resize(3);
   std::vector<std::string> names;

@@ -16,9 +16,9 @@ namespace doppio {
 
 /// Makes batches on background threads ahead of their use and hands them out in order.
 ///
-/// A batch has a fixed number of items. A worker claims the next few items, in order and alone, and
-/// then makes them while others claim and make theirs: so all workers help with the batch that is
-/// wanted first, and batches do not depend on the number of workers. At most as many batches as
+/// A batch has a fixed number of items. One worker at a time claims the next few items, in order,
+/// and then makes them while others claim and make theirs: so all workers help with the batch that
+/// is wanted first, and batches do not depend on the number of workers. At most as many batches as
 /// there are slots exist at a time.
 template <class Item, class Batch>
 class Prefetcher {

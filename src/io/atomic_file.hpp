@@ -27,9 +27,9 @@ void require_writable(const std::string& prefix);
 /// The steps of an atomic write, in their order.
 enum class FileStep { open, write, sync, rename, sync_folder };
 
-/// For tests: `before` is called ahead of every step of every atomic write and returns 0 to go on
-/// or an errno to fail with; a failing write step still writes half of its bytes. An empty function
-/// restores normal work.
+/// For tests: `before` is called ahead of every step of every atomic write and returns 0 to
+/// continue or an errno to fail with; a failing write step still writes half of its bytes. An empty
+/// function restores normal work.
 void set_file_step_hook(std::function<int(FileStep)> before);
 
 }  // namespace doppio

@@ -23,7 +23,7 @@ void gemm(Context& ctx, Transpose transpose_a, Transpose transpose_b, Index M, I
           float alpha, const float* A, const float* B, float beta, float* C,
           Precision precision = Precision::float32);
 
-/// Products of the same sizes: matrix i of A, B and C begins i times so many floats behind the
+/// Products of the same sizes: matrix i of A, B and C begins i times so many floats after the
 /// first.
 struct Batch {
   Index count, A, B, C;

@@ -221,7 +221,7 @@ void Net::backward_layer(std::size_t i) {
 /// Of a net that saves memory.
 void Net::begin_backward() {
   require(liveness_->passes == Passes::forward_and_backward, "net '", name(),
-          "' saves memory for forward passes alone; for a backward pass call ",
+          "' saves memory for forward passes only; for a backward pass call ",
           "save_memory(Passes::forward_and_backward)");
   require(std::exchange(may_go_back_, false), "net '", name(),
           "' saves memory, so a backward pass needs a forward pass of its own before it");

@@ -222,7 +222,7 @@ void Solver::snapshot_or_log() {
     snapshot();
   } catch (const Error& e) {
     LOG(ERROR) << "No snapshot of iteration " << iteration_ << ": " << e.what()
-               << "; earlier snapshots are kept and training goes on";
+               << "; earlier snapshots are kept and training continues";
   }
 }
 

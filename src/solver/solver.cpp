@@ -172,7 +172,7 @@ void Solver::step(int iterations) {
   if (communicator_) versions_ = replicas_[0]->versions();
 }
 
-/// Lets all replicas go on from where the first one is, whatever was done to it since the last
+/// Makes all replicas continue from where the first one is, whatever was done to it since the last
 /// step.
 void Solver::synchronize_replicas() {
   const bool changed = replicas_[0]->versions() != versions_;
@@ -239,7 +239,7 @@ float Solver::clip_factor() {
   return factor;
 }
 
-/// Error for training that cannot go on.
+/// Error for training that cannot continue.
 void Solver::throw_diverged(const std::string& what) {
   std::string where;
   for (std::size_t r = 0; r < replicas_.size() && where.empty(); ++r)

@@ -53,7 +53,7 @@ TEST_F(JournalTest, EachConvolutionIsThreeProductsWhateverItsBatchAndGroups) {
 
 TEST_F(JournalTest, PassesAreStartedByOneCall) {
   const Journal journal = journal_of_an_iteration(*ctx, 4, "GEMM");
-  EXPECT_EQ(journal.at("graph"), 2) << "one up to the loss, one behind it";
+  EXPECT_EQ(journal.at("graph"), 2) << "one up to the loss, one after it";
   EXPECT_EQ(journal.count("cuBLAS"), 0u);
   EXPECT_EQ(journal.at("Fused"), 8) << "updates need the learning rate";
   EXPECT_EQ(journal.count("wait"), 0u);

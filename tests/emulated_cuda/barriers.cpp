@@ -13,7 +13,7 @@ namespace doppio::cuda {
 
 namespace {
 
-/// A block whose threads take turns: a stack and a point to go on at for each.
+/// A block whose threads take turns: a stack and a point to continue at for each.
 struct Turns {
   static constexpr std::size_t kStack = 64 << 10;
   const std::function<void()>* body;

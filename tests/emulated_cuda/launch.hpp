@@ -1,5 +1,5 @@
 #pragma once
-// What nvcc brings along, for g++: kernels run thread by thread on the CPU. For tests alone.
+// What nvcc brings along, for g++: kernels run thread by thread on the CPU. Only for tests.
 #include <cuda_runtime_api.h>
 
 #include <cstdint>

@@ -69,7 +69,7 @@ TEST(ParallelFor, DoesNotDependOnTheNumberOfThreads) {
 }
 
 #ifdef __OPTIMIZE__  // or nothing is inlined, and so compiled for no other instruction set
-// (1 + d)^2 - 1 with d = 2^-12: its last term, d^2, survives in a fused multiply-add alone.
+// (1 + d)^2 - 1 with d = 2^-12: its last term, d^2, survives only in a fused multiply-add.
 TEST(ParallelFor, UsesTheInstructionsOfTheCpu) {
   Context ctx;
   const float d = 1.0f / 4096;

@@ -226,7 +226,7 @@ TEST(Folding, IsPlanned) {
   EXPECT_EQ(held(conv + normalization("c")) - held(conv), 4 * (32 * 32 + 32));
 }
 
-/// A residual block: the sum of a and b behind convolutions, and what follows it.
+/// A residual block: the sum of two convolutions' results, and what follows it.
 const std::string kBlock =
     convolution("a", "x", "num_output: 32 kernel_size: 1") + normalization("a") +
     convolution("b", "a", "num_output: 64 kernel_size: 1") +

@@ -43,7 +43,7 @@ std::string record(int n) {
   return result.SerializeAsString();
 }
 
-/// Two convolutions, a prior of 8 x 8 pixels per cell of 4 x 4, and the layers of SSD behind them.
+/// Two convolutions, a prior of 8 x 8 pixels per cell of 4 x 4, and the layers of SSD after them.
 std::string detector(const std::string& source) {
   const auto head = [](const std::string& name, int outputs) {
     return "layer { name: '" + name + "' type: 'Convolution' bottom: 'c2' top: '" + name +

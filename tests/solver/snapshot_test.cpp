@@ -55,7 +55,7 @@ TEST_P(Resume, ContinuesBitForBit) {
   const auto expected = keep_diary(unbroken);
   unbroken.solve();
 
-  param.set_random_seed(1234);  // the snapshot's seed goes on, not this one
+  param.set_random_seed(1234);  // training continues with the snapshot's seed, not this one
   Solver resumed(resumed_ctx, param);
   const auto actual = keep_diary(resumed);
   resumed.restore(folder / (hdf5 ? "run_iter_5.solverstate.h5" : "run_iter_5.solverstate"));

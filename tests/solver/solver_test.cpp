@@ -197,7 +197,7 @@ TEST(Solver, StopsWhenAskedTo) {
   solver.solve();
   EXPECT_EQ(diary->events, "start i0 i1 early");
   EXPECT_TRUE(solver.stopped_early());
-  solver.step(1);  // may go on
+  solver.step(1);  // may continue
   EXPECT_EQ(solver.iteration(), 3);
 }
 

@@ -25,8 +25,8 @@ float uniform(std::mt19937& random, float min, float max) {
   return min + (max - min) * static_cast<float>(random() >> 8) * 0x1p-24f;
 }
 
-/// `count` values as `values` describes them. std::mt19937 alone, because the distributions of the
-/// standard library differ between implementations.
+/// `count` values as `values` describes them. Only std::mt19937 is used, because the distributions
+/// of the standard library differ between implementations.
 std::vector<float> draw_values(const Values& values, Index count, float step, unsigned seed) {
   std::mt19937 random(seed);
   std::vector<float> v(static_cast<std::size_t>(count));

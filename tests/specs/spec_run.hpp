@@ -22,7 +22,7 @@ struct Arrangement {
   bool blocked_grads = false;            ///< the same of the tops' gradients
 };
 
-/// What a pass reads, and what it leaves behind.
+/// What a pass reads and what it produces.
 struct Inputs {
   Vectors bottoms, params, top_grads;
 };
@@ -35,7 +35,7 @@ class SpecRun {
  public:
   SpecRun(const Spec& spec, const Arrangement& arrangement);
 
-  /// Random inputs that depend on the spec and on the shapes alone.
+  /// Random inputs that depend only on the spec and the shapes.
   Inputs draw();
   /// Forward, then backward if the spec has one. Gradients that backward does not give are empty.
   Outputs run(const Inputs& in);

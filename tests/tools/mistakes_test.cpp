@@ -197,10 +197,10 @@ TEST_F(Mistakes, FullDiskLosesNoEarlierSnapshot) {
                                              "--set", "snapshot=2", "--quiet"}),
                                {}, 30'000);
   EXPECT_EQ(r.exit_code, 1);
-  // The snapshot on the way is logged and training goes on; the last one is an error.
+  // The snapshot on the way is logged and training continues; the last one is an error.
   EXPECT_TRUE(contains(r.err, "No snapshot of iteration 2: ")) << r.err;
   EXPECT_TRUE(contains(
-      r.err, "; earlier snapshots are kept and training goes on\ndoppio: error: cannot write '" +
+      r.err, "; earlier snapshots are kept and training continues\ndoppio: error: cannot write '" +
                  folder / "noise_iter_3.caffemodel': File too large"))
       << r.err;
   EXPECT_TRUE(read_file(folder / "noise_iter_2.caffemodel") == model);

@@ -149,7 +149,7 @@ TEST_F(NetCommands, TimeReportsEveryLayer) {
     EXPECT_TRUE(std::regex_search(r.err, std::regex(line))) << line << r.err;
 }
 
-/// MiB that stand behind `name`.
+/// The MiB that the plan prints after `name`.
 double mebibytes(const std::string& text, const std::string& name) {
   std::smatch found;
   EXPECT_TRUE(std::regex_search(text, found, std::regex(name + " +([0-9.]+)"))) << name << text;

@@ -4,7 +4,7 @@
 
 namespace doppio {
 
-/// What a finished process left behind.
+/// The exit status and the output of a finished process.
 struct Outcome {
   int exit_code = -1;  ///< 128 + its number if a signal ended the process
   std::string out, err;

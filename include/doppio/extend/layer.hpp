@@ -96,8 +96,8 @@ class Layer {
   /// Learnable parameters, in .caffemodel order.
   std::vector<Blob> params;
 
-  /// Set by the net: no backward pass follows, so what forward computes from params alone may be
-  /// kept until their version() changes.
+  /// Set by the net: no backward pass follows, so what forward computes from nothing but params may
+  /// be kept until their version() changes.
   bool inference = false;
 };
 

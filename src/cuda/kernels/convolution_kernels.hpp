@@ -89,8 +89,8 @@ inline void sum_maps(Context& ctx, Index images, Index outputs, Index outs, Mask
   });
 }
 
-/// dbias[o] = beta * dbias[o] + sum over the pieces of sums[piece, o], behind which is room for
-/// `outputs` more.
+/// dbias[o] = beta * dbias[o] + sum over the pieces of sums[piece, o], after which there is room
+/// for `outputs` more.
 inline void add_sums(Context& ctx, Index pieces, Index outputs, float* sums, const AddTo& dbias) {
   float *const to = dbias.values, *const more = sums + pieces * outputs;
   reduce_rows(ctx, outputs, pieces, 0.0, Sum{}, dbias.beta == 0 ? to : more,

@@ -145,7 +145,7 @@ struct Partials {
 };
 
 /// out[r] = combine over all c of f(r, c), in double. Few long rows are cut into pieces, so that
-/// they fill the device; how depends on rows and cols alone.
+/// they fill the device; how depends only on rows and cols.
 template <class F, class Combine>
 void reduce_rows(Context& ctx, Index rows, Index cols, double init, Combine combine, float* out,
                  F f) {

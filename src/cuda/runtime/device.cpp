@@ -249,7 +249,7 @@ class CudaDevice final : public Accelerator {
     return event;
   }
 
-  /// The event behind an upload, or behind a later one.
+  /// The event after an upload, or after a later one.
   cudaEvent_t uploaded(std::uint64_t number) const {
     return uploaded_[number % std::size(uploaded_)];
   }

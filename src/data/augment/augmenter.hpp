@@ -20,7 +20,7 @@ class Augmenter {
   Augmenter(const TransformationParameter& transform, const AnnotatedDataParameter& samplers);
   ~Augmenter();
 
-  /// `draws` belongs to this image alone, from Transformer::kDraws on. May write to the memory of
+  /// `draws` belongs to this image only, from Transformer::kDraws on. May write to the memory of
   /// `image`. Throws: Error if the image has the wrong channels or is too large.
   void apply(cv::Mat& image, std::vector<ImageObject>& objects, const Random& draws) const;
 

@@ -11,7 +11,7 @@ namespace doppio {
 
 namespace {
 
-/// Changes the brightness alone.
+/// Changes only the brightness.
 template <class Change>
 void change_brightness(cv::Mat& image, Change change) {
   cv::Mat split, brightness = image, changed;

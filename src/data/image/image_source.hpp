@@ -22,7 +22,7 @@ struct SourceItem {
 class ImageReader {
  public:
   virtual ~ImageReader() = default;
-  /// The image is valid until the next call; `draws` belongs to it alone, from Transformer::kDraws
+  /// The image is valid until the next call; `draws` belongs to it only, from Transformer::kDraws
   /// on. Throws: Error.
   virtual Image read(const SourceItem& item, const Random& draws) = 0;
 };

@@ -20,7 +20,7 @@ namespace doppio {
 
 namespace {
 
-/// libjpeg ends with error_exit() where it cannot go on, which must not return.
+/// libjpeg ends with error_exit() where it cannot continue, which must not return.
 struct Errors {
   jpeg_error_mgr manager;
   std::jmp_buf jump;

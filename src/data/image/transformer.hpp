@@ -30,7 +30,7 @@ class TransformationParameter;
 /// 255, is the usual reading and ours.
 ///
 /// With `views` an image gives several results in TEST: crops at the four corners and the centre
-/// (the centre alone for 2 views), then their mirror images (not for 5); `mirror` does not count.
+/// (only the centre for 2 views), then their mirror images (not for 5); `mirror` does not count.
 class Transformer {
  public:
   /// Draws of an image that apply() may use: 0 .. kDraws - 1.
@@ -64,7 +64,7 @@ class Transformer {
   /// Throws: Error if the crop or the mean does not fit.
   Shape prepare(const Shape& image);
 
-  /// Writes the views() results for `image`, one behind the other; `draws` belongs to this image
+  /// Writes the views() results for `image`, one after the other; `draws` belongs to this image
   /// alone. Without a mean image, the height and width may differ from the prepared ones if there
   /// is a crop. Returns the last view. Throws: Error with both sizes if they may not.
   View apply(const Image& image, const Random& draws, float* out) const;

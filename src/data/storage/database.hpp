@@ -31,7 +31,7 @@ class Database {
   virtual ~Database() = default;
 
   /// Makes the record next that comes `k` records after the first, counted round and round.
-  /// Fast if it lies shortly behind the one returned last.
+  /// Fast if it lies shortly after the one returned last.
   virtual void seek(std::uint64_t k) = 0;
   /// Returns the next record and moves on; after the last comes the first.
   virtual Record next() = 0;

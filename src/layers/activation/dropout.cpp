@@ -38,7 +38,7 @@ void multiply(Context& ctx, Index n, const float* from, float scale, float* to) 
 /// Shapes: any, in place or not. TRAIN: y = 0 with probability dropout_ratio (0 to below 1, default
 /// 0.5), else x / (1 - dropout_ratio). TEST: y = x. With scale_train false TRAIN keeps x as it is
 /// and TEST multiplies by 1 - dropout_ratio; with sample_weights_test TEST drops as TRAIN does.
-/// What is dropped depends on the seed, the layer's name and the number of the pass alone.
+/// What is dropped depends only on the seed, the layer's name and the number of the pass.
 ///
 /// Throws: Error if dropout_ratio is out of range.
 /// Source: Srivastava et al., "Dropout" (2014); scaling in TRAIN matches Caffe, the other fields

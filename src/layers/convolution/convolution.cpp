@@ -9,8 +9,8 @@ namespace {
 
 /// y[n, o, s] = bias[o] + sum over c, k of weight[o, c, k] x[n, c, element k of window s].
 ///
-/// Axes before `axis` are the batch, those behind it are spatial, any number of them; output sizes
-/// round down. With groups, output group g sees input group g alone. Several bottoms of one shape
+/// Axes before `axis` are the batch, those after it are spatial, any number of them; output sizes
+/// round down. With groups, output group g sees only input group g. Several bottoms of one shape
 /// share the weights. Params: weight (num_output x channels / group x kernel...), bias
 /// (num_output). The depthwise types have a group per channel, whatever `group` says.
 /// Source: matches Caffe; DepthwiseConvolution and ConvolutionDepthwise are names in its forks.

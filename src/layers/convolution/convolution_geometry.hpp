@@ -18,7 +18,7 @@ struct ConvolutionGeometry {
   bool bias = true;
   bool four_axes = false;  ///< bottom and top are N x C x H x W, so that they may be blocked
   bool force_nd_im2col = false;
-  bool inference = false;  ///< forward passes alone, by weights that an engine may prepare once
+  bool inference = false;  ///< forward passes only: an engine may prepare the weights once
   Precision precision = Precision::float32;  ///< what factors may be rounded to
 
   Shape weight_shape() const;
@@ -29,7 +29,7 @@ struct ConvolutionGeometry {
   friend bool operator==(const ConvolutionGeometry&, const ConvolutionGeometry&) = default;
 };
 
-/// The windows that `p` asks for on the axes of `bottom` behind `channel_axis`, all but `out`.
+/// The windows that `p` asks for on the axes of `bottom` after `channel_axis`, all but `out`.
 /// Throws: Error if sizes are missing, zero, given twice or as often as no rule allows.
 Windows read_windows(const ConvolutionParameter& p, const Shape& bottom, Index channel_axis);
 

@@ -57,7 +57,7 @@ inline bool is_reference(const char* implementation) {
   return std::string_view(implementation).starts_with("ref");
 }
 
-/// Layers behind the convolution whose work it does in forward passes.
+/// The layers after the convolution whose work it does in forward passes.
 struct Fused {
   bool sum = false, relu = false;
   friend bool operator==(const Fused&, const Fused&) = default;

@@ -104,7 +104,8 @@ class BatchNorm final : public Layer, public ChannelAffine {
     });
   }
 
-  /// The same with the Scale layer behind, whose parameters get their gradients, and the ReLU.
+  /// The same with the Scale layer that follows, whose parameters get their gradients, and the
+  /// ReLU.
   void backward_scaled(Context& ctx, const float* dy, const float* y, float* dx) {
     float* sum_dz = mean_dy_.write(ctx);
     float* sum_dz_y = mean_dy_y_.write(ctx);

@@ -92,7 +92,7 @@ void max_backward(Context& ctx, const PoolWindows& windows, const float* dy,
   });
 }
 
-/// Pixels behind the last window of their row or column belong to none.
+/// Pixels beyond the last window of their row or column belong to none.
 void clear_rest(Context& ctx, const PoolWindows& windows, float* dx) {
   const Index rows = windows.rows.windows * windows.rows.kernel;
   const Index cols = windows.cols.windows * windows.cols.kernel;

@@ -10,7 +10,7 @@ namespace {
 /// which 0 copies the bottom's size and one -1 stands for whatever is left. The top is a view of
 /// the bottom.
 ///
-/// A negative axis counts from the end so that -1 means behind the last axis. Source: matches
+/// A negative axis counts from the end so that -1 means after the last axis. Source: matches
 /// Caffe.
 class Reshape final : public Layer {
  public:

@@ -33,7 +33,7 @@ std::string scores_of(const NetParameter& net, int i) {
     return net.layer(i).bottom(0);
   const LayerParameter& softmax = net.layer(k);
   require(copies, "with views, the scores ahead of layer '", softmax.name(),
-          "' are needed, but there is more than Split layers behind it; let this layer read '",
+          "' are needed, but other layers than Split follow it; let this layer read '",
           softmax.bottom(0), "'");
   require(softmax.bottom(0) != softmax.top(0), "with views, the scores ahead of layer '",
           softmax.name(), "' are needed; give that layer a top of another name than its bottom");

@@ -53,7 +53,7 @@ std::string split_top_name(const LayerParameter& layer, int top, int k) {
   return split_name(layer, top) + "_" + std::to_string(k);
 }
 
-/// The Split that stands behind `top`; the loss weight, if any, moves to its first output.
+/// The Split that reads `top`; the loss weight, if any, moves to its first output.
 LayerParameter make_split(LayerParameter& producer, int top, int copies) {
   LayerParameter split;
   split.set_name(split_name(producer, top));

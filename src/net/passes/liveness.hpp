@@ -32,7 +32,7 @@ struct Liveness {
 /// for good. Needs the tensors' views, so the net must have its shapes.
 Liveness find_lifetimes(const Net& net, Passes passes, const std::vector<std::string>& keep);
 
-/// Bytes that the tensors need together if each has memory in its steps alone, as an Arena places
+/// Bytes that the tensors need together if each has memory in its steps only, as an Arena places
 /// them. Tops that layers write past need none.
 Index arena_bytes(const Net& net, const Liveness& live);
 

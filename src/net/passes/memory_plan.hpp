@@ -25,7 +25,7 @@ struct MemoryPlan {
   Index workspace = 0;  // scratch memory that all layers share
 };
 
-/// Works on shapes alone: on a context with dry_run nothing is allocated.
+/// Works on shapes only: on a context with dry_run nothing is allocated.
 MemoryPlan plan_memory(const Net& net, Passes passes);
 
 }  // namespace doppio

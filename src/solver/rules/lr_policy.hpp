@@ -31,7 +31,7 @@ class LearningRatePolicy {
 
   /// Stepvalues of "multistep" passed so far, or drops of "plateau".
   int current_step() const { return plateau_ ? plateau_->drops() : current_step_; }
-  /// Set for "plateau" alone.
+  /// Set for "plateau" only.
   std::optional<Plateau>& plateau() { return plateau_; }
   const std::optional<Plateau>& plateau() const { return plateau_; }
   /// True if "plateau" wants no more iterations.

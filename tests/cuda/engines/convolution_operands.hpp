@@ -65,7 +65,7 @@ inline const ConvolutionGeometry kGeometries[] = {
     geometry(3, 6, 4, 2, {6, 1}, {7, 1}),                     // 1 x 1 with groups
     geometry(2, 4, 6, 1, {7, 1, 0, 2}, {7, 1, 0, 2}),         // 1 x 1 that skips pixels
     geometry(2, 6, 6, 6, {7, 3, 1}, {7, 3, 1}),               // depthwise
-    geometry(2, 2, 3, 1, {3, 2, 4, 3}, {5, 2, 0, 1}),         // windows in the padding alone
+    geometry(2, 2, 3, 1, {3, 2, 4, 3}, {5, 2, 0, 1}),         // windows that see only padding
     geometry(1, 1, 1, 1, {1, 1}, {1, 1}),
 };
 

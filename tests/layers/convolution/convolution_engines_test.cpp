@@ -202,7 +202,7 @@ TEST_P(EngineTest, KeptWeightsFollowTheirTensor) {
     o.weight.update_host()[0] -= 2;
     const std::vector<float> before = values(o.y);
     keeping->forward(ctx, o.x, o.weight, bias, o.y);
-    EXPECT_NE(values(o.y), before) << "edited behind a ReLU";
+    EXPECT_NE(values(o.y), before) << "edited, with a ReLU";
   }
 }
 

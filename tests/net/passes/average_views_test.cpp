@@ -9,7 +9,7 @@ constexpr char kData[] =
     "layer { name: 'd' type: 'Data' top: 'x' top: 'label' transform_param { views: 10 } }\n"
     "layer { name: 'ip' type: 'InnerProduct' bottom: 'x' top: 'ip' }\n";
 
-/// "bottoms>type>tops" of every layer behind the first two.
+/// "bottoms>type>tops" of every layer after the first two.
 std::string outline(const std::string& rest) {
   std::string s;
   const SourcedNet out = average_views(parse_prototxt(kData + rest, "n"));
@@ -100,7 +100,7 @@ TEST(AverageViewsPass, NamesLayersThatCannotTakeMeans) {
         "layer 'a' (Accuracy): labels of images", "layer 'e' (EuclideanLoss): labels of images",
         "layer 'o' (Accuracy): labels of images",
         "layer 'c' (Accuracy): with views, the scores ahead of layer 'q' are needed, but there is "
-        "more than Split layers behind it; let this layer read 'ip'",
+        "other layers than Split follow it; let this layer read 'ip'",
         "layer 'b' (Accuracy): with views, the scores ahead of layer 'p' are needed; give that "
         "layer a top of another name than its bottom"})
     EXPECT_TRUE(contains(text, part)) << part << "\n" << text;

@@ -196,7 +196,7 @@ TEST(SaveMemory, BackwardNeedsItsForward) {
   net->save_memory(Passes::forward);
   net->forward();
   EXPECT_EQ(error_of([&] { net->backward(); }),
-            "net 'n' saves memory for forward passes alone; for a backward pass call "
+            "net 'n' saves memory for forward passes only; for a backward pass call "
             "save_memory(Passes::forward_and_backward)");
 }
 

@@ -62,7 +62,7 @@ class ImageConvolutionRows {
   }
 
   /// Place of the weight for output o and tap k among the packed ones: pairs of blocks, then taps,
-  /// then outputs. An odd last block stands alone.
+  /// then outputs. An odd last block is computed by itself.
   Index packed(Index o, Index k) const {
     const Index pair = o / (2 * B);
     return pair * 2 * B * taps() + k * blocks(pair) * B + o % (2 * B);

@@ -199,7 +199,7 @@ constexpr void (*pair_rows)(const float*, const float*, Index, float*) = nullptr
 #endif
 
 /// kRows rows of a product; the sums stay in registers. Prefetches the sums that the next rows
-/// start from, and the right factor of the next product, which usually lies behind this one.
+/// start from, and the right factor of the next product, which usually lies after this one.
 template <int kRows, int kBlocks, bool kTransposed>
 void multiply_rows(const float* a, const float* b, float* c, const WinogradProduct& p) {
   Vec sum[kRows][kBlocks];
