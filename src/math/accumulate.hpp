@@ -6,8 +6,8 @@ namespace doppio {
 /// Where a gradient is to be added to `beta` times what is there.
 struct AddTo {
   float* values = nullptr;
-  float beta =
-      1;  ///< 0 where `values` are undefined because the tensor was is_lazily_zero(), else 1
+  /// 0 where `values` are undefined because the tensor is lazily zero, else 1.
+  float beta = 1;
 };
 
 inline AddTo add_to(Tensor& gradient, const Context& ctx) {
