@@ -214,7 +214,10 @@ void Solver::apply_update(float learning_rate) {
   step.iteration = iteration_;
   step.rate = learning_rate;
   step.normalise = 1.0f / static_cast<float>(p.iter_size());
-  (regularizer_of(p) == Regularizer::l1 ? step.l1 : step.l2) = p.weight_decay();
+  if (regularizer_of(p) == Regularizer::l1)
+    step.l1 = p.weight_decay();
+  else
+    step.l2 = p.weight_decay();
   const bool clips = p.clip_gradients() >= 0;
   const auto failed = [&] {  // the others may wait for the one that has
     if (communicator_) communicator_->abort();
