@@ -42,7 +42,7 @@ constexpr Signature kSignatures[] = {
 /// Numbers and wire types of the fields that a protobuf message begins with, as in "1v 2v 5l ": v
 /// for a varint, l for what has a length, f for fixed sizes. Empty if it is no protobuf message.
 std::string leading_fields(std::string_view bytes) {
-  constexpr std::size_t kMost = 8;
+  constexpr std::size_t kMaxFields = 8;
   std::size_t at = 0;
   const auto varint = [&](std::uint64_t& value) {
     value = 0;
@@ -54,7 +54,7 @@ std::string leading_fields(std::string_view bytes) {
     return false;
   };
   std::string fields;
-  for (std::size_t i = 0; i < kMost && at < bytes.size(); ++i) {
+  for (std::size_t i = 0; i < kMaxFields && at < bytes.size(); ++i) {
     std::uint64_t tag = 0, value = 0;
     if (!varint(tag) || tag < 8) return i == 0 ? "" : fields;
     const std::uint64_t type = tag & 7;

@@ -240,9 +240,10 @@ std::string why_not_batched_gemm_convolution(const ConvolutionGeometry& g) {
   if (g.windows.axes != 2) return "it is for two spatial axes";
   if (g.force_nd_im2col) return "force_nd_im2col asks for the general one";
   if (g.batch * g.channels * g.windows.in_count() == 0) return "the bottom is empty";
-  constexpr Index kMost = Index{1} << 30;  // what Divider takes, and the padding
+  constexpr Index kMaxIndex = Index{1} << 30;  // what Divider takes, and the padding
   const Index rows = g.channels / g.group * g.windows.kernel_count();
-  if (rows > kMost / g.group || g.windows.in_count() > kMost || g.windows.out_count() > kMost)
+  if (rows > kMaxIndex / g.group || g.windows.in_count() > kMaxIndex ||
+      g.windows.out_count() > kMaxIndex)
     return "it counts to 2^30 only";
   return {};
 }

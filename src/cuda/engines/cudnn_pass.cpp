@@ -11,7 +11,7 @@ namespace doppio::cuda {
 namespace {
 
 constexpr float kOne = 1, kZero = 0;
-constexpr int kMostAlgorithms = 16;
+constexpr int kMaxAlgorithms = 16;
 
 constexpr const char* kForward[] = {
     "IMPLICIT_GEMM", "IMPLICIT_PRECOMP_GEMM", "GEMM", "DIRECT", "FFT", "FFT_TILING",
@@ -40,10 +40,10 @@ void* written(const void* result) { return const_cast<void*>(result); }
 /// call to call.
 template <class Perf, class Find>
 std::vector<CudnnPass::Answer> answers_of(Find find) {
-  Perf found[kMostAlgorithms];
+  Perf found[kMaxAlgorithms];
   int count = 0;
   std::vector<CudnnPass::Answer> answers;
-  if (find(kMostAlgorithms, &count, found) != CUDNN_STATUS_SUCCESS) return answers;
+  if (find(kMaxAlgorithms, &count, found) != CUDNN_STATUS_SUCCESS) return answers;
   for (const Perf& f : std::span(found, static_cast<std::size_t>(count)))
     if (f.status == CUDNN_STATUS_SUCCESS && f.determinism == CUDNN_DETERMINISTIC)
       answers.push_back({f.algo, f.mathType, f.time});

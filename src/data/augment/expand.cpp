@@ -28,10 +28,10 @@ cv::Scalar channel_values(const std::vector<float>& values, int channels, const 
 }
 
 void check_expansion(const TransformationParameter& p) {
-  constexpr float kMostRatio = 100;
+  constexpr float kMaxRatio = 100;
   const float ratio = p.expand_param().max_expand_ratio();
-  require_field(ratio >= 1 && ratio <= kMostRatio, "transform_param.expand_param",
-                "max_expand_ratio must be from 1 to ", kMostRatio, ", it is ", ratio);
+  require_field(ratio >= 1 && ratio <= kMaxRatio, "transform_param.expand_param",
+                "max_expand_ratio must be from 1 to ", kMaxRatio, ", it is ", ratio);
   require_field(p.mean_file().empty(), "transform_param.expand_param",
                 "expand_param needs mean_value: mean_file says nothing of what is around an image");
 }

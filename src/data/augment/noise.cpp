@@ -84,14 +84,14 @@ void check_noise(const NoiseParameter& p) {
 }
 
 void add_noise(cv::Mat& image, const NoiseParameter& p, DrawSequence& draws) {
-  constexpr double kMostContrast = 4;
+  constexpr double kMaxContrast = 4;
   if (p.decolorize()) decolorize(image);
   if (p.gauss_blur()) cv::GaussianBlur(image, image, cv::Size(7, 7), 1.5);
   if (p.hist_eq())
     change_brightness(image, [](const cv::Mat& y, cv::Mat& out) { cv::equalizeHist(y, out); });
   if (p.clahe())
     change_brightness(image, [](const cv::Mat& y, cv::Mat& out) {
-      cv::createCLAHE(kMostContrast)->apply(y, out);
+      cv::createCLAHE(kMaxContrast)->apply(y, out);
     });
   if (p.jpeg() > 0) compress(image, p.jpeg());
   if (p.erode())

@@ -51,9 +51,9 @@ void check_samplers(const BatchSamplers& samplers) {
                       std::isfinite(p.max_aspect_ratio()),
                   field, "min_aspect_ratio ", p.min_aspect_ratio(), " and max_aspect_ratio ",
                   p.max_aspect_ratio(), " must be 0 < min_aspect_ratio <= max_aspect_ratio");
-    constexpr unsigned kMostTrials = 1'000'000;
-    require_field(samplers[i].max_trials() <= kMostTrials, field, "max_trials must be at most ",
-                  kMostTrials, ", it is ", samplers[i].max_trials());
+    constexpr unsigned kMaxTrials = 1'000'000;
+    require_field(samplers[i].max_trials() <= kMaxTrials, field, "max_trials must be at most ",
+                  kMaxTrials, ", it is ", samplers[i].max_trials());
   }
 }
 

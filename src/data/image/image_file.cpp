@@ -78,11 +78,11 @@ void require_whole_jpeg(std::string_view bytes) {
 /// Looks at the sizes before memory is taken for them.
 void check_size(const ImageHeader& header, std::size_t bytes) {
   // The densest files there are: PNGs of one bit a pixel, at zlib's best.
-  constexpr auto kMostPixelsPerByte = 8 * 1032;
+  constexpr auto kMaxPixelsPerByte = 8 * 1032;
   require(header.width <= kMaxPixels && header.height * header.width <= kMaxPixels, "an image of ",
           header.height, " x ", header.width, " pixels; the largest that is decoded has ",
           kMaxPixels);
-  require(header.height * header.width / kMostPixelsPerByte <= static_cast<Index>(bytes),
+  require(header.height * header.width / kMaxPixelsPerByte <= static_cast<Index>(bytes),
           "the image is damaged: it claims ", header.height, " x ", header.width, " pixels in ",
           bytes, " bytes");
 }

@@ -54,15 +54,15 @@ std::string no_label(std::string_view word) {
 }
 
 int parse_label(std::string_view word) {
-  constexpr long long kMost = 1 << 24;  // labels become floats, exact up to here
+  constexpr long long kMaxLabel = 1 << 24;  // labels become floats, exact up to here
   std::string_view digits = word;
   if (digits.starts_with('+') && !digits.starts_with("+-")) digits.remove_prefix(1);
   long long label = 0;
   const auto [end, status] = std::from_chars(digits.data(), digits.data() + digits.size(), label);
   if (end != digits.data() + digits.size() || status == std::errc::invalid_argument)
     throw Error(no_label(word));
-  require(status == std::errc() && label >= -kMost && label <= kMost, "label ", word,
-          " is too large, at most ", kMost, " can be trained");
+  require(status == std::errc() && label >= -kMaxLabel && label <= kMaxLabel, "label ", word,
+          " is too large, at most ", kMaxLabel, " can be trained");
   return static_cast<int>(label);
 }
 

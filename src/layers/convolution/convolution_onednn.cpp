@@ -244,10 +244,11 @@ std::string why_not_onednn_convolution(const ConvolutionGeometry& g) {
   if (g.force_nd_im2col) return "force_nd_im2col asks for im2col";
   if (g.overhangs()) return "the kernel exceeds the padded bottom";
   if (g.batch == 0 || g.windows.in_count() == 0) return "the bottom is empty";
-  constexpr Index kMost = std::numeric_limits<std::int32_t>::max();
+  constexpr Index kMaxIndex = std::numeric_limits<std::int32_t>::max();
   for (Index i = 0; i < g.windows.axes; ++i)
-    if (g.windows.axis[i].in + 2 * g.windows.axis[i].pad > kMost) return "it counts to 2^31 only";
-  if (std::max({g.batch, g.channels, g.num_output}) > kMost) return "it counts to 2^31 only";
+    if (g.windows.axis[i].in + 2 * g.windows.axis[i].pad > kMaxIndex)
+      return "it counts to 2^31 only";
+  if (std::max({g.batch, g.channels, g.num_output}) > kMaxIndex) return "it counts to 2^31 only";
   try {
     const Choice choice = choose(g, {});
     if (!choice.fast()) return "oneDNN has no fast kernel for it";

@@ -82,10 +82,10 @@ FeedOptions feed_options(const Parameter& param, const std::string& message) {
 /// on the device. AlexNet's batches of 256 take 40 MB as bytes (119 MB in all), as floats four
 /// times as much; `prefetch: 1` saves a third of it and lets the copies wait for the work.
 inline Index batches_ahead(const FeedOptions& options, Index batch_bytes, bool accelerator) {
-  constexpr Index kEnoughBytes = Index{64} << 20, kMost = 4;
+  constexpr Index kTargetBytes = Index{64} << 20, kMaxBatches = 4;
   if (options.prefetch > 0) return options.prefetch;
-  return std::clamp<Index>(kEnoughBytes / std::max<Index>(1, batch_bytes), accelerator ? 2 : 1,
-                           kMost);
+  return std::clamp<Index>(kTargetBytes / std::max<Index>(1, batch_bytes), accelerator ? 2 : 1,
+                           kMaxBatches);
 }
 
 /// The part of a data layer that makes batches ahead, on threads, and shows one after the other in

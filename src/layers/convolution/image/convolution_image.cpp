@@ -168,9 +168,9 @@ std::string why_not_image_convolution(const ConvolutionGeometry& g) {
 }
 
 std::string why_slower_image_convolution(const ConvolutionGeometry& g) {
-  constexpr Index kEnough = 64;  // products to a sum
+  constexpr Index kMinProducts = 64;  // products to a sum
   const Index taps = g.channels * g.windows.kernel_count();
-  if (g.precision == Precision::bfloat16 && taps >= kEnough)
+  if (g.precision == Precision::bfloat16 && taps >= kMinProducts)
     return "oneDNN multiplies bfloat16 at twice the rate";
   return {};
 }

@@ -64,13 +64,14 @@ void forward_up_to(Index windows, const ImageRows& rows, const float* x, const f
 template <int kBlocks>
 void forward_rows(const ImageRows& rows, const float* weight, const float* bias, bool relu,
                   float* y) {
-  constexpr int kMost = kWide<kBlocks>;
+  constexpr int kMaxAtOnce = kWide<kBlocks>;
   for (Index r = 0; r < rows.rows; ++r) {
-    Index groups = (rows.windows + kMost - 1) / kMost, done = 0;
+    Index groups = (rows.windows + kMaxAtOnce - 1) / kMaxAtOnce, done = 0;
     for (; groups > 0; --groups) {  // of nearly equal size
       const Index windows = (rows.windows - done + groups - 1) / groups;
-      forward_up_to<kBlocks, kMost>(windows, rows, rows.x + r * rows.down + done * rows.step,
-                                    weight, bias, relu, y + (r * rows.windows + done) * kLanes);
+      forward_up_to<kBlocks, kMaxAtOnce>(windows, rows, rows.x + r * rows.down + done * rows.step,
+                                         weight, bias, relu,
+                                         y + (r * rows.windows + done) * kLanes);
       done += windows;
     }
   }
@@ -114,12 +115,12 @@ void weights_up_to(Index taps, const ImageRows& rows, const Index* tap, const fl
 
 template <int kBlocks>
 void weights_rows(const ImageRows& rows, const float* dy, float* dweight, float* dbias) {
-  constexpr int kMost = kWide<kBlocks>;
-  Index groups = (rows.taps + kMost - 1) / kMost, done = 0;
+  constexpr int kMaxAtOnce = kWide<kBlocks>;
+  Index groups = (rows.taps + kMaxAtOnce - 1) / kMaxAtOnce, done = 0;
   for (; groups > 0; --groups) {
     const Index taps = (rows.taps - done + groups - 1) / groups;
-    weights_up_to<kBlocks, kMost>(taps, rows, rows.tap + done, dy,
-                                  dweight + done * kBlocks * kLanes);
+    weights_up_to<kBlocks, kMaxAtOnce>(taps, rows, rows.tap + done, dy,
+                                       dweight + done * kBlocks * kLanes);
     done += taps;
   }
   if (!dbias) return;

@@ -53,9 +53,9 @@ void add_totals(const WinogradPass& pass, const float* w, Index plane, Index cou
 /// for reading the weights.
 struct TileBlocks {
   explicit TileBlocks(const WinogradPass& pass) {
-    constexpr Index kMostTiles = 48, kProductFloats = 1 << 17;
+    constexpr Index kMaxTiles = 48, kProductFloats = 1 << 17;
     const Index all = pass.tiling.count(), threads = omp_get_max_threads();
-    blocks = ceil_div(all, kMostTiles);
+    blocks = ceil_div(all, kMaxTiles);
     while (blocks * pass.maps.group % threads != 0 && blocks < all) ++blocks;
     tiles = ceil_div(all, blocks);
     blocks = ceil_div(all, tiles);

@@ -241,12 +241,12 @@ void multiply_up_to(Index rows, const float* a, float* c, const WinogradProduct&
 /// AVX-512's 32.
 template <int kBlocks, bool kTransposed>
 void multiply_pieces(const WinogradProduct& p) {
-  constexpr int kMost = kLanes == 8 ? 12 / kBlocks : 14;
+  constexpr int kMaxRows = kLanes == 8 ? 12 / kBlocks : 14;
   Index row = 0;
-  for (Index pieces = (p.rows + kMost - 1) / kMost; pieces > 0; --pieces) {
+  for (Index pieces = (p.rows + kMaxRows - 1) / kMaxRows; pieces > 0; --pieces) {
     const Index rows = (p.rows - row) / pieces;
-    multiply_up_to<kMost, kBlocks, kTransposed>(rows, p.a + (kTransposed ? row : row * p.stride),
-                                                p.c + row * kBlocks * kLanes, p);
+    multiply_up_to<kMaxRows, kBlocks, kTransposed>(rows, p.a + (kTransposed ? row : row * p.stride),
+                                                   p.c + row * kBlocks * kLanes, p);
     row += rows;
   }
 }

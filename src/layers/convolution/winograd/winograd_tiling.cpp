@@ -32,9 +32,9 @@ WinogradTiling::WinogradTiling(const WinogradMaps& maps, Index outputs)
       kernel_(maps.kernel),
       in_size_(maps.in_map() * (maps.in_channels / maps.lanes)),
       out_size_(maps.out_map() * (maps.out_channels / maps.lanes)) {
-  constexpr Index kMost = 6;
-  for (Index rows = 1; rows <= kMost; ++rows)
-    for (Index columns = 1; columns <= kMost && rows * columns <= maps.batch; ++columns) {
+  constexpr Index kMaxSide = 6;
+  for (Index rows = 1; rows <= kMaxSide; ++rows)
+    for (Index columns = 1; columns <= kMaxSide && rows * columns <= maps.batch; ++columns) {
       std::vector<Canvases> candidate = arrange(maps.batch, rows, columns);
       measure(maps, candidate);
       Index tiles = 0;

@@ -4,8 +4,8 @@ namespace doppio {
 
 namespace {
 
-constexpr Index kMostLanes = 16;
-constexpr Index kMostTaps = 25;  // of a 5 x 5 kernel
+constexpr Index kMaxLanes = 16;
+constexpr Index kMaxTaps = 25;  // of a 5 x 5 kernel
 
 /// kernel x kernel blocks of channels, dense.
 struct KernelPatch {
@@ -34,7 +34,7 @@ void transform_weights(const WinogradPass& pass, const float* weight, bool backw
       float* to = u + g * pass.points * plane + p.first * K;
       for (Index c = 0; c < K; ++c)
         for (Index h = 0; h < p.blocks; ++h, to += lanes) {
-          float block[kMostTaps * kMostLanes];
+          float block[kMaxTaps * kMaxLanes];
           for (Index lane = 0; lane < lanes; ++lane) {
             const float* one = from + (h * lanes + lane) * o_stride + c * c_stride;
             for (Index t = 0; t < taps; ++t)
@@ -70,7 +70,7 @@ void add_weight_gradient(const WinogradPass& pass, const float* s, float* dweigh
       float* to = dweight + (g * N + p.first) * K * taps;
       for (Index c = 0; c < K; ++c)
         for (Index h = 0; h < p.blocks; ++h, from += lanes) {
-          float block[kMostTaps * kMostLanes];
+          float block[kMaxTaps * kMaxLanes];
           pass.transforms->filter_gradient(from, plane, nullptr, false, patch, block);
           for (Index lane = 0; lane < lanes; ++lane) {
             float* one = to + ((h * lanes + lane) * K + c) * taps;
