@@ -14,12 +14,12 @@ enum class Device { cpu, cuda, any };
 
 const char* device_name(Device device);
 
-class Accelerator;  // memory and queue of a device (core/accelerator.hpp)
+class Accelerator;  // memory and streams of a device (core/accelerator.hpp)
 
 /// Opens accelerator number `id`. Throws: Error if there is no such GPU or this build has no CUDA.
 std::shared_ptr<Accelerator> open_accelerator(int id);
 
-/// What is known of an accelerator, for `doppio devices`.
+/// Properties of an accelerator, for `doppio devices`.
 struct AcceleratorInfo {
   int id = 0;
   std::string name;
@@ -36,8 +36,8 @@ std::string accelerator_support();
 /// True if this build contains CUDA kernels.
 bool built_with_cuda();
 
-/// Everything that running a layer needs beside its blobs: device, random key, workspace. There are
-/// no globals, so two nets on two devices in one process do not meet.
+/// The state that layers need to run: device, random key and workspace. There are no globals, so
+/// two nets on two devices in one process are independent.
 class Context {
  public:
   /// A context on the CPU.
@@ -53,33 +53,32 @@ class Context {
 
   /// Key of all random numbers drawn on this context.
   std::uint64_t seed = 0;
-  /// Number of the forward pass under way: the other half of the key, so that every pass draws
-  /// anew. Set by the net.
+  /// Number of the current forward pass, part of the key of all random numbers. Set by the net.
   std::uint64_t pass = 0;
-  /// Where kernels that are being captured find that number; null for all others.
+  /// Device address of that number for kernels that are being captured, else null.
   const std::uint64_t* pass_at = nullptr;
-  /// Shapes only: fillers leave parameters unwritten and data layers may guess a missing database's
-  /// shape.
+  /// Only infer shapes: fillers do not write parameters, and data layers may guess the shape of a
+  /// missing database.
   bool dry_run = false;
-  /// Layers may do their successors' work on the way.
+  /// Layers may absorb layers that follow them (layer fusion).
   bool fusion = true;
-  /// Layers compute as with `engine: GEMM`, whatever their own says, and nothing is fused: the
-  /// slow results that everything faster is checked against. Set it before a net is made.
+  /// All layers use `engine: GEMM`, and none are fused: the slow reference for checking faster
+  /// engines. Set it before constructing a net.
   bool reference = false;
-  /// On an accelerator, a pass may be captured as a graph, which later passes replay.
+  /// On an accelerator, a pass may be captured as a CUDA graph, which later passes replay.
   bool graph_capture = true;
 
   /// The cudaStream_t on which kernels run.
   void* stream() const;
-  /// Scratch memory of at least `count` values on this device. Contents are undefined, and valid
-  /// until the next call.
+  /// Returns scratch memory for at least `count` values on this device. Its contents are undefined.
+  /// It is valid until the next call.
   template <class T = float>
   T* workspace(Index count) {
     return static_cast<T*>(workspace_memory(count * static_cast<Index>(sizeof(T))));
   }
-  /// The same for sums on their way, apart from the workspace.
+  /// Returns scratch memory for partial sums, separate from workspace().
   double* partial_sums(Index count);
-  /// Bytes that the workspace holds.
+  /// Bytes allocated for workspace().
   Index workspace_bytes() const;
 
  private:

@@ -10,7 +10,7 @@
 
 namespace doppio {
 
-/// A place in a user's file. `line` and `column` count from 1; 0 means unknown.
+/// A position in a user's file. `line` and `column` count from 1; 0 means unknown.
 struct Location {
   std::string file;
   int line = 0;
@@ -22,7 +22,7 @@ struct Location {
 
 /// A mistake in what the user gave us: a prototxt, a flag, a database, a weights file.
 ///
-/// `what()` reads `file:line:column: error: message`, or the bare message while no location is
+/// `what()` reads `file:line:column: error: message`, or only the message while no location is
 /// known. A layer throws an Error without a location; the net catches it and throws it again with
 /// layer, location and bottom shapes added.
 class Error : public std::runtime_error {
@@ -41,10 +41,10 @@ class Error : public std::runtime_error {
   std::string field_;
 };
 
-/// An accelerator that has not enough memory. The net adds what it had planned and what would fit.
+/// An accelerator is out of memory. The net adds what it needs and which batch size would fit.
 class OutOfMemory : public Error {
  public:
-  /// `available`: the bytes free, and those that this process holds already.
+  /// `available`: free bytes plus those that this process already holds.
   OutOfMemory(const std::string& message, std::size_t available)
       : Error(message), available_(available) {}
   std::size_t available() const noexcept { return available_; }
@@ -59,13 +59,13 @@ class UsageError : public Error {
   using Error::Error;
 };
 
-/// A broken promise inside Doppio itself (exit code 3); names the line of our source.
+/// A bug in Doppio (exit code 3). The message names the source line.
 class InternalError : public std::logic_error {
  public:
   using std::logic_error::logic_error;
 };
 
-/// The parts, streamed into one string.
+/// Returns the parts, streamed into one string.
 template <class... Parts>
 std::string str(const Parts&... parts) {
   std::ostringstream s;
@@ -92,7 +92,7 @@ inline void ensure(bool ok, std::string_view what,
   if (!ok) throw InternalError(str(at.file_name(), ":", at.line(), ": ", what));
 }
 
-/// The problems of a file, gathered so that all are reported together and not only the first.
+/// Collects the problems of a file, so that all are reported together.
 class Problems {
  public:
   void add(const Error& error) { errors_.push_back(error); }

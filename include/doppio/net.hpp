@@ -12,21 +12,22 @@ namespace doppio {
 
 class NetParameter;
 class GraphReplay;
-struct FusionPlan;  // which layer does the work of which (net/passes/fusion.hpp)
+struct FusionPlan;  // which layers absorb which (net/passes/fusion.hpp)
 struct GradientGroups;
 struct Graph;
 struct Liveness;
 struct PassKey;
-struct SourcedNet;  // a NetParameter and where each of its layers stands in the user's file
+struct SourcedNet;  // a NetParameter with the source location of each layer
                     // (net/format/source_map.hpp)
 
 enum Phase : int;  // TRAIN and TEST, from doppio.pb.h
 class NetState;    // phase, level and stages: what include and exclude rules are checked against
 
-/// The passes that a net is to run, which decide how long its blobs are needed.
+/// The passes that a net will run, which determine how long its blobs are needed.
 enum class Passes { forward, forward_and_backward };
 
-/// Which of several nets, each training on a device of its own with its part of every batch.
+/// Identifies one of several nets that train in parallel, each on its own device with its part of
+/// every batch.
 struct Shard {
   int index = 0;  ///< 0 to count - 1
   int count = 1;  ///< nets
@@ -37,19 +38,19 @@ struct CopiedLayer {
   enum class Outcome { loaded, fresh, skipped, mismatched };
   std::string name;
   Outcome outcome = Outcome::loaded;
-  std::string detail;  ///< shapes; for a mismatch both of them
+  std::string detail;  ///< shapes; for a mismatch, both shapes
 };
 
 /// One learnable parameter of a net.
 struct Parameter {
   std::string layer;     ///< name of the layer that owns it
   Index index = 0;       ///< position among that layer's params
-  Blob* blob = nullptr;  ///< data and grad; shared parameters appear once, as their owner's
+  Blob* blob = nullptr;  ///< data and grad; shared parameters appear once, with their owner
   float lr_mult = 1;
   float decay_mult = 1;
 };
 
-/// A layer in its place in the net.
+/// A layer of a net, with its bottoms and tops.
 struct NetLayer {
   std::string name;
   std::string type;
@@ -57,23 +58,23 @@ struct NetLayer {
   std::unique_ptr<Layer> layer;
   std::vector<Blob*> bottoms, tops;
   std::vector<std::string> bottom_names, top_names;
-  std::unique_ptr<bool[]> wanted;  ///< for each bottom: does backward compute its gradient?
+  std::unique_ptr<bool[]> wanted;  ///< for each bottom: whether backward computes its gradient
   bool needs_backward = false;
   std::vector<float> loss_weights;  ///< one per top
 };
 
 /// A directed acyclic graph of layers, run in the order of the file.
 ///
-/// Construction filters, inserts splits, infers all shapes and reports all problems of the prototxt
-/// together, each with file and line. Memory is allocated when the first pass touches it.
+/// The constructor filters layers by state, inserts splits, infers all shapes and reports all
+/// problems of the prototxt together, each with file and line. Memory is allocated on first use.
 class Net {
  public:
   /// Reads a prototxt of any Caffe generation. Throws: Error.
   Net(Context& ctx, const std::string& prototxt_file, const NetState& state);
   Net(Context& ctx, const std::string& prototxt_file, Phase phase);
-  /// From a message, whose layers have no source lines. Old forms are upgraded.
+  /// Builds a net from a message, without source lines. Old formats are upgraded.
   Net(Context& ctx, const NetParameter& param, const NetState& state);
-  /// From a net that was read (and perhaps changed) by the caller.
+  /// Builds a net that the caller has read and may have modified.
   Net(Context& ctx, SourcedNet source, const NetState& state, const Shard& shard = {});
   ~Net();
   Net(const Net&) = delete;
@@ -86,27 +87,28 @@ class Net {
 
   /// Reshapes and runs every layer; returns the sum of loss_weight * top over all layers.
   float forward();
-  /// Computes the gradients of what forward() computed. Parameter gradients are added to.
+  /// Computes the gradients of the last forward(). Adds to the gradients of parameters.
   void backward();
-  /// Both, and the loss. On an accelerator only the reading of the loss waits for the device, and
-  /// passes are captured and replayed as graphs (Context::graph_capture). So are those of forward()
-  /// if no backward pass may follow.
+  /// Runs both and returns the loss. On an accelerator only reading the loss waits for the device,
+  /// and passes are captured and replayed as CUDA graphs (Context::graph_capture). So are those of
+  /// forward() if no backward pass may follow.
   float forward_backward();
-  /// One step of these passes: only layer `i`. forward_layer() returns its part of the loss.
+  /// Runs only layer `i` of these passes. forward_layer() returns its part of the loss.
   float forward_layer(std::size_t i);
   void backward_layer(std::size_t i);
   /// Sets all parameter gradients to zero.
   void clear_grads();
-  /// Infers all shapes again, after the shape of an input blob was changed.
+  /// Infers all shapes again. Call it after changing the shape of an input blob.
   void reshape();
 
-  /// Lets blobs and gradients of blobs take turns in memory: each is gone after the last layer that
-  /// needs it in `passes`, or never made if none does; reading it is an Error. What data layers
-  /// hand out, outputs() and blobs named in `keep` stay. Nets that never run at the same time may
-  /// share an `arena`. Accelerators only skip what none needs. Throws: Error for an unknown `keep`.
+  /// Reuses the memory of blobs and their gradients: each is released after the last layer that
+  /// needs it in `passes`, or not computed if none does; reading it is an Error. Tops of data
+  /// layers, outputs() and blobs named in `keep` stay. Nets that never run at the same time may
+  /// share an `arena`. Accelerators only skip blobs that no layer needs. Throws: Error for an
+  /// unknown `keep`.
   void save_memory(Passes passes, const std::vector<std::string>& keep = {},
                    std::shared_ptr<Arena> arena = nullptr);
-  /// Gives up at once all blobs that save_memory() does not keep.
+  /// Releases all blobs that save_memory() does not keep.
   void release_blobs();
 
   bool has_blob(const std::string& name) const;
@@ -117,38 +119,38 @@ class Net {
   const std::vector<NetLayer>& layers() const { return layers_; }
   /// Throws: Error with the nearest names if there is no such layer.
   NetLayer& layer(const std::string& name);
-  /// True if in the last pass a layer before it did the work of `layer`, which is one of layers().
+  /// True if a preceding layer absorbed `layer`, one of layers(), in the last pass (layer fusion).
   bool is_fused(const NetLayer& layer) const;
   const FusionPlan& fusion() const { return *fusion_; }
   /// Tops of Input layers, in order.
   const std::vector<std::string>& inputs() const { return inputs_; }
-  /// Blobs that nothing consumes, in alphabetical order, as Caffe lists them.
+  /// Blobs that no layer consumes, in alphabetical order as in Caffe.
   const std::vector<std::string>& outputs() const { return outputs_; }
-  /// Number of passes that were done by replaying a captured graph, for tests.
+  /// Number of passes that replayed a captured graph, for tests.
   std::uint64_t replay_count() const;
   /// Weight of blob `name` in the loss; 0 if it is not a loss.
   float loss_weight(const std::string& name) const;
-  /// Every parameter once, in layer order, those with lr_mult 0 included: the order of a solver's
-  /// history.
+  /// Every parameter once, in layer order, including those with lr_mult 0. A solver's history has
+  /// the same order.
   std::vector<Parameter>& parameters() { return parameters_; }
-  /// All of them, as indices into parameters(), in groups: forward_backward() completes the
-  /// gradients of one group after the other. On an accelerator it then records the event of the
-  /// group's index.
+  /// Indices of all parameters(), in groups whose gradients forward_backward() completes one after
+  /// the other. On an accelerator it records event i after group i.
   const std::vector<std::vector<std::size_t>>& gradient_groups() const;
 
   /// Copies weights by layer name from a .caffemodel (or .caffemodel.h5) of any Caffe generation.
-  /// Returns what happened to every layer that has parameters. A mismatch is only reported here;
-  /// see require_no_mismatch. Throws: Error if the file differs from the checksum in it.
+  /// Returns the outcome for every layer that has parameters. A mismatch does not throw; see
+  /// require_no_mismatch(). Throws: Error if the file does not match its checksum.
   std::vector<CopiedLayer> copy_weights(const std::string& file);
   /// Makes the parameters views of `other`'s, by layer name.
   void share_weights(Net& other);
-  /// The filtered net with its weights, as a .caffemodel holds it; with gradients if asked.
+  /// Writes the filtered net and its weights to `out`, as in a .caffemodel.
   void to_proto(NetParameter& out, bool with_grads = false) const;
-  /// Writes to_proto(), or HDF5 if the name ends in .h5, so that `file` is always whole: temporary
-  /// file, sync, rename. Returns the file's SHA-256 in hexadecimal digits.
+  /// Writes to_proto(), or HDF5 if the name ends in .h5, atomically: temporary file, sync, rename.
+  /// Returns the file's SHA-256 in hexadecimal digits.
   std::string save(const std::string& file, bool with_grads = false);
 
-  /// Number of forward passes so far: the key of random layers. Saved and restored by snapshots.
+  /// Number of forward passes so far, part of the key of random numbers. Snapshots save and restore
+  /// it.
   std::uint64_t passes() const { return passes_; }
   void set_passes(std::uint64_t passes) { passes_ = passes; }
 
@@ -187,11 +189,11 @@ class Net {
   std::uint64_t passes_ = 0;
   bool debug_info_ = false;
   bool shares_weights_ = false;         // with another net, which may train them
-  std::unique_ptr<Liveness> liveness_;  // of a net that saves memory
-  bool may_go_back_ = true;             // what backward needs is there
+  std::unique_ptr<Liveness> liveness_;  // set by save_memory()
+  bool may_go_back_ = true;             // the blobs that backward needs are available
   std::unique_ptr<const GradientGroups> gradient_groups_;
   std::unique_ptr<GraphReplay> replay_;
-  bool replayed_ = false;  // the latest pass was a graph's, and a backward pass cannot follow it
+  bool replayed_ = false;  // the last pass replayed a graph, which backward cannot follow
 };
 
 /// Throws: Error that lists the mismatched layers of `copied` with both shapes and the remedy; does

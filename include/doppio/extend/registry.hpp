@@ -19,7 +19,7 @@ constexpr int kUnlimited = 1 << 20;
 constexpr Arity exactly(int n) { return {n, n}; }
 constexpr Arity at_least(int n) { return {n, kUnlimited}; }
 
-/// What the net needs to know of a layer type before it makes one.
+/// Properties of a layer type that the net needs before it creates a layer.
 struct LayerTraits {
   Arity bottoms = exactly(1);
   Arity tops = exactly(1);
@@ -30,7 +30,7 @@ struct LayerTraits {
   unsigned no_grad_bottoms = 0;       ///< bit i: bottom i (labels, indices) never gets a gradient
   bool backward_reads_bottom = true;  ///< backward uses the bottoms' data
   bool backward_reads_top = true;     ///< backward uses the tops' data
-  bool fuses_pooling = false;         ///< may do the work of a Pooling after it, in training too
+  bool fuses_pooling = false;         ///< can absorb a Pooling layer that follows, also in training
   bool params_learn = true;           ///< false: params are statistics, their lr_mult is always 0
 };
 
@@ -46,14 +46,14 @@ class LayerRegistry {
 
   static LayerRegistry& instance();
 
-  /// Called by DOPPIO_REGISTER_LAYER. Throws: InternalError if (type, device) is taken.
+  /// Called by DOPPIO_REGISTER_LAYER. Throws: InternalError if (type, device) is registered.
   bool add(const std::string& type, Device device, Entry entry);
 
-  /// The entry for `type` on `device`, or the one for any device.
-  /// Throws: Error if there is none, with the nearest names; its field() is "type".
+  /// Returns the entry for `type` on `device`, or else on Device::any. Throws: Error with the
+  /// nearest names if there is none; its field() is "type".
   const Entry& find(const std::string& type, Device device) const;
 
-  /// As find(), but null instead of an Error.
+  /// As find(), but returns null instead of throwing.
   const Entry* find_or_null(const std::string& type, Device device) const;
 
   /// All type names in alphabetical order.
@@ -65,13 +65,13 @@ class LayerRegistry {
 
 }  // namespace doppio
 
-/// Registers layer class `cls` as `type` for the device that this file is compiled for; what
-/// follows are designated initialisers of LayerTraits, in its order: DOPPIO_REGISTER_LAYER("ReLU",
-/// Relu, .in_place = true);
+/// Registers layer class `cls` as `type` for the device that this file is compiled for. The other
+/// arguments are designated initialisers of LayerTraits: DOPPIO_REGISTER_LAYER("ReLU", Relu,
+/// .in_place = true);
 #define DOPPIO_REGISTER_LAYER(type, cls, ...) \
   DOPPIO_REGISTER_LAYER_ON(::doppio::kDevice, type, cls, __VA_ARGS__)
 
-/// The same for a layer that works on any device, because it runs on the host or only calls others.
+/// As above for `device`. Device::any suits layers that run on the host or only call other layers.
 #define DOPPIO_REGISTER_LAYER_ON(device, type, cls, ...)                                  \
   [[maybe_unused]] const bool registered_##cls = ::doppio::LayerRegistry::instance().add( \
       type, device,                                                                       \
