@@ -52,10 +52,10 @@ Arena::Arena(std::size_t bytes) : bytes_(bytes), begin_(nullptr), placement_(0) 
   if (bytes == 0) return;
   void* range = mmap(nullptr, bytes, PROT_READ | PROT_WRITE,
                      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-  if (range == MAP_FAILED) return;  // no room for anything: callers fall back to the heap
+  if (range == MAP_FAILED) return;  // take() returns null, so callers use the heap
   begin_ = static_cast<std::byte*>(range);
   placement_ = Placement(bytes);
-  madvise(range, bytes, MADV_HUGEPAGE);  // fewer page faults; without effect where it is refused
+  madvise(range, bytes, MADV_HUGEPAGE);  // fewer page faults; may be refused
 }
 
 Arena::Arena()

@@ -7,20 +7,20 @@
 
 namespace doppio {
 
-/// Places blocks in a row of bytes. Only numbers: an Arena backs them with memory, a plan of a
-/// net's memory needs no more.
+/// Assigns offsets to blocks in a range of bytes. It has no memory: an Arena adds it, and a plan of
+/// a net's memory needs none.
 class Placement {
  public:
   static constexpr std::size_t kNowhere = std::numeric_limits<std::size_t>::max();
 
   explicit Placement(std::size_t capacity = kNowhere) : capacity_(capacity) {}
 
-  /// Takes the smallest gap that is large enough, or else the end of the row, and returns the
-  /// block's offset; kNowhere if that would exceed the capacity. Blocks begin at multiples of 64.
+  /// Returns the offset of a new block in the smallest gap that is large enough, or else at the
+  /// end; kNowhere if that would exceed the capacity. Offsets are multiples of 64.
   std::size_t take(std::size_t bytes);
   void give_back(std::size_t offset);
 
-  /// Bytes from the start to the end of the farthest block so far.
+  /// Highest end of any block so far, in bytes.
   std::size_t peak() const { return peak_; }
   std::size_t blocks() const { return taken_.size(); }
 
@@ -32,11 +32,11 @@ class Placement {
   std::set<std::pair<std::size_t, std::size_t>> gaps_;  // before end_: size and offset
 };
 
-/// Host memory that tensors of different lifetimes take turns to use. Pages that were touched once
-/// stay with the process, so blocks cost no page faults after the first pass.
+/// Host memory that tensors of different lifetimes reuse. The process keeps its pages, so blocks
+/// cause no page faults after the first pass.
 class Arena {
  public:
-  /// Reserves addresses for `bytes`; memory comes with the first touch.
+  /// Reserves addresses for `bytes`; pages are allocated on first use.
   explicit Arena(std::size_t bytes);
   /// As large as this machine's memory.
   Arena();
@@ -44,9 +44,9 @@ class Arena {
   Arena(const Arena&) = delete;
   Arena& operator=(const Arena&) = delete;
 
-  /// A block on a cache line's border, or null if there is no room.
+  /// Returns a block aligned to a cache line, or null if there is no room.
   void* take(std::size_t bytes);
-  /// True if `block` came from here; then it is free again.
+  /// Frees `block` and returns true if it belongs to this arena.
   bool give_back(void* block);
 
   std::size_t peak() const { return placement_.peak(); }

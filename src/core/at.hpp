@@ -5,7 +5,7 @@
 
 namespace doppio {
 
-/// Element `i` of a vector, whose own index type is unsigned.
+/// Element `i` of a vector, without a cast to its unsigned index type.
 template <class Vector>
 decltype(auto) at(Vector& vector, Index i) {
   return vector[static_cast<std::size_t>(i)];

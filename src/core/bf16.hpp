@@ -6,7 +6,7 @@
 
 namespace doppio {
 
-/// The nearest bfloat16, the even one of two: the upper half of a float. Not a number stays so.
+/// Rounds to the nearest bfloat16 (the upper half of a float), ties to even. Keeps NaN.
 HOST_DEVICE inline std::uint16_t to_bf16(float value) {
   const auto bits = std::bit_cast<std::uint32_t>(value);
   const std::uint32_t rounded = bits + 0x7fff + (bits >> 16 & 1);
@@ -14,7 +14,7 @@ HOST_DEVICE inline std::uint16_t to_bf16(float value) {
   return value != value ? kNan : static_cast<std::uint16_t>(rounded >> 16);
 }
 
-/// A value of tensors that hold Element::bf16.
+/// A bfloat16 value, see Element::bf16.
 struct Bf16 {
   std::uint16_t bits = 0;
 

@@ -8,8 +8,8 @@
 namespace doppio {
 
 /// An array of values that are not the floats of a Tensor, such as indices, pixels or sums in
-/// double. It lives on the host, on an accelerator or on both, and brings itself up to date as a
-/// Tensor does. Memory is allocated at the first access; what was never written reads as zeros.
+/// double. Like Tensor, it updates its copies on the host and an accelerator on access, allocates
+/// memory at the first access and reads as zeros if it was never written.
 template <class T>
 class Buffer {
   static_assert(std::is_trivially_copyable_v<T>, "values are copied as bytes");
@@ -19,7 +19,7 @@ class Buffer {
   Buffer(Buffer&&) noexcept = default;
   Buffer& operator=(Buffer&&) noexcept = default;
 
-  /// Contents survive if they do not grow beyond what was allocated.
+  /// Contents survive if `count` does not exceed what was allocated.
   void resize(Index count) {
     count_ = count;
     storage_->grow(static_cast<std::size_t>(bytes()));
@@ -29,19 +29,19 @@ class Buffer {
   /// True once memory has been allocated.
   bool allocated() const { return storage_->allocated(); }
 
-  /// Current contents, on ctx's device.
+  /// Returns the current contents on ctx's device.
   const T* read(const Context& ctx) const { return access(ctx, true, false); }
-  /// Contents undefined: nothing is copied, and this place becomes the only owner.
+  /// Returns memory to overwrite. Its contents are undefined, and other copies become stale.
   T* write(const Context& ctx) { return access(ctx, false, true); }
   /// The same on the host.
   T* write_host() { return static_cast<T*>(storage_->host(false, true)); }
 
-  /// Takes page-locked host memory from now on if ctx has an accelerator. Contents are lost.
+  /// Uses page-locked host memory from now on if ctx has an accelerator. Contents are lost.
   void pin(const Context& ctx) {
     if (ctx.accelerator()) storage_->pin(ctx.accelerator());
   }
-  /// Begins to copy the host's contents to ctx's accelerator, beside the work there. No-op on the
-  /// CPU, and if there is nothing to copy.
+  /// Starts an asynchronous copy of the host's contents to ctx's accelerator. No-op on the CPU, or
+  /// if there is nothing to copy.
   void prefetch_to_device(const Context& ctx) const {
     if (ctx.accelerator()) storage_->prefetch_to_device(ctx.accelerator());
   }

@@ -16,19 +16,18 @@ struct DeviceFloats {
   Index count = 0;
 };
 
-/// Several accelerators that compute means together. The first one has rank 0.
+/// All-reduce among several accelerators, as in NCCL. The first one has rank 0.
 class Communicator {
  public:
   virtual ~Communicator() = default;
-  /// Begins to replace a rank's floats by the means over all ranks, the same on each, in the order
-  /// of the rank's other work. All ranks ask for the same, on a thread each.
+  /// Replaces a rank's floats by their means over all ranks, identical on each, in stream order.
+  /// Every rank makes the same calls, each from its own thread. Does not wait for the device.
   virtual void all_reduce_mean(std::size_t rank, std::span<const DeviceFloats> floats) = 0;
-  /// Ends what others have begun, and may wait for, because a rank has failed; for any thread. To
-  /// ask for more is an Error.
+  /// Aborts pending calls after a rank has failed. Thread-safe. Later calls throw Error.
   virtual void abort() noexcept = 0;
 };
 
-/// Throws: Error if this build or this machine lacks what it takes.
+/// Throws: Error if this build or machine does not support it.
 std::unique_ptr<Communicator> make_communicator(
     std::vector<std::shared_ptr<Accelerator>> accelerators);
 

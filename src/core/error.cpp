@@ -10,8 +10,7 @@ namespace doppio {
 
 namespace {
 
-/// `message` with everything escaped that could change how a terminal shows it, but for the ends of
-/// its own lines.
+/// Escapes everything in `message` that could affect a terminal, except newlines.
 std::string harmless(std::string_view message) {
   std::string out;
   for (;;) {
@@ -74,7 +73,7 @@ void Problems::throw_if_any() const {
 }
 
 std::vector<std::string> nearest(std::string_view name, const std::vector<std::string>& known) {
-  // Of a short name all others are near by their number of edits; a long one may end as others do.
+  // A few edits turn a short name into any other; long names may share an ending.
   const std::size_t limit = std::min(name.size() / 3, 2 + name.size() / 20);
   std::vector<std::pair<std::size_t, std::string>> near;
   for (const std::string& k : known) {
@@ -83,7 +82,7 @@ std::vector<std::string> nearest(std::string_view name, const std::vector<std::s
     if (const std::size_t d = edit_distance(name, k); d <= limit) near.emplace_back(d, k);
   }
   std::sort(near.begin(), near.end());
-  // A name that differs only in case is the one meant.
+  // A name that differs only in case is the intended one.
   if (!near.empty() && near[0].first == 0) near.resize(1);
   if (near.size() > 3) near.resize(3);
   std::vector<std::string> names;

@@ -3,11 +3,11 @@
 
 namespace doppio {
 
-/// Tracks every tensor that work touches while an accelerator captures it, so that the resulting
-/// graph is replayed only while its pointers are valid. One at a time in each thread.
+/// Tracks every tensor that captured work touches, so that the resulting graph is replayed only
+/// while its pointers are valid. At most one per thread at a time.
 class GraphCapture {
  public:
-  /// Begins to track.
+  /// Starts tracking.
   GraphCapture();
   ~GraphCapture();
   GraphCapture(const GraphCapture&) = delete;
@@ -16,13 +16,13 @@ class GraphCapture {
   void stop();
   enum class Replayable { now, not_now, never };
   /// Returns whether the graph may be replayed. Every tensor must be at the address it had during
-  /// the capture (else: never), the same copies of it must be current, and one that was read on the
-  /// host, or asked for its version(), must be unchanged.
+  /// the capture (else: never), the same copies of it must be current, and its contents must be
+  /// unchanged if the host read them or their version().
   Replayable replayable() const;
   bool replayable_now() const { return replayable() == Replayable::now; }
-  /// Brings the tensors' state up to date after the device has done the work again.
+  /// Updates the tensors' state after a replay.
   void mark_replayed();
-  /// Takes the tensors' state back, for work that the device has not done after all.
+  /// Restores the tensors' state if the captured work will not run.
   void undo();
 
  private:

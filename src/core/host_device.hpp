@@ -1,8 +1,8 @@
 #pragma once
-// HOST_DEVICE marks a function that kernels may call; KERNEL marks a kernel's lambda. Under g++
-// both mean nothing. DOPPIO_FOR_CUDA is defined where kernels are compiled for CUDA: by nvcc, or by
-// g++ for the emulated GPU of the tests. DOPPIO_UNROLL stands before loops whose arrays must lie
-// in a GPU's registers.
+// HOST_DEVICE marks a function that kernels may call; KERNEL marks a kernel's lambda. Both are
+// empty under g++. DOPPIO_FOR_CUDA is defined where kernels are compiled for CUDA: by nvcc, or by
+// g++ for the emulated GPU of the tests. DOPPIO_UNROLL precedes loops whose arrays must be in GPU
+// registers.
 #ifdef __CUDACC__
 #define HOST_DEVICE __host__ __device__
 #define KERNEL __device__

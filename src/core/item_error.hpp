@@ -4,7 +4,7 @@
 
 namespace doppio {
 
-/// A mistake in one item of the batch. The net adds where the data layer has the item from.
+/// A mistake in one item of the batch. The net adds the item's source (Layer::item_name()).
 class ItemError : public Error {
  public:
   ItemError(const std::string& message, Index item) : Error(message), item_(item) {}

@@ -10,7 +10,7 @@ namespace doppio {
 
 namespace {
 
-/// f(first value of a block of channels in NCHW, first value of it in blocks, channels in it).
+/// Calls f(NCHW offset, blocked offset, number of channels) for every block of channels.
 template <class F>
 void for_each_block(const TensorDims& dims, F f) {
   const Index B = channel_block(), in_image = (dims.channels + B - 1) / B;
@@ -30,7 +30,7 @@ Index channel_block() {
 
 namespace {
 
-/// With B a constant the innermost loop unrolls.
+/// A constant B lets the compiler unroll the innermost loop.
 template <Index B>
 void pack_whole(const float* nchw, Index plane, Index pixels, float* block) {
   for (Index s = 0; s < pixels; ++s)

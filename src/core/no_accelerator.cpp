@@ -1,4 +1,4 @@
-// Stands in for src/cuda in a build without CUDA.
+// Replaces src/cuda in a build without CUDA.
 #include "core/communicator.hpp"
 #include "doppio/context.hpp"
 #include "doppio/error.hpp"

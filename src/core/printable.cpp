@@ -12,7 +12,7 @@ namespace doppio {
 
 namespace {
 
-/// A character that is taken for another one; `plain` is empty if it shows nothing at all.
+/// A character that looks like `plain`, which is empty if it is invisible.
 struct Disguise {
   char32_t code;
   const char* name;
@@ -79,7 +79,7 @@ constexpr Disguise kDisguises[] = {
 
 bool continues_character(char c) { return (static_cast<unsigned char>(c) & 0xC0) == 0x80; }
 
-/// The number of bytes of the UTF-8 character that `text` begins with; 0 if it begins with none.
+/// Length in bytes of the first UTF-8 character of `text`; 0 if it is invalid.
 std::size_t utf8_length(std::string_view text) {
   const auto first = static_cast<unsigned char>(text[0]);
   const std::size_t length = first < 0x80                    ? 1
@@ -92,7 +92,7 @@ std::size_t utf8_length(std::string_view text) {
   return std::all_of(rest.begin(), rest.end(), continues_character) ? length : 0;
 }
 
-/// The code of the character that `text` begins with; 0 if that is not UTF-8.
+/// Code point of the first character of `text`; 0 if it is not UTF-8.
 char32_t code_point(std::string_view text) {
   constexpr std::array<unsigned char, 5> kPayload{0, 0x7F, 0x1F, 0x0F, 0x07};
   const std::size_t length = utf8_length(text);

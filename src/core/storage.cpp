@@ -20,9 +20,9 @@ namespace doppio {
 namespace {
 
 constexpr std::size_t kAlignment = 64;       // a cache line, and the widest vector register
-constexpr std::size_t kHugePage = 2u << 20;  // fewer page faults and misses of the address cache
+constexpr std::size_t kHugePage = 2u << 20;  // fewer page faults and TLB misses
 
-/// `bytes` with what fills the last cache line up.
+/// Rounds `bytes` up to whole cache lines.
 std::size_t padded(std::size_t bytes) { return (bytes + kAlignment - 1) / kAlignment * kAlignment; }
 
 void* heap_memory(std::size_t bytes) {
@@ -142,7 +142,7 @@ bool Storage::is_lazily_zero() {
 }
 
 std::uint64_t Storage::version() {
-  track(true);  // who asks decides by it
+  track(true);  // the caller may act on it
   return version_;
 }
 
@@ -207,7 +207,7 @@ T* Storage::access_nhwc(NhwcCopy<T>& copy, const NhwcCopy<Other>& other,
   if (accelerator_ != accelerator) leave_device(keep_contents);
   accelerator_ = accelerator;
   const bool convert = keep_contents && !copy.holds(dims);
-  // Floats are exact, and channels that lie right need only a cast.
+  // Exact floats come first; a cast is cheaper than a change of layout.
   const bool cast = convert && other.holds(dims) && (kRound || !device_.current);
   const void* from = convert && !cast ? device(accelerator, true, false) : nullptr;
   const std::size_t bytes = static_cast<std::size_t>(dims.count()) * sizeof(T);
@@ -250,7 +250,7 @@ void Storage::place_on(const std::shared_ptr<Accelerator>& accelerator, bool kee
   device_.data = accelerator->allocate(padded(capacity_));
 }
 
-/// The host's memory must not change under way.
+/// Host memory must not change during an upload.
 void Storage::finish_upload() {
   if (upload_) accelerator_->finish_upload(std::exchange(upload_, 0));
 }

@@ -14,10 +14,9 @@ class Accelerator;
 class Arena;
 struct Bf16;
 
-/// The memory of tensors and buffers: bytes on the host, on an accelerator or on both, of which it
-/// knows what is current. It also holds the values of a tensor in other layouts. Accesses say with
-/// `keep_contents` that they read, and with `exclusive` that they write: then the copy that they
-/// get is the only current one.
+/// The memory of a Tensor or Buffer: copies on the host, on an accelerator and in other layouts,
+/// and which of them are current. An access with `keep_contents` reads. One with `exclusive`
+/// writes: the returned copy is then the only current one.
 class Storage : public std::enable_shared_from_this<Storage> {
  public:
   Storage() = default;
@@ -25,38 +24,38 @@ class Storage : public std::enable_shared_from_this<Storage> {
   Storage& operator=(const Storage&) = delete;
   ~Storage();
 
-  /// Where the contents are, for a GraphCapture.
+  /// Addresses and validity of all copies, for a GraphCapture.
   struct State {
     const void *host, *device, *nhwc, *bf16;
     bool host_current, device_current, nhwc_current, bf16_current, downloading;
     TensorDims nhwc_dims, bf16_dims;
     std::uint64_t version;
 
-    /// True if the device's copies lie where they do in `other`.
+    /// True if the copies on the device have the same addresses.
     bool in_places_of(const State& other) const;
-    /// True if the same of them are current.
+    /// True if the same copies on the device are current.
     bool as_current_as(const State& other) const;
   };
   State state() const;
-  /// Work that came from `before` to `after` has been done again.
+  /// Updates the state after a replay of work that led from `before` to `after`.
   void replay(const State& before, const State& after);
-  /// Work that began at `before` has been asked for and was not done. What has left the device
-  /// meanwhile, for another one, is where it went.
+  /// Restores `before`, for captured work that will not run. No-op if the contents have moved to
+  /// another device meanwhile.
   void undo(const State& before);
 
-  /// Bytes, without what fills the last cache line up.
+  /// Size in bytes, without padding.
   std::size_t capacity() const { return capacity_; }
   bool allocated() const {
     return host_.data || blocked_.data || device_.data || nhwc_.data || bf16_.data;
   }
-  /// True if that copy of a tensor of these sizes is current.
+  /// True if the blocked copy of a tensor of these sizes is current.
   bool holds_blocked(const TensorDims& dims) const {
     return blocked_.current && dims == blocked_dims_;
   }
   bool holds_nhwc(const TensorDims& dims) const { return nhwc_.holds(dims); }
   bool holds_bf16(const TensorDims& dims) const { return bf16_.holds(dims); }
 
-  /// Loses the contents if they are fewer bytes.
+  /// Contents are lost if the capacity grows.
   void grow(std::size_t bytes);
   void use_arena(std::shared_ptr<Arena> arena, const std::string& name);
   void pin(std::shared_ptr<Accelerator> accelerator);
@@ -69,7 +68,7 @@ class Storage : public std::enable_shared_from_this<Storage> {
   bool is_lazily_zero();
   std::uint64_t version();
 
-  /// On `accelerator`, or on the host if it is null.
+  /// Returns the copy on `accelerator`, or on the host if it is null.
   void* access(const std::shared_ptr<Accelerator>& accelerator, bool keep_contents,
                bool exclusive) {
     return accelerator ? device(accelerator, keep_contents, exclusive)
@@ -86,7 +85,7 @@ class Storage : public std::enable_shared_from_this<Storage> {
                   bool keep_contents, bool exclusive);
 
  private:
-  /// One place where the contents may be.
+  /// One copy of the contents.
   struct Copy {
     void* data = nullptr;
     bool current = false;
@@ -94,10 +93,10 @@ class Storage : public std::enable_shared_from_this<Storage> {
     float* floats() const { return static_cast<float*>(data); }
   };
 
-  /// One in Layout::nhwc, of values of T.
+  /// A copy in Layout::nhwc with values of T.
   template <class T>
   struct NhwcCopy : Copy {
-    std::size_t bytes = 0;  ///< of its memory
+    std::size_t bytes = 0;  ///< allocated
     TensorDims dims;
 
     T* values() const { return static_cast<T*>(data); }
@@ -106,12 +105,12 @@ class Storage : public std::enable_shared_from_this<Storage> {
 
   bool on_device() const { return device_.current || nhwc_.current || bf16_.current; }
   void place(const State& there);
-  /// Access to `copy`; `other` is the NHWC copy of the other type.
+  /// Accesses `copy`; `other` is the NHWC copy of the other type.
   template <class T, class Other>
   T* access_nhwc(NhwcCopy<T>& copy, const NhwcCopy<Other>& other,
                  const std::shared_ptr<Accelerator>& accelerator, const TensorDims& dims,
                  bool keep_contents, bool exclusive);
-  /// Tells the capture under way (graph_capture.cpp).
+  /// Reports an access to the current GraphCapture (graph_capture.cpp).
   void track(bool read_on_host);
   void require_contents() const;
   void place_on(const std::shared_ptr<Accelerator>& accelerator, bool keep_contents);
@@ -125,20 +124,20 @@ class Storage : public std::enable_shared_from_this<Storage> {
   void free_all();
   static std::uint64_t new_version();
 
-  std::size_t capacity_ = sizeof(float);  // the default shape of a tensor is a scalar's
+  std::size_t capacity_ = sizeof(float);  // a tensor is a scalar by default
   Copy host_, device_;                    // NCHW, or the values of a Buffer
   Copy blocked_;                          // on the host
   TensorDims blocked_dims_;
   NhwcCopy<float> nhwc_;                      // on the accelerator
-  NhwcCopy<Bf16> bf16_;                       // on the accelerator, NHWC too
-  std::shared_ptr<Accelerator> accelerator_;  // keeps the device memory's owner alive
-  std::uint64_t upload_ = 0;                  // under way from host_ to device_: its number
-  bool downloading_ = false;                  // from device_ to host_
+  NhwcCopy<Bf16> bf16_;                       // on the accelerator, also NHWC
+  std::shared_ptr<Accelerator> accelerator_;  // owner of the device memory
+  std::uint64_t upload_ = 0;                  // number of the pending upload from host_ to device_
+  bool downloading_ = false;                  // a copy from device_ to host_ is pending
   std::shared_ptr<Accelerator> pinned_by_;
   std::shared_ptr<Arena> arena_;
-  std::string name_;       // for messages, with an arena
-  bool written_ = false;   // since it has memory
-  bool released_ = false;  // what was written is discarded
+  std::string name_;       // for messages, see use_arena()
+  bool written_ = false;   // since memory was allocated
+  bool released_ = false;  // written contents were released
   std::uint64_t version_ = new_version();
 };
 

@@ -20,7 +20,7 @@ namespace doppio {
 
 namespace {
 
-/// Blocks all signals in this thread, and in those that it starts, as long as it lives.
+/// Blocks all signals in this thread, and in threads that it starts, for its lifetime.
 class NoSignals {
  public:
   NoSignals() {
@@ -35,16 +35,16 @@ class NoSignals {
   sigset_t before_;
 };
 
-/// OpenMP threads that sleep as long as it lives. While OpenMP has more threads than the process
-/// has cores, all its threads soon sleep when they wait (GNU's manual, GOMP_SPINCOUNT: they spin
-/// 100 instead of 300,000 times).
+/// OpenMP threads that sleep for its lifetime. While OpenMP has more threads than the process has
+/// cores, its waiting threads soon sleep (libgomp's manual, GOMP_SPINCOUNT: they spin 100 instead
+/// of 300,000 times).
 class SleepingTeam {
  public:
   explicit SleepingTeam(int size)
       : thread_([this, size] {
           std::future<void> end = end_.get_future();
 #pragma omp parallel num_threads(size)
-          if (omp_get_thread_num() == 0) end.wait();  // the others wait for it where the loop ends
+          if (omp_get_thread_num() == 0) end.wait();  // the others wait at the implicit barrier
         }) {
   }
   ~SleepingTeam() {
@@ -58,12 +58,12 @@ class SleepingTeam {
   std::thread thread_;
 };
 
-/// Keeps waits short from the start, long after a second without others that want the cores, and
-/// short again at once when a thread had to wait for one.
+/// Starts with short spinning. Allows long spinning after a second without contention for cores,
+/// and returns to short spinning as soon as a thread has had to wait for a core.
 void adapt_waits(int team_size) {
   using namespace std::chrono_literals;
   constexpr auto kLook = 100ms;
-  constexpr std::chrono::nanoseconds kBusy = 15ms;  // 7 at most on idle cores, 20 on busy
+  constexpr std::chrono::nanoseconds kBusy = 15ms;  // at most 7 on idle cores, 20 on busy ones
   constexpr int kQuietLooks = 10;
   std::optional<SleepingTeam> sleepers(std::in_place, team_size);
   RunDelays before = run_delays();
@@ -75,14 +75,14 @@ void adapt_waits(int team_size) {
     if (quiet == 0 && !sleepers) sleepers.emplace(team_size);
     if (quiet == kQuietLooks) sleepers.reset();
   }
-  for (;;) pause();  // the team sleeps on
+  for (;;) pause();  // the team stays asleep
 }
 
 }  // namespace
 
 RunDelays run_delays() {
   RunDelays delays;
-  std::error_code error;  // threads end while they are listed
+  std::error_code error;  // threads may end during the listing
   for (auto it = std::filesystem::directory_iterator("/proc/self/task", error);
        !error && it != std::filesystem::directory_iterator(); it.increment(error)) {
     std::ifstream statistics(it->path() / "schedstat");
@@ -107,11 +107,11 @@ void choose_waits() {
     const bool chosen = std::getenv("OMP_WAIT_POLICY") || std::getenv("GOMP_SPINCOUNT");
     if (chosen || threads == 1 || threads > cores) return false;
     try {
-      const NoSignals inherited;  // the process handles its signals elsewhere
+      const NoSignals inherited;  // other threads handle the signals
       std::thread([size = cores - threads + 2] {
         try {
           adapt_waits(size);
-        } catch (const std::system_error&) {  // the system has no thread left for it
+        } catch (const std::system_error&) {  // no more threads are available
         }
       }).detach();
     } catch (const std::system_error&) {

@@ -7,8 +7,8 @@
 
 namespace doppio {
 
-/// Returns action(). In place of an Error that it throws, throws explain(error), which adds what
-/// the caller knows; the Error itself if that is nothing.
+/// Returns action(). If that throws an Error, throws explain(error) instead, to which the caller
+/// adds context; rethrows the Error if explain() returns nullopt.
 template <class Explain, class Action>
 auto with_context(Explain explain, Action action) -> decltype(action()) {
   try {
@@ -19,7 +19,7 @@ auto with_context(Explain explain, Action action) -> decltype(action()) {
   }
 }
 
-/// For with_context(): puts `name()` in front of the message.
+/// For with_context(): prefixes the message with `name()`.
 template <class Name>
 auto name_context(Name name) {
   return [name](const Error& e) {
@@ -27,7 +27,7 @@ auto name_context(Name name) {
   };
 }
 
-/// For with_context(): blames `field` of the layer, unless the Error knows its field.
+/// For with_context(): sets the Error's field to `field` unless it has one.
 inline auto field_context(std::string_view field) {
   return [field](const Error& e) {
     return Error(e.message(), e.where(), e.field().empty() ? std::string(field) : e.field());
