@@ -3,10 +3,10 @@
 
 namespace doppio {
 
-/// Where a gradient is to be added to `beta` times what is there.
+/// Destination of a gradient: values = beta * values + gradient.
 struct AddTo {
   float* values = nullptr;
-  /// 0 where `values` are undefined because the tensor is lazily zero, else 1.
+  /// 0 if `values` are undefined because the tensor is lazily zero, else 1.
   float beta = 1;
 };
 

@@ -3,7 +3,7 @@
 
 namespace doppio {
 
-/// A rectangle, in fractions of the image; or the four offsets that a detector predicts for one.
+/// A bounding box in fractions of the image, or the four offsets that a detector predicts for one.
 struct Box {
   float xmin, ymin, xmax, ymax;
 
@@ -12,7 +12,7 @@ struct Box {
   float area() const { return width() < 0 || height() < 0 ? 0 : width() * height(); }
 };
 
-/// What two boxes have in common; without an area if that is nothing.
+/// Returns the intersection of two boxes, or a box without area if they are disjoint.
 inline Box intersection(const Box& a, const Box& b) {
   const Box common{std::max(a.xmin, b.xmin), std::max(a.ymin, b.ymin), std::min(a.xmax, b.xmax),
                    std::min(a.ymax, b.ymax)};
@@ -25,7 +25,7 @@ inline float overlap(const Box& a, const Box& b) {
   return common > 0 ? common / (a.area() + b.area() - common) : 0;
 }
 
-/// Share of `a` that lies in `b`.
+/// Fraction of the area of `a` inside `b`.
 inline float coverage(const Box& a, const Box& b) {
   const float common = intersection(a, b).area();
   return common > 0 ? common / a.area() : 0;

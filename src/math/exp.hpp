@@ -8,8 +8,8 @@
 namespace doppio {
 inline namespace DOPPIO_BUILD {
 
-// The C library's functions are calls, and a loop with a call does not vectorise; these are plain
-// arithmetic. On a GPU the library's are as good.
+// Loops that call the C library's functions are not vectorised; these are plain arithmetic. On a
+// GPU the library's are as fast.
 
 /// x = exponent * ln 2 + rest, and minus_1 = e^rest - 1, for |rest| <= ln 2 / 2.
 struct ExpParts {
@@ -19,7 +19,7 @@ struct ExpParts {
 
 /// Source: the reduction and the polynomial of Moshier's Cephes library.
 HOST_DEVICE inline ExpParts exp_parts(float x) {
-  // Adding 1.5 * 2^23 rounds to a whole number, which then stands in the lowest bits.
+  // Adding 1.5 * 2^23 rounds to an integer, which is then in the lowest bits.
   const float kRound = 12582912.0f;
   const float rounded = x * 1.44269504f + kRound;
   const float n = rounded - kRound;
@@ -46,7 +46,7 @@ HOST_DEVICE inline float fast_exp(float x) {
 #else
   x = x > 89 ? 89 : x < -104 ? -104 : x;  // beyond, the result is infinite or 0
   const ExpParts e = exp_parts(x);
-  const std::int32_t half = e.exponent >> 1;  // 2^exponent itself may be no float
+  const std::int32_t half = e.exponent >> 1;  // 2^exponent may exceed the range of float
   return (1 + e.minus_1) * power_of_2(half) * power_of_2(e.exponent - half);
 #endif
 }

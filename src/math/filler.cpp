@@ -17,7 +17,7 @@ namespace {
 
 using Four = std::array<float, 4>;
 
-/// v[4b .. 4b+3] = four(words of block b): one Philox block makes four values.
+/// v[4b .. 4b+3] = four(words of block b): one Philox block gives four values.
 template <class F>
 void draw(const Random& random, Index n, float* v, F four) {
 #pragma omp parallel for schedule(static) if (n > kLittleWork)
@@ -42,14 +42,14 @@ void draw_normal(const Random& random, Index n, float mean, float std, float* v)
   draw(random, n, v, [=](const std::uint32_t(&words)[4]) { return normals(words, mean, std); });
 }
 
-/// Zeroes each value but with probability `keep`.
+/// Keeps each value with probability `keep`, else sets it to zero.
 void thin_out(const Random& random, Index n, float keep, float* v) {
 #pragma omp parallel for schedule(static) if (n > kLittleWork)
   for (Index i = 0; i < n; ++i)
     if (random.uniform(i) >= keep) v[i] = 0;
 }
 
-/// The n of xavier and msra.
+/// Returns n of the xavier and msra fillers.
 float fan(const FillerParameter& filler, const Shape& shape) {
   const auto count = static_cast<float>(shape.count());
   const float fan_in = count / static_cast<float>(shape[0]);
@@ -116,11 +116,11 @@ void fill(const Context& ctx, const FillerParameter& filler, const std::string& 
   const Index n = tensor.count();
   if (ctx.dry_run || n == 0) return;
 
-  // The odd factor tells tensors apart from each other and from what the layer draws in forward.
+  // The odd factor separates the streams of tensors from each other and from that of forward().
   const Random random{ctx.seed,
                       stream_of(layer) ^ 0x9E3779B9u * static_cast<std::uint32_t>(index + 1), 0};
   const std::string& type = filler.type();
-  // Zeros that nobody has touched cost nothing: weights from a file often replace them.
+  // Unallocated tensors read as zeros, and weights from a file often replace them.
   if (type == "constant" && filler.value() == 0 && !tensor.allocated()) return;
   float* v = tensor.write_host();
   if (type == "constant") {

@@ -6,8 +6,8 @@ namespace doppio {
 namespace internal {
 
 #ifdef __x86_64__
-// `flatten` inlines all that run() calls, so that it is compiled for these instructions too.
-// `run` is a copy, or stores through pointers might change what it has captured.
+// `flatten` inlines everything that run() calls, so that it is compiled for these instructions too.
+// `run` is passed by value, so that stores through pointers cannot alias its captures.
 template <class Run>
 [[gnu::flatten, gnu::target("avx2,fma")]] void run_avx2(Run run) {
   run();
@@ -23,9 +23,9 @@ run_avx512(Run run) {
 
 }  // namespace internal
 
-/// run(), compiled for every instruction set of Isa; the best that cpu_isa() allows is called.
+/// Runs the version of run() that is compiled for cpu_isa().
 ///
-/// Loops in `run`, and in the inline functions that it calls, use vector registers of that size.
+/// Loops in `run`, and in the inline functions that it calls, use vector registers of its size.
 /// Sums may differ in the last bit between instruction sets, because some have a fused
 /// multiply-add.
 template <class Run>

@@ -16,7 +16,7 @@ inline namespace DOPPIO_BUILD {
 
 namespace {
 
-/// C = alpha * op(A) * op(B) + beta * C, where a row of B has ldb elements and one of C has ldc.
+/// C = alpha * op(A) * op(B) + beta * C, with row strides ldb of B and ldc of C.
 void sgemm(bool ta, bool tb, Index M, Index N, Index K, float alpha, const float* A, const float* B,
            Index ldb, float beta, float* C, Index ldc) {
   const dnnl_status_t status = dnnl_sgemm(ta ? 'T' : 'N', tb ? 'T' : 'N', M, N, K, alpha, A,
@@ -24,23 +24,22 @@ void sgemm(bool ta, bool tb, Index M, Index N, Index K, float alpha, const float
   ensure(status == dnnl_success, str("dnnl_sgemm failed with status ", int{status}));
 }
 
-/// True if oneDNN reads B in place although its rows are whole pages apart and so compete for a
-/// few lines of the cache. It then takes up to 1.8 times as long as for a B that is not aligned,
-/// which it copies first.
+/// True if oneDNN reads B in place although its rows are whole pages apart, which causes cache
+/// conflicts. It then takes up to 1.8 times as long as for an unaligned B, which it copies first.
 bool rows_collide(bool tb, Index M, Index N) {
   constexpr Index kPage = 4096 / sizeof(float);
   return !tb && N % kPage == 0 && M >= 32 && M <= 256;
 }
 
-/// True for a batch times B transposed, as in the forward pass of inner products: with AVX-512
-/// oneDNN's matmul takes a fifth to nine tenths of sgemm's time there, if the batch is not tiny.
+/// True for a batch times B transposed, as in the forward pass of InnerProduct: with AVX-512,
+/// oneDNN's matmul takes 20 % to 90 % of sgemm's time there, unless the batch is tiny.
 bool matmul_is_faster(bool tb, Index M, Index N, Index K) {
-  constexpr Index kBatch = 16, kProducts = Index{1} << 20;  // fewer do not pay for the set-up
+  constexpr Index kBatch = 16, kProducts = Index{1} << 20;  // below, set-up dominates
   return tb && M >= kBatch && M * N * K >= kProducts;
 }
 
-/// y[n] = alpha * sum over k of B[n, k] * x[k] + beta * y[n]. Four rows of B at a time come at
-/// memory's speed; sgemm takes 1.5 times as long.
+/// y[n] = alpha * sum over k of B[n, k] * x[k] + beta * y[n]. Four rows of B at a time reach memory
+/// bandwidth; sgemm takes 1.5 times as long.
 void matrix_times_vector(Context& ctx, Index N, Index K, float alpha, const float* x,
                          const float* B, float beta, float* y) {
   constexpr Index kRows = 4, kLanes = 8;  // GCC spills vectors that exceed a register
@@ -48,7 +47,7 @@ void matrix_times_vector(Context& ctx, Index N, Index K, float alpha, const floa
   parallel_for(ctx, {(N + kRows - 1) / kRows, 1, 1}, elements_for_products(kRows * K),
                [=](Index group, Index, Index) {
     const Index first = group * kRows, rows = std::min(kRows, N - first);
-    const float* row[kRows];  // the last group repeats a row if it has less than kRows
+    const float* row[kRows];  // the last group repeats a row if it has fewer
     for (Index r = 0; r < kRows; ++r) row[r] = B + (first + std::min(r, rows - 1)) * K;
     Floats lanes[kRows] = {};
     Index k = 0;
@@ -80,7 +79,7 @@ Index gemm_workspace(Index M, Index N, Index K, Precision precision) {
 void gemm(Context& ctx, Transpose transpose_a, Transpose transpose_b, Index M, Index N, Index K,
           float alpha, const float* A, const float* B, float beta, float* C, Precision precision) {
   if (M == 0 || N == 0) return;
-  if (K == 0) {  // dnnl_sgemm would leave C as it is
+  if (K == 0) {  // dnnl_sgemm would not change C
     for (Index i = 0; i < M * N; ++i) C[i] = beta == 0 ? 0 : beta * C[i];
     return;
   }
@@ -91,7 +90,7 @@ void gemm(Context& ctx, Transpose transpose_a, Transpose transpose_b, Index M, I
   if (M == 1 && tb) return matrix_times_vector(ctx, N, K, alpha, A, B, beta, C);
   if (alpha == 1 && matmul_is_faster(tb, M, N, K)) return matmul(ta, tb, M, N, K, A, B, beta, C);
   if (rows_collide(tb, M, N)) {
-    constexpr Index kApart = 4;  // columns: what is left of B is not aligned to a vector
+    constexpr Index kApart = 4;  // columns: the rest of B is not aligned to a vector
     sgemm(ta, tb, M, kApart, K, alpha, A, B, N, beta, C, N);
     sgemm(ta, tb, M, N - kApart, K, alpha, A, B + kApart, N, beta, C + kApart, N);
     return;

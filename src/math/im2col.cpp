@@ -15,7 +15,7 @@ HOST_DEVICE inline Index clamp(Index x, Index low, Index high) {
 /// Smallest whole number n >= 0 with n * stride >= x.
 HOST_DEVICE inline Index steps(Index x, Index stride) {
   if (x <= 0) return 0;
-  return stride == 1 ? x : (x + stride - 1) / stride;  // the usual case saves a division
+  return stride == 1 ? x : (x + stride - 1) / stride;  // the common case avoids a division
 }
 
 /// The window positions first .. last-1.
@@ -23,14 +23,14 @@ struct WindowRange {
   Index first, last;
 };
 
-/// The windows whose element k is one of the input positions begin .. end-1.
+/// Returns the windows whose element k is at one of the input positions begin .. end-1.
 HOST_DEVICE inline WindowRange windows_with(const WindowAxis& a, Index k, Index begin, Index end) {
   const Index of_window_0 = k * a.dilation - a.pad;
   const Index last = clamp(steps(end - of_window_0, a.stride), 0, a.out);
   return {clamp(steps(begin - of_window_0, a.stride), 0, last), last};
 }
 
-/// A work item fills a strip of one row of the column matrix, which runs over the map row by row.
+/// Each call fills a strip of one row of the column matrix; a row covers the output map.
 void im2col_2d(Context& ctx, Index channels, WindowAxis h, WindowAxis w, const float* image,
                float* column) {
   const Index kernels = h.kernel * w.kernel, outs = h.out * w.out;
@@ -60,7 +60,7 @@ void im2col_2d(Context& ctx, Index channels, WindowAxis h, WindowAxis w, const f
   });
 }
 
-/// A work item gathers for a strip of one row of the image.
+/// Each call gathers a strip of one row of the image.
 void col2im_2d(Context& ctx, Index channels, WindowAxis h, WindowAxis w, const float* column,
                float* image) {
   parallel_for(ctx, {channels, h.in, strips(w.in)}, h.kernel * w.kernel * std::min(w.in, kStrip),
@@ -94,7 +94,7 @@ void im2col_nd(Context& ctx, Index channels, const Windows& windows, const float
   parallel_for(ctx, {channels, kernel_count, out_count},
                [=, w = windows] KERNEL(Index c, Index k, Index o) {
     const Index to = (c * kernel_count + k) * out_count + o;
-    // From the last axis to the first, k and o lose the digits of the axes already handled.
+    // Decomposes k and o into indices per axis, from the last axis to the first.
     Index from = 0, step = 1;
     bool inside = true;
     for (Index i = w.axes - 1; i >= 0; --i) {

@@ -13,7 +13,7 @@ struct WindowAxis {
   friend bool operator==(const WindowAxis&, const WindowAxis&) = default;
 };
 
-/// A window sliding over any number of spatial axes; without axes everything counts 1.
+/// A window sliding over any number of spatial axes; without axes all counts are 1.
 struct Windows {
   static constexpr Index kMaxAxes = Shape::kMaxAxes - 1;
 
@@ -23,7 +23,7 @@ struct Windows {
   Index in_count() const { return product(&WindowAxis::in); }
   Index out_count() const { return product(&WindowAxis::out); }
   Index kernel_count() const { return product(&WindowAxis::kernel); }
-  /// True if window i is exactly element i: 1x1 kernels, where columns are the image itself.
+  /// True for 1x1 kernels without stride or padding, where the columns are the image itself.
   bool is_identity() const {
     for (Index i = 0; i < axes; ++i)
       if (axis[i].kernel != 1 || axis[i].stride != 1 || axis[i].pad != 0) return false;
@@ -49,12 +49,12 @@ inline namespace DOPPIO_BUILD {
 void im2col(Context& ctx, Index channels, const Windows& windows, const float* image,
             float* column);
 
-/// The adjoint of im2col: image[c, i] = sum of the column elements that im2col copied from there.
+/// The adjoint of im2col: image[c, i] = sum of the column elements that im2col copied from it.
 /// Gathers, so the result does not depend on the number of threads.
 void col2im(Context& ctx, Index channels, const Windows& windows, const float* column,
             float* image);
 
-/// The same two for any number of axes without the shortcut for two of them (force_nd_im2col).
+/// The general versions for any number of axes, used for 2 axes with force_nd_im2col.
 void im2col_nd(Context& ctx, Index channels, const Windows& windows, const float* image,
                float* column);
 void col2im_nd(Context& ctx, Index channels, const Windows& windows, const float* column,

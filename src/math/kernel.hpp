@@ -34,19 +34,19 @@ struct Max {
 
 inline constexpr Device kDevice = Device::cuda;
 
-/// f(i) for every i in 0 .. n-1, in any order, on ctx's stream. `cost` only matters on the CPU.
+/// Calls f(i) for every i in 0 .. n-1, in any order, on ctx's stream. `cost` is for the CPU only.
 template <class F>
 void parallel_for(Context& ctx, Index n, Index /*cost*/, F f) {
   cuda::launch(cuda::stream_of(ctx), n, f);
 }
 
-/// f(a, b, c) for every point of the box `extent`; c is innermost.
+/// Calls f(a, b, c) for all indices below `extent`; c is innermost.
 template <class F>
 void parallel_for(Context& ctx, const Index (&extent)[3], Index /*cost*/, F f) {
   cuda::launch(cuda::stream_of(ctx), extent[0], extent[1], extent[2], f);
 }
 
-/// f(i, 0) for every i in 0 .. n-1, one after another.
+/// Calls f(i, 0) for every i in 0 .. n-1, one after another.
 inline Index num_threads_for(Index) { return 1; }
 template <class F>
 void parallel_for_chunks(Index n, F f) {
@@ -65,15 +65,16 @@ void reduce_rows(Context& ctx, Index rows, Index cols, double init, Combine comb
 
 inline constexpr Device kDevice = Device::cpu;
 inline constexpr Index kSerialBelow =
-    16384;  // elements; starting the threads costs more than this much work
+    16384;  // elements; below, starting threads costs more than it saves
 
 /// Iterations begin .. end-1 of a loop.
 struct Range {
   Index begin, end;
 };
 
-/// This thread's part of n iterations, in whole blocks of `block`: then the number of threads does
-/// not change which iterations fill a vector register, and with it the last bit of results.
+/// Returns this thread's part of n iterations, in whole blocks of `block`: then which iterations
+/// share a vector register, and so the last bit of results, does not depend on the number of
+/// threads.
 inline Range range_of_thread(Index n, Index block) {
   const Index thread = omp_get_thread_num(), threads = omp_get_num_threads();
   const Index blocks = (n + block - 1) / block;
@@ -81,8 +82,8 @@ inline Range range_of_thread(Index n, Index block) {
           std::min(n, blocks * (thread + 1) / threads * block)};
 }
 
-/// f(i) for every i in 0 .. n-1, in any order. `cost` is about how many elements each call touches:
-/// it decides whether starting the threads is worth it.
+/// Calls f(i) for every i in 0 .. n-1, in any order. `cost` is roughly the number of elements that
+/// each call touches: it decides whether to use several threads.
 template <class F>
 void parallel_for(Context&, Index n, Index cost, F f) {
 #pragma omp parallel if (n * cost > kSerialBelow)
@@ -95,7 +96,7 @@ void parallel_for(Context&, Index n, Index cost, F f) {
   }
 }
 
-/// f(a, b, c) for every point of the box `extent`; c is innermost and no index is divided in loops.
+/// Calls f(a, b, c) for all indices below `extent`; c is innermost. Inner loops do not divide.
 template <class F>
 void parallel_for(Context&, const Index (&extent)[3], Index cost, F f) {
   const Index A = extent[0], B = extent[1], C = extent[2];
@@ -117,15 +118,15 @@ void parallel_for(Context&, const Index (&extent)[3], Index cost, F f) {
   }
 }
 
-/// Threads that parallel_for_chunks() runs n iterations on: all, or one if n is less.
+/// Number of threads of parallel_for_chunks() for n iterations: all, or one if n is less.
 inline Index num_threads_for(Index n) {
   const Index all = omp_get_max_threads();
   return n < all ? 1 : all;
 }
 
-/// f(i, thread) for every i in 0 .. n-1, each wholly on one of the threads 0 ..
-/// num_threads_for(n)-1, so that what f writes and reads again stays in that core's cache. If there
-/// is only one, the loops in f have all threads.
+/// Calls f(i, thread) for every i in 0 .. n-1, each on one of the threads 0 ..
+/// num_threads_for(n)-1, so that data which f reuses stays in that core's cache. If there is one
+/// thread, loops in f can use all threads.
 template <class F>
 void parallel_for_chunks(Index n, F f) {
 #pragma omp parallel if (num_threads_for(n) > 1)
@@ -135,8 +136,8 @@ void parallel_for_chunks(Index n, F f) {
   }
 }
 
-/// combine of init and f(r, begin) .. f(r, end-1), in eight interleaved chains: one chain would
-/// wait for each addition, and the compiler may not reorder it.
+/// Combines init and f(r, begin) .. f(r, end-1) in eight interleaved chains: a single chain would
+/// wait for each addition, because the compiler may not reorder them.
 template <class F, class Combine>
 double reduce_range(Index r, Index begin, Index end, double init, Combine combine, F f) {
   constexpr Index kLanes = 8;
@@ -154,7 +155,7 @@ double reduce_range(Index r, Index begin, Index end, double init, Combine combin
 /// out[r] = init combined with f(r, 0) .. f(r, cols-1) in double, for every row; `init` is
 /// combine's neutral value.
 ///
-/// Long rows are cut into pieces of fixed length, so the result does not depend on the number of
+/// A long row is split into chunks of fixed length, so the result does not depend on the number of
 /// threads.
 template <class F, class Combine>
 void reduce_rows(Context&, Index rows, Index cols, double init, Combine combine, float* out, F f) {
@@ -182,7 +183,7 @@ void reduce_rows(Context&, Index rows, Index cols, double init, Combine combine,
 
 #endif
 
-// Calls that touch one element each.
+// Overloads for a cost of 1.
 template <class F>
 void parallel_for(Context& ctx, Index n, F f) {
   parallel_for(ctx, n, 1, f);

@@ -6,9 +6,9 @@
 
 namespace doppio {
 
-/// The B values of one pixel in Layout::nchw_blocked as one value each, whose operators work on all
-/// lanes at once: +, *, <, ?: and so on. CPU only; functions take them by reference, because how
-/// they are passed by value depends on the instruction set.
+/// Vector types for the B values of a pixel in Layout::nchw_blocked, whose operators (+, *, <, ?:
+/// and so on) work on all lanes. CPU only. Pass them by reference, because the ABI for passing them
+/// by value depends on the instruction set.
 template <Index B>
 struct Lanes {
   typedef float Floats __attribute__((vector_size(B * sizeof(float)), may_alias));
@@ -17,7 +17,7 @@ struct Lanes {
   typedef std::uint8_t Bytes __attribute__((vector_size(B)));
 };
 
-// Bytes to integers and back, by way of 16 bits: GCC does it at one go value by value.
+// Conversions go through 16 bits, because GCC does not vectorise them in one step.
 
 template <Index B>
 void widen(const std::uint8_t* bytes, typename Lanes<B>::Ints& ints) {

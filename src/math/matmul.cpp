@@ -18,10 +18,10 @@ const dnnl::engine& cpu() {
   return engine;
 }
 
-/// Floats that `count` values of bfloat16 take, in whole cache lines.
+/// Returns the floats that `count` bfloat16 values take, in whole cache lines.
 Index floats_for(Index count) { return (count + 31) / 32 * 16; }
 
-/// op(X), rows x columns, of a dense matrix X.
+/// Returns op(X), rows x columns, of a dense matrix X.
 memory matrix(Index rows, Index columns, bool transposed, Type type, const float* values) {
   const memory::desc desc({rows, columns}, type,
                           transposed ? memory::dims{1, rows} : memory::dims{columns, 1});

@@ -4,18 +4,18 @@
 namespace doppio {
 inline namespace DOPPIO_BUILD {
 
-/// A blob seen as N x C x S: C is what has a parameter each, S what lies within a channel.
+/// A blob viewed as N x C x S: C channels with S values each per item.
 ///
-/// `layout` tells how its values lie; blocked is for the CPU, NHWC for accelerators.
+/// Layout::nchw_blocked is for the CPU only, Layout::nhwc for accelerators.
 struct Channels {
   Index N = 1, C = 1, S = 1;
   Layout layout = Layout::nchw;
 };
 
-/// f(c, i) for the values i of a block of B channels, c .. c + B - 1, at one pixel.
+/// Calls f(c + b, i + b) for the B channels of a block, at one pixel.
 template <Index B, class F>
 void for_each_in_block(Index c, Index i, F f) {
-#ifndef DOPPIO_FOR_CUDA  // which runs without OpenMP
+#ifndef DOPPIO_FOR_CUDA  // which is built without OpenMP
 #pragma omp simd
 #endif
   for (Index b = 0; b < B; ++b) f(c + b, i + b);
@@ -32,7 +32,7 @@ void for_each_in_blocks(Context& ctx, const Channels& extent, F f) {
 
 template <Index B, class F>
 void sum_blocks(Context& ctx, const Channels& extent, float* planes, F f) {
-  constexpr Index kChains = 4;  // one would wait for each addition
+  constexpr Index kChains = 4;  // a single chain would wait for each addition
   const Index S = extent.S, blocks = extent.C / B;
   parallel_for(ctx, {1, extent.N * blocks, 1}, S * B, [=](Index, Index plane, Index) {
     double sums[kChains][B] = {};
@@ -50,7 +50,7 @@ void sum_blocks(Context& ctx, const Channels& extent, float* planes, F f) {
   });
 }
 
-/// f(c, i) for every element; c is the channel of element i.
+/// Calls f(c, i) for every element i, with its channel c.
 template <class F>
 void for_each_in_channels(Context& ctx, const Channels& extent, F f) {
   if constexpr (kDevice == Device::cpu)
@@ -77,14 +77,14 @@ void sum_planes(Context& ctx, const Channels& extent, float* planes, F f) {
               [=] KERNEL(Index p, Index s) { return f(p % C, p * S + s); });
 }
 
-/// Pixels that one thread adds up, of each channel.
+/// Pixels of a channel that one thread sums.
 constexpr Index kPixels = 64;
 inline Index pieces_of(const Channels& extent) {
   return (extent.N * extent.S + kPixels - 1) / kPixels;
 }
 
-/// sums[piece * C + c] = sum of f(c, i) over some of the elements i of channel c, where channels
-/// lie last: neighbouring threads take neighbouring channels.
+/// sums[piece * C + c] = sum of f(c, i) over up to kPixels elements i of channel c, in NHWC:
+/// adjacent threads read adjacent channels (coalesced).
 template <class F>
 void sum_pieces(Context& ctx, const Channels& extent, float* sums, F f) {
   const Index C = extent.C, pixels = extent.N * extent.S;
@@ -97,7 +97,7 @@ void sum_pieces(Context& ctx, const Channels& extent, float* sums, F f) {
   });
 }
 
-/// out[c] = sum of f(c, i) over the elements i of channel c, or that added to out[c] if `add`.
+/// out[c] = sum of f(c, i) over the elements i of channel c; added to out[c] if `add`.
 ///
 /// Uses ctx's workspace.
 template <class F>
@@ -127,7 +127,8 @@ void sum_per_channel(Context& ctx, const Channels& extent, float* out, F f) {
   sum_per_channel(ctx, extent, false, out, f);
 }
 
-/// take(c, sum of f(c, i), sum of g(c, i)), in double, for every channel: two sums in one pass.
+/// Calls take(c, sum of f(c, i), sum of g(c, i)), in double, for every channel: two sums in one
+/// pass.
 template <Index B, class F, class G, class Take>
 void sum_both_in_blocks(Context& ctx, const Channels& extent, F f, G g, Take take) {
   constexpr Index kChains = 2;
@@ -168,8 +169,8 @@ void sum_both_in_blocks(Context& ctx, const Channels& extent, F f, G g, Take tak
                         : sum_both_in_blocks<8>(ctx, extent, f, g, take);
 }
 
-/// f_out[c] = sum of f(c, i) and g_out[c] = sum of g(c, i); in the blocked layout one pass makes
-/// both.
+/// f_out[c] = sum of f(c, i) and g_out[c] = sum of g(c, i); one pass computes both in the blocked
+/// layout.
 ///
 /// Uses ctx's workspace.
 template <class F, class G>
@@ -185,7 +186,7 @@ void sum_both_per_channel(Context& ctx, const Channels& extent, float* f_out, fl
   sum_per_channel(ctx, extent, g_out, g);
 }
 
-/// Mean and (biased) variance of the values x[i] of each channel.
+/// Computes the mean and the biased variance of x[i] per channel.
 ///
 /// Uses ctx's workspace.
 inline void moments_per_channel(Context& ctx, const Channels& extent, const float* x, float* mean,
@@ -195,15 +196,15 @@ inline void moments_per_channel(Context& ctx, const Channels& extent, const floa
     if (extent.layout == Layout::nchw_blocked)
       return sum_both_in_blocks(
           ctx, extent, [=](Index, Index i) { return static_cast<double>(x[i]); },
-          // Squares of floats are exact in double, so the difference below loses nothing that the
-          // values of x have not lost before.
+          // Squares of floats are exact in double, so the difference below adds no error beyond the
+          // rounding of x.
           [=](Index, Index i) { return static_cast<double>(x[i]) * x[i]; },
           [=](Index c, double sum, double squares) {
         mean[c] = static_cast<float>(share * sum);
         variance[c] = static_cast<float>(std::max(0.0, share * (squares - share * sum * sum)));
           });
   sum_per_channel(ctx, extent, mean, [=] KERNEL(Index, Index i) { return share * x[i]; });
-  // Of the differences, because a float sum of squares would lose small variances of large values.
+  // Sum the squared differences: a float sum of squares would lose small variances of large values.
   sum_per_channel(ctx, extent, variance, [=] KERNEL(Index c, Index i) {
     const double d = static_cast<double>(x[i]) - mean[c];
     return share * d * d;

@@ -9,16 +9,16 @@ namespace doppio {
 
 /// Counter-based random numbers: the i-th draw of a stream is a pure function of (seed, stream,
 /// pass, i), so it is the same on every device and for every number of threads, and a resumed run
-/// continues it exactly.
+/// continues exactly.
 ///
 /// Source: Salmon et al., "Parallel random numbers: as easy as 1, 2, 3" (2011), Philox4x32-10.
 struct Random {
   std::uint64_t seed = 0;                  ///< key of the run
-  std::uint32_t stream = 0;                ///< who draws: stream_of(layer name)
-  std::uint64_t pass = 0;                  ///< when: number of the forward pass; 48 bits are used
-  const std::uint64_t* pass_at = nullptr;  ///< where a captured kernel finds that number
+  std::uint32_t stream = 0;                ///< stream_of(layer name)
+  std::uint64_t pass = 0;                  ///< number of the forward pass; 48 bits are used
+  const std::uint64_t* pass_at = nullptr;  ///< address of that number for captured kernels
 
-  /// What a kernel draws from.
+  /// Returns a copy with the current pass, for use in kernels.
   HOST_DEVICE Random now() const {
     Random random = *this;
     if (pass_at) random.pass = *pass_at;
@@ -65,8 +65,8 @@ struct Random {
   }
 };
 
-/// Stream number of a name (FNV-1a), so that a layer draws the same numbers wherever it stands in
-/// the net.
+/// Stream number of a name (FNV-1a), so that a layer's numbers do not depend on its position in the
+/// net.
 constexpr std::uint32_t stream_of(std::string_view name) {
   std::uint32_t hash = 2166136261u;
   for (const char c : name) hash = (hash ^ static_cast<unsigned char>(c)) * 16777619u;
