@@ -44,7 +44,7 @@ int open_retrying(const char* path, int flags) {
 
 constexpr std::string_view kMark = ".partial-";
 
-/// True for names that Temporary makes of paths whose last part begins with `stem`.
+/// True for names of Temporary files whose destination's name begins with `stem`.
 bool is_temporary(std::string_view name, std::string_view stem) {
   const std::size_t mark = name.rfind(kMark);
   if (!name.starts_with(stem) || mark == name.npos || mark < stem.size()) return false;
@@ -53,8 +53,8 @@ bool is_temporary(std::string_view name, std::string_view stem) {
          number.find_first_not_of("0123456789abcdef") == number.npos;
 }
 
-/// Removes what killed processes left of files whose path begins with `prefix`: temporary files
-/// that nobody holds a lock on. A file system without locks keeps them.
+/// Removes temporary files that killed processes left for paths that begin with `prefix`: those
+/// that no process has locked. They stay on file systems without locks.
 void remove_leftovers(const std::string& prefix) {
   const std::string stem = std::filesystem::path(prefix).filename();
   std::error_code ignored;
@@ -69,7 +69,7 @@ void remove_leftovers(const std::string& prefix) {
   }
 }
 
-/// A new file beside its destination; removed unless it is moved there.
+/// A temporary file in its destination's folder, removed unless it is renamed to the destination.
 class Temporary {
  public:
   explicit Temporary(const std::string& path) : path_(path) {
@@ -122,16 +122,15 @@ class Temporary {
   }
 
  private:
-  /// Marks the file as being written, until it is closed. Returns false if another process took it
-  /// for a leftover before that.
+  /// Locks the file until it is closed. Returns false if another process already removed it as a
+  /// leftover.
   bool lock() const {
     struct stat status {};
     ::flock(fd_, LOCK_EX);
     return ::fstat(fd_, &status) != 0 || status.st_nlink > 0;
   }
 
-  /// Some network and FUSE file systems refuse to sync: EINVAL then, and there is nothing to wait
-  /// for.
+  /// Ignores EINVAL, with which some network and FUSE file systems refuse to sync.
   static int sync(int fd, FileStep step) {
     if (const int error = injected(step)) return error;
     return ::fsync(fd) != 0 && errno != EINVAL ? errno : 0;
@@ -141,7 +140,7 @@ class Temporary {
   int fd_ = -1;
 };
 
-/// Passes large pieces on to the file and remembers the first error.
+/// Writes to the file in large chunks and stores the first error.
 class Buffer final : public std::streambuf {
  public:
   explicit Buffer(Temporary& file) : file_(file), bytes_(std::size_t{1} << 20) { rewind(); }

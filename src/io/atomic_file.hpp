@@ -10,26 +10,26 @@ namespace doppio {
 ///
 /// `write` gets a stream into a temporary file in the same folder, which is then flushed, synced
 /// and renamed; the folder is synced last. After a failure the temporary file is gone and the old
-/// file untouched. What a killed process leaves, PATH.partial-NUMBER, is removed when `path` is
-/// written the next time. Throws: Error with the path and the system's reason.
+/// file untouched. A file PATH.partial-NUMBER that a killed process left is removed when `path` is
+/// next written. Throws: Error with the path and the system's reason.
 void write_file_atomically(const std::string& path,
                            const std::function<void(std::ostream&)>& write);
 
-/// The same for libraries that open their files themselves: `write` gets the temporary file's name.
+/// As above for libraries that open files themselves: `write` gets the temporary file's name.
 void write_named_file_atomically(const std::string& path,
                                  const std::function<void(const std::string&)>& write);
 
-/// Checks that files named `prefix` + something can be made, by making and removing one. Removes
-/// what killed processes left of such files.
-/// Throws: Error with the folder, the system's reason and what to do.
+/// Checks that files whose path begins with `prefix` can be created, by creating and removing one.
+/// Also removes temporary files that killed processes left. Throws: Error with the folder, the
+/// system's reason and what to do.
 void require_writable(const std::string& prefix);
 
-/// The steps of an atomic write, in their order.
+/// The steps of an atomic write, in order.
 enum class FileStep { open, write, sync, rename, sync_folder };
 
-/// For tests: `before` is called ahead of every step of every atomic write and returns 0 to
-/// continue or an errno to fail with; a failing write step still writes half of its bytes. An empty
-/// function restores normal work.
+/// For tests: `before` is called before every step of every atomic write and returns 0 to continue
+/// or an errno to fail with; a failing write step still writes half of its bytes. An empty function
+/// removes the hook.
 void set_file_step_hook(std::function<int(FileStep)> before);
 
 }  // namespace doppio

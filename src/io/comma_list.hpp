@@ -5,7 +5,7 @@
 
 namespace doppio {
 
-/// The items of "a, b,c", without the blanks around them; none of an empty text.
+/// Splits "a, b,c" into items without surrounding blanks. Returns none for an empty text.
 inline std::vector<std::string> comma_list(const std::string& text) {
   std::vector<std::string> items;
   std::istringstream in(text);

@@ -19,7 +19,7 @@ class Descriptor {
   }
 
   int get() const { return fd_; }
-  /// Leaves closing it to the caller.
+  /// Passes ownership to the caller.
   int release() { return std::exchange(fd_, -1); }
 
  private:

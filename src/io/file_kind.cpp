@@ -39,8 +39,8 @@ constexpr Signature kSignatures[] = {
     {0, "\x1F\x8B"sv, "a gzip archive"},
 };
 
-/// Numbers and wire types of the fields that a protobuf message begins with, as in "1v 2v 5l ": v
-/// for a varint, l for what has a length, f for fixed sizes. Empty if it is no protobuf message.
+/// Returns the numbers and wire types of the first fields of a protobuf message, as in "1v 2v 5l ":
+/// v for varint, l for length-delimited, f for fixed size. Empty if it is no protobuf message.
 std::string leading_fields(std::string_view bytes) {
   constexpr std::size_t kMaxFields = 8;
   std::size_t at = 0;
@@ -68,14 +68,14 @@ std::string leading_fields(std::string_view bytes) {
   return fields;
 }
 
-/// Which of our messages begins so.
+/// Describes the protobuf message that begins with `bytes`.
 std::string_view kind_of_message(std::string_view bytes) {
   constexpr std::string_view kChecked = "\xC2\xDE\x1F\0"sv;  // see net/format/checked_file.hpp
   if (bytes.starts_with(kChecked)) bytes.remove_prefix(kChecked.size());
   const std::string fields = leading_fields(bytes);
   const auto begins = [&](std::string_view with) { return fields.starts_with(with); };
   const auto holds = [&](std::string_view part) { return fields.find(part) != fields.npos; };
-  // A name, then layers of either generation or inputs.
+  // A name, followed by current layers, V1 layers or inputs.
   if (begins("100l ") || (begins("1l ") && (holds(" 100l ") || holds(" 2l ") || holds(" 3l "))))
     return "weights or another binary net";
   if (begins("1v 2l ") || begins("1v 3l ")) return "a solver's state";

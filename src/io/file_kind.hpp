@@ -5,17 +5,17 @@
 
 namespace doppio {
 
-/// How much of a file kind_of_file() looks at.
+/// Bytes at the start of a file that kind_of_file() examines.
 inline constexpr std::size_t kHeadBytes = 1 << 16;
 
-/// What a file is, judged by its first bytes, as in "a JPEG image" or "weights or
-/// another binary net"; empty if they show nothing. For messages about files of the wrong kind.
+/// Describes a file by its first bytes, as in "a JPEG image" or "weights or another binary net";
+/// empty if unknown. For messages about files of the wrong kind.
 std::string_view kind_of_file(std::string_view head);
 
-/// "; it is a JPEG image", or "" if the bytes show nothing.
+/// "; it is a JPEG image", or "" if unknown.
 std::string kind_hint(std::string_view head);
 
-/// True if the bytes hold no control characters but those of text.
+/// True if the bytes have no control characters except those of text.
 bool is_text(std::string_view bytes);
 
 }  // namespace doppio

@@ -34,14 +34,14 @@ constexpr int kPipePatienceMs = 60'000;
                   error == ENOENT ? lookalike_hint(path) : ""));
 }
 
-/// What a path names that is no file; empty for files and pipes.
+/// Describes a path that is not a file; empty for files and pipes.
 std::string_view other_kind(mode_t mode) {
   if (S_ISDIR(mode)) return "a folder";
   if (S_ISREG(mode) || S_ISFIFO(mode)) return {};
   return S_ISSOCK(mode) ? "a socket" : "a device";
 }
 
-/// Opens a file or a pipe and tells which in `status`.
+/// Opens a file or a pipe, and fills in `status`.
 Descriptor open_input(const std::string& path, struct stat& status) {
   // Without O_NONBLOCK, opening a FIFO would wait for a writer.
   int opened = -1;
@@ -55,7 +55,7 @@ Descriptor open_input(const std::string& path, struct stat& status) {
   return file;
 }
 
-/// Waits until a pipe has something to read or was closed by its writers.
+/// Waits until a pipe has data or its writers have closed it.
 void await(int pipe, const std::string& path) {
   pollfd wanted{pipe, POLLIN, 0};
   const int ready = ::poll(&wanted, 1, kPipePatienceMs);
@@ -96,7 +96,7 @@ std::string read_file(const std::string& path, std::uint64_t max_bytes) {
             " bytes that are read of such a file");
   };
   check_size(known);
-  std::string bytes(static_cast<std::size_t>(known) + 1, '\0');  // the last one finds the end
+  std::string bytes(static_cast<std::size_t>(known) + 1, '\0');  // one more detects the end
   std::size_t filled = 0;
   for (;;) {
     check_size(filled);

@@ -4,7 +4,7 @@
 
 namespace doppio {
 
-/// A regular file, open for reading at any place.
+/// A regular file, open for reading at any offset.
 class RegularFile {
  public:
   /// Throws: Error if `path` cannot be opened, or names a folder, a device or a pipe. Never blocks.
@@ -13,12 +13,12 @@ class RegularFile {
   RegularFile(const RegularFile&) = delete;
   RegularFile& operator=(const RegularFile&) = delete;
 
-  /// Bytes that the file had when it was opened.
+  /// Size in bytes when the file was opened.
   std::uint64_t size() const { return size_; }
   int descriptor() const { return fd_; }
 
-  /// Reads `bytes` from offset `at` on; returns how many there were before the end of the file.
-  /// Throws: Error with the system's reason.
+  /// Reads `bytes` from offset `at` on. Returns the number read, which is less at the end of the
+  /// file. Throws: Error with the system's reason.
   std::size_t read_at(std::uint64_t at, void* to, std::size_t bytes) const;
 
  private:

@@ -33,7 +33,7 @@ class Parser : TextReader {
   }
 
  private:
-  /// A message that is being read.
+  /// A message that is being parsed.
   struct Open {
     std::string_view name;
     std::string_view brace;
@@ -41,7 +41,7 @@ class Parser : TextReader {
     const pb::Descriptor* type;
   };
 
-  /// The fields of a message up to its closing brace, or to the end of the text.
+  /// Parses the fields of a message up to its closing brace, or to the end of the text.
   void fields(pb::Message& message, const std::string& prefix, std::string_view brace) {
     std::vector<UnknownField> unknown;
     const auto explain = [&] {
@@ -59,7 +59,7 @@ class Parser : TextReader {
     explain();
   }
 
-  /// Whether the message that began with `brace` ends here.
+  /// Returns whether the message that began with `brace` ends here.
   bool closes(std::string_view brace) {
     if (now().kind == TextToken::end) {
       if (brace.empty()) return true;
@@ -95,7 +95,7 @@ class Parser : TextReader {
     if (!take(";")) take(",");
   }
 
-  /// Takes the name of a field. Throws: Stop if there is none.
+  /// Reads the name of a field. Throws: Stop if there is none.
   std::string_view field_name(const pb::Descriptor& type) {
     const TextToken token = now();
     if (token.kind == TextToken::word) {
@@ -112,8 +112,8 @@ class Parser : TextReader {
          token.is("[") ? "; extensions are not read" : "");
   }
 
-  /// Throws: Stop if an enclosing message has the field `name` with fields of its own, since then a
-  /// brace is missing rather than a field unknown.
+  /// Throws: Stop if an enclosing message has a message field `name`, since then a brace is
+  /// missing.
   void check_enclosing(const std::string& name, const Location& where, const pb::Descriptor& type) {
     for (std::size_t i = open_.size(); i-- > 0;) {
       const pb::Descriptor* outer = i == 0 ? root_ : open_[i - 1].type;
@@ -152,7 +152,7 @@ class Parser : TextReader {
     }
   }
 
-  /// For a field without ':'.
+  /// Reports a field without ':'.
   void missing_colon(const Field& field) {
     if (field.message_type())
       fail("'", field.name(), "' takes ", wanted(field), ", not ", shown(now()));
@@ -161,7 +161,7 @@ class Parser : TextReader {
     fail("after '", field.name(), "' ':' and ", wanted(field), " are expected, not ", shown(now()));
   }
 
-  /// One value of a field.
+  /// Parses one value of a field.
   void value(pb::Message& message, const Field& field, const std::string& path) {
     value_at_ = here();
     if (field.message_type()) {
@@ -183,7 +183,7 @@ class Parser : TextReader {
       wrong_kind(field, result == ScalarResult::wrong_kind_after_minus);
   }
 
-  /// Reports the value at hand, which `field` does not take, and skips it.
+  /// Reports that the current value is invalid for `field`, and skips it.
   void wrong_kind(const Field& field, bool minus = false) {
     const TextToken& v = now();
     const bool opens = v.is("{") || v.is("<") || v.is("[");
@@ -195,7 +195,7 @@ class Parser : TextReader {
     skip_value(open_.size());
   }
 
-  /// Skips the rest of a field whose name was read.
+  /// Skips the rest of a field after its name.
   void skip_field(std::string_view name) {
     if (!take(":") && !now().is("{") && !now().is("<")) {
       if (now().is("=")) fail("a field and its value are separated by ':', not by '='");
@@ -209,7 +209,7 @@ class Parser : TextReader {
   std::vector<Open> open_;
   FieldPlaces places_;
   Location value_at_;
-  bool comma_ = false;  // before the token at hand
+  bool comma_ = false;  // before the current token
 };
 
 }  // namespace

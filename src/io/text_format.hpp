@@ -12,9 +12,9 @@
 
 namespace doppio {
 
-/// Where each field of a message stands, by path: "name", "bottom[1]",
-/// "convolution_param.kernel_size[0]". A repeated field has the place of its first value under its
-/// path without index, too.
+/// Source locations of a message's fields by path: "name", "bottom[1]",
+/// "convolution_param.kernel_size[0]". The path of a repeated field without index maps to its first
+/// value.
 using FieldPlaces = std::map<std::string, Location>;
 
 /// A field that its message does not have.
@@ -23,33 +23,31 @@ struct UnknownField {
   Location where;
 };
 
-/// Explains mistakes by what the schema does not say. This one knows the schema only.
+/// Explains mistakes with knowledge beyond the schema. This base class knows only the schema.
 class TextAdvice {
  public:
   virtual ~TextAdvice() = default;
 
-  /// Returns an error for each of the `unknown` fields of `message`, which has been read to its
-  /// end and began at `where`; no error for those that may be ignored. `type_at`: place of the
-  /// message's field `type`, if it has one.
+  /// Returns an error for each `unknown` field of `message`, which is fully parsed; none for fields
+  /// that may be ignored. `type_at`: location of the message's field `type`, if it has one.
   virtual std::vector<Error> unknown_fields(const google::protobuf::Message& message,
                                             const std::vector<UnknownField>& unknown,
                                             const Location& type_at);
 
-  /// Returns the message for a value of another kind than `field` takes: none for the general one,
-  /// an empty one if the mistake has been explained before.
+  /// Returns the message for a value of the wrong kind for `field`: nullopt for the default one, ""
+  /// if the mistake was already explained.
   virtual std::optional<std::string> wrong_kind(const google::protobuf::FieldDescriptor& field,
                                                 const TextToken& value);
 };
 
-/// Parses protobuf's text format into `out`, which may lack required fields; accepts what
-/// protobuf's own parser accepts, but for extensions.
-/// Throws: one Error with every unknown field, value of the wrong kind and field given twice, up to
-/// the first mistake in the grammar.
+/// Parses protobuf's text format into `out`, which may lack required fields. Accepts what
+/// protobuf's own parser accepts, except extensions. Throws: one Error with every unknown field,
+/// value of the wrong kind and duplicate field, up to the first syntax error.
 FieldPlaces parse_text_format(std::string_view text, const std::string& file,
                               google::protobuf::Message& out, TextAdvice& advice);
 
 /// Parses `text`, a single value, into `field` of `out`: sets it, or adds to it if it is repeated.
-/// Returns false if the field does not take it.
+/// Returns false if it is invalid for the field.
 bool parse_field_value(std::string_view text, const google::protobuf::FieldDescriptor& field,
                        google::protobuf::Message& out);
 

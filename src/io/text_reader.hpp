@@ -8,27 +8,27 @@
 
 namespace doppio {
 
-/// Messages within messages, and lists within lists, may be as deep as this.
+/// Maximum nesting depth of messages and lists.
 inline constexpr int kMaxTextDepth = 100;
 
-/// Text for messages, in quotes and not too long.
+/// Quotes and truncates text for messages.
 std::string in_quotes(std::string_view text);
-/// A token for messages.
+/// Describes a token for messages.
 std::string shown(const TextToken& token);
 
-/// Base of parsers: reads the tokens of a text, skips values, and gathers what is wrong.
+/// Base class of parsers: reads tokens, skips values and collects errors.
 class TextReader {
  protected:
   explicit TextReader(std::string file) : file_(std::move(file)) {}
 
-  /// Runs `action` on the tokens of `text`. Throws: one Error with all that was wrong.
+  /// Runs `action` on the tokens of `text`. Throws: one Error that lists all errors.
   template <class Action>
   void run(std::string_view text, Action action) {
     try {
       tokens_.emplace(text, file_);
       action();
     } catch (const Stop&) {
-    } catch (const Error& e) {  // of the tokens
+    } catch (const Error& e) {  // from the tokenizer
       errors_.push_back(e);
     }
     throw_errors();
@@ -45,16 +45,16 @@ class TextReader {
   void problem(const Location& where, const Parts&... parts) {
     problem(Error(str(parts...), where));
   }
-  /// After a mistake in the grammar nothing that follows can be trusted.
+  /// Ends parsing, since nothing after a syntax error can be trusted.
   [[noreturn]] void stop() { throw Stop(); }
-  /// Reports a mistake in the grammar at the token at hand.
+  /// Reports a syntax error at the current token and ends parsing.
   template <class... Parts>
   [[noreturn]] void fail(const Parts&... parts) {
     problem(here(), parts...);
     stop();
   }
 
-  /// Skips a value within messages and lists that are `depth` levels deep.
+  /// Skips a value that is nested `depth` levels deep.
   void skip_value(std::size_t depth);
   void check_depth(std::size_t depth) {
     if (depth > kMaxTextDepth) fail("nested more than ", kMaxTextDepth, " levels deep");

@@ -23,7 +23,7 @@ std::string lower(std::string_view word) {
   return out;
 }
 
-/// An integer, decimal, octal or hexadecimal; none if it needs more than 64 bits.
+/// Parses a decimal, octal or hexadecimal integer; nullopt if it needs more than 64 bits.
 std::optional<std::uint64_t> integer(std::string_view text) {
   int base = 10;
   if (text.size() > 1 && text[0] == '0') {
@@ -36,7 +36,7 @@ std::optional<std::uint64_t> integer(std::string_view text) {
   return value;
 }
 
-/// A number as written, decimal; infinite if it is too large.
+/// Parses a decimal number; infinite if it is too large.
 double real(std::string_view text) {
   double value = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
@@ -58,7 +58,7 @@ class ScalarReader {
   }
 
  private:
-  /// Returns false if the field does not take the value.
+  /// Returns false if the value is invalid for the field.
   bool value() {
     switch (field_.cpp_type()) {
       case Field::CPPTYPE_STRING:

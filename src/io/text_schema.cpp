@@ -34,7 +34,7 @@ int known_fields(std::string_view text, const pb::Descriptor& type) {
         names.insert(std::string(token.text));
       after_colon = token.is(":");
     }
-  } catch (const Error&) {  // what follows a mistake does not count
+  } catch (const Error&) {  // fields after a mistake do not count
   }
   return static_cast<int>(names.size());
 }

@@ -17,10 +17,10 @@ constexpr std::string_view kSigns = "{}<>[]:,;-+=()/*.&|!?@%^~`$\\";
 
 bool is_one_of(char c, std::string_view set) { return set.find(c) != set.npos; }
 
-/// Whether `c` is not the first byte of a UTF-8 character.
+/// Whether `c` is a continuation byte of UTF-8.
 bool continues_character(char c) { return (static_cast<unsigned char>(c) & 0xC0) == 0x80; }
 
-/// The number of characters of `set` that `text` begins with.
+/// Returns how many characters of `set` are at the start of `text`.
 std::size_t run(std::string_view text, std::string_view set) {
   return std::min(text.find_first_not_of(set), text.size());
 }
@@ -34,7 +34,7 @@ unsigned number(std::string_view digits, int base) {
 void put_utf8(unsigned code, std::string& out) {
   const auto put = [&](unsigned byte) { out.push_back(static_cast<char>(byte)); };
   if (code < 0x80) return put(code);
-  const int more = code < 0x800 ? 1 : code < 0x10000 ? 2 : 3;  // bytes that follow the first
+  const int more = code < 0x800 ? 1 : code < 0x10000 ? 2 : 3;  // continuation bytes
   put(((0xF0u << (3 - more)) & 0xFFu) | (code >> (6 * more)));
   for (int i = more - 1; i >= 0; --i) put(0x80u | ((code >> (6 * i)) & 0x3Fu));
 }
@@ -67,7 +67,7 @@ bool is_integer(std::string_view text) {
   return run(text, text[0] == '0' ? kOctal : kDigits) == text.size();
 }
 
-/// The message about the character that `text` begins with.
+/// Returns the error message for the first character of `text`.
 std::string misplaced(std::string_view text) {
   const std::string what = lookalike(text);
   std::size_t bytes = 1;
@@ -137,7 +137,7 @@ void TextTokens::read_string() {
   advance(at + 1);
 }
 
-/// Appends what `escape`, which begins with a backslash, stands for; returns its length.
+/// Appends the value of `escape`, which begins with a backslash. Returns the length of `escape`.
 std::size_t TextTokens::read_escape(std::string_view escape, std::string& value) const {
   constexpr std::string_view kNames = "abfnrtv\\?'\"", kMeanings = "\a\b\f\n\r\t\v\\?'\"";
   const char c = escape.size() > 1 ? escape[1] : ' ';

@@ -12,7 +12,7 @@ struct TextToken {
   enum Kind { end, word, integer, real, string, sign };
   Kind kind = end;
   std::string_view text;  ///< as written
-  std::string value;      ///< of a string: its contents
+  std::string value;      ///< unescaped contents of a string
   int line = 1, column = 1;
 
   bool is(std::string_view written) const { return kind != string && text == written; }
@@ -28,11 +28,10 @@ class TextTokens {
   const TextToken& now() const { return now_; }
   Location where() const { return {file_, now_.line, now_.column}; }
 
-  /// Reads the next token; after the last one Kind::end, each time.
-  /// Throws: Error at a string without an end, a wrong escape, a malformed number or a character
-  /// that has no meaning outside of strings.
+  /// Reads the next token, which is Kind::end after the last one. Throws: Error at an unterminated
+  /// string, an invalid escape, a malformed number or an invalid character.
   void next();
-  /// Reads on if the token at hand is `sign`; returns whether it was.
+  /// Reads the next token if the current one is `sign`. Returns whether it was.
   bool take(std::string_view sign) {
     if (!now_.is(sign)) return false;
     next();
@@ -50,7 +49,7 @@ class TextTokens {
   void read_number();
   std::size_t read_escape(std::string_view escape, std::string& value) const;
 
-  std::string_view text_;  // what is still to be read
+  std::string_view text_;  // unread text
   std::string file_;
   int line_ = 1, column_ = 1;
   TextToken now_;
