@@ -10,7 +10,7 @@ namespace {
 
 constexpr const char* kSmaller = "; try a smaller batch_size";
 
-/// Errors after which every call of the process fails with the same one.
+/// True for errors that all later CUDA calls of the process return, too.
 bool is_sticky(cudaError_t status) {
   switch (status) {
     case cudaErrorIllegalAddress:
@@ -33,9 +33,9 @@ bool is_sticky(cudaError_t status) {
 
 void check(cudaError_t status, std::string_view doing) {
   if (status == cudaSuccess) return;
-  cudaGetLastError();  // forget it, or the next launch would be blamed
+  cudaGetLastError();  // clear it, or the next launch would report it
   require(status != cudaErrorMemoryAllocation, "GPU out of memory, ", doing, kSmaller);
-  // Kernels run later than the calls that start them, so the culprit may be an earlier one.
+  // Kernels run asynchronously, so an earlier one may be the cause.
   throw InternalError(
       str("CUDA, ", doing, ": ", cudaGetErrorString(status), " (", cudaGetErrorName(status), ")",
           is_sticky(status) ? "; a kernel failed, perhaps an earlier one, and this process cannot "

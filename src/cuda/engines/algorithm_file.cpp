@@ -19,7 +19,7 @@ namespace doppio::cuda {
 
 namespace {
 
-/// Empty if there is no folder for such files.
+/// Returns an empty path if the environment names no folder.
 std::filesystem::path cache_folder() {
   if (const char* cache = std::getenv("XDG_CACHE_HOME"); cache && *cache)
     return std::filesystem::path(cache) / "doppio";
@@ -28,7 +28,7 @@ std::filesystem::path cache_folder() {
   return {};
 }
 
-/// The file for one kind of GPU; empty if there is no folder for it.
+/// Returns the file for a GPU model; empty if there is no cache folder.
 std::filesystem::path cache_file(const std::string& gpu) {
   const std::filesystem::path folder = cache_folder();
   if (folder.empty()) return {};
@@ -40,12 +40,12 @@ std::filesystem::path cache_file(const std::string& gpu) {
 
 constexpr std::size_t kMaxCacheBytes = 16 << 20;
 
-/// The algorithms for one kind of GPU.
+/// The saved algorithms for a GPU model.
 class AlgorithmFile {
  public:
   explicit AlgorithmFile(std::filesystem::path path) : path_(std::move(path)) {
-    // A line: number, math type, layout, what for. Others are not ours, and are dropped. The layout
-    // 3 is NHWC too, of bfloat16.
+    // Line format: number, math type, layout, pass. Other lines are dropped. Layout 3 is NHWC of
+    // bfloat16.
     for (const TextLine& line : lines_of(read_head(path_, kMaxCacheBytes))) {
       int number = 0, math = 0, layout = 0, length = 0;
       if (std::sscanf(line.text.c_str(), "%d %d %d %n", &number, &math, &layout, &length) == 3 &&

@@ -10,7 +10,7 @@ namespace doppio::cuda {
 
 /// One way to compute one pass of a convolution.
 struct ConvolutionAlgorithm {
-  static constexpr int kGemm = -1;  ///< no number of cuDNN's: the pass is left to the gemm engine
+  static constexpr int kGemm = -1;  ///< not a cuDNN algorithm: the gemm engine computes the pass
   int number = kGemm;               ///< a cudnnConvolution...Algo_t
   cudnnMathType_t math = CUDNN_FMA_MATH;
   Layout layout = Layout::nchw;
@@ -19,13 +19,12 @@ struct ConvolutionAlgorithm {
 
 struct FoundAlgorithm {
   ConvolutionAlgorithm algorithm;
-  bool lasting = true;  ///< false if a lack of memory or a failure had a part in the choice
+  bool lasting = true;  ///< false if a lack of memory or a failure affected the choice
 };
 
-/// What `search` finds for `what` ("forward of 64 x 96 ..."), or found before, if it is `usable`:
-/// by this program or, on a GPU of the same name with the same cuDNN, by an earlier one, which
-/// saved it to a file in $XDG_CACHE_HOME/doppio (~/.cache/doppio). So a resumed run computes as it
-/// began. A choice that is not lasting is not saved.
+/// Returns the saved algorithm for `what` ("forward of 64 x 96 ...") if it is `usable`, else the
+/// result of `search`. Lasting results are saved in a file per GPU name and cuDNN version in
+/// $XDG_CACHE_HOME/doppio (~/.cache/doppio), so that a resumed run uses the same algorithms.
 ConvolutionAlgorithm remembered_algorithm(
     const std::string& what, const std::function<bool(const ConvolutionAlgorithm&)>& usable,
     const std::function<FoundAlgorithm()>& search);

@@ -14,7 +14,7 @@ namespace doppio::cuda {
 
 namespace {
 
-/// The math types to search with. Without permission, products of floats are not rounded to TF32.
+/// Returns the math types to search. Floats are rounded to TF32 only if `precision` allows it.
 std::vector<cudnnMathType_t> maths_for(Precision precision) {
   switch (precision) {
     case Precision::bfloat16:
@@ -75,7 +75,7 @@ const CudnnPass* PassChoice::find(Layout layout) const {
   return at == calls_.end() ? nullptr : &*at;
 }
 
-/// Makes it the pass's algorithm. False if it cannot be.
+/// Selects the pass's algorithm. Returns false if it is not supported.
 bool PassChoice::select(Context& ctx, const ConvolutionAlgorithm& algorithm) {
   algorithm_ = algorithm;
   workspace_ = 0;
@@ -85,7 +85,7 @@ bool PassChoice::select(Context& ctx, const ConvolutionAlgorithm& algorithm) {
   }
   const CudnnPass* call = find(algorithm.layout);
   if (!call) return false;
-  // Whatever a search or a file says: floats are rounded with permission only.
+  // Regardless of the search or the file, floats are rounded only if allowed.
   if (g_.precision == Precision::float32) algorithm_.math = CUDNN_FMA_MATH;
   call->set_math(algorithm_.math);
   return call->workspace(dnn(*ctx.accelerator()), algorithm.number, workspace_) &&
@@ -118,14 +118,14 @@ FoundAlgorithm PassChoice::search(Context& ctx, bool fused, const Run& run) {
   } catch (const OutOfMemory& e) {
     LOG(WARNING) << "No algorithms were compared for " << name_ << " of " << g_.text()
                  << ", which may be slow: " << e.what();
-    // By implicit products, which give the same result every time and need next to nothing.
+    // Implicit GEMM is deterministic and needs almost no workspace.
     const ConvolutionAlgorithm modest{1, maths_for(g_.precision).front(), calls_.front().layout()};
     return {select(ctx, modest) ? modest : ConvolutionAlgorithm{}, false};
   }
 }
 
-/// Adds cuDNN's fastest algorithm in one layout and, with a ReLU, the one that is sure to fuse it.
-/// False if the search had less memory than it wanted.
+/// Adds cuDNN's fastest algorithm in one layout and, with a ReLU, the one that always fuses it.
+/// Returns false if the search got less memory than it wanted.
 bool PassChoice::add_candidates(ConvolutionTrial& trial, const CudnnPass& call, bool fused,
                                 std::vector<ConvolutionAlgorithm>& candidates) {
   std::vector<CudnnPass::Answer> answers;

@@ -1,6 +1,6 @@
 #pragma once
-// How a pass of a convolution is computed: by one of cuDNN's algorithms in some layout, or by the
-// gemm engine.
+// Chooses how to compute a convolution pass: by a cuDNN algorithm in some layout, or by the gemm
+// engine.
 #include <functional>
 #include <string>
 #include <vector>
@@ -11,27 +11,27 @@
 
 namespace doppio::cuda {
 
-/// The layouts in which a pass may be computed, that of the engine's tensors first. Tensor cores
-/// want NHWC, but some of cuDNN's passes of floats are faster in NCHW all the same.
+/// Returns the layouts to try for a pass, that of the engine's tensors first. Tensor cores prefer
+/// NHWC, but some float passes of cuDNN are faster in NCHW.
 std::vector<Layout> layouts_for(Precision precision);
 
-/// One pass and what computes it. Chooses by measurement among cuDNN's fastest algorithm in each
-/// layout and the gemm engine, as the whole pass takes: with conversions of layouts, bias and ReLU.
+/// A pass and its algorithm: the fastest among cuDNN's best one in each layout and the gemm engine,
+/// measured with layout conversions, bias and ReLU.
 class PassChoice {
  public:
   PassChoice(ConvolutionPass pass, const ConvolutionGeometry& geometry);
 
-  /// Chooses unless that was done. `run` runs the pass by algorithm(); `fused`: with a ReLU that
-  /// cuDNN may fuse.
+  /// Chooses an algorithm on the first call. `run` runs the pass by algorithm(); `fused`: with a
+  /// ReLU that cuDNN may fuse.
   void choose(Context& ctx, bool fused, const std::function<void(ConvolutionTrial&)>& run);
-  /// Lets the next call choose anew.
+  /// Lets the next call choose again.
   void forget() { known_ = false; }
 
   const ConvolutionAlgorithm& algorithm() const { return algorithm_; }
   bool by_gemm() const { return algorithm_.number == ConvolutionAlgorithm::kGemm; }
-  /// The chosen algorithm's bytes.
+  /// Bytes that the chosen algorithm needs.
   std::size_t workspace() const { return workspace_; }
-  /// The pass by cuDNN, unless by_gemm().
+  /// Returns the cuDNN pass. Requires !by_gemm().
   const CudnnPass& call() const { return *find(algorithm_.layout); }
   /// "WINOGRAD, FMA_MATH, NCHW".
   std::string describe(const ConvolutionAlgorithm& algorithm) const;

@@ -21,9 +21,8 @@ using cuda::ConvolutionPass;
 using cuda::cudnn;
 using cuda::CudnnPass;
 
-/// Algorithms are chosen by measurement the first time that a GPU meets a geometry, among those
-/// whose results are the same every time, and the gemm engine's. Maps are of T in NHWC, for
-/// bfloat16 always, and of floats in NCHW.
+/// When a GPU first runs a geometry, measures cuDNN's deterministic algorithms and the gemm engine.
+/// Maps are of T in NHWC, always so for bfloat16, or of floats in NCHW.
 template <class T>
 class CudnnConvolution final : public ConvolutionEngine {
  public:
@@ -69,7 +68,7 @@ class CudnnConvolution final : public ConvolutionEngine {
     addend_ = followers.empty() ? nullptr : followers[0].addend;
     const std::size_t taken = addend_ ? 1 : 0;
     const bool relu = begins_with_relu(followers.subspan(taken));
-    if (relu != (relu_ != nullptr)) forward_.forget();  // another call, which is measured apart
+    if (relu != (relu_ != nullptr)) forward_.forget();  // another call, to be measured separately
     relu_ = relu ? &y : nullptr;
     masks_ = relu && backward;
     return taken + (relu ? 1 : 0);
@@ -81,12 +80,12 @@ class CudnnConvolution final : public ConvolutionEngine {
   static Index floats(std::size_t bytes) { return static_cast<Index>((bytes + 255) / 256 * 64); }
   static cudnnHandle_t dnn(Context& ctx) { return cuda::dnn(*ctx.accelerator()); }
 
-  /// A pass's workspace, with room for `more` floats at its end.
+  /// Returns a pass's workspace, with `more` floats after it.
   static CudnnPass::Workspace memory_for(Context& ctx, const cuda::PassChoice& pass,
                                          Index more = 0) {
     return {ctx.workspace(floats(pass.workspace()) + more), pass.workspace()};
   }
-  /// Where that room begins.
+  /// Returns the address of those floats.
   static void* end_of(const CudnnPass::Workspace& memory) {
     return static_cast<float*>(memory.memory) + floats(memory.bytes);
   }
@@ -121,7 +120,7 @@ class CudnnConvolution final : public ConvolutionEngine {
       return fallback().backward_params(ctx, x_tensor, dy_tensor, &dweight, nullptr);
     const Layout layout = params_.algorithm().layout;
     const T *x = x_tensor.read<T>(ctx, layout), *dy = dy_tensor.read<T>(ctx, layout);
-    // NCHW gradients are added to where they are, others wait at the end of the workspace.
+    // NCHW gradients accumulate in place; others are first written after the workspace.
     const AddTo total = add_to(dweight, ctx);
     const bool in_place = layout == Layout::nchw;
     const CudnnPass::Workspace memory = memory_for(ctx, params_, in_place ? 0 : weights());
@@ -137,11 +136,11 @@ class CudnnConvolution final : public ConvolutionEngine {
     return g_.num_output * (g_.channels / g_.group) * g_.windows.kernel_count();
   }
 
-  /// What comes after the product: y += bias + addend, then the ReLU, as far as they are there.
+  /// Adds bias and addend, if not null, to y, and applies the fused ReLU, if any.
   void finish(Context& ctx, const float* bias, Tensor& y_tensor) {
     if (!bias && !addend_ && !relu_) return;
     const Layout layout = forward_.algorithm().layout;
-    if (layout == Layout::nchw) {  // by the gemm engine, perhaps: floats
+    if (layout == Layout::nchw) {  // floats, possibly from the gemm engine
       const float* addend = addend_ ? addend_->read(ctx) : nullptr;
       return add_nchw(ctx, g_.batch, g_.num_output, outs_, bias, addend, relu_ != nullptr,
                       y_tensor.update(ctx));
@@ -151,7 +150,7 @@ class CudnnConvolution final : public ConvolutionEngine {
              y_tensor.update<T>(ctx, layout));
   }
 
-  /// Forward with bias, addend and ReLU in one go. False: this algorithm cannot.
+  /// Runs forward with bias, addend and ReLU in one call. Returns false if unsupported.
   bool run_fused_forward(Context& ctx, const CudnnPass::Operands& operands, const float* bias) {
     const ConvolutionAlgorithm& algorithm = forward_.algorithm();
     if (cannot_fuse_ == algorithm) return false;
@@ -190,7 +189,7 @@ class CudnnConvolution final : public ConvolutionEngine {
     pass.choose(ctx, fused, [&](cuda::ConvolutionTrial& trial) { run(trial, pass); });
   }
 
-  /// The pass as in a net whose other layers use the engine's layout.
+  /// Runs the pass as in a net whose other layers use the engine's layout.
   void run(cuda::ConvolutionTrial& t, const cuda::PassChoice& pass) {
     t.x.write<T>(t.ctx, layout_);
     t.y.write<T>(t.ctx, layout_);
@@ -204,7 +203,7 @@ class CudnnConvolution final : public ConvolutionEngine {
     }
   }
 
-  /// For passes that it computes faster, or cuDNN not at all; without what is fused.
+  /// Engine for passes that it computes faster, or that cuDNN does not support. Fuses nothing.
   ConvolutionEngine& fallback() {
     if (!fallback_)
       fallback_ = why_not_batched_gemm_convolution(g_).empty() ? make_batched_gemm_convolution(g_)
@@ -218,10 +217,10 @@ class CudnnConvolution final : public ConvolutionEngine {
   cuda::PassChoice forward_{ConvolutionPass::forward, g_}, data_{ConvolutionPass::data, g_},
       params_{ConvolutionPass::params, g_};
   std::unique_ptr<ConvolutionEngine> fallback_;
-  const Tensor* relu_ = nullptr;  // the result of a fused one
+  const Tensor* relu_ = nullptr;  // output of the fused ReLU
   const Tensor* addend_ = nullptr;
   bool masks_ = false;
-  ConvolutionAlgorithm cannot_fuse_;  // bias and ReLU with the forward pass
+  ConvolutionAlgorithm cannot_fuse_;  // fails to fuse bias and ReLU
 };
 
 }  // namespace

@@ -15,7 +15,7 @@ namespace {
 
 using cuda::Divider;
 
-/// 2-D windows as kernels want them. Sizes of one map and one kernel fit into 31 bits.
+/// 2-D windows with precomputed dividers. Sizes of a map and a kernel fit into 31 bits.
 struct Windows2d {
   WindowAxis h, w;
   Divider kernels, kernel_w, out_w, stride_h, stride_w, in_w;
@@ -37,7 +37,7 @@ struct Pair {
   Index first, second;
 };
 
-/// n / divider and what is left.
+/// Returns quotient and remainder of n / divider.
 HOST_DEVICE inline Pair divide(const Divider& divider, Index n) {
   const auto small = static_cast<std::uint32_t>(n);
   const std::uint32_t quotient = divider.quotient(small);
@@ -61,7 +61,7 @@ void copy_windows(Context& ctx, Index images, Index channels, const Windows2d& w
   });
 }
 
-/// The adjoint of copy_windows: dx[n, c, i] = the sum of all elements that it copied from there.
+/// The adjoint of copy_windows: dx[n, c, i] = the sum of all elements that it copied from it.
 void gather_windows(Context& ctx, Index images, Index channels, const Windows2d& windows,
                     const float* column, float* dx) {
   const Index outs = windows.h.out * windows.w.out, ins = windows.h.in * windows.w.in;
@@ -110,12 +110,11 @@ void add_bias_gradient(Context& ctx, Index outputs, Index positions, const float
   parallel_for(ctx, outputs, [=] KERNEL(Index o) { dbias[o] += sums[o]; });
 }
 
-/// The windows of several images make one matrix, channels first, so that one product per group,
-/// all groups in one call, fills the GPU even where maps are small. Bias and ReLU are applied
-/// while the result is put in its place.
+/// Gathers the windows of several images in one matrix, channels first, so that one product per
+/// group, with all groups in one call, fills the GPU even if maps are small. Bias and ReLU are
+/// applied while the result is transposed to NCHW.
 ///
-/// 1x1 convolutions need no windows: there an image is a matrix as it lies, and the images are the
-/// batch.
+/// 1x1 convolutions need no copy: each image is a matrix of the batch.
 class BatchedGemmConvolution final : public ConvolutionEngine {
  public:
   BatchedGemmConvolution(const ConvolutionGeometry& g, Index floats)
@@ -206,11 +205,11 @@ class BatchedGemmConvolution final : public ConvolutionEngine {
  private:
   /// Images that are computed together.
   struct Chunk {
-    Index images, positions;  ///< and windows of all of them
+    Index images, positions;  ///< and the windows of all of them
     float *column, *turned, *sums;
   };
 
-  /// use(number of the first image, chunk) for all images.
+  /// Calls use(first image, chunk) for all chunks of images.
   template <class Use>
   void for_each_chunk(Context& ctx, Use use) {
     float* column = ctx.workspace(workspace());
@@ -229,9 +228,9 @@ class BatchedGemmConvolution final : public ConvolutionEngine {
   const bool direct_;
   const Index M_, K_;  // of one group
   const Index outs_, x_image_, y_image_, column_image_;
-  Index chunk_;  // images at a time
+  Index chunk_;  // images per chunk
   bool relu_ = false;
-  const Tensor* masked_by_ = nullptr;  // a ReLU's result
+  const Tensor* masked_by_ = nullptr;  // output of the fused ReLU
 };
 
 }  // namespace
@@ -240,7 +239,7 @@ std::string why_not_batched_gemm_convolution(const ConvolutionGeometry& g) {
   if (g.windows.axes != 2) return "it is for two spatial axes";
   if (g.force_nd_im2col) return "force_nd_im2col asks for the general one";
   if (g.batch * g.channels * g.windows.in_count() == 0) return "the bottom is empty";
-  constexpr Index kMaxIndex = Index{1} << 30;  // what Divider takes, and the padding
+  constexpr Index kMaxIndex = Index{1} << 30;  // limit of Divider, with room for padding
   const Index rows = g.channels / g.group * g.windows.kernel_count();
   if (rows > kMaxIndex / g.group || g.windows.in_count() > kMaxIndex ||
       g.windows.out_count() > kMaxIndex)

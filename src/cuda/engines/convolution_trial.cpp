@@ -19,7 +19,7 @@ std::size_t most_workspace(const ConvolutionGeometry& g, std::size_t total) {
   return std::min({wanted, std::size_t{4} << 30, total / 8});
 }
 
-/// Two places in a stream, with the time between them.
+/// Two events to measure the time between.
 struct ConvolutionTrial::Events {
   cudaEvent_t begin = nullptr, end = nullptr;
   Events() {

@@ -1,5 +1,5 @@
 #pragma once
-// What a search for convolution algorithms works on.
+// Tensors and memory to measure convolution algorithms with.
 #include "cuda/engines/cudnn_pass.hpp"
 #include "doppio/context.hpp"
 #include "doppio/tensor.hpp"
@@ -10,25 +10,25 @@ class Accelerator;
 
 namespace doppio::cuda {
 
-/// Most bytes of workspace that a pass may take on a GPU with `total` bytes of memory: an eighth of
-/// that, at most 4 GiB, and no more than all windows at once, or both maps and the weights twice,
-/// and a little.
+/// Returns the workspace limit of a pass, in bytes, on a GPU with `total` bytes of memory: an
+/// eighth of that, at most 4 GiB, and at most 64 MiB more than all windows or twice x, y and
+/// weights.
 std::size_t most_workspace(const ConvolutionGeometry& geometry, std::size_t total);
 
-/// Tensors of a convolution, to be overwritten, and a workspace of their own.
-/// Throws: OutOfMemory while they are used.
+/// Scratch tensors of a convolution, with their own workspace. Throws: OutOfMemory while they are
+/// used.
 struct ConvolutionTrial {
   Context ctx;
   Tensor x, weight, bias, y;
 
   ConvolutionTrial(const Context& of, const ConvolutionGeometry& geometry);
-  /// The tensors of the geometry's type.
+  /// Returns the tensors in the geometry's element type.
   CudnnPass::Operands operands(Layout layout);
 
-  /// Milliseconds of the device's time that `run` takes when it is run again.
+  /// Returns the device time of `run` in milliseconds, after a warm-up.
   template <class Run>
   float time(Run run) {
-    run();  // takes memory, loads kernels
+    run();  // allocates memory, loads kernels
     begin();
     for (int i = 0; i < kRuns; ++i) run();
     return end() / kRuns;
@@ -45,7 +45,7 @@ struct ConvolutionTrial {
   std::shared_ptr<Events> events_;
 };
 
-/// Workspace of a search: as much as it wants or, where that is too much, half of it, ...
+/// Workspace of a search: `wanted` bytes, halved until the allocation succeeds.
 class SearchMemory {
  public:
   SearchMemory(Accelerator& device, std::size_t wanted);

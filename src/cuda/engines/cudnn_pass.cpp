@@ -36,8 +36,7 @@ std::span<const char* const> names(ConvolutionPass pass) {
 int small(Index n) { return static_cast<int>(n); }
 void* written(const void* result) { return const_cast<void*>(result); }
 
-/// find(room for answers, their number, the answers), sorted and without those that differ from
-/// call to call.
+/// Calls find(capacity, count, results) and returns the deterministic algorithms in order.
 template <class Perf, class Find>
 std::vector<CudnnPass::Answer> answers_of(Find find) {
   Perf found[kMaxAlgorithms];

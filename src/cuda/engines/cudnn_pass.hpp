@@ -1,5 +1,5 @@
 #pragma once
-// The three passes of a convolution as calls of cuDNN.
+// The three passes of a convolution as cuDNN calls.
 #include <memory>
 #include <string>
 #include <type_traits>
@@ -15,7 +15,7 @@ enum class ConvolutionPass { forward, data, params };
 /// "backward to the data".
 const char* name_of(ConvolutionPass pass);
 
-/// A descriptor of cuDNN's and the functions that make and destroy it.
+/// Owns a cuDNN descriptor.
 template <class Pointer>
 class Descriptor {
  public:
@@ -32,15 +32,14 @@ class Descriptor {
   std::unique_ptr<std::remove_pointer_t<Pointer>, Destroy> descriptor_;
 };
 
-/// The type of a convolution's maps, and of its weights as its passes read them.
+/// Returns the element type of a convolution's maps, and of its weights during passes.
 inline Element element_of(Precision precision) {
   return precision == Precision::bfloat16 ? Element::bf16 : Element::f32;
 }
 
-/// One pass with all tensors in one layout, NCHW or NHWC, and of the geometry's type.
+/// A pass with all tensors in the same layout, NCHW or NHWC, and of the geometry's element type.
 ///
-/// We call cuDNN's older interface, a call per pass: it covers all that we need in a tenth of what
-/// its graphs take.
+/// Uses cuDNN's legacy API, one call per pass: it needs a tenth of the code of the graph API.
 class CudnnPass {
  public:
   CudnnPass(ConvolutionPass pass, const ConvolutionGeometry& geometry, Layout layout);
@@ -53,7 +52,7 @@ class CudnnPass {
     void* memory;
     std::size_t bytes;
   };
-  /// What a search says of an algorithm.
+  /// A search result for an algorithm.
   struct Answer {
     int number;
     cudnnMathType_t math;
@@ -62,20 +61,19 @@ class CudnnPass {
 
   Layout layout() const { return layout_; }
   void set_math(cudnnMathType_t math) const;
-  /// Bytes of workspace that an algorithm needs. False if it cannot compute this pass.
+  /// Sets `bytes` to an algorithm's workspace. Returns false if it does not support this pass.
   bool workspace(cudnnHandle_t dnn, int number, std::size_t& bytes) const;
-  /// The most that an algorithm needs, of those that need at most `most` bytes.
+  /// Returns the largest workspace of the algorithms that need at most `most` bytes.
   std::size_t largest_workspace(cudnnHandle_t dnn, std::size_t most) const;
-  /// The algorithms that give the same result every time, fastest first. The operands' values,
-  /// and those of the result, are lost.
+  /// Returns the deterministic algorithms, fastest first. Overwrites all operands.
   std::vector<Answer> search(cudnnHandle_t dnn, const Operands& operands, Workspace memory) const;
   /// result = the pass + beta * result.
   void run(cudnnHandle_t dnn, int number, const Operands& operands, Workspace memory,
            float beta = 0) const;
-  /// y = max(0, forward pass + bias + addend); without addend if that is null.
+  /// y = max(0, forward pass + bias + addend); addend may be null.
   cudnnStatus_t run_with_relu(cudnnHandle_t dnn, int number, const Operands& operands,
                               Workspace memory, const void* bias, const void* addend) const;
-  /// "WINOGRAD_NONFUSED", say.
+  /// For example "WINOGRAD_NONFUSED".
   std::string name_of(int number) const;
 
  private:

@@ -13,7 +13,7 @@ inline namespace DOPPIO_BUILD {
 
 namespace {
 
-/// Rounding happens as cuBLAS reads.
+/// cuBLAS rounds the factors as it reads them.
 cublasComputeType_t compute_type(Precision precision) {
   switch (precision) {
     case Precision::bfloat16:
@@ -28,7 +28,7 @@ cublasComputeType_t compute_type(Precision precision) {
 
 }  // namespace
 
-// cuBLAS is column-major: to it our C is C^T = op(B)^T op(A)^T, so the operands swap places.
+// cuBLAS is column-major and sees C^T = op(B)^T op(A)^T, so the operands are swapped.
 void gemm_batch(Context& ctx, Transpose transpose_a, Transpose transpose_b, Index M, Index N,
                 Index K, float alpha, const float* A, const float* B, float beta, float* C,
                 const Batch& batch, Precision precision) {
@@ -37,7 +37,7 @@ void gemm_batch(Context& ctx, Transpose transpose_a, Transpose transpose_b, Inde
   const Index lda = transpose_a == Transpose::yes ? M : std::max<Index>(K, 1);
   const Index ldb = transpose_b == Transpose::yes ? std::max<Index>(K, 1) : N;
   const cublasHandle_t blas = cuda::blas(*ctx.accelerator());
-  // One product may be cut along K to fill the GPU; a batch of one would not be.
+  // cuBLAS may split a single product along K to fill the GPU, but not a batch of one.
   const cublasStatus_t status =
       batch.count == 1 ? cublasGemmEx_64(blas, op(transpose_b), op(transpose_a), N, M, K, &alpha, B,
                                          CUDA_R_32F, ldb, A, CUDA_R_32F, lda, &beta, C, CUDA_R_32F,

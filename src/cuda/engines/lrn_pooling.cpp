@@ -1,4 +1,4 @@
-// The engines of LRN, of pooling, and of both together.
+// The engines of LRN, of pooling, and of both fused.
 #include "core/bf16.hpp"
 #include "cuda/kernels/lrn_pooling_kernels.hpp"
 #include "layers/normalization/lrn_pooling_engine.hpp"
@@ -90,7 +90,7 @@ class CudaLrn final : public LrnEngine {
   LrnGeometry g_;
 };
 
-/// For maps of values of T.
+/// For maps of element type T.
 template <class T>
 class CudaLrnPooling final : public LrnPoolingEngine {
  public:

@@ -1,5 +1,5 @@
 #pragma once
-// What the convolution engines of src/cuda do around the products: bias, ReLU and their gradients.
+// Kernels of the convolution engines of src/cuda: bias, ReLU and their gradients.
 #include "core/bf16.hpp"
 #include "math/accumulate.hpp"
 #include "math/kernel.hpp"
@@ -36,13 +36,13 @@ void mask_gradient(Context& ctx, Index n, const T* y, T* dy) {
   });
 }
 
-/// A gradient on its way into a sum, with the mask of a ReLU: 0, also in memory, where y is not
-/// positive. Without y, as it is.
+/// A gradient to sum, masked by the output y of a ReLU: it is 0, and set to 0 in memory, where y is
+/// not positive. No mask if y is null.
 template <class T>
 struct Masked {
   const T* dy;
   const T* y;
-  T* masked;  ///< where dy lies, if there is y
+  T* masked;  ///< address of dy, if y is not null
 
   HOST_DEVICE float read(Index i) const {
     return y && !(y[i] > 0) ? 0.0f : static_cast<float>(dy[i]);
@@ -52,7 +52,7 @@ struct Masked {
   }
 };
 
-/// Rows of dy that one thread adds up, for each channel.
+/// Rows of dy that one thread sums per channel.
 inline constexpr Index kRows = 64;
 inline Index pieces_of(Index positions) { return (positions + kRows - 1) / kRows; }
 
@@ -60,7 +60,7 @@ inline Index pieces_of(Index positions) { return (positions + kRows - 1) / kRows
 template <class T>
 void sum_rows(Context& ctx, Index positions, Index outputs, Masked<T> dy, float* sums) {
   parallel_for(ctx, {1, pieces_of(positions), outputs}, [=] KERNEL(Index, Index piece, Index o) {
-    constexpr int kAtOnce = 8;  // read before any is written, or each would wait for the one before
+    constexpr int kAtOnce = 8;  // all loads precede the stores, so that they overlap
     const Index begin = piece * kRows, rest = positions - begin,
                 end = begin + (rest < kRows ? rest : kRows);
     float sum = 0;
@@ -89,8 +89,8 @@ inline void sum_maps(Context& ctx, Index images, Index outputs, Index outs, Mask
   });
 }
 
-/// dbias[o] = beta * dbias[o] + sum over the pieces of sums[piece, o], after which there is room
-/// for `outputs` more.
+/// dbias[o] = beta * dbias[o] + sum over the pieces of sums[piece, o]. `sums` has room for
+/// `outputs` more values.
 inline void add_sums(Context& ctx, Index pieces, Index outputs, float* sums, const AddTo& dbias) {
   float *const to = dbias.values, *const more = sums + pieces * outputs;
   reduce_rows(ctx, outputs, pieces, 0.0, Sum{}, dbias.beta == 0 ? to : more,

@@ -5,8 +5,8 @@
 
 namespace doppio::cuda {
 
-/// Divides 0 <= n < 2^31 by a divisor chosen beforehand, 1 <= d <= 2^31, with a multiplication and
-/// a shift: GPUs have no divide instruction.
+/// Divides 0 <= n < 2^31 by a fixed divisor, 1 <= d <= 2^31, with a multiplication and a shift:
+/// GPUs have no divide instruction.
 ///
 /// Source: Granlund and Montgomery, "Division by invariant integers using multiplication" (1994).
 class Divider {

@@ -1,5 +1,5 @@
 #pragma once
-// What parallel_for and reduce_rows of math/kernel.hpp are on CUDA devices.
+// Implements parallel_for and reduce_rows of math/kernel.hpp on CUDA devices.
 #include <algorithm>
 #include <type_traits>
 
@@ -13,8 +13,8 @@
 
 namespace doppio::cuda {
 
-constexpr int kThreads = 256;          // of a block
-constexpr Index kMaxBlocks = 1 << 14;  // fills any GPU several times over; beyond it threads loop
+constexpr int kThreads = 256;          // per block
+constexpr Index kMaxBlocks = 1 << 14;  // fills any GPU several times over; beyond, threads loop
 
 inline unsigned blocks_for(Index threads) {
   return static_cast<unsigned>(std::min((threads + kThreads - 1) / kThreads, kMaxBlocks));
@@ -24,7 +24,7 @@ inline cudaStream_t stream_of(const Context& ctx) {
   return static_cast<cudaStream_t>(ctx.stream());
 }
 
-/// Threads of a launch, and whether they wait for each other in __syncthreads().
+/// Dimensions of a launch, and whether its threads call __syncthreads().
 struct Grid {
   dim3 blocks, threads = kThreads;
   bool barriers = false;
@@ -41,16 +41,16 @@ void start(cudaStream_t stream, const Grid& grid, void (*kernel)(Parameters...),
 #endif
 }
 
-constexpr Index kMaxCount = 1 << 30;  // of what a kernel counts: in 32 bits, which GPUs do faster
+constexpr Index kMaxCount = 1 << 30;  // of one launch: 32-bit indices are faster on GPUs
 
-// At least 2 blocks at a time: left to itself, ptxas spills registers to have more of them.
+// At least 2 blocks per multiprocessor: by default, ptxas spills registers to fit more.
 template <class F>
 __global__ void __launch_bounds__(kThreads, 2) flat_kernel(Index first, std::uint32_t count, F f) {
   const std::uint32_t step = gridDim.x * kThreads;
   for (std::uint32_t i = blockIdx.x * kThreads + threadIdx.x; i < count; i += step) f(first + i);
 }
 
-/// f(i) for every i in 0 .. n-1.
+/// Calls f(i) for every i in 0 .. n-1.
 template <class F>
 void launch(cudaStream_t stream, Index n, F f) {
   for (Index first = 0; first < n; first += kMaxCount) {
@@ -59,9 +59,9 @@ void launch(cudaStream_t stream, Index n, F f) {
   }
 }
 
-/// A part of a box that 32-bit arithmetic can count through.
+/// A part of a 3-D index space that 32-bit arithmetic can enumerate.
 struct Piece {
-  Index a, b, c;  ///< its first point
+  Index a, b, c;  ///< its first index
   std::uint32_t count;
   Divider B, C;  ///< its extents; that of the outermost axis is count / B / C
 };
@@ -76,11 +76,11 @@ __global__ void __launch_bounds__(kThreads, 2) box_kernel(Piece piece, F f) {
   }
 }
 
-/// f(a, b, c) for every point of an A x B x C box; neighbouring threads differ in c.
+/// Calls f(a, b, c) for all indices below A, B, C; adjacent threads differ in c.
 template <class F>
 void launch(cudaStream_t stream, Index A, Index B, Index C, F f) {
   if (A == 0 || B == 0 || C == 0) return;
-  // Nearly every box is one piece.
+  // Nearly always this is one piece.
   const Index c_step = std::min(C, kMaxCount), b_step = std::min(B, kMaxCount / c_step),
               a_step = std::min(A, kMaxCount / (c_step * b_step));
   for (Index a = 0; a < A; a += a_step)
@@ -97,7 +97,7 @@ void launch(cudaStream_t stream, Index A, Index B, Index C, F f) {
 }
 
 /// Each threadIdx.y reduces one of `pieces` pieces of a row, with blockDim.x threads (a power of
-/// two) and then a tree over them: the order of the operations depends on nothing else.
+/// two) and then a tree over them: the order of operations is fixed.
 template <class F, class Combine>
 __global__ void __launch_bounds__(kThreads)
     rows_kernel(Index rows, Index cols, Index pieces, double init, Combine combine, double* partial,
@@ -135,7 +135,7 @@ void launch_rows(Context& ctx, Index rows, Index cols, Index pieces, double init
         rows_kernel<F, Combine>, rows, cols, pieces, init, combine, partial, out, f);
 }
 
-/// The second stage's columns: what the first made of each piece.
+/// Input of the second stage: the first stage's result for each piece.
 struct Partials {
   const double* values;
   Index pieces;
@@ -144,8 +144,8 @@ struct Partials {
   }
 };
 
-/// out[r] = combine over all c of f(r, c), in double. Few long rows are cut into pieces, so that
-/// they fill the device; how depends only on rows and cols.
+/// out[r] = combine over all c of f(r, c), in double. If rows are few and long, they are split to
+/// fill the device, depending only on rows and cols.
 template <class F, class Combine>
 void reduce_rows(Context& ctx, Index rows, Index cols, double init, Combine combine, float* out,
                  F f) {

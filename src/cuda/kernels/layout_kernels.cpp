@@ -11,11 +11,11 @@ namespace {
 
 constexpr unsigned kSide = 32, kRows = kThreads / kSide;
 
-/// The matrices of a batch in squares of kSide x kSide values; a block turns one of them, through
-/// shared memory, so that neighbouring threads read neighbours and write neighbours.
+/// The matrices of a batch in tiles of kSide x kSide values. A block transposes one tile through
+/// shared memory, so that reads and writes are coalesced.
 struct Squares {
   Index rows, columns;
-  unsigned across, down;  ///< squares of a matrix
+  unsigned across, down;  ///< tiles of a matrix
 
   Squares(Index rows_, Index columns_)
       : rows(rows_),
@@ -28,7 +28,7 @@ struct Squares {
 template <class From, class To>
 __global__ void __launch_bounds__(kThreads)
     transpose_kernel(Squares squares, const From* from, To* to) {
-  __shared__ float square[kSide][kSide + 1];  // a column more, so that columns lie in all banks
+  __shared__ float square[kSide][kSide + 1];  // padded to avoid bank conflicts
   const unsigned in_matrix = squares.across * squares.down, matrix = blockIdx.x / in_matrix,
                  place = blockIdx.x % in_matrix, down = place / squares.across;
   const Index first = matrix * squares.rows * squares.columns;
@@ -48,8 +48,8 @@ __global__ void __launch_bounds__(kThreads)
 
 __global__ void store_kernel(std::uint64_t value, std::uint64_t* to) { *to = value; }
 
-/// The same for matrices that are a few values wide or high, such as those of images: a thread
-/// turns all of them.
+/// As transpose_kernel for matrices with few rows or columns, such as images: each thread
+/// transposes all values of the short side.
 template <class From, class To>
 void transpose_thin(cudaStream_t stream, Index count, Index rows, Index columns, const From* from,
                     To* to) {

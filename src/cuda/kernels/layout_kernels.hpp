@@ -18,7 +18,7 @@ class CudaLayoutKernels final : public LayoutKernels {
   void convert(void* stream, Index count, const Bf16* from, float* to) override;
 };
 
-/// *to = value, in the stream's order.
+/// *to = value, in stream order.
 void store(cudaStream_t stream, std::uint64_t value, std::uint64_t* to);
 
 }  // namespace doppio::cuda

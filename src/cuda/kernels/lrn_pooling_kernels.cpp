@@ -9,8 +9,8 @@ namespace doppio::cuda {
 
 namespace {
 
-/// f(n, c, h, w) for all strips of K channels, of which c is the first; neighbouring threads take
-/// what lies side by side.
+/// Calls f(n, c, h, w) for all strips of K channels from c on; adjacent threads access adjacent
+/// memory.
 template <int K, class F>
 void for_each_strip(Context& ctx, const Maps& m, F f) {
   if (m.N * m.C * m.H * m.W == 0) return;
@@ -32,7 +32,7 @@ void for_each_strip(Context& ctx, const Maps& m, F f) {
     });
 }
 
-/// The maps that pooling makes of `m`.
+/// Returns the dimensions of the pooled maps.
 Maps pooled(const Maps& m, const MapWindows& windows) {
   return {m.N, m.C, windows.rows.windows, windows.cols.windows, m.layout};
 }
@@ -48,7 +48,7 @@ void store(Context& ctx, const Maps& maps, Value value, T* to) {
   });
 }
 
-/// The largest values of the windows, the first of equal ones, as they are stored.
+/// Computes the maximum of each window, the first of equal values. Compares values rounded to T.
 template <class T, class Value>
 void pool_max(Context& ctx, const Maps& maps, const MapWindows& windows, Value value, T* to,
               std::uint8_t* places) {
@@ -162,8 +162,8 @@ void backward(Context& ctx, const Maps& maps, float cross_term,
       });
 }
 
-/// run(a function of LRN's values) for the type of factors that beta asks for; a local_size of 5,
-/// which nearly all nets have, has code of its own.
+/// Calls run(normalized values) with the type of factors for beta. A local_size of 5, which nearly
+/// all nets have, has its own code.
 template <class T, class Run>
 void with_normalized(const Maps& maps, const LrnFormula& f, const T* x, Run run) {
   with_factors(f.beta, [&](auto factors) {
@@ -176,7 +176,7 @@ void with_normalized(const Maps& maps, const LrnFormula& f, const T* x, Run run)
   });
 }
 
-/// run(a function of the gradients of windows).
+/// Calls run(gradients of the windows).
 template <class T, class Run>
 void with_gradient(const Maps& maps, const MapWindows& windows, const T* dy,
                    const std::uint8_t* argmax, Run run) {

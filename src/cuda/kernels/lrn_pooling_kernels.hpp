@@ -1,5 +1,5 @@
 #pragma once
-// LRN across channels and pooling, apart and together, in NCHW or NHWC, for T = float or Bf16.
+// LRN across channels, pooling, and both fused, in NCHW or NHWC, for T = float or Bf16.
 #include <cstdint>
 
 #include "doppio/tensor.hpp"
@@ -14,7 +14,7 @@ struct Maps {
   Layout layout;  ///< NCHW or NHWC
 };
 
-/// How windows lie in maps, and whether each gives its largest value or its mean.
+/// Pooling windows, and whether to take their maximum or their mean.
 struct MapWindows {
   PoolAxis rows, cols;
   bool max;
@@ -26,8 +26,7 @@ template <class T>
 void lrn_backward(Context& ctx, const Maps& maps, const LrnFormula& formula, const T* x,
                   const T* dy, T* dx);
 
-/// argmax[o] = the place of the largest value in window o, in the layout of `maps`; unused for
-/// means.
+/// argmax[o] = index of the maximum in window o, in the layout of `maps`; unused for means.
 template <class T>
 void pool_forward(Context& ctx, const Maps& maps, const MapWindows& windows, const T* x, T* y,
                   std::uint8_t* argmax);
@@ -35,7 +34,7 @@ template <class T>
 void pool_backward(Context& ctx, const Maps& maps, const MapWindows& windows, const T* dy,
                    const std::uint8_t* argmax, T* dx);
 
-/// LRN and the pooling after it: what is between them is never written.
+/// LRN followed by pooling, without writing the maps in between.
 template <class T>
 void lrn_pool_forward(Context& ctx, const Maps& maps, const LrnFormula& formula,
                       const MapWindows& windows, const T* x, T* y, std::uint8_t* argmax);

@@ -1,11 +1,11 @@
 #pragma once
-// What the kernels of LRN and pooling read, a strip of channels at a time: values as they are
-// stored, normalized ones, and the gradients of windows.
+// Inputs of the LRN and pooling kernels, read in strips of channels: stored values, normalized
+// values and gradients of pooling.
 #include "cuda/kernels/lrn_pooling_kernels.hpp"
 
 namespace doppio::cuda {
 
-// 64-bit numbers would take twice the registers, and an image has fewer than 2^31 values.
+// 64-bit indices would take twice the registers, and an image has fewer than 2^31 values.
 
 using Axis = PoolAxisOf<int>;
 
@@ -14,12 +14,11 @@ inline Axis narrow(const PoolAxis& a) {
   return {narrow(a.size), narrow(a.windows), narrow(a.kernel), narrow(a.stride), narrow(a.pad)};
 }
 
-// A thread makes a strip of channels of one pixel: windows are found once for all of them, and what
-// LRN needs of neighbouring channels is at hand. All loops over a strip are unrolled, so that it
-// stays in registers.
+// A thread computes a strip of channels of one pixel, which share the windows and the neighbours
+// that LRN reads. Loops over a strip are unrolled, so that it stays in registers.
 inline constexpr int kLongStrip = 8;
 
-/// Where the values of maps lie, whatever their layout.
+/// A strided view of maps in any layout.
 template <class T>
 struct View {
   T* values;
@@ -37,7 +36,7 @@ struct View {
     return values + (n * n_step + (c * c_step + h * h_step + w * w_step));
   }
   HOST_DEVICE T& operator()(int n, int c, int h, int w) const { return *at(n, c, h, w); }
-  /// The channels from `c` on of a pixel; 0 for those that there are not.
+  /// Reads a pixel's channels from `c` on; 0 for channels that do not exist.
   template <int K>
   HOST_DEVICE void read(int n, int c, int h, int w, float (&v)[K]) const {
     const T* const first = at(n, c, h, w);
@@ -53,9 +52,8 @@ struct View {
   }
 };
 
-// Values that are read as they are stored, or computed on the way: strip(n, c, h, w, v) sets v to
-// those of the channels from c on of a pixel, and to 0 beyond the maps' channels. kStrip are best
-// made at once.
+// Sources of values, stored or computed: strip(n, c, h, w, v) sets v to a pixel's channels from c
+// on, and to 0 beyond the maps' channels. kStrip is the best length of v.
 
 template <class T>
 struct Identity {
@@ -68,7 +66,7 @@ struct Identity {
   }
 };
 
-/// LRN's factors and what it makes of a value.
+/// LRN's factors and normalized values.
 template <class T, class Factors>
 struct Normalized {
   static constexpr int kStrip = 1;
@@ -94,7 +92,7 @@ struct Normalized {
   }
 };
 
-/// The same for R neighbours on each side: all values of a strip are read once.
+/// As Normalized, for R neighbours on each side: all values of a strip are read once.
 template <class T, class Factors, int R>
 struct NormalizedBy {
   static constexpr int kStrip = kLongStrip;
@@ -102,7 +100,7 @@ struct NormalizedBy {
   float k, alpha;
   Factors factors;
 
-  /// Of *v, which has neighbours on both sides.
+  /// Returns the factors of *v, which has R neighbours on each side.
   HOST_DEVICE LrnFactors at(const float* v) const {
     float squares = 0;
     DOPPIO_UNROLL
@@ -118,10 +116,9 @@ struct NormalizedBy {
   }
 };
 
-// Gradients of those values, likewise.
+// Sources of gradients, with the same interface.
 
-/// a / b for b from 1 on, without what an exact division needs for denormal numbers: a call, before
-/// which registers are spilled.
+/// a / b for b >= 1. Exact division calls a function for denormal numbers, which spills registers.
 HOST_DEVICE inline float quotient(float a, float b) {
 #ifdef __CUDA_ARCH__
   return __fdividef(a, b);
@@ -130,7 +127,7 @@ HOST_DEVICE inline float quotient(float a, float b) {
 #endif
 }
 
-/// f(oh, ow) for the windows that hold a pixel.
+/// Calls f(oh, ow) for the windows that contain a pixel.
 template <class F>
 HOST_DEVICE void for_each_window(const Axis& rows, const Axis& cols, int h, int w, F f) {
   const int oh_last = rows.last_window(h), ow_first = cols.first_window(w),
@@ -139,7 +136,7 @@ HOST_DEVICE void for_each_window(const Axis& rows, const Axis& cols, int h, int 
     for (int ow = ow_first; ow <= ow_last; ++ow) f(oh, ow);
 }
 
-/// Sum of dy over the windows whose largest pixel this is.
+/// Sum of dy over the windows whose maximum is this pixel.
 template <class T>
 struct MaxPoolGradient {
   static constexpr int kStrip = kLongStrip;
@@ -163,7 +160,7 @@ struct MaxPoolGradient {
   }
 };
 
-/// Sum over the windows that hold a pixel of their mean dy.
+/// Sum of dy / area over the windows that contain a pixel.
 template <class T>
 struct AvgPoolGradient {
   static constexpr int kStrip = kLongStrip;

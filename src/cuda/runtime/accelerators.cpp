@@ -1,4 +1,4 @@
-// Finds and opens GPUs, and says what they and this build support.
+// Lists and opens GPUs, and reports what they and this build support.
 #include <string>
 #include <vector>
 

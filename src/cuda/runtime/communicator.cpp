@@ -1,4 +1,4 @@
-// Means over several GPUs, by NCCL.
+// All-reduce over several GPUs with NCCL.
 #include "core/communicator.hpp"
 
 #include <algorithm>
@@ -22,15 +22,15 @@ namespace {
 using cuda::check_nccl;
 using cuda::nccl;
 
-/// The communicators do not block: NCCL's calls return at once, and a rank that waits for others to
-/// ask as well finds out when one of them has failed. So no rank is inside NCCL for long, and
-/// whoever aborts the others' communicators can wait until they are outside.
+/// Uses non-blocking communicators: NCCL's calls return at once, and a rank that waits for others
+/// notices if one has failed. No rank stays inside NCCL for long, so abort() can wait until all
+/// have left it.
 class NcclCommunicator final : public Communicator {
  public:
   explicit NcclCommunicator(std::vector<std::shared_ptr<Accelerator>> accelerators)
       : accelerators_(std::move(accelerators)), ranks_(accelerators_.size()) {
-    // Within one process NCCL may read and write the other GPUs' memory itself, and that of our
-    // pools, unlike that of cudaMalloc, is not open to them.
+    // Within a process NCCL accesses peer memory directly, but memory from pools, unlike that from
+    // cudaMalloc, is not accessible to peers by default.
     for (const auto& accelerator : accelerators_)
       for (const auto& other : accelerators_)
         if (other->id() != accelerator->id()) cuda::open_memory_to(*accelerator, other->id());
@@ -49,7 +49,7 @@ class NcclCommunicator final : public Communicator {
         if (!ranks_[rank].communicator) continue;
         accelerators_[rank]->stream();  // makes its GPU the current one
         nccl().CommDestroy(ranks_[rank].communicator);
-      } catch (const InternalError&) {  // the GPU has failed, or CUDA has ended: nothing is left
+      } catch (const InternalError&) {  // the GPU has failed or CUDA has shut down: nothing to free
       }
   }
 
@@ -83,7 +83,7 @@ class NcclCommunicator final : public Communicator {
 
   struct Rank {
     ncclComm_t communicator = nullptr;
-    std::mutex busy;  ///< held by who calls NCCL with it
+    std::mutex busy;  ///< held during NCCL calls
   };
 
   void begin_connecting() {
@@ -104,7 +104,7 @@ class NcclCommunicator final : public Communicator {
       if (status != ncclInProgress) check_nccl(status, kConnecting);
   }
 
-  /// Waits until NCCL has begun what a rank has asked for.
+  /// Waits until NCCL has started a rank's operation.
   void settle(const Rank& rank, ncclResult_t status, const char* doing) const {
     while (status == ncclInProgress) {
       refuse_aborted();

@@ -7,8 +7,8 @@
 
 namespace doppio::cuda {
 
-/// The functions of cuDNN 9 that we call, without the prefix. The library is loaded when they are
-/// first asked for, so that a program runs without it as well.
+/// The functions of cuDNN 9 that Doppio calls, without the prefix. The library is loaded on first
+/// use, so that programs also run without it.
 struct Cudnn : DynamicLibrary {
   Cudnn() : DynamicLibrary("libcudnn.so.9") {}
 
@@ -44,11 +44,11 @@ struct Cudnn : DynamicLibrary {
 };
 const Cudnn& cudnn();
 
-/// "cuDNN 9.19.0", of the library that was loaded.
+/// "cuDNN 9.19.0", the version of the loaded library.
 std::string cudnn_version();
 
-/// Throws: InternalError that says what was being done, cuDNN's reason and how to do without it;
-/// Error with the remedy if the device is out of memory.
+/// Throws: InternalError with `doing`, cuDNN's message and how to avoid cuDNN; Error with the
+/// remedy if the device is out of memory.
 void check_dnn(cudnnStatus_t status, const char* doing);
 
 }  // namespace doppio::cuda

@@ -22,16 +22,15 @@ using cuda::check;
 using cuda::check_blas;
 using cuda::GraphSequence;
 
-/// One GPU: a stream, a pool of memory and a cuBLAS handle, in which everything happens in the
-/// stream's order; a second stream, whose copies run beside that; and a third one for other work.
+/// One GPU: a main stream with a memory pool and a cuBLAS handle, a second stream for uploads and a
+/// side stream, which both overlap with the main stream.
 class CudaDevice final : public Accelerator {
  public:
   explicit CudaDevice(int id) : id_(id) {}
   CudaDevice(const CudaDevice&) = delete;
   CudaDevice& operator=(const CudaDevice&) = delete;
-  /// Does nothing after an error that the device does not recover from, or when CUDA itself has
-  /// ended, as in destructors of static objects: cuBLAS and cuDNN might crash, and nothing is left
-  /// to be freed.
+  /// Does nothing after a sticky error, or if CUDA has shut down, as in destructors of static
+  /// objects: cuBLAS and cuDNN might crash, and there is nothing to free.
   ~CudaDevice() override {
     if (cudaSetDevice(id_) != cudaSuccess) return;
     if (stream_ && cudaStreamSynchronize(stream_) != cudaSuccess) return;
@@ -64,14 +63,14 @@ class CudaDevice final : public Accelerator {
     pool_.open(id_, stream_);
     check_blas(cublasCreate(&blas_), "creating a handle");
     check_blas(cublasSetStream(blas_, stream_), "setting the stream");
-    // Of its own, cuBLAS would take some for each capture, and perhaps choose other algorithms.
+    // By default cuBLAS allocates memory for each capture, and may choose other algorithms.
     blas_memory_ = allocate(kBlasMemory);
     check_blas(cublasSetWorkspace(blas_, blas_memory_, kBlasMemory), "giving it memory");
   }
 
   int id() const override { return id_; }
 
-  /// Lets GPU number `id` reach this one's memory if the machine can do that.
+  /// Gives GPU number `id` access to this one's memory if the machine supports it.
   void open_to(int id) {
     use();
     int can = 0;
@@ -92,8 +91,8 @@ class CudaDevice final : public Accelerator {
     capture_.release(memory);
   }
 
-  // The caller may overwrite `host` at once, and CUDA does not promise that it has been read before
-  // the stream is through.
+  // The caller may overwrite `host` at once, and CUDA guarantees only after a synchronization that
+  // it has been read.
   void to_device(void* device, const void* host, std::size_t bytes) override {
     use();
     capture_.refuse("copying to the device");
@@ -128,7 +127,7 @@ class CudaDevice final : public Accelerator {
 
   void await_upload(std::uint64_t number) override {
     use();
-    if (capture_.running_here()) return;  // graphs start after the uploads
+    if (capture_.running_here()) return;  // graphs are launched after the uploads
     check(cudaStreamWaitEvent(current_, uploaded(number), 0), "waiting for a stream");
   }
 
@@ -240,7 +239,7 @@ class CudaDevice final : public Accelerator {
   }
 
  private:
-  /// The current device belongs to the calling thread, and other contexts may have changed it.
+  /// The current device is per thread, and other contexts may have changed it.
   void use() { check(cudaSetDevice(id_), "choosing the device"); }
 
   static cudaEvent_t new_event() {
@@ -249,7 +248,7 @@ class CudaDevice final : public Accelerator {
     return event;
   }
 
-  /// The event after an upload, or after a later one.
+  /// Returns an event recorded after an upload, or after a later one.
   cudaEvent_t uploaded(std::uint64_t number) const {
     return uploaded_[number % std::size(uploaded_)];
   }
@@ -259,11 +258,11 @@ class CudaDevice final : public Accelerator {
     check(cudaEventRecord(event, current_), "marking a place in a stream");
   }
 
-  static constexpr std::size_t kBlasMemory = std::size_t{32} << 20;  // what it likes on Hopper
+  static constexpr std::size_t kBlasMemory = std::size_t{32} << 20;  // cuBLAS's default on Hopper
 
   const int id_;
   cudaStream_t stream_ = nullptr, uploads_ = nullptr, side_ = nullptr;
-  cudaStream_t current_ = nullptr;  // where work goes: stream_ or side_
+  cudaStream_t current_ = nullptr;  // receives new work: stream_ or side_
   cudaEvent_t reached_ = nullptr, downloaded_ = nullptr, side_done_ = nullptr;
   cudaEvent_t uploaded_[64] = {};  // of the latest uploads
   std::uint64_t upload_count_ = 0;

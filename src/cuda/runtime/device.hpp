@@ -9,17 +9,17 @@ struct cudnnContext;
 
 namespace doppio::cuda {
 
-/// Opens GPU number `id`, which must be there.
+/// Opens GPU number `id`, which must exist.
 std::shared_ptr<Accelerator> open_device(int id);
 
-// What libraries need of a device that open_device() has opened.
+// Access for libraries to a device from open_device().
 
-/// The handle of cuBLAS, bound to the device's main stream.
+/// Returns the cuBLAS handle, bound to the device's main stream.
 cublasContext* blas(Accelerator& device);
-/// The handle of cuDNN, bound to the device's main stream. Throws: InternalError if this build has
-/// no cuDNN.
+/// Returns the cuDNN handle, bound to the device's main stream. Throws: InternalError if this build
+/// has no cuDNN.
 cudnnContext* dnn(Accelerator& device);
-/// Lets GPU number `id` reach the device's memory if the machine can do that.
+/// Gives GPU number `id` access to the device's memory if the machine supports it.
 void open_memory_to(Accelerator& device, int id);
 
 }  // namespace doppio::cuda

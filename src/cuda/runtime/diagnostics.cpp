@@ -16,7 +16,7 @@ std::string version(int v) { return str(v / 1000, ".", v % 1000 / 10); }
 RuntimeInfo query_runtime() {
   RuntimeInfo s;
   s.status = cudaGetDeviceCount(&s.gpus);
-  cudaGetLastError();  // what failed here must not fail the next kernel
+  cudaGetLastError();  // clear the error, or the next launch would report it
   cudaDriverGetVersion(&s.driver);
   cudaRuntimeGetVersion(&s.runtime);
   return s;

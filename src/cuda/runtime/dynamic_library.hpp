@@ -18,8 +18,7 @@ struct DynamicLibrary {
 
 #else
 
-/// A library that is loaded when it is first needed, so that a program runs without it as well. It
-/// stays loaded.
+/// A library that is loaded at run time, so that programs also run without it. It stays loaded.
 struct DynamicLibrary {
   explicit DynamicLibrary(const char* file)
       : name(file), handle(dlopen(file, RTLD_NOW | RTLD_LOCAL)) {

@@ -9,8 +9,8 @@
 
 namespace doppio::cuda {
 
-/// Graphs in sequence, and events that are recorded between them. An event inside of a graph would
-/// not do: waiting for it waits for what was asked for before, not for what the graph will do.
+/// A sequence of CUDA graphs with events recorded between them. An event inside a graph does not
+/// suffice: waiting for it does not wait for the graph's own work.
 class GraphSequence final : public DeviceGraph {
  public:
   GraphSequence() = default;
@@ -21,8 +21,8 @@ class GraphSequence final : public DeviceGraph {
       if (part.graph) cudaGraphExecDestroy(part.graph);
   }
 
-  /// `event` may be null. Takes the memory that the graph needs, so that starting it cannot fail
-  /// for want of it.
+  /// Appends a graph and an event, which may be null. Uploads the graph, so that a launch cannot
+  /// run out of memory.
   void add(cudaGraph_t graph, cudaEvent_t event, cudaStream_t stream) {
     std::size_t nodes = 0;
     check(cudaGraphGetNodes(graph, nullptr, &nodes), "counting a graph's nodes");

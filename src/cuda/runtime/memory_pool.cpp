@@ -14,7 +14,7 @@ void MemoryPool::open(int id, cudaStream_t stream) {
   props.allocType = cudaMemAllocationTypePinned;
   props.location = {cudaMemLocationTypeDevice, id};
   check(cudaMemPoolCreate(&pool_, &props), "creating a memory pool");
-  std::uint64_t keep = UINT64_MAX;  // freed memory stays with us: the next layer wants it
+  std::uint64_t keep = UINT64_MAX;  // keep freed memory for the next layer
   check(cudaMemPoolSetAttribute(pool_, cudaMemPoolAttrReleaseThreshold, &keep),
         "setting up a memory pool");
 }
@@ -22,7 +22,7 @@ void MemoryPool::open(int id, cudaStream_t stream) {
 void* MemoryPool::allocate(std::size_t bytes, cudaStream_t stream) {
   void* memory = nullptr;
   cudaError_t status = cudaMallocFromPoolAsync(&memory, bytes, pool_, stream);
-  if (status == cudaErrorMemoryAllocation) {  // perhaps the pool holds enough, but in pieces
+  if (status == cudaErrorMemoryAllocation) {  // the pool may be fragmented
     cudaGetLastError();
     check(cudaStreamSynchronize(stream_), "waiting for the device");
     check(cudaMemPoolTrimTo(pool_, 0), "giving unused memory back");

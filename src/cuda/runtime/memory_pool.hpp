@@ -5,23 +5,23 @@
 
 namespace doppio::cuda {
 
-/// A pool of one GPU's memory, from which a stream allocates without waiting. Memory that is freed
-/// stays in the pool. Every function expects that GPU to be the current device.
+/// A pool of one GPU's memory for stream-ordered allocation. Freed memory stays in the pool. All
+/// functions expect that GPU to be the current device.
 class MemoryPool {
  public:
   MemoryPool() = default;
   MemoryPool(const MemoryPool&) = delete;
   MemoryPool& operator=(const MemoryPool&) = delete;
 
-  /// Makes the pool, of GPU number `id`, whose memory is freed in the order of `stream`.
+  /// Creates the pool on GPU number `id`. Its memory is freed in the order of `stream`.
   void open(int id, cudaStream_t stream);
   void close() {
     if (pool_) cudaMemPoolDestroy(pool_);
   }
 
-  /// For work on `stream`. Throws: OutOfMemory.
+  /// Allocates memory for work on `stream`. Throws: OutOfMemory.
   void* allocate(std::size_t bytes, cudaStream_t stream);
-  /// Lets GPU number `id` reach the memory.
+  /// Gives GPU number `id` access to the memory.
   void open_to(int id);
 
  private:

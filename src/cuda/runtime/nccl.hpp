@@ -7,8 +7,8 @@
 
 namespace doppio::cuda {
 
-/// The functions of NCCL 2 (2.14 or later) that we call, without the prefix. The library is loaded
-/// when they are first asked for, so that a program runs without it as well.
+/// The functions of NCCL 2 (2.14 or later) that Doppio calls, without the prefix. The library is
+/// loaded on first use, so that programs also run without it.
 struct Nccl : DynamicLibrary {
   Nccl() : DynamicLibrary("libnccl.so.2") {}
 
@@ -25,10 +25,10 @@ struct Nccl : DynamicLibrary {
 };
 const Nccl& nccl();
 
-/// "NCCL 2.28.9", of the library that was loaded.
+/// "NCCL 2.28.9", the version of the loaded library.
 std::string nccl_version();
 
-/// Throws: InternalError that says what was being done and NCCL's reason.
+/// Throws: InternalError with `doing` and NCCL's message unless `status` is success.
 void check_nccl(ncclResult_t status, const char* doing);
 
 }  // namespace doppio::cuda

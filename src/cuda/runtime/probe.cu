@@ -9,7 +9,7 @@ __global__ void nothing() {}
 cudaError_t probe() {
   cudaFuncAttributes attributes;
   const cudaError_t status = cudaFuncGetAttributes(&attributes, nothing);
-  cudaGetLastError();  // what failed here must not fail the next kernel
+  cudaGetLastError();  // clear the error, or the next launch would report it
   return status;
 }
 

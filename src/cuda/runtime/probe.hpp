@@ -3,7 +3,7 @@
 
 namespace doppio::cuda {
 
-/// Success if the current device can run the kernels of this build.
+/// Returns success if the current device can run the kernels of this build.
 cudaError_t probe();
 
 }  // namespace doppio::cuda

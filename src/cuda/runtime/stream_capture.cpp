@@ -15,7 +15,7 @@ void StreamCapture::begin() {
   spoiled_ = false;
 }
 
-/// The event comes between two parts of the capture.
+/// Splits the capture at the event.
 void StreamCapture::record(cudaEvent_t event) {
   end_part(event);
   begin_part();
@@ -36,7 +36,7 @@ std::shared_ptr<const GraphSequence> StreamCapture::end(int id) {
 
 void StreamCapture::release(void* memory) noexcept {
   const std::lock_guard lock(mutex_);
-  if (graphs_)  // which cannot free it and might use it again
+  if (graphs_)  // a graph cannot free it and may use it again
     released_.push_back({memory, false});
   else
     give_back({memory, false});
@@ -62,7 +62,7 @@ void StreamCapture::end_part(cudaEvent_t event) {
   if (spoiled_) return;
   try {
     graphs_->add(graph, event, stream_);
-  } catch (const std::exception& e) {  // no memory is left, say: the work is done step by step
+  } catch (const std::exception& e) {  // such as out of memory: the pass runs without a graph
     spoil(e.what());
   }
 }
@@ -71,13 +71,12 @@ void StreamCapture::spoil(const std::string& why) {
   if (!std::exchange(spoiled_, true)) why_spoiled_ = why;
 }
 
-/// Memory that another stream used is freed on this one all the same: end_side_stream() has let it
-/// wait for the side stream before anybody can release that memory, and what is allocated on the
-/// side stream is used there later.
+/// Freeing on stream_ is safe even if the side stream used the memory: end_side_stream() makes
+/// stream_ wait for it before that memory can be released.
 void StreamCapture::give_back(const Released& released) noexcept {
   const cudaError_t status =
       released.on_host ? cudaFreeHost(released.memory) : cudaFreeAsync(released.memory, stream_);
-  // An error here must not be taken for one of the next launch.
+  // Clear the error, or the next launch would report it.
   if (status != cudaSuccess) cudaGetLastError();
 }
 

@@ -12,32 +12,33 @@
 
 namespace doppio::cuda {
 
-/// The capture of a stream's work by one thread at a time, and the release of the memory that the
-/// stream uses: what is released during a capture is freed after it.
+/// Captures a stream's work for one thread at a time, and frees the stream's memory: memory that is
+/// released during a capture is freed after it.
 class StreamCapture {
  public:
-  /// Called once, before anything else.
+  /// Must be called once, before all other functions.
   void open(cudaStream_t stream) { stream_ = stream; }
 
-  /// Begins to capture what the calling thread asks of the stream.
+  /// Begins to capture the calling thread's work on the stream.
   void begin();
-  /// Records `event` at this place of the captured work.
+  /// Records `event` at this point of the captured work.
   void record(cudaEvent_t event);
   /// Returns the captured work of GPU number `id`; null, after logging why, if it cannot be
   /// replayed.
   std::shared_ptr<const GraphSequence> end(int id);
 
   bool running() const { return capturer_ != std::thread::id(); }
-  /// Returns whether the calling thread captures. Other threads make the next batches meanwhile.
+  /// Returns whether the calling thread captures. Other threads may prepare the next batches
+  /// meanwhile.
   bool running_here() const { return capturer_ == std::this_thread::get_id(); }
   /// Throws: NotCapturable if the calling thread captures.
   void refuse(const char* what) const {
     if (running_here()) throw NotCapturable(what);
   }
 
-  /// Frees memory of the device in the stream's order. Any thread may call it.
+  /// Frees device memory in stream order. Thread-safe.
   void release(void* memory) noexcept;
-  /// Frees page-locked memory of the host.
+  /// Frees page-locked host memory.
   void release_host(void* memory) noexcept;
 
  private:
@@ -54,7 +55,7 @@ class StreamCapture {
   bool spoiled_ = false;
   std::string why_spoiled_;
   std::atomic<std::thread::id> capturer_{};
-  std::mutex mutex_;  // guards what follows: any thread may release memory
+  std::mutex mutex_;  // guards the members below: any thread may release memory
   std::shared_ptr<GraphSequence> graphs_;
   std::vector<Released> released_;  // during the capture
 };
