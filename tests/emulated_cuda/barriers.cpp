@@ -1,4 +1,4 @@
-// Threads of a block that wait for each other, played by one thread of the CPU.
+// Emulates a block's threads and __syncthreads() with one CPU thread.
 #include <ucontext.h>
 
 #include <algorithm>
@@ -13,7 +13,7 @@ namespace doppio::cuda {
 
 namespace {
 
-/// A block whose threads take turns: a stack and a point to continue at for each.
+/// A block whose threads take turns. Each has a stack and a point to resume at.
 struct Turns {
   static constexpr std::size_t kStack = 64 << 10;
   const std::function<void()>* body;

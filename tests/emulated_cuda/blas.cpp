@@ -14,11 +14,11 @@ struct cublasContext {
 
 namespace {
 
-/// A factor as cuBLAS reads it, column by column.
+/// A column-major factor with op() applied.
 struct Matrix {
   const float* values;
   std::int64_t rows_apart, columns_apart;
-  unsigned kept;  ///< leading bits of each value that count; it is rounded to them
+  unsigned kept;  ///< leading bits of each value after rounding
 
   Matrix(const void* v, cublasOperation_t op, std::int64_t ld, cublasComputeType_t type)
       : values(static_cast<const float*>(v)),
@@ -40,7 +40,7 @@ struct Matrix {
 
 void multiply(std::int64_t m, std::int64_t n, std::int64_t k, float alpha, const Matrix& A,
               const Matrix& B, float beta, float* C, std::int64_t ldc) {
-  std::vector<float> columns(static_cast<std::size_t>(m * k));  // of op(A), one after the other
+  std::vector<float> columns(static_cast<std::size_t>(m * k));  // of op(A), contiguous
   for (std::int64_t l = 0; l < k; ++l)
     for (std::int64_t i = 0; i < m; ++i) columns[static_cast<std::size_t>(l * m + i)] = A.at(i, l);
   std::vector<double> sums(static_cast<std::size_t>(m));

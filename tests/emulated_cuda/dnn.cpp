@@ -15,7 +15,7 @@ struct cudnnContext {
   cudaStream_t stream = nullptr;
 };
 
-/// Sizes and places of a tensor's or filter's values: n, c, h, w.
+/// Sizes and strides of a tensor or filter: n, c, h, w.
 struct cudnnTensorStruct {
   std::int64_t size[4] = {}, apart[4] = {};
   bool bf16 = false;
@@ -49,9 +49,9 @@ using doppio::Bf16;
 using doppio::cuda::emulated::enqueue;
 using doppio::cuda::emulated::note;
 
-/// Algorithm 0 is the fastest but never the same twice, 3 wants more memory than anybody has, 4
-/// rounds factors to TF32 unless that is forbidden, 2 is right, and so is the slowest, 1, the only
-/// one that fuses bias and ReLU.
+/// Algorithm 0 is the fastest but not deterministic, 3 needs too much memory, 4 rounds factors to
+/// TF32 unless forbidden, 2 is correct, and so is the slowest, 1, the only one that fuses bias and
+/// ReLU.
 enum { kRandom, kFusing, kRight, kHuge, kRounding, kAlgorithms };
 constexpr int kBySpeed[] = {kRandom, kHuge, kRounding, kRight, kFusing};
 
@@ -69,7 +69,7 @@ float to_tf32(float value) {
   return value;
 }
 
-/// Values on their way in or out.
+/// Accesses a tensor's values as floats.
 struct Values {
   cudnnTensorStruct shape;
   void* memory;
@@ -108,7 +108,7 @@ bool aligned(const cudnnTensorStruct& x, const cudnnTensorStruct& weight) {
          (weight.size[0] % alignment == 0 && weight.size[1] % alignment == 0);
 }
 
-/// Lets the passes take their time.
+/// Adds the delays that tests set.
 void dawdle(cudaStream_t stream, int algorithm, const cudnnTensorStruct& x) {
   const auto& b = doppio::cuda::emulated::dnn;
   const int pieces = b.slow + (has_channels_last(x) ? b.slow_last : 0) +
@@ -116,7 +116,7 @@ void dawdle(cudaStream_t stream, int algorithm, const cudnnTensorStruct& x) {
   for (int i = 0; i < pieces; ++i) enqueue(stream, [] {});
 }
 
-/// f(place in x, place in the weights, place in y) for all pairs of a convolution.
+/// Calls f(offset in x, in weights, in y) for all products of a convolution.
 template <class F>
 void for_each_product(const cudnnTensorStruct& x, const cudnnTensorStruct& weight,
                       const cudnnTensorStruct& y, const cudnnConvolutionStruct& conv, F f) {
@@ -150,10 +150,10 @@ bool fits(const cudnnTensorStruct& x, const cudnnTensorStruct& weight, const cud
          x.bf16 == y.bf16 && x.bf16 == weight.bf16;
 }
 
-/// What is left in the workspace is no concern of the caller's.
+/// Fills a workspace with garbage, because its contents after a call are undefined.
 void spoil(void* workspace, std::size_t bytes) { std::memset(workspace, 0xFF, bytes); }
 
-/// The sums of products, times alpha, added to what is kept of the result.
+/// result = alpha * sums of products + beta * result.
 template <class Places>
 void sum(const Values& result, float alpha, float beta, Places for_each) {
   std::vector<double> sums(static_cast<std::size_t>(result.shape.count()));
@@ -166,14 +166,14 @@ void sum(const Values& result, float alpha, float beta, Places for_each) {
 
 float scale(const void* number) { return *static_cast<const float*>(number); }
 
-/// `x`, `weight` and `y` are the shapes, `result` one of them.
+/// `x`, `weight` and `y` are the shapes, `result` has one of them.
 template <class Found, class Algorithm>
 cudnnStatus_t find(cudaStream_t stream, const Values& result, const cudnnTensorStruct& x,
                    const cudnnTensorStruct& weight, const cudnnTensorStruct& y, int most,
                    std::size_t bytes, int* count, Found* found) {
   if (most < kAlgorithms) return CUDNN_STATUS_BAD_PARAM;
   if (doppio::cuda::emulated::dnn.finds_nothing) return CUDNN_STATUS_NOT_SUPPORTED;
-  enqueue(stream, [=] {  // a search leaves nothing as it was
+  enqueue(stream, [=] {  // a search overwrites the result
     for (std::int64_t i = 0; i < result.shape.count(); ++i) result.put(i, 1e30f);
   });
   for (int i = 0; i < kAlgorithms; ++i) {
@@ -186,7 +186,7 @@ cudnnStatus_t find(cudaStream_t stream, const Values& result, const cudnnTensorS
                       : found[i].memory <= bytes ? CUDNN_STATUS_SUCCESS
                                                  : CUDNN_STATUS_ALLOC_FAILED;
     found[i].determinism = algorithm == kRandom ? CUDNN_NON_DETERMINISTIC : CUDNN_DETERMINISTIC;
-    // Whatever was asked for, as real searches may.
+    // Ignores the requested math type, as real searches may.
     found[i].mathType = algorithm == kRounding ? CUDNN_DEFAULT_MATH : CUDNN_FMA_MATH;
   }
   *count = kAlgorithms;
@@ -201,7 +201,7 @@ cudnnStatus_t size_of(int algorithm, const cudnnTensorStruct& x, const cudnnTens
   return CUDNN_STATUS_SUCCESS;
 }
 
-/// What is common to the calls that compute.
+/// Common arguments of the calls that compute.
 struct Call {
   cudnnHandle_t handle;
   cudnnConvolutionStruct conv;
@@ -210,7 +210,7 @@ struct Call {
   std::size_t bytes;
 };
 
-/// y = alpha * the convolution + beta * y, and then what `finish` does, in one piece.
+/// y = alpha * convolution + beta * y, followed by `finish`, in one work item.
 template <class Finish>
 cudnnStatus_t forward(const Call& call, Values x, Values weight, const Values& y, float alpha,
                       float beta, Finish finish) {

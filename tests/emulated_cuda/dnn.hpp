@@ -1,5 +1,5 @@
 #pragma once
-// What tests may change in the emulated GPUs and cuDNN.
+// Settings of the emulated GPUs and cuDNN that tests may change.
 #include <cuda_runtime_api.h>
 
 #include <cstddef>
@@ -7,21 +7,20 @@
 
 namespace doppio::cuda::emulated {
 
-/// Pieces of work, each as long as one kernel, that calls of cuDNN take more than they need; and
-/// what it refuses.
+/// Delays of cuDNN calls, in work items, each as long as a kernel, and what cuDNN rejects.
 struct DnnBehaviour {
   int slow = 0;         ///< every pass
   int slow_last = 0;    ///< passes with channels last
   int slow_fusing = 0;  ///< the algorithm that fuses bias and ReLU
   bool finds_nothing = false;
-  int alignment = 1;  ///< of channels in a group and of outputs, with channels last
+  int alignment = 1;  ///< required of channels per group and outputs, in NHWC
 };
 inline DnnBehaviour dnn;
 
 inline int compute_capability_major = 9;
 inline std::size_t largest_allocation = SIZE_MAX;  ///< bytes
 
-/// What calls return after an error that a GPU does not recover from, or when CUDA has ended.
+/// The result of all calls after a sticky error, or when CUDA has shut down.
 inline cudaError_t broken = cudaSuccess;
 
 }  // namespace doppio::cuda::emulated

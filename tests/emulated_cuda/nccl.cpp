@@ -1,5 +1,5 @@
-// The part of NCCL that src/cuda uses, for the emulated GPUs, with communicators that do not block.
-// It says so if a communicator is aborted while another thread is in a call with it.
+// The part of NCCL that src/cuda uses, for the emulated GPUs, with non-blocking communicators.
+// Reports an abort during another thread's call.
 #include <nccl.h>
 
 #include <algorithm>
@@ -26,7 +26,7 @@ using doppio::cuda::emulated::note;
 using doppio::cuda::emulated::reachable_by_all;
 using doppio::cuda::emulated::with_all_gpus_open;
 
-/// What one rank asks for in a group of calls.
+/// The calls of one rank in a group.
 struct Part {
   struct Floats {
     float* values;
@@ -34,11 +34,11 @@ struct Part {
   };
   std::vector<Floats> floats;
   cudaStream_t stream = nullptr;
-  std::uint64_t behind = 0;  ///< pieces of its stream's work
+  std::uint64_t behind = 0;  ///< work items that precede them in its stream
 };
 
-/// A group of calls of all ranks. The first stream that gets there computes for all, but each rank
-/// finds the means in its memory only when its own stream has got there.
+/// The calls of all ranks in a group. The first stream that reaches it computes all means, but each
+/// rank's memory receives them only when its own stream reaches it.
 struct Means {
   std::vector<Part> parts;
   std::vector<std::vector<float>> values;
@@ -73,7 +73,7 @@ struct Means {
   }
 };
 
-/// Ranks that meet.
+/// A rendezvous of ranks.
 struct Meeting {
   std::mutex mutex;
   std::condition_variable all_there;
@@ -90,8 +90,8 @@ thread_local Part asked;
 struct ncclComm {
   std::shared_ptr<Meeting> meeting;
   std::size_t rank, ranks;
-  std::shared_ptr<Means> pending = nullptr;  ///< what it has asked for and not all others yet
-  std::atomic<int> calls = 0;                ///< under way
+  std::shared_ptr<Means> pending = nullptr;  ///< calls that wait for other ranks
+  std::atomic<int> calls = 0;                ///< in progress
 };
 
 namespace {
@@ -100,7 +100,7 @@ using doppio::ensure;
 
 thread_local ncclComm* asking = nullptr;
 
-/// A call with a communicator.
+/// Marks a call with a communicator as in progress.
 struct Call {
   ncclComm* const communicator;
   explicit Call(ncclComm* c) : communicator(c) { ++c->calls; }
@@ -109,7 +109,7 @@ struct Call {
   Call& operator=(const Call&) = delete;
 };
 
-/// Goes on with what the communicator has asked for, and waits a little for others.
+/// Continues the communicator's pending calls, with a short wait for other ranks.
 ncclResult_t proceed(ncclComm& communicator) {
   Meeting& meeting = *communicator.meeting;
   const std::shared_ptr<Means>& means = communicator.pending;
@@ -167,7 +167,7 @@ ncclResult_t ncclCommInitRankConfig(ncclComm_t* made, int ranks, ncclUniqueId id
                                     ncclConfig_t* config) {
   static std::map<int, std::weak_ptr<Meeting>> meetings;
   static std::mutex mutex;
-  if (!config || config->blocking != 0) return ncclInvalidArgument;  // of no use to us
+  if (!config || config->blocking != 0) return ncclInvalidArgument;  // not emulated
   int number = 0;
   std::memcpy(&number, id.internal, sizeof number);
   const std::lock_guard lock(mutex);
@@ -204,7 +204,7 @@ ncclResult_t ncclGroupStart() {
 ncclResult_t ncclAllReduce(const void* from, void* to, std::size_t count, ncclDataType_t type,
                            ncclRedOp_t what, ncclComm_t communicator, cudaStream_t stream) {
   if (depth == 0 || from != to || type != ncclFloat || what != ncclAvg)
-    return ncclInvalidArgument;  // of no use to us
+    return ncclInvalidArgument;  // not emulated
   if (!reachable_by_all(to)) return ncclUnhandledCudaError;
   asking = communicator;
   asked.floats.push_back({static_cast<float*>(to), count});
@@ -213,7 +213,7 @@ ncclResult_t ncclAllReduce(const void* from, void* to, std::size_t count, ncclDa
 }
 ncclResult_t ncclGroupEnd() {
   if (--depth > 0) return ncclSuccess;
-  if (!asking) return ncclSuccess;  // communicators were made
+  if (!asking) return ncclSuccess;  // the group created communicators
   asked.behind = asked_for(asked.stream);
   return begin(*asking);
 }

@@ -1,16 +1,15 @@
-// Two emulated GPUs: the part of CUDA's runtime that src/cuda uses, so that all of it, the host
-// code as well as the kernels, can be tested without one. What a real GPU refuses is refused here:
-//  * in a capture, waiting for a stream or for an event recorded outside, and host memory;
+// Two emulated GPUs: the part of the CUDA runtime that src/cuda uses, so that its host code and
+// kernels can be tested without a GPU. Like a real GPU, they reject:
+//  * in a capture, waiting for a stream or for an event recorded outside, and page-locked memory;
 //  * launches beyond the limits; streams and events of another device; destroying a stream that is
 //    being captured.
-// Errors are remembered as by cudaGetLastError(), and sticky ones stay. Beyond that they are
-// stricter than real ones:
-//  * Work is done as late as possible, when somebody waits for it: who forgets to wait reads junk.
-//  * A GPU's memory can be touched only by its own work; other code crashes.
-//  * Only threads whose current device it is can ask for its work, and during a capture only the
-//    one that began it. Nothing can be allocated on a captured stream.
-//  * Fresh and released memory holds signalling garbage (NaN), never old values.
-//  * Kernels may not be given pointers to the host's memory.
+// cudaGetLastError() works as in CUDA, and sticky errors persist. Beyond that, they are stricter:
+//  * Work runs as late as possible, when it is waited for: a missing wait reads garbage.
+//  * Only a GPU's own work can access its memory; other code crashes.
+//  * Only threads whose current device it is can enqueue work, and during a capture only the one
+//    that began it. Nothing can be allocated on a captured stream.
+//  * Fresh and released memory holds NaN, never old values.
+//  * Kernel arguments must not be pointers to host memory.
 #include <cuda_runtime_api.h>
 #include <cxxabi.h>
 #include <sys/mman.h>
@@ -45,16 +44,16 @@ struct CUstream_st {
   int gpu = 0;
   bool hurries = false;
   std::deque<std::function<void()>> work;
-  std::uint64_t done = 0;          ///< pieces of work so far
-  cudaGraph_t captured = nullptr;  ///< where work goes instead
+  std::uint64_t done = 0;          ///< number of completed work items
+  cudaGraph_t captured = nullptr;  ///< receives new work during a capture
   std::thread::id captured_by;
-  bool spoiled = false;  ///< the capture: something illegal was asked for
+  bool spoiled = false;  ///< an illegal call has invalidated the capture
 };
 
 struct CUevent_st {
   int gpu = 0;
   cudaStream_t stream = nullptr;
-  std::uint64_t after = 0;  ///< pieces of work of `stream` that come before
+  std::uint64_t after = 0;  ///< work items that precede it in `stream`
 };
 
 namespace doppio::cuda {
@@ -65,17 +64,17 @@ constexpr int kGpus = 2;
 
 std::recursive_mutex mutex;
 
-thread_local int current = 0;                      // number of the GPU that the thread speaks to
+thread_local int current = 0;                      // the thread's current device
 thread_local std::vector<cudaStream_t> capturing;  // by this thread
 thread_local cudaError_t last_error = cudaSuccess;
 
-/// Returns `status` after keeping it for cudaGetLastError().
+/// Stores `status` for cudaGetLastError() and returns it.
 cudaError_t remembered(cudaError_t status) {
   if (status != cudaSuccess) last_error = status;
   return status;
 }
 
-/// A crashed kernel's, which every call returns from then on.
+/// The error of a crashed kernel, which all later calls return.
 cudaError_t sticky_error() { return emulated::broken; }
 
 cudaError_t spoil_capture(cudaStream_t stream, cudaError_t status) {
@@ -83,14 +82,14 @@ cudaError_t spoil_capture(cudaStream_t stream, cudaError_t status) {
   return remembered(status);
 }
 
-/// What a thread may not call while it captures, in the mode that src/cuda uses.
+/// Rejects calls that a capturing thread may not make in the capture mode of src/cuda.
 cudaError_t unless_capturing() {
   for (const cudaStream_t stream : capturing)
     spoil_capture(stream, cudaErrorStreamCaptureUnsupported);
   return capturing.empty() ? sticky_error() : cudaErrorStreamCaptureUnsupported;
 }
 
-/// A GPU's memory: addresses of its own, open only while the GPU works.
+/// A GPU's memory: a range of addresses, accessible only while the GPU runs.
 class Gpu {
  public:
   static constexpr std::size_t kBytes = std::size_t{8} << 30;
@@ -100,7 +99,7 @@ class Gpu {
     void* range =
         mmap(nullptr, kBytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     ensure(range != MAP_FAILED, "no addresses are left for the emulated GPU");
-    madvise(range, kBytes, MADV_HUGEPAGE);  // opening and closing takes time per page
+    madvise(range, kBytes, MADV_HUGEPAGE);  // mprotect() takes time per page
     begin_ = static_cast<std::byte*>(range);
     begins[count++] = begin_;
     struct sigaction action {};
@@ -124,7 +123,7 @@ class Gpu {
   }
   std::size_t used() const { return used_; }
 
-  /// True if these bytes lie in the GPU's memory.
+  /// True if these bytes are in the GPU's memory.
   bool holds(const void* memory, std::size_t bytes) const {
     const auto at = static_cast<const std::byte*>(memory);
     return at >= begin_ && at + bytes <= begin_ + kBytes;
@@ -164,7 +163,7 @@ Gpu& gpu(int number = current) {
   return instances[number];
 }
 
-/// The GPU in whose memory these bytes lie; none: null.
+/// Returns the GPU whose memory contains these bytes, or null.
 Gpu* owner(const void* memory, std::size_t bytes = 1) {
   for (int i = 0; i < kGpus; ++i)
     if (gpu(i).holds(memory, bytes)) return &gpu(i);
@@ -190,7 +189,7 @@ void drain(cudaStream_t stream) { drain(stream, UINT64_MAX); }
 namespace emulated {
 
 std::map<std::string, int>& journal() {
-  /// Prints itself when the program ends if $DOPPIO_JOURNAL is set.
+  /// Prints its contents at program exit if $DOPPIO_JOURNAL is set.
   struct Journal : std::map<std::string, int> {
     ~Journal() {
       if (std::getenv("DOPPIO_JOURNAL"))
@@ -266,8 +265,7 @@ void check_launch(cudaStream_t stream, dim3 blocks, dim3 threads) {
 void hurry(cudaStream_t stream) { stream->hurries = true; }
 
 void refuse_host_pointers(const std::uint64_t* words, std::size_t count) {
-  // Programs, heaps, libraries and stacks of Linux lie there; sizes and floats are not as large or
-  // larger.
+  // Linux maps programs, heaps, libraries and stacks to this range; sizes and floats are outside.
   constexpr std::uint64_t kFirst = 0x5500'0000'0000, kLast = 0x7fff'ffff'ffff;
   for (std::size_t i = 0; i < count; ++i)
     ensure(words[i] < kFirst || words[i] > kLast ||
@@ -294,7 +292,7 @@ using doppio::cuda::unless_capturing;
 using doppio::cuda::emulated::enqueue;
 using doppio::cuda::emulated::note;
 
-/// Values that no kernel should see: NaN, as floats and as doubles.
+/// Fills memory with NaN, as floats and as doubles, which no kernel should read.
 void spoil(void* memory, std::size_t bytes) { std::memset(memory, 0xFF, bytes); }
 
 }  // namespace
@@ -335,7 +333,7 @@ cudaError_t cudaGetDeviceProperties(cudaDeviceProp* properties, int) {
 
 cudaError_t cudaDeviceGetAttribute(int* value, cudaDeviceAttr attribute, int) {
   if (attribute != cudaDevAttrComputeCapabilityMajor)
-    return remembered(cudaErrorInvalidValue);  // of no use
+    return remembered(cudaErrorInvalidValue);  // not emulated
   *value = doppio::cuda::emulated::compute_capability_major;
   return cudaSuccess;
 }
@@ -348,7 +346,7 @@ cudaError_t cudaStreamCreateWithFlags(cudaStream_t* stream, unsigned) {
 cudaError_t cudaStreamDestroy(cudaStream_t stream) {
   if (stream->captured) return spoil_capture(stream, cudaErrorStreamCaptureUnsupported);
   drain(stream);
-  static std::vector<std::unique_ptr<CUstream_st>> destroyed;  // events may still name them
+  static std::vector<std::unique_ptr<CUstream_st>> destroyed;  // events may still refer to them
   const std::lock_guard lock(doppio::cuda::mutex);
   destroyed.emplace_back(stream);
   return cudaSuccess;
@@ -412,7 +410,7 @@ cudaError_t cudaEventDestroy(cudaEvent_t event) {
   return cudaSuccess;
 }
 cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream) {
-  if (stream->captured) return remembered(cudaErrorStreamCaptureUnsupported);  // of no use to us
+  if (stream->captured) return remembered(cudaErrorStreamCaptureUnsupported);  // not emulated
   if (event->gpu != stream->gpu) return remembered(cudaErrorInvalidResourceHandle);
   *event = {event->gpu, stream, doppio::cuda::emulated::asked_for(stream)};
   return cudaSuccess;
@@ -421,13 +419,13 @@ cudaError_t cudaEventSynchronize(cudaEvent_t event) {
   if (event->stream) drain(event->stream, event->after);
   return sticky_error();
 }
-/// Every piece of work takes a microsecond.
+/// Every work item takes a microsecond.
 cudaError_t cudaEventElapsedTime(float* milliseconds, cudaEvent_t begin, cudaEvent_t end) {
   *milliseconds = static_cast<float>(end->after - begin->after) / 1000;
   return cudaSuccess;
 }
 cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned) {
-  if (stream->captured && event->stream)  // recorded outside, as all events are here
+  if (stream->captured && event->stream)  // recorded outside the capture, as all events are here
     return spoil_capture(stream, cudaErrorStreamCaptureIsolation);
   enqueue(stream, [recorded = *event] {
     if (recorded.stream) drain(recorded.stream, recorded.after);
@@ -442,7 +440,7 @@ cudaError_t cudaMemGetInfo(std::size_t* free, std::size_t* total) {
   return cudaSuccess;
 }
 cudaError_t cudaMemPoolCreate(cudaMemPool_t* pool, const cudaMemPoolProps* props) {
-  *pool = reinterpret_cast<cudaMemPool_t>(&gpu(props->location.id));  // of which each has one
+  *pool = reinterpret_cast<cudaMemPool_t>(&gpu(props->location.id));  // each GPU has one
   return cudaSuccess;
 }
 cudaError_t cudaMemPoolSetAccess(cudaMemPool_t pool, const cudaMemAccessDesc*, std::size_t) {

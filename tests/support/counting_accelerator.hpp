@@ -12,21 +12,21 @@
 
 namespace doppio {
 
-/// An accelerator whose memory is the host's and which counts what is asked of it, for tests of who
-/// copies what and when. It runs no kernels.
+/// A fake accelerator in host memory that counts calls, to test which copies are made. It runs no
+/// kernels.
 class CountingAccelerator final : public Accelerator, private LayoutKernels {
  public:
   int allocations = 0, releases = 0, uploads = 0, downloads = 0, clears = 0;
   int host_allocations = 0, host_releases = 0, awaited = 0, finished = 0, conversions = 0,
       casts = 0;
   bool captures = false;                // whether end_capture() returns a graph
-  std::vector<std::uint64_t> replayed;  // the numbers given to replay()
+  std::vector<std::uint64_t> replayed;  // the numbers passed to replay()
 
   int id() const override { return 0; }
   void* allocate(std::size_t bytes) override {
     ++allocations;
     void* memory = std::malloc(bytes);
-    std::memset(memory, 0xFF, bytes);  // every float a NaN: nobody may rely on fresh memory
+    std::memset(memory, 0xFF, bytes);  // NaN, because fresh memory is undefined
     return memory;
   }
   void release(void* memory) noexcept override {
@@ -116,7 +116,7 @@ class CountingAccelerator final : public Accelerator, private LayoutKernels {
           to[(n * columns + c) * rows + r] = To(from[(n * rows + r) * columns + c]);
   }
 
-  /// As late as possible.
+  /// Runs uploads as late as possible.
   void do_uploads(std::uint64_t last) {
     for (; done_ < last && !begun_.empty(); ++done_) {
       begun_.front()();

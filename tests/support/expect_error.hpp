@@ -7,7 +7,7 @@
 
 namespace doppio {
 
-/// The message of the Error that `action` throws; fails the test if it throws none.
+/// Returns the message of the Error that `action` throws; fails the test if it throws none.
 template <class F>
 std::string error_of(F action) {
   try {
@@ -19,7 +19,7 @@ std::string error_of(F action) {
   return {};
 }
 
-/// For EXPECT_ERROR: whether `error` contains `text`.
+/// For EXPECT_ERROR: returns whether `error` contains `text`.
 inline testing::AssertionResult error_contains(const char*, const char*, const std::string& error,
                                                const std::string& text) {
   if (error.find(text) != std::string::npos) return testing::AssertionSuccess();

@@ -11,7 +11,7 @@
 
 namespace doppio {
 
-/// The devices that tests run on: the CPU, and the GPU where this build and machine have one.
+/// The devices that tests run on: the CPU, and the GPU if this build and machine have one.
 std::vector<Device> test_devices();
 std::string device_test_name(const testing::TestParamInfo<Device>& info);
 

@@ -6,7 +6,7 @@
 
 namespace doppio {
 
-/// Collects the log lines of its life, without their prefix.
+/// Collects the log lines during its lifetime, without their prefix.
 class Lines final : public google::LogSink {
  public:
   Lines() { google::AddLogSink(this); }

@@ -8,7 +8,7 @@ namespace doppio {
 
 namespace {
 
-/// Closes the GPU while CUDA is still there, which it may not be when static objects are destroyed.
+/// Closes the GPU before static objects are destroyed, when CUDA may already have shut down.
 class OpenGpu : public testing::Environment {
  public:
   std::shared_ptr<Accelerator> gpu;
