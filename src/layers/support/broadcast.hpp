@@ -5,8 +5,8 @@
 namespace doppio {
 inline namespace DOPPIO_BUILD {
 
-/// Shape of a parameter that spans `num_axes` axes of x from `axis` on (-1: all the rest, 0: a
-/// scalar). Throws: Error if x has not so many.
+/// Returns the shape of a parameter that spans `num_axes` axes of x starting at `axis` (-1: all
+/// remaining axes, 0: a scalar). Throws: Error if x has too few axes.
 inline Shape spanned_shape(const Shape& x, Index axis, Index num_axes) {
   require_field(num_axes >= -1, "num_axes", "num_axes is ", num_axes,
                 "; it must be a number of axes, or -1 for all the rest");
@@ -18,8 +18,8 @@ inline Shape spanned_shape(const Shape& x, Index axis, Index num_axes) {
   return Shape({x.dims().begin() + first, x.dims().begin() + last});
 }
 
-/// How a parameter of shape `spanned` is repeated over x: its elements are the channels.
-/// Throws: Error if its sizes are not those of x from `axis` on.
+/// Returns how a parameter of shape `spanned` is broadcast over x: its elements are the channels.
+/// Throws: Error if its sizes differ from those of x starting at `axis`.
 inline Channels broadcast(const Shape& x, const Shape& spanned, Index axis) {
   const Index first = spanned.axes() == 0 ? 0 : x.canonical(axis);
   bool fits = first + spanned.axes() <= x.axes();
@@ -29,8 +29,8 @@ inline Channels broadcast(const Shape& x, const Shape& spanned, Index axis) {
   return {x.count_before(first), spanned.count(), x.count_from(first + spanned.axes())};
 }
 
-/// The layout to run in for a layer with a parameter per channel of x (`extent`): as run_layout(),
-/// but NCHW unless the channels are those of axis 1.
+/// Returns the layout for a layer with one parameter per channel of x (`extent`): that of
+/// run_layout(), but NCHW unless the channels are on axis 1.
 inline Layout run_layout(const Context& ctx, const Blob& x, const Channels& extent) {
   const Shape& shape = x.shape();
   const bool axis_1 = shape.axes() >= 2 && extent.N == shape[0] && extent.C == shape[1];

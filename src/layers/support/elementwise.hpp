@@ -5,12 +5,12 @@
 namespace doppio {
 inline namespace DOPPIO_BUILD {
 
-/// A layer that maps every element by itself, in place or not.
+/// A layer that applies a function to each element, in place or not.
 ///
 /// `Op` is trivially copyable and constructed from the LayerParameter, with two functions that
 /// kernels may call: `value(x)`, and `slope(x, y)`, the derivative where the input was x and the
-/// output y. In place the input is lost and slope() is given y for both, unless the Op has a
-/// `keeps_input()` that is true: then the layer keeps a copy of x. An Op may have an
+/// output y. In place, the input is lost and slope() gets y for both, unless the Op has a
+/// `keeps_input()` that returns true: then the layer keeps a copy of x. An Op may define
 /// `as_follower()`, see Layer.
 template <class Op>
 class Elementwise final : public Layer {
@@ -38,7 +38,7 @@ class Elementwise final : public Layer {
     if (!wanted[0]) return;
     const Tensor& input = keeps_input(bottom, top) ? input_ : bottom[0]->data;
     const Tensor& output = top[0]->data;
-    // The net may have given up what, by the traits, slope() ignores; the other stands in for it.
+    // The net may have released the tensor that slope() ignores by the traits: pass the other then.
     const float* x = (input.is_released() ? output : input).read(ctx, layout_);
     const float* y = (output.is_released() ? input : output).read(ctx, layout_);
     const float* dy = top[0]->grad.read(ctx, layout_);

@@ -12,15 +12,15 @@
 
 namespace doppio {
 
-/// An engine that may be chosen for a geometry: one way among several to compute the same thing.
+/// An entry in a list of engines: alternative implementations of the same computation.
 template <class Engine, class... Geometry>
 struct EngineEntry {
   const char* name;
   /// Returns why the engine cannot compute the geometry; empty if it can.
   std::string (*why_not)(const Geometry&...);
   std::unique_ptr<Engine> (*make)(const Geometry&...);
-  /// Returns why another engine is faster, empty if none is; null if this one is the fastest
-  /// wherever it can be used. Not asked where the user forces an engine.
+  /// Returns why another engine is faster, empty if none is. Null if this engine is always the
+  /// fastest that can be used. Not called if the user forces an engine.
   std::string (*why_slower)(const Geometry&...) = nullptr;
 };
 
@@ -28,10 +28,10 @@ struct EngineEntry {
 template <class Engine, class... Geometry>
 using EngineList = std::span<const std::type_identity_t<EngineEntry<Engine, Geometry...>>>;
 
-/// Makes the first of `engines` that can compute the geometry and is not slower than a later one,
-/// or the one called `forced` unless that is empty. Logs the choice and the refusals at verbosity
-/// 1, as `task` of the layer. Returns null if no engine can. Throws: Error if `forced` cannot, or
-/// is not in the list.
+/// Creates the first of `engines` that can compute the geometry and is not slower than a later one,
+/// or the one named `forced` unless that is empty. Logs the choice and rejected engines at
+/// verbosity 1, with `layer` and `task`. Returns null if no engine can. Throws: Error if `forced`
+/// cannot, or is not in the list.
 template <class Engine, class... Geometry>
 std::unique_ptr<Engine> make_engine(const std::string& layer, const char* task,
                                     EngineList<Engine, Geometry...> engines,
@@ -55,11 +55,11 @@ std::unique_ptr<Engine> make_engine(const std::string& layer, const char* task,
   return nullptr;
 }
 
-/// An engine that is made again only when the geometry has changed.
+/// Holds an engine and recreates it only when the geometry changes.
 template <class Engine, class... Geometry>
 class EngineChoice {
  public:
-  /// Calls make(geometry...) unless the engine at hand was made for this geometry.
+  /// Calls make(geometry...) unless the current engine was made for this geometry.
   template <class Make>
   void choose(Make make, const Geometry&... geometry) {
     if (geometry_ == std::tuple(geometry...)) return;

@@ -4,8 +4,7 @@
 
 namespace doppio {
 
-/// Throws: Error that calls the culprit `what`, unless all values are in 0 .. n-1. Fetches them to
-/// the host.
+/// Throws: Error that names `what` unless all values are in 0 .. n-1. Copies them to the host.
 inline void require_indices(const Tensor& indices, Index n, const char* what) {
   const float* v = indices.read_host();
   for (Index i = 0; i < indices.count(); ++i)

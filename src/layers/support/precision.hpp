@@ -10,7 +10,8 @@
 namespace doppio {
 inline namespace DOPPIO_BUILD {
 
-/// The precision of factors that `p` asks for and this device gains from; warns once if it cannot.
+/// Returns the precision of factors that `p` requests. On a CPU without it, warns once and returns
+/// float32.
 inline Precision read_precision(const LayerParameter& p) {
   const ComputeType type = p.compute_type();
   if (type == FLOAT32) return Precision::float32;
@@ -26,12 +27,12 @@ inline Precision read_precision(const LayerParameter& p) {
 }
 
 #ifdef DOPPIO_FOR_CUDA
-/// Returns whether this GPU multiplies TF32 and bfloat16: from compute capability 8.0 on
+/// Returns whether this GPU multiplies TF32 and bfloat16: compute capability 8.0 or higher
 /// (src/cuda).
 bool multiplies_rounded(const Context& ctx);
 #endif
 
-/// What this very device makes of `wanted`; warns once if it is less. For reshape().
+/// Returns `wanted`, or float32 with one warning if this GPU does not support it. For reshape().
 inline Precision supported_precision([[maybe_unused]] const Context& ctx, Precision wanted,
                                      [[maybe_unused]] const std::string& layer) {
 #ifdef DOPPIO_FOR_CUDA

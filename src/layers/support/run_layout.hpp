@@ -6,11 +6,11 @@
 
 namespace doppio {
 
-/// The layout for a layer of floats to run in: blocked, or NHWC on an accelerator, if the data of
-/// one of these blobs is current in it (as floats or bfloat16) and that of all can take it, else
-/// NCHW. So a chain of layers passes blocks on without converting.
+/// Returns the layout for a layer that computes in float32: blocked, or NHWC on an accelerator, if
+/// the data of any of these blobs is current in it (as floats or bfloat16) and all support it, else
+/// NCHW. So a chain of layers keeps one layout without conversions.
 ///
-/// Backward runs in the layout of its forward: the layers around want the gradients there as well.
+/// Backward runs in the layout of its forward pass: adjacent layers expect gradients in it as well.
 inline Layout run_layout(const Context& ctx, std::span<Blob* const> blobs) {
   const bool on_gpu = ctx.accelerator() != nullptr;
   const auto turned = [](const Blob* b) { return b->data.layout() != Layout::nchw; };
@@ -27,8 +27,8 @@ inline Layout run_layout(const Context& ctx, const Blob& blob) {
   return run_layout(ctx, one);
 }
 
-/// The same for a layer that computes in bfloat16 too: on an accelerator the layout in which the
-/// blob is current, and the type of its values there.
+/// As run_layout(), for a layer that also computes in bfloat16: on an accelerator, the layout and
+/// the element type in which the blob is current.
 inline Layout current_layout(const Context& ctx, const Blob& blob) {
   return ctx.accelerator() ? blob.data.layout() : run_layout(ctx, blob);
 }
@@ -36,7 +36,7 @@ inline Element current_element(const Context& ctx, const Blob& blob) {
   return ctx.accelerator() ? blob.data.element() : Element::f32;
 }
 
-/// What current_layout() is likely to return once there are data.
+/// Predicts what current_layout() returns once the blob has data.
 inline Layout likely_layout(const Context& ctx, const Blob& blob) {
   return !ctx.accelerator() && blob.data.can_block() ? Layout::nchw_blocked : Layout::nchw;
 }

@@ -1,6 +1,6 @@
 #pragma once
-// How large the sizes in a layer's parameters may be. What is multiplied is checked first, so that
-// no product overflows: single sizes by require_size(), products by Shape.
+// Limits of the sizes in a layer's parameters. Sizes are checked before they are multiplied, so
+// that no product overflows: single sizes by require_size(), products by Shape.
 #include <string>
 #include <utility>
 #include <vector>
@@ -10,7 +10,7 @@
 
 namespace doppio {
 
-/// The largest kernel, stride, padding, factor or number of classes that a layer takes: large
+/// The largest kernel, stride, padding, factor or number of classes that a layer accepts: large
 /// enough for any net, and its product with the sizes of a blob fits into 64 bits.
 inline constexpr Index kMaxSize = Index{1} << 20;
 
@@ -28,8 +28,8 @@ inline void require_size(Index value, const std::string& field, Index least = 0)
                 kMaxSize, " is possible");
 }
 
-/// The shape of sizes that depend on `field`. Throws: Error that names the field if they are not a
-/// valid shape, for example because it has more than Shape::kMaxCount elements.
+/// Makes a shape of sizes that depend on `field`. Throws: Error that names the field if the shape
+/// is invalid, for example because it has more than Shape::kMaxCount elements.
 inline Shape checked_shape(std::vector<Index> dims, const std::string& field) {
   try {
     return Shape(std::move(dims));
