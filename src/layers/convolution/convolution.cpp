@@ -10,9 +10,9 @@ namespace {
 /// y[n, o, s] = bias[o] + sum over c, k of weight[o, c, k] x[n, c, element k of window s].
 ///
 /// Axes before `axis` are the batch, those after it are spatial, any number of them; output sizes
-/// round down. With groups, output group g sees only input group g. Several bottoms of one shape
+/// round down. With groups, output group g reads only input group g. Several bottoms of one shape
 /// share the weights. Params: weight (num_output x channels / group x kernel...), bias
-/// (num_output). The depthwise types have a group per channel, whatever `group` says.
+/// (num_output). The depthwise types have one group per channel and ignore `group`.
 /// Source: matches Caffe; DepthwiseConvolution and ConvolutionDepthwise are names in its forks.
 class Convolution final : public Layer {
  public:
@@ -49,7 +49,7 @@ class Convolution final : public Layer {
             .workspace = engine_->workspace() * kBytes};
   }
 
-  /// Folds a norm and its Scale into weights and bias; the engine does the rest.
+  /// Folds a norm and its Scale into weights and bias; the engine fuses the rest.
   std::size_t fuse(Followers followers, Tops top, bool backward) override {
     const bool had_norm = norm_ != nullptr;
     std::size_t taken = 0;
@@ -94,7 +94,7 @@ class Convolution final : public Layer {
     shape_ = shape;
   }
 
-  /// With nothing fused but the norm, which brings a bias.
+  /// Creates an engine without fused layers. A folded norm adds a bias.
   void make_engine() {
     geometry_.bias = p_.bias_term() || norm_;
     engine_ = make_convolution_engine(name_, geometry_, forced_);
@@ -112,7 +112,7 @@ class Convolution final : public Layer {
   bool depthwise_;
   Shape shape_, top_shape_;  // of every bottom and top
   ConvolutionGeometry geometry_;
-  const char* forced_ = "";  // the engine that the user insists on
+  const char* forced_ = "";  // the engine that the user requires
   std::unique_ptr<ConvolutionEngine> engine_;
   const ChannelAffine* norm_ = nullptr;  // folded into the weights, as is the Scale after it
   const Layer* scale_ = nullptr;

@@ -1,5 +1,5 @@
 #pragma once
-// What Convolution and Deconvolution share.
+// Helpers of Convolution and Deconvolution.
 #include <string>
 #include <vector>
 
@@ -13,7 +13,7 @@
 namespace doppio {
 inline namespace DOPPIO_BUILD {
 
-/// The engine that the user insists on, empty if any will do.
+/// Returns the engine that the user requires, empty if none.
 inline const char* forced_engine(const Context& ctx, const ConvolutionParameter& p) {
   switch (ctx.reference ? ConvolutionParameter::GEMM : p.engine()) {
     case ConvolutionParameter::GEMM:
@@ -36,8 +36,8 @@ inline void require_one_shape(Bottoms bottom) {
                   "; they share the weights and must be of one shape");
 }
 
-/// Makes and fills the weight and, if there is a bias term, `outputs` biases; once.
-/// Throws: Error if they were made for another shape.
+/// Creates and fills the weight and, with a bias term, `outputs` biases, unless they exist.
+/// Throws: Error if they exist with another shape.
 inline void make_convolution_params(const Context& ctx, const ConvolutionParameter& p,
                                     const std::string& layer, const Shape& weight_shape,
                                     Index outputs, std::vector<Blob>& params) {

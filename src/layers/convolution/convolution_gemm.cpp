@@ -30,7 +30,7 @@ class GemmConvolution final : public ConvolutionEngine {
  public:
   explicit GemmConvolution(const ConvolutionGeometry& g)
       : g_(g),
-        // On the CPU this is the reference, and the workspace is taken.
+        // On the CPU this engine is the reference, and the columns occupy the workspace.
         precision_(kDevice == Device::cpu ? Precision::float32 : g.precision),
         identity_(g.windows.is_identity()),
         M_(g.num_output / g.group),
@@ -89,7 +89,7 @@ class GemmConvolution final : public ConvolutionEngine {
   }
 
  private:
-  /// The columns of one image, in the workspace unless they are the image itself.
+  /// Returns the columns of one image, in the workspace unless they are the image itself.
   const float* columns_of(Context& ctx, const float* image) {
     if (identity_) return image;
     float* column = ctx.workspace(column_);

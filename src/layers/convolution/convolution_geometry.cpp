@@ -16,11 +16,11 @@ using Values = google::protobuf::RepeatedField<std::uint32_t>;
 
 /// One of kernel, stride, pad and dilation as the user wrote it.
 struct Setting {
-  std::string name, name_h, name_w;  // the repeated field, and those for height and width apart
+  std::string name, name_h, name_w;  // the repeated field, and those for height and width
   const Values& values;
   bool has_h = false, has_w = false;
   std::uint32_t h = 0, w = 0;
-  Index otherwise = 0;  // where nothing is given
+  Index otherwise = 0;  // the default
   Index least = 1;
 };
 
@@ -43,12 +43,12 @@ std::vector<Index> per_axis(const Setting& s, Index axes) {
   return std::vector<Index>(static_cast<std::size_t>(axes), given == 1 ? s.values[0] : s.otherwise);
 }
 
-/// The field that axis i is read from.
+/// Returns the field that sets axis i.
 std::string field_of_axis(const Setting& s, std::size_t i) {
   return field(!(s.has_h || s.has_w) ? s.name : i == 0 ? s.name_h : s.name_w);
 }
 
-/// The values of one setting, each large enough, and small enough for 64-bit products.
+/// Returns one value per axis. Throws: Error unless each is in s.least .. kMaxSize.
 std::vector<Index> read(const Setting& s, Index axes) {
   const std::vector<Index> all = per_axis(s, axes);
   for (std::size_t i = 0; i < all.size(); ++i) require_size(all[i], field_of_axis(s, i), s.least);
@@ -146,7 +146,7 @@ void slide(Windows& windows) {
 
 namespace {
 
-/// All but the windows; the channels are those of the bottom.
+/// Reads all but the windows; `channels` are those of the bottom.
 ConvolutionGeometry read_channels(const ConvolutionParameter& p, const Shape& bottom) {
   ConvolutionGeometry g;
   const Index axis = bottom.canonical(p.axis());

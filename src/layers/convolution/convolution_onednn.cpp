@@ -34,7 +34,7 @@ void round_where_positive(const float* from, const float* gate, Index n, std::ui
     });
 }
 
-/// Elements that a pass touches, with its products counted by elements_for_products().
+/// Returns the cost of a pass in elements; elements_for_products() converts its products.
 Index work(const ConvolutionGeometry& g) {
   const Index y = g.num_output * g.windows.out_count();
   const Index products = y * g.windows.kernel_count() * g.channels / g.group;
@@ -150,8 +150,8 @@ class OnednnConvolution final : public ConvolutionEngine {
     const Tensor* addend = followers.empty() ? nullptr : followers[0].addend;
     if (addend && !can_sum()) return fuse({}, y, backward);
     const Followers rest = followers.subspan(addend ? 1 : 0);
-    // For backward only where dy is rounded anyway: else a fused ReLU would need another pass over
-    // it, as the ReLU layer does.
+    // With backward, fuse a ReLU only if dy is rounded anyway: otherwise it needs another pass over
+    // dy, as the ReLU layer does.
     const bool relu = begins_with_relu(rest) && (!backward || rounds_dy_);
     if (const Fused fused{.sum = addend != nullptr, .relu = relu}; fused != fused_) rebuild(fused);
     addend_ = addend;
@@ -167,8 +167,8 @@ class OnednnConvolution final : public ConvolutionEngine {
   }
 
  private:
-  /// One of the three primitives, its operands (values or gradients) and the scratch memory in
-  /// floats that they need together.
+  /// One of the three primitives, its operands (values or gradients) and their total scratch memory
+  /// in floats.
   struct Pass {
     dnnl::primitive primitive;
     Operand x, weight, bias, y;
@@ -182,8 +182,7 @@ class OnednnConvolution final : public ConvolutionEngine {
     can_sum_ = can_sum;
   }
 
-  /// True if a sum costs nothing but to read the addend: the whole batch at once, by the same
-  /// kernel.
+  /// Returns whether a sum only costs reading the addend: the same kernel runs, on the whole batch.
   bool can_sum() {
     if (can_sum_) return *can_sum_;
     const Choice with = choose(g_, {.sum = true}), without = choose(g_, {});
@@ -201,7 +200,7 @@ class OnednnConvolution final : public ConvolutionEngine {
     return rectified_ ? rectified_->read(ctx, y_layout_) : nullptr;
   }
 
-  /// A piece of dy that begins at image n, where y is positive if a ReLU is fused.
+  /// Returns dy from image n on, images_ at a time; 0 where y, unless null, is not positive.
   dnnl::memory load_dy(const Pass& pass, const float* dy, const float* y, Index n, float* scratch) {
     if (!y) return pass.y.load(stream_, dy, scratch);
     dnnl::memory inside = pass.y.result(nullptr, scratch);
@@ -225,14 +224,14 @@ class OnednnConvolution final : public ConvolutionEngine {
   ConvolutionGeometry g_;
   dnnl::engine engine_ = onednn::cpu_engine();
   dnnl::stream stream_{engine_};
-  Index images_, x_piece_, y_piece_;  // at a time; elements of x and y that they take
+  Index images_, x_piece_, y_piece_;  // images at a time; their elements of x and y
   Layout x_layout_, y_layout_;
   Fused fused_;
   const Tensor* addend_ = nullptr;  // of fused_.sum
-  std::optional<bool> can_sum_;     // once it was asked for
+  std::optional<bool> can_sum_;     // set by can_sum()
   bool caches_ = false;
   bool rounds_dy_ = false;             // from blocks of floats to blocks of bfloat16
-  const Tensor* rectified_ = nullptr;  // the top, where backward does a ReLU's work as well
+  const Tensor* rectified_ = nullptr;  // the top, if backward applies a fused ReLU
   VersionedCache cache_;               // reordered weights
   Pass forward_, data_, params_;
 };
@@ -252,7 +251,7 @@ std::string why_not_onednn_convolution(const ConvolutionGeometry& g) {
   try {
     const Choice choice = choose(g, {});
     if (!choice.fast()) return "oneDNN has no fast kernel for it";
-    // It may describe what it cannot generate code for. What it can is kept in its cache.
+    // oneDNN may accept a description but fail to generate code. It caches generated code.
     OnednnConvolution(g, choice);
   } catch (const dnnl::error& e) {
     return str("oneDNN refuses: ", e.what());

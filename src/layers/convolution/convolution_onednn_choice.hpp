@@ -1,5 +1,5 @@
 #pragma once
-// Which of oneDNN's primitives a convolution takes, and in which layouts. Host code only.
+// Chooses oneDNN primitives and layouts for a convolution. Host code only.
 #include <omp.h>
 
 #include <algorithm>
@@ -11,10 +11,11 @@
 
 namespace doppio::onednn {
 
-/// Reordered images are used at once: a few of them at a time stay in the cache.
+/// Bytes of images to reorder at a time: few enough to stay in the cache until they are used.
 constexpr Index kPieceBytes = Index{8} << 20;
 
-/// How many images to convolve at a time where they are reordered: a divisor of the batch, or all.
+/// Returns how many images to convolve at a time if they are reordered: a divisor of the batch, or
+/// all.
 inline Index images_at_a_time(const ConvolutionGeometry& g) {
   const Index bytes = static_cast<Index>(sizeof(float)) *
                       (g.channels * g.windows.in_count() + g.num_output * g.windows.out_count());
@@ -24,7 +25,7 @@ inline Index images_at_a_time(const ConvolutionGeometry& g) {
   return g.batch;
 }
 
-/// Sizes of all operands, for `images` at a time, and how x and y lie in our tensors.
+/// Sizes of all operands, for `images` at a time, and the layouts of x and y in our tensors.
 struct Outside {
   Outside(const ConvolutionGeometry& g, Index images, bool blocks)
       : x{images, g.channels}, weight{g.num_output, g.channels}, y{images, g.num_output} {
@@ -52,18 +53,18 @@ struct Outside {
   Layout x_layout = Layout::nchw, y_layout = Layout::nchw;
 };
 
-/// oneDNN's own last resort, several times slower than ours.
+/// Returns whether this is oneDNN's reference code, several times slower than our gemm engine.
 inline bool is_reference(const char* implementation) {
   return std::string_view(implementation).starts_with("ref");
 }
 
-/// The layers after the convolution whose work it does in forward passes.
+/// The layers after the convolution that are fused into its forward pass.
 struct Fused {
   bool sum = false, relu = false;
   friend bool operator==(const Fused&, const Fused&) = default;
 };
 
-/// The primitives that oneDNN chose: for blocked operands in our layout, for NCHW ones in its own.
+/// The primitives that oneDNN chose. Blocked operands keep our layout; NCHW ones get oneDNN's.
 struct Choice {
   Choice(const ConvolutionGeometry& g, const Outside& operands, Fused fused)
       : outside(operands),
@@ -74,7 +75,7 @@ struct Choice {
         backward_weights(onednn::backward_weights(
             cpu_engine(), description(g, operands, Result::weight), forward)) {}
 
-  /// What a pass computes, in float32; the precision is that of the other two.
+  /// The operand that a pass computes, in float32; `precision` applies to the other two.
   enum class Result { x, weight, y };
 
   static Convolution description(const ConvolutionGeometry& g, const Outside& operands,
@@ -121,8 +122,8 @@ inline std::optional<Choice> fast_choice(const ConvolutionGeometry& g, const Out
   return std::nullopt;
 }
 
-/// Blocked tensors if oneDNN has fast kernels for them, else NCHW ones; the whole batch at once if
-/// nothing is reordered. Factors of bfloat16 only if there are fast kernels for them.
+/// Chooses blocked tensors if oneDNN has fast kernels for them, else NCHW ones, and the whole batch
+/// at once if nothing is reordered. Uses bfloat16 factors only if there are fast kernels for them.
 inline Choice choose(ConvolutionGeometry g, Fused fused) {
   const Index piece = images_at_a_time(g);
   for (const Precision precision : {g.precision, Precision::float32}) {

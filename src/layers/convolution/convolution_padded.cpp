@@ -13,7 +13,7 @@ Index whole_blocks(Index channels) {
   return (channels + B - 1) / B * B;
 }
 
-/// The same convolution with channels that fill whole blocks.
+/// Returns the same convolution with channels rounded up to whole blocks.
 ConvolutionGeometry filled_up(const ConvolutionGeometry& g) {
   ConvolutionGeometry filled = g;
   filled.channels = whole_blocks(g.channels);
@@ -21,7 +21,7 @@ ConvolutionGeometry filled_up(const ConvolutionGeometry& g) {
   return filled;
 }
 
-/// Winograd's algorithm on copies of the maps that zeros fill up to whole blocks of channels.
+/// Winograd's algorithm on copies of the maps, zero-padded to whole blocks of channels.
 class PaddedConvolution final : public ConvolutionEngine {
  public:
   explicit PaddedConvolution(const ConvolutionGeometry& g)
@@ -101,7 +101,7 @@ class PaddedConvolution final : public ConvolutionEngine {
     filled_version_ = weight.version();
   }
 
-  /// f(place in our weights, place in those that are filled up).
+  /// Calls f(index in our weights, index in the padded weights) for each weight.
   template <class F>
   void for_each_weight(F f) const {
     const Index C = g_.channels, kernel = g_.windows.kernel_count(), filled = weight_.shape()[1];
@@ -113,7 +113,7 @@ class PaddedConvolution final : public ConvolutionEngine {
   std::unique_ptr<ConvolutionEngine> engine_;
   bool caches_ = false;
   std::uint64_t filled_version_ = 0;   // of the weights in weight_
-  Tensor x_, y_, dy_, weight_, bias_;  // filled up; x_, weight_ and bias_ hold gradients as well
+  Tensor x_, y_, dy_, weight_, bias_;  // padded; x_, weight_ and bias_ hold gradients as well
 };
 
 }  // namespace

@@ -5,11 +5,11 @@
 namespace doppio {
 namespace {
 
-/// The adjoint of a convolution: every input value paints its kernel onto the output.
+/// Transposed convolution: every input value adds its multiple of a kernel to the output.
 ///
 /// Shapes: N x C x in... -> N x num_output x out..., out = stride * (in - 1) + dilation * (kernel -
-/// 1) + 1 - 2 * pad. What Convolution's backward pass does to gradients is done to values here, and
-/// the other way round, by the same engines. Params: weight (C x num_output / group x kernel...),
+/// 1) + 1 - 2 * pad. Forward runs the backward pass of Convolution's engines on values, and
+/// backward their forward pass on gradients. Params: weight (C x num_output / group x kernel...),
 /// bias (num_output). Source: matches Caffe.
 class Deconvolution final : public Layer {
  public:

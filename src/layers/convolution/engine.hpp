@@ -10,46 +10,46 @@
 
 namespace doppio {
 
-/// One way to compute a convolution of a given geometry. Null pointers stand for what the geometry
-/// lacks (bias) or nobody wants (gradients).
+/// An implementation of convolution for a given geometry. Pointers are null for a bias that the
+/// geometry lacks and for gradients that are not needed.
 class ConvolutionEngine {
  public:
   virtual ~ConvolutionEngine() = default;
   /// y = weight * x + bias.
   virtual void forward(Context& ctx, const Tensor& x, const Tensor& weight, const Tensor* bias,
                        Tensor& y) = 0;
-  /// Comes before the other two backward passes and applies a fused ReLU to dy, as Caffe's does in
-  /// place, unless they do so themselves. True if it has added to the gradient of the bias (null:
-  /// nobody wants it) on the way.
+  /// Called before the other two backward passes. Applies a fused ReLU to dy in place, as Caffe's
+  /// ReLU does, unless they do so themselves. Returns true if it has also added to the gradient of
+  /// the bias (null: not needed).
   virtual bool begin_backward(Context& /*ctx*/, Tensor& /*dy*/, Tensor* /*dbias*/) { return false; }
   /// Overwrites dx with the gradient of x.
   virtual void backward_data(Context& ctx, const Tensor& dy, const Tensor& weight, Tensor& dx) = 0;
   /// Adds to the gradients of weight and bias.
   virtual void backward_params(Context& ctx, const Tensor& x, const Tensor& dy, Tensor* dweight,
                                Tensor* dbias) = 0;
-  /// Floats of Context::workspace() that the passes need, for `doppio plan`; 0 if it is little.
+  /// Returns the floats of Context::workspace() that the passes need, for `doppio plan`; 0 if few.
   virtual Index workspace() const { return 0; }
-  /// As Layer::fuse(): an addend, a ReLU or both. With a ReLU forward() writes max(0, y) and, if
-  /// `backward` is to be run, the backward passes count dy only where `y`, the tensor that
-  /// forward() wrote, is positive.
+  /// As Layer::fuse(): an addend, a ReLU or both. With a ReLU, forward() writes max(0, y) and, if
+  /// `backward` is to be run, the backward passes take dy as 0 where `y`, the output of forward(),
+  /// is not positive.
   virtual std::size_t fuse(Followers /*followers*/, const Tensor& /*y*/, bool /*backward*/) {
     return 0;
   }
-  /// From now on forward() keeps what it makes of the weights until their version() changes. False:
-  /// it makes nothing of them, or so little that it does not matter.
+  /// Makes forward() cache its transformed weights until their version() changes. Returns false if
+  /// it does not transform them, or at negligible cost.
   virtual bool cache_weights() { return false; }
-  /// Floats that it keeps since, for `doppio plan`.
+  /// Returns the number of cached floats, for `doppio plan`.
   virtual Index cached_weights() const { return 0; }
 };
 
-/// For engines that fuse a ReLU and nothing else.
+/// For engines that fuse only a ReLU.
 inline bool begins_with_relu(Followers followers) {
   return !followers.empty() && followers[0].relu;
 }
 
 using ConvolutionEngineEntry = EngineEntry<ConvolutionEngine, ConvolutionGeometry>;
 
-/// The same for channels that do not fill whole blocks, on copies that do.
+/// Winograd's algorithm on copies padded to whole blocks of channels; CPU only.
 std::string why_not_padded_convolution(const ConvolutionGeometry& geometry);
 std::string why_slower_padded_convolution(const ConvolutionGeometry& geometry);
 std::unique_ptr<ConvolutionEngine> make_padded_convolution(const ConvolutionGeometry& geometry);
@@ -64,31 +64,30 @@ std::string why_not_winograd_convolution(const ConvolutionGeometry& geometry);
 std::string why_slower_winograd_convolution(const ConvolutionGeometry& geometry);
 std::unique_ptr<ConvolutionEngine> make_winograd_convolution(const ConvolutionGeometry& geometry);
 
-/// oneDNN's direct convolutions in the layout that it likes best; CPU only.
+/// oneDNN's direct convolutions in the layouts that it prefers; CPU only.
 std::string why_not_onednn_convolution(const ConvolutionGeometry& geometry);
 std::unique_ptr<ConvolutionEngine> make_onednn_convolution(const ConvolutionGeometry& geometry);
 
 inline namespace DOPPIO_BUILD {
 
-/// The engines of this device, fastest first; the last one, "gemm", can do everything and defines
-/// the result.
+/// Returns the engines of this device, fastest first. The last one, "gemm", supports every geometry
+/// and is the reference.
 std::span<const ConvolutionEngineEntry> convolution_engines();
 
-/// Makes the first engine that can compute `geometry`, or the one called `forced` unless that is
-/// empty. Logs the choice and the refusals at verbosity 1. Throws: Error if `forced` cannot, or
-/// does not run on this device.
+/// Creates the engine for `geometry` as make_engine() does, or the one named `forced` unless that
+/// is empty. Throws: Error if `forced` cannot compute it or does not run on this device.
 std::unique_ptr<ConvolutionEngine> make_convolution_engine(const std::string& layer,
                                                            const ConvolutionGeometry& geometry,
                                                            const std::string& forced = {});
 
-/// im2col of several images and one matrix product for all of them; GPU only (src/cuda). As many
-/// images at a time as need `floats` of the workspace: enough to fill any GPU.
+/// im2col of several images and one matrix product for all of them; GPU only (src/cuda). Processes
+/// as many images at a time as need `floats` of workspace; the default fills any GPU.
 std::string why_not_batched_gemm_convolution(const ConvolutionGeometry& geometry);
 std::unique_ptr<ConvolutionEngine> make_batched_gemm_convolution(
     const ConvolutionGeometry& geometry, Index floats = Index{64} << 20);
 
-/// cuDNN's convolutions, in NHWC and of bfloat16 where factors may be rounded; GPU only, in
-/// builds with cuDNN (src/cuda).
+/// cuDNN's convolutions, in NHWC and in bfloat16 if factors may be rounded; GPU only, in builds
+/// with cuDNN (src/cuda).
 std::string why_not_cudnn_convolution(const ConvolutionGeometry& geometry);
 std::unique_ptr<ConvolutionEngine> make_cudnn_convolution(const ConvolutionGeometry& geometry);
 

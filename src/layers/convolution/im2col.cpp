@@ -9,10 +9,11 @@
 namespace doppio {
 namespace {
 
-/// Lays out the windows of a convolution one beside the other, as its matrix product sees them.
+/// Copies the windows of a convolution into the columns of a matrix, as its matrix product reads
+/// them.
 ///
-/// Shapes: N x C x in... -> N x (C * kernel...) x out...; sizes as in Convolution, with the fields
-/// of convolution_param that say where the windows lie. Source: matches Caffe.
+/// Shapes: N x C x in... -> N x (C * kernel...) x out...; sizes are as in Convolution, by the
+/// fields of convolution_param that set the windows. Source: matches Caffe.
 class Im2col final : public Layer {
  public:
   explicit Im2col(const LayerParameter& p) : p_(p.convolution_param()) {}

@@ -1,5 +1,5 @@
 #pragma once
-// What the engines use of oneDNN, the same for its versions 2 and 3. Host code only.
+// The parts of oneDNN that the engines use, for its versions 2 and 3. Host code only.
 #include <dnnl.hpp>
 
 #include "core/cpu.hpp"
@@ -11,7 +11,7 @@ namespace doppio::onednn {
 using Dims = dnnl::memory::dims;
 using Desc = dnnl::memory::desc;
 
-/// A dense row-major float array, which is how Doppio's tensors look from outside.
+/// A dense row-major float array, the default layout of Doppio's tensors.
 inline Desc row_major(const Dims& dims) {
   Dims strides(dims.size(), 1);
   for (std::size_t i = dims.size(); i-- > 1;) strides[i - 1] = strides[i] * dims[i];
@@ -25,13 +25,13 @@ inline Desc any_layout(const Dims& dims, Type type = Type::f32) {
   return Desc(dims, type, dnnl::memory::format_tag::any);
 }
 
-/// As Layout::nchw_blocked; of N x C x H x W.
+/// An N x C x H x W array in Layout::nchw_blocked.
 inline Desc blocked(const Dims& dims, Type type = Type::f32) {
   using Tag = dnnl::memory::format_tag;
   return Desc(dims, type, channel_block() == 16 ? Tag::aBcd16b : Tag::aBcd8b);
 }
 
-/// oneDNN's CPU, held to the instructions that Doppio may use.
+/// Returns oneDNN's CPU engine, limited to the instructions that Doppio may use.
 inline const dnnl::engine& cpu_engine() {
   static const dnnl::engine engine = [] {
     if (cpu_isa() == Isa::avx2) dnnl::set_max_cpu_isa(dnnl::cpu_isa::avx2);
@@ -51,8 +51,8 @@ auto check(F action) {
   }
 }
 
-/// A convolution as oneDNN wants it described; `bias` is an empty Desc where there is none, and a
-/// dilation of 0 means none.
+/// oneDNN's description of a convolution. `bias` is an empty Desc if there is none; a dilation of 0
+/// means none.
 struct Convolution {
   Desc src, weights, bias, dst;
   Dims strides, dilates, pads;
@@ -64,8 +64,8 @@ using BackwardWeights = dnnl::convolution_backward_weights;
 
 constexpr auto kDirect = dnnl::algorithm::convolution_direct;
 
-/// What a forward convolution does to its result: adds an array that lies like `addend` (empty:
-/// none), argument kAddend, then a ReLU.
+/// Post-ops of a forward convolution: adds an array described by `addend` (empty: none), which is
+/// argument kAddend, then applies a ReLU.
 struct After {
   bool relu = false;
   Desc addend = {};
@@ -136,13 +136,13 @@ inline BackwardWeights::primitive_desc backward_weights(const dnnl::engine& engi
 
 #endif
 
-/// An operand of a primitive: the caller's array outside, and a copy in scratch memory where the
-/// primitive wants another layout.
+/// An operand of a primitive: the caller's array (outside) and, if the primitive needs another
+/// layout, a copy in scratch memory (inside).
 class Operand {
  public:
   Operand() = default;
-  /// Takes its scratch memory, if it needs any, at `scratch` (in floats) and moves that on.
-  /// A result that is `added` is summed into the caller's array.
+  /// Reserves scratch memory, if needed, at offset `scratch` (in floats) and advances it. With
+  /// `added`, the result is added to the caller's array.
   Operand(const dnnl::engine& engine, const Desc& outside, const Desc& inside, Index& scratch,
           bool added = false)
       : engine_(engine), outside_(outside), inside_(inside), offset_(scratch) {
@@ -161,7 +161,7 @@ class Operand {
     out_ = dnnl::reorder({engine, inside_, engine, outside_, attributes});
   }
 
-  /// The caller's array as the primitive can read it.
+  /// Returns the caller's array in the primitive's layout.
   dnnl::memory load(const dnnl::stream& stream, const float* array, float* scratch) const {
     dnnl::memory outside(outside_, engine_, const_cast<float*>(array));
     if (!copied_) return outside;
@@ -170,12 +170,12 @@ class Operand {
     return inside;
   }
 
-  /// Floats of a copy as the primitive can read it, 0 if it reads the caller's array.
+  /// Returns the floats of a copy in the primitive's layout, 0 if it reads the caller's array.
   Index copy_size() const {
     return copied_ ? static_cast<Index>((inside_.get_size() + sizeof(float) - 1) / sizeof(float))
                    : 0;
   }
-  /// Makes such a copy of the caller's array, and shows one that was made.
+  /// copy() writes such a copy; loaded() wraps an existing one.
   void copy(const dnnl::stream& stream, const float* array, float* to) const {
     dnnl::memory outside(outside_, engine_, const_cast<float*>(array)), in(inside_, engine_, to);
     in_.execute(stream, outside, in);
@@ -184,7 +184,7 @@ class Operand {
     return dnnl::memory(inside_, engine_, const_cast<float*>(copy));
   }
 
-  /// Where the primitive may write what store() takes to the caller's array.
+  /// Returns the memory for the result, which store() copies to the caller's array.
   dnnl::memory result(float* array, float* scratch) const {
     return dnnl::memory(inside_, engine_, copied_ ? scratch + offset_ : array);
   }

@@ -5,14 +5,15 @@
 
 namespace doppio {
 
-/// Memory for what is computed from one tensor, which is computed again only when that has changed.
+/// Caches values computed from one tensor, and recomputes them only when the tensor has changed.
 class VersionedCache {
  public:
-  /// `size` floats that make(contents of `from`, float* to) fills in, perhaps in an earlier call.
+  /// Returns `size` floats filled by make(contents of `from`, float* to), in this or an earlier
+  /// call.
   template <class Make>
   const float* of(const Context& ctx, const Tensor& from, Index size, Make make) {
     if (from.version() != version_) {
-      version_ = 0;  // which no tensor has, in case of an exception
+      version_ = 0;  // no tensor has this version; in case make() throws
       copy_.reshape({size});
       make(from.read(ctx), copy_.write(ctx));
       version_ = from.version();

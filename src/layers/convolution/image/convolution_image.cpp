@@ -12,13 +12,13 @@ namespace doppio {
 
 namespace {
 
-/// Ranges of images whose gradients are summed apart: the result must not depend on the number of
-/// threads.
+/// Ranges of images whose gradients are summed separately: a constant, so that the result does not
+/// depend on the number of threads.
 constexpr Index kParts = 32;
 
 using Rows = ImageConvolutionRows;
 
-/// The convolution that turns gradients of the top into those of the bottom.
+/// Returns the convolution that computes the bottom's gradient from the top's.
 ConvolutionGeometry adjoint(const ConvolutionGeometry& g) {
   ConvolutionGeometry back = g;
   std::swap(back.channels, back.num_output);
@@ -30,7 +30,7 @@ ConvolutionGeometry adjoint(const ConvolutionGeometry& g) {
   return back;
 }
 
-/// True if that is again a convolution that Rows can do.
+/// Returns whether Rows supports that convolution.
 bool has_adjoint(const ConvolutionGeometry& g) {
   for (Index i = 0; i < 2; ++i) {
     const WindowAxis& a = g.windows.axis[i];
@@ -122,14 +122,14 @@ class ImageConvolution final : public ConvolutionEngine {
   Index cached_weights() const override { return caches_ ? rows_.weight_count() : 0; }
 
  private:
-  /// f(place in our tensor, output, tap).
+  /// Calls f(index in our tensor, output, tap) for each weight.
   template <class F>
   void for_each_weight(F f) const {
     for (Index o = 0; o < g_.num_output; ++o)
       for (Index k = 0; k < rows_.taps(); ++k) f(o * rows_.taps() + k, o, k);
   }
 
-  /// dy where the top is positive, else 0.
+  /// Returns dy where the top is positive, else 0.
   const Tensor& where_positive(Context& ctx, const Tensor& dy_tensor) {
     masked_.reshape(dy_tensor.shape());
     const float *dy = dy_tensor.read(ctx), *y = rectified_->read(ctx);
@@ -154,7 +154,7 @@ class ImageConvolution final : public ConvolutionEngine {
 }  // namespace
 
 std::string why_not_image_convolution(const ConvolutionGeometry& g) {
-  constexpr Index kFew = 64;  // channels; with more of them reordering for another engine pays
+  constexpr Index kFew = 64;  // channels; with more, reordering for another engine is faster
   if (cpu_isa() == Isa::baseline) return "it needs AVX2";
   if (!g.four_axes || g.group != 1) return "it takes N x C x H x W in one group";
   if (g.force_nd_im2col) return "force_nd_im2col asks for im2col";
@@ -168,7 +168,7 @@ std::string why_not_image_convolution(const ConvolutionGeometry& g) {
 }
 
 std::string why_slower_image_convolution(const ConvolutionGeometry& g) {
-  constexpr Index kMinProducts = 64;  // products to a sum
+  constexpr Index kMinProducts = 64;  // products per sum
   const Index taps = g.channels * g.windows.kernel_count();
   if (g.precision == Precision::bfloat16 && taps >= kMinProducts)
     return "oneDNN multiplies bfloat16 at twice the rate";

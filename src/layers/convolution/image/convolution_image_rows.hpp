@@ -26,9 +26,9 @@ inline void copy_where_positive(const float* from, const float* gate, Index size
   });
 }
 
-/// One direction of a convolution over NCHW maps, row of windows by row: each value of a map meets
-/// all outputs of two blocks in registers. The last block is filled up with outputs that nobody
-/// sees.
+/// One direction of a convolution over NCHW maps, one row of windows at a time: each value of a map
+/// is multiplied for all outputs of two blocks in registers. The last block is padded with unused
+/// outputs.
 class ImageConvolutionRows {
  public:
   explicit ImageConvolutionRows(const ConvolutionGeometry& g, Layout out)
@@ -49,7 +49,7 @@ class ImageConvolutionRows {
       return (rows_.span() + (rows - 1) * rows_.stride) * width_ * channels_ +
              rows * cols_.out * 2 * B;
     };
-    constexpr Index kCached = 6144;  // floats: most of a first-level cache
+    constexpr Index kCached = 6144;  // floats: most of an L1 cache
     while (rows_at_a_time_ < rows_.out && floats(rows_at_a_time_ + 1) <= kCached) ++rows_at_a_time_;
   }
 
@@ -61,14 +61,14 @@ class ImageConvolutionRows {
     return Shape{batch_, channels_, height_, width_}.count();
   }
 
-  /// Place of the weight for output o and tap k among the packed ones: pairs of blocks, then taps,
-  /// then outputs. An odd last block is computed by itself.
+  /// Returns the packed index of the weight for output o and tap k: by pair of blocks, then tap,
+  /// then output. An odd last block is packed separately.
   Index packed(Index o, Index k) const {
     const Index pair = o / (2 * B);
     return pair * 2 * B * taps() + k * blocks(pair) * B + o % (2 * B);
   }
 
-  /// The maps with their padding around them, in `room` if there is any.
+  /// Returns the maps with their padding, copied to `room` if there is any.
   const float* padded(const float* x, float* room) const {
     if (padded_count() == 0) return x;
     const Index planes = batch_ * channels_;
@@ -83,7 +83,7 @@ class ImageConvolutionRows {
     return room;
   }
 
-  /// y from padded x, packed weights and padded_outputs() biases or null.
+  /// Computes y from padded x, packed weights and padded_outputs() biases or null.
   void forward(const float* x, const float* weight, const float* bias, bool relu, float* y) const {
     const Index row = elements_for_products(weight_count() * cols_.out);
 #pragma omp parallel if (worth_threads(batch_ * rows_.out, row))
@@ -104,8 +104,9 @@ class ImageConvolutionRows {
     }
   }
 
-  /// Gradients of packed weights and biases, from padded x and dy where y is positive (everywhere
-  /// if y is null), added to those in `sums`: weight_count() and padded_outputs() numbers.
+  /// Adds the gradients of packed weights and biases to `sums`: weight_count() and padded_outputs()
+  /// floats. Reads padded x, and dy where y is positive (everywhere if y is null), of images first
+  /// .. last-1.
   void weights(const float* x, const float* dy, const float* y, Index first, Index last,
                float* sums) const {
     std::vector<float> line(line_size());
@@ -146,13 +147,14 @@ class ImageConvolutionRows {
             .blocks = static_cast<int>(blocks(pair))};
   }
 
-  /// Where a row of a blocked top begins.
+  /// Returns the offset of a row in a blocked top.
   Index blocked(Index n, Index oh, Index pair) const {
     return ((n * blocks_ + 2 * pair) * rows_.out + oh) * cols_.out * B;
   }
 
   Index plane() const { return rows_.out * cols_.out; }
-  /// Where the first output of a block is in an NCHW top, from row oh on; how many it has.
+  /// nchw(): the offset of row oh of a block's first output in an NCHW top. outputs_from(): the
+  /// block's outputs.
   Index nchw(Index n, Index oh, Index first) const {
     return (n * outputs_ + first) * plane() + oh * cols_.out;
   }
@@ -165,13 +167,13 @@ class ImageConvolutionRows {
     }
   }
 
-  /// The line's values are dy's, where y is positive unless it is null.
+  /// Copies dy to `line`, as 0 where y, unless null, is not positive.
   void gather(const float* dy, const float* y, Index n, Index oh, Index count, Index pair,
               float* line) const {
     const Index pixels = count * cols_.out;
     for (Index b = 0; b < blocks(pair); ++b, line += pixels * B) {
       const Index first = (2 * pair + b) * B;
-      if (layout_ == Layout::nchw_blocked) {  // and a ReLU: else nothing is gathered
+      if (layout_ == Layout::nchw_blocked) {  // and a ReLU: otherwise nothing is gathered
         const Index from = blocked(n, oh, pair) + b * plane() * B;
         copy_where_positive(dy + from, y + from, pixels * B, line);
         continue;
@@ -192,7 +194,7 @@ class ImageConvolutionRows {
   Index blocks_;          // of outputs
   Layout layout_;         // of the top
   std::vector<Index> taps_;
-  Index rows_at_a_time_ = 1;  // whose gradients are summed in registers
+  Index rows_at_a_time_ = 1;  // rows whose gradients are summed in registers
 };
 
 }  // namespace doppio

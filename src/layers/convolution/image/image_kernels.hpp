@@ -1,13 +1,13 @@
 #pragma once
-// The inner loops of the engine for images, compiled once per instruction set and reached through a
-// table. Includes no code: what these objects define must not serve the rest of the program.
+// The inner loops of the image engine, compiled once per instruction set and called through a
+// table. Includes no code: the linker must not use functions of these objects elsewhere.
 #include <cstdint>
 
 namespace doppio {
 
 /// Rows of a convolution's output windows, for one or two blocks of outputs.
 ///
-/// Tap k of window w in row r reads x[tap[k] + r * down + w * step]. Block b of that window lies at
+/// Tap k of window w in row r reads x[tap[k] + r * down + w * step]. Block b of that window is at
 /// y[b * plane + (r * windows + w) * lanes], and its weights or their gradients at
 /// weight[(k * blocks + b) * lanes].
 struct ImageRows {

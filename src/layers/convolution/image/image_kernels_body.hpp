@@ -1,4 +1,4 @@
-// The body of image_avx2.cpp and image_avx512.cpp, which define DOPPIO_LANES first. Everything lies
+// The body of image_avx2.cpp and image_avx512.cpp, which define DOPPIO_LANES first. Everything is
 // in an anonymous namespace: see image_kernels.hpp.
 #include "layers/convolution/image/image_kernels.hpp"
 
@@ -10,7 +10,7 @@ namespace {
 using Index = std::int64_t;
 
 constexpr int kLanes = DOPPIO_LANES;
-/// Windows or taps whose sums stay in registers, of which there are 16 or 32.
+/// Windows or taps whose sums stay in the 16 or 32 registers.
 template <int kBlocks>
 constexpr int kWide = (kLanes == 16 ? 24 : 12) / kBlocks;
 using Vec = float __attribute__((vector_size(kLanes * sizeof(float))));
@@ -24,7 +24,7 @@ inline __attribute__((always_inline)) void store(float* p, Vec v) {
   *reinterpret_cast<VecInMemory*>(p) = v;
 }
 
-/// `count` windows of a row from x on, kWindows of them at once.
+/// Computes kWindows windows of a row, starting at x.
 template <int kBlocks, int kWindows>
 void forward_some(const ImageRows& rows, const float* x, const float* weight, const float* bias,
                   bool relu, float* y) {
@@ -51,7 +51,7 @@ void forward_some(const ImageRows& rows, const float* x, const float* weight, co
   }
 }
 
-/// As forward_some for a number of windows that is known only at run time, at most kWindows.
+/// As forward_some(), for a number of windows known only at run time, at most kWindows.
 template <int kBlocks, int kWindows>
 void forward_up_to(Index windows, const ImageRows& rows, const float* x, const float* weight,
                    const float* bias, bool relu, float* y) {
@@ -77,7 +77,7 @@ void forward_rows(const ImageRows& rows, const float* weight, const float* bias,
   }
 }
 
-/// Gradients of kTaps weights that stay in registers.
+/// Adds to the gradients of kTaps taps, which stay in registers.
 template <int kBlocks, int kTaps>
 void weights_some(const ImageRows& rows, const Index* tap, const float* dy, float* dweight) {
   const float* x[kTaps];

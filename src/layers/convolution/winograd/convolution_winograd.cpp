@@ -10,7 +10,7 @@ namespace doppio {
 
 namespace {
 
-/// With factors of bfloat16 transforms are exact enough for 3 x 3 kernels only.
+/// With bfloat16 factors, the transforms are accurate enough for 3 x 3 kernels only.
 const WinogradKernels& kernels(const ConvolutionGeometry& g) {
   if (cpu_isa() != Isa::avx512) return kWinogradAvx2;
   const bool bf16 = g.precision == Precision::bfloat16 && g.windows.axis[0].kernel == 3;

@@ -34,8 +34,7 @@ void transform_gradient(const WinogradPass& pass, const WinogradTile& tile, Inde
   }
 }
 
-/// Adds the sums of dy over `count` transformed tiles, w[point, tile, channel], to those of
-/// `channels` channels.
+/// Adds the sums of dy over `count` transformed tiles, w[point, tile, channel], to sums[channels].
 void add_totals(const WinogradPass& pass, const float* w, Index plane, Index count, Index channels,
                 double* sums) {
   const Index side = pass.transforms->points();
@@ -49,8 +48,8 @@ void add_totals(const WinogradPass& pass, const float* w, Index plane, Index cou
   }
 }
 
-/// How convolve() divides its tiles among threads: evenly, in blocks that are large enough to pay
-/// for reading the weights.
+/// How convolve() divides its tiles among threads: evenly, in blocks large enough to amortise
+/// reading the weights.
 struct TileBlocks {
   explicit TileBlocks(const WinogradPass& pass) {
     constexpr Index kMaxTiles = 48, kProductFloats = 1 << 17;
@@ -66,18 +65,17 @@ struct TileBlocks {
   }
   Index scratch(const WinogradPass& pass) const { return pass.points * (v_plane + m_plane); }
 
-  Index tiles, blocks;     // in a block; of each group
+  Index tiles, blocks;     // tiles per block; blocks per group
   Index panels;            // multiplied before they are transformed back
-  Index v_plane, m_plane;  // matrices of transformed x and y
+  Index v_plane, m_plane;  // floats per matrix of transformed x, y
 };
 
 Index convolve_scratch(const WinogradPass& pass) {
   return weights_size(pass) + omp_get_max_threads() * TileBlocks(pass).scratch(pass);
 }
 
-/// Tiles whose products backward_params() sums at a time: as many as make the transformed tiles
-/// about as large as the sums. They depend on nothing but the geometry, and so does the order of
-/// the sums.
+/// Returns how many tiles backward_params() sums at a time: enough to make the transformed tiles
+/// about as large as the sums. It depends only on the geometry, and so does the order of the sums.
 Index chunk(const WinogradPass& pass) {
   const Index tiles = pass.tiling.count();
   const Index most =
@@ -142,8 +140,8 @@ void WinogradConvolution::backward_params(const float* x, const float* dy, const
     for (const double sum : bias_sums) *dbias++ += static_cast<float>(sum);
 }
 
-/// Each thread takes blocks of tiles through all three steps, so that what it transforms stays in
-/// its cache.
+/// Each thread runs all three steps on a block of tiles, so that its transformed values stay in its
+/// cache.
 void WinogradConvolution::convolve(const WinogradPass& pass, const float* x, const float* mask,
                                    const float* u, const float* bias, bool relu, float* y,
                                    float* scratch) const {
@@ -193,7 +191,7 @@ void WinogradConvolution::convolve(const WinogradPass& pass, const float* x, con
     }
 }
 
-/// Chunk by chunk of tiles, all threads transform x and dy; then each multiplies for some of the
+/// For each chunk of tiles, all threads transform x and dy; then each multiplies for some of the
 /// points, so that no two add to the same sum.
 void WinogradConvolution::sum_products(const float* x, const float* dy, const float* y,
                                        bool weights_wanted, float* s, float* scratch,

@@ -1,23 +1,23 @@
 #pragma once
-// The inner loops of the Winograd engine, compiled once per instruction set and reached through a
-// table. Includes no code: what these objects define must not serve the rest of the program.
+// The inner loops of the Winograd engine, compiled once per instruction set and called through a
+// table. Includes no code: the linker must not use functions of these objects elsewhere.
 #include <cstdint>
 
 namespace doppio {
 
-/// Where the rows and columns of a square patch lie in memory, in floats; negative: outside, where
-/// reading gives zeros and writing does nothing.
+/// Offsets of the rows and columns of a square patch, in floats. Negative: outside the map, where
+/// reads give 0 and writes are skipped.
 struct WinogradPatch {
   const std::int64_t* row;
   const std::int64_t* column;
 };
 
-/// Transforms a patch of one block of channels: value p of the result goes to v[p * plane]. Where
-/// `mask` is not null, elements count as zero unless the mask's element is above zero.
+/// Transforms a patch of one block of channels: value p of the result is written to v[p * plane].
+/// Unless `mask` is null, x is taken as 0 where the mask is not positive.
 using WinogradSpread = void (*)(const float* x, const float* mask, WinogradPatch patch, float* v,
                                 std::int64_t plane);
 /// Transforms back: value p is read from v[p * plane]. Adds the block `bias` unless that is null,
-/// then makes negative values zero if `relu`.
+/// then sets negative values to 0 if `relu`.
 using WinogradCollect = void (*)(const float* v, std::int64_t plane, const float* bias, bool relu,
                                  WinogradPatch patch, float* y);
 
@@ -56,13 +56,13 @@ struct WinogradKernels {
   const WinogradTransforms* transforms;
   int transform_count;
   void (*multiply)(const WinogradProduct& product);
-  // Null unless words of products are pairs of bfloat16. Both round `count` floats of a row, whole
-  // registers, and may write where they read: to[i] = pair of row[2 i] and row[2 i + 1], and
+  // Null unless words are pairs of bfloat16. Both round `count` floats of a row, whole registers,
+  // and may run in place: to[i] = pair of row[2 i] and row[2 i + 1], and
   // to[i] = pair of row[i] and next[i], or of row[i] and 0 if `next` is null.
   void (*pair_columns)(const float* row, std::int64_t count, float* to);
   void (*pair_rows)(const float* row, const float* next, std::int64_t count, float* to);
 
-  /// Words for `count` elements of a sum of products.
+  /// Returns the words for a sum of `count` products.
   std::int64_t words(std::int64_t count) const { return pair_rows ? (count + 1) / 2 : count; }
 };
 

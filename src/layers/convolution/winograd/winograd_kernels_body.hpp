@@ -1,5 +1,5 @@
 // The body of winograd_avx2.cpp, winograd_avx512.cpp and winograd_bf16_avx512.cpp, which define
-// DOPPIO_LANES first, and the last one DOPPIO_BF16. Everything lies in an anonymous namespace: see
+// DOPPIO_LANES first, and the last one DOPPIO_BF16. Everything is in an anonymous namespace: see
 // winograd_kernels.hpp.
 #include "layers/convolution/winograd/winograd_kernels.hpp"
 #include "layers/convolution/winograd/winograd_matrices.hpp"
@@ -25,7 +25,8 @@ using VecInMemory =
 DOPPIO_INLINE Vec load(const float* p) { return *reinterpret_cast<const VecInMemory*>(p); }
 DOPPIO_INLINE void store(float* p, Vec v) { *reinterpret_cast<VecInMemory*>(p) = v; }
 
-/// y = matrix x. Rows 1 and 2, 3 and 4, ... share their even and, but for the sign, odd parts.
+/// y = matrix x. Rows 1 and 2, 3 and 4, ... share their even parts and, up to the sign, their odd
+/// parts.
 template <int kPoints, int N>
 DOPPIO_INLINE void to_points(const float (&matrix)[kPoints][N], const Vec* x, Vec* y) {
   DOPPIO_UNROLL for (int i = 1; i + 1 < kPoints; i += 2) {
@@ -160,7 +161,7 @@ DOPPIO_INLINE Vec add_product(Vec sum, Word left, Vec right) {
   return _mm512_dpbf16_ps(sum, left, (__m512bh)right);
 }
 
-/// Two registers of floats to one of bfloat16, rounded to the nearest.
+/// Rounds two registers of floats to one of bfloat16.
 DOPPIO_INLINE Vec rounded(Vec low, Vec high) { return (Vec)_mm512_cvtne2ps_pbh(high, low); }
 
 void pair_columns(const float* row, Index count, float* to) {
@@ -174,7 +175,7 @@ void pair_columns(const float* row, Index count, float* to) {
 }
 
 void pair_rows(const float* row, const float* next, Index count, float* to) {
-  // The places of the low and of the high halves' values, in turns.
+  // Indices that interleave the low and the high half.
   alignas(64) std::int16_t turns[2 * kLanes];
   for (int i = 0; i < kLanes; ++i) {
     turns[2 * i] = static_cast<std::int16_t>(i);
@@ -198,8 +199,8 @@ constexpr void (*pair_rows)(const float*, const float*, Index, float*) = nullptr
 
 #endif
 
-/// kRows rows of a product; the sums stay in registers. Prefetches the sums that the next rows
-/// start from, and the right factor of the next product, which usually lies after this one.
+/// Computes kRows rows of a product with sums in registers. Prefetches the initial sums of the next
+/// rows, and the right factor of the next product, which usually follows this one in memory.
 template <int kRows, int kBlocks, bool kTransposed>
 void multiply_rows(const float* a, const float* b, float* c, const WinogradProduct& p) {
   Vec sum[kRows][kBlocks];
@@ -237,7 +238,7 @@ void multiply_up_to(Index rows, const float* a, float* c, const WinogradProduct&
   if constexpr (kRows > 1) multiply_up_to<kRows - 1, kBlocks, kTransposed>(rows, a, c, p);
 }
 
-/// All rows, in pieces of equal size give or take one: 12 of AVX2's 16 registers hold sums, 28 of
+/// Computes all rows in chunks of nearly equal size: 12 of AVX2's 16 registers hold sums, 28 of
 /// AVX-512's 32.
 template <int kBlocks, bool kTransposed>
 void multiply_pieces(const WinogradProduct& p) {
@@ -258,7 +259,7 @@ void multiply(const WinogradProduct& p) {
 }
 
 constexpr WinogradTransforms kAllTransforms[] = {kTransforms<2, 3>, kTransforms<4, 3>,
-#ifndef DOPPIO_BF16  // these would multiply its rounding errors by twenty
+#ifndef DOPPIO_BF16  // these would amplify its rounding errors twentyfold
                                                  kTransforms<6, 3>, kTransforms<2, 5>,
                                                  kTransforms<4, 5>
 #endif

@@ -1,5 +1,5 @@
 #pragma once
-// Matrices of the Cook-Toom algorithm, computed while compiling. No std headers: the kernels that
+// Matrices of the Cook-Toom algorithm, computed at compile time. No std headers: the kernels that
 // include this are compiled for one instruction set each.
 
 namespace doppio {
@@ -20,8 +20,8 @@ struct CookToom {
   float total[kPoints];          // total^T output y is the sum of y
 };
 
-/// The point of each row but the last. Those for six rows round three times less than 1, -1, 2 and
-/// -2, which matters to bfloat16.
+/// The point of each row but the last. Those for six rows have a third of the rounding error of 1,
+/// -1, 2 and -2, which matters for bfloat16.
 template <int kRows>
 struct CookToomPoints {
   static constexpr double kValue[] = {0, 1, -1, 2, -2, 0.5, -0.5};
@@ -59,8 +59,8 @@ consteval CookToom<M, R> cook_toom() {
       if (k < M) c.output[i][k] = static_cast<float>(power);
     }
   }
-  // y's polynomial of degree M - 1 is known by its values at the first M - 1 points and infinity,
-  // where it is the highest coefficient; its value at 1 is the sum of y.
+  // y's polynomial of degree M - 1 is determined by its values at the first M - 1 points and
+  // infinity, where it is the highest coefficient; its value at 1 is the sum of y.
   double remainder = 1;  // of the product of (x - point), at 1
   for (int i = 0; i < M - 1; ++i) {
     remainder *= 1 - kPoint[i];

@@ -8,7 +8,7 @@ namespace doppio {
 
 namespace {
 
-/// What the transforms cost next to a multiply-add of a matrix product, per channel and point. They
+/// Costs of the transforms, in multiply-adds of a matrix product per channel and point. Transforms
 /// are bound by memory, so these are measured: layers of AlexNet, VGG-16 and ResNet-50 on two cores
 /// with AVX2.
 struct Costs {
@@ -16,11 +16,11 @@ struct Costs {
   double weight;  // weights to their points, or back
 };
 constexpr Costs kConvolve = {14, 62}, kBackwardParams = {30, 75};
-/// The same with weights that were transformed before, which are only read: two cores of Zen 4.
+/// With cached transformed weights, which are only read: two cores of Zen 4.
 constexpr Costs kInference = {14, 22};
-/// Of oneDNN's three passes, the last being slower than the others by 1.3.
+/// Costs of oneDNN's three passes, of which the last costs 1.3, and of its forward pass.
 constexpr double kDirectPasses = 3.3, kDirectForward = 1;
-/// How much faster those are with factors of bfloat16, the copies included.
+/// Speedup of oneDNN's passes with bfloat16 factors, copies included.
 constexpr double kBf16Speedup = 1.9;
 
 double cost(const WinogradPass& p, const Costs& costs, const WinogradKernels& kernels) {

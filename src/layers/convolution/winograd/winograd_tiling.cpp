@@ -8,14 +8,14 @@ namespace {
 
 constexpr Index kOutside = -1;
 
-/// Elements of the canvas from one image to the next: neither their outputs nor the inputs that
-/// each sees may overlap.
+/// Returns the distance between images on the canvas, in elements: neither their outputs nor the
+/// inputs that these read may overlap.
 Index pitch(const WinogradMaps& maps, int axis) {
   return std::max(maps.out[axis], maps.in[axis] + std::max<Index>(maps.pad[axis], 0));
 }
 
-/// Offsets of `count` elements of the canvas from `first` on, for an axis of `images` images of
-/// `size` elements each.
+/// Appends the offsets of `count` elements of the canvas starting at `first`, for an axis of
+/// `images` images of `size` elements each.
 void append_offsets(Index first, Index count, Index pitch, Index images, Index size,
                     Index image_stride, Index stride, std::vector<Index>& offsets) {
   for (Index at = first; at < first + count; ++at) {
@@ -46,7 +46,7 @@ WinogradTiling::WinogradTiling(const WinogradMaps& maps, Index outputs)
   for (Canvases& canvases : canvases_) place(maps, canvases);
 }
 
-/// Whole canvases, then what is left: whole rows of images, and a last row.
+/// Whole canvases, then the remaining images: whole rows, and a last row.
 std::vector<WinogradTiling::Canvases> WinogradTiling::arrange(Index batch, Index rows,
                                                               Index columns) {
   std::vector<Canvases> all;

@@ -6,12 +6,12 @@
 
 namespace doppio {
 
-/// What a stride-1 convolution reads and writes: y[o] depends on x[o - pad] .. x[o - pad + kernel -
-/// 1] on each of two axes. Tensors are blocked by `lanes` channels.
+/// The maps that a stride-1 convolution reads and writes: y[o] depends on x[o - pad] .. x[o - pad +
+/// kernel - 1] on each of two axes. Tensors are blocked by `lanes` channels.
 struct WinogradMaps {
   Index batch;
   Index in_channels, out_channels, group;
-  Index in[2], out[2], pad[2];  // pad may be negative: borders of x that nobody reads
+  Index in[2], out[2], pad[2];  // pad may be negative: borders of x are not read
   Index kernel;
   Index lanes;
 
@@ -19,7 +19,7 @@ struct WinogradMaps {
   Index out_map() const { return out[0] * out[1] * lanes; }
 };
 
-/// One tile: where its first image starts in x and y, and its elements from there on.
+/// One tile: the offsets of its first image in x and y, and its elements relative to those.
 struct WinogradTile {
   Index in_image, out_image;
   WinogradPatch in, out;
@@ -27,11 +27,11 @@ struct WinogradTile {
 
 /// Cuts the maps of a batch into tiles of outputs x outputs elements of y.
 ///
-/// Small maps waste much of their last tiles, so a x b images may form a mosaic: one canvas in
-/// which neighbours share the padding between them, and tiles cross from one to the next.
+/// The last tiles of small maps are mostly empty, so a x b images may form a mosaic: one canvas in
+/// which neighbours share the padding between them and tiles span several images.
 class WinogradTiling {
  public:
-  /// The mosaic with the fewest tiles.
+  /// Chooses the mosaic with the fewest tiles.
   WinogradTiling(const WinogradMaps& maps, Index outputs);
 
   Index outputs() const { return outputs_; }
@@ -39,7 +39,7 @@ class WinogradTiling {
   /// Images down and across the mosaic.
   Index rows() const { return canvases_.front().rows; }
   Index columns() const { return canvases_.front().columns; }
-  /// The patches of tile number `tile` of 0 .. count() - 1.
+  /// Returns the patches of tile number `tile`, 0 .. count() - 1.
   WinogradTile locate(Index tile) const;
 
  private:
