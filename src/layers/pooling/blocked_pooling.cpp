@@ -8,8 +8,8 @@ namespace doppio {
 
 namespace {
 
-/// Asks for what the window below will read in its row that corresponds to row h, up to pixel
-/// w_end - 1: the rows that windows read in turns are too many for the CPU to foresee.
+/// Prefetches pixel w_end - 1 of the row that corresponds to row h in the window below: windows
+/// read from too many rows for the hardware prefetcher.
 template <class Floats>
 void prefetch_below(const PoolWindows& g, const Floats* map, Index h, Index w_end) {
   __builtin_prefetch(map + (h + g.rows.stride) * g.cols.size + w_end - 1);
@@ -84,7 +84,7 @@ struct MaxGradient {
   }
 };
 
-/// The same share of dy goes to each.
+/// Each pixel gets an equal share of dy.
 template <Index B>
 struct AverageGradient {
   const float* dy;
@@ -98,7 +98,7 @@ struct AverageGradient {
   }
 };
 
-/// dx = the sum per pixel of the gradients of the windows that hold it; each work item gathers a
+/// dx = the sum per pixel of the gradients of the windows that contain it; each work item gathers a
 /// row of pixels.
 template <Index B, class Gradient>
 void gather(Context& ctx, const PoolWindows& windows, float* dx, Gradient gradient) {
@@ -115,7 +115,7 @@ void gather(Context& ctx, const PoolWindows& windows, float* dx, Gradient gradie
   });
 }
 
-/// y = the pooled x, or dx = the gradient of x, by lanes of B channels.
+/// y = the pooled x, or dx = the gradient of x, in blocks of B channels.
 template <Index B>
 void forward(Context& ctx, const PoolingGeometry& g, const PoolWindows& windows, const float* x,
              float* y, void* argmax) {

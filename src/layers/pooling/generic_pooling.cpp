@@ -10,7 +10,7 @@ inline namespace DOPPIO_BUILD {
 
 namespace {
 
-/// Calls f(place, value) for every pixel of window (oh, ow) of one map.
+/// Calls f(index, value) for every pixel of window (oh, ow) of one map.
 template <class F>
 HOST_DEVICE void for_each_pixel(const PoolWindows& g, const float* map, Index oh, Index ow, F f) {
   const Index w_begin = g.cols.begin(ow), w_end = g.cols.end(ow), h_end = g.rows.end(oh);
@@ -18,7 +18,7 @@ HOST_DEVICE void for_each_pixel(const PoolWindows& g, const float* map, Index oh
     for (Index w = w_begin; w < w_end; ++w) f(g.place(oh, ow, h, w), map[h * g.cols.size + w]);
 }
 
-/// y = the largest of each window; argmax = its place there (the first, of equal ones).
+/// y = the maximum of each window; argmax = its index there (the first of equal values).
 template <class Place>
 void pool_max(Context& ctx, const PoolWindows& windows, const float* x, float* y, Place* argmax) {
   parallel_for(ctx, {windows.planes, windows.rows.windows, windows.cols.windows},
@@ -35,7 +35,7 @@ void pool_max(Context& ctx, const PoolWindows& windows, const float* x, float* y
   });
 }
 
-/// index = h * W + w of the maxima, for `lanes` channels side by side.
+/// index = h * W + w of the maxima, for `lanes` contiguous channels.
 template <class Place>
 void pool_indices(Context& ctx, const PoolWindows& windows, Index lanes, const Place* argmax,
                   float* index) {
@@ -56,7 +56,7 @@ void pool_average(Context& ctx, const PoolWindows& windows, const float* x, floa
   });
 }
 
-/// y = an x drawn from each window with probability proportional to it; argmax = its place.
+/// y = an x drawn from each window with probability proportional to it; argmax = its index.
 template <class Place>
 void pool_draw(Context& ctx, const PoolWindows& windows, Random random, const float* x, float* y,
                Place* argmax) {
@@ -79,7 +79,7 @@ void pool_draw(Context& ctx, const PoolWindows& windows, Random random, const fl
   });
 }
 
-/// y = sum(x^2) / sum(x), what pool_draw gives on average; 0 where nothing is positive.
+/// y = sum(x^2) / sum(x), the expected value of pool_draw(); 0 where nothing is positive.
 void pool_expected(Context& ctx, const PoolWindows& windows, const float* x, float* y) {
   parallel_for(ctx, {windows.planes, windows.rows.windows, windows.cols.windows},
                [=, g = windows] KERNEL(Index p, Index oh, Index ow) {
@@ -92,24 +92,23 @@ void pool_expected(Context& ctx, const PoolWindows& windows, const float* x, flo
   });
 }
 
-/// What one work item of the backward pass gathers: the gradient of a tile of pixels. A GPU's
-/// thread takes one pixel; on the CPU a window's dy goes to a larger tile at once, and not pixel by
-/// pixel.
+/// The gradient of a tile of pixels, computed by one work item of the backward pass. A GPU's thread
+/// computes one pixel; on the CPU a window's dy is added to a larger tile at once.
 struct PoolTile {
   static constexpr Index kRows = kDevice == Device::cuda ? 1 : 16;
 
   Index p, h, w;  ///< map and first pixel
   float sums[kRows * kStrip] = {};
 
-  /// Of row h + r, pixel w + i. A GPU's compiler has to see that there is but one, or it would keep
-  /// the tile in memory.
+  /// Sum of row h + r, pixel w + i. A constant index keeps the only sum of a GPU's tile in a
+  /// register.
   HOST_DEVICE float& sum(Index r, Index i) {
     return sums[kRows * kStrip == 1 ? 0 : r * kStrip + i];
   }
 };
 
-/// dx = the sum per pixel of the gradients of the windows that hold it: add(g, oh, ow, tile) adds
-/// the gradient of window (oh, ow) to the pixels of `tile`.
+/// dx = the sum per pixel of the gradients of the windows that contain it: add(g, oh, ow, tile)
+/// adds the gradient of window (oh, ow) to the pixels of `tile`.
 template <class Add>
 void gather(Context& ctx, const PoolWindows& windows, float* dx, Add add) {
   const Index bands = (windows.rows.size + PoolTile::kRows - 1) / PoolTile::kRows;
@@ -131,7 +130,7 @@ void gather(Context& ctx, const PoolWindows& windows, float* dx, Add add) {
   });
 }
 
-/// All of dy goes to the largest pixel.
+/// All of dy goes to the pixel in argmax.
 template <class Place>
 struct MaxGradient {
   const float* dy;
@@ -159,7 +158,7 @@ struct AverageGradient {
   }
 };
 
-/// run(argmax) with a pointer to the type that its bytes hold.
+/// Calls run(argmax) with a pointer to the type of its elements.
 template <class Run>
 void with_argmax(const PoolingGeometry& g, void* argmax, Run run) {
   if (g.argmax_size() == 1)

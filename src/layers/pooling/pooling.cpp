@@ -11,15 +11,15 @@
 namespace doppio {
 namespace {
 
-/// Shrinks each channel's map to one number per window; the windows, kernel_h x kernel_w pixels,
-/// lie stride_h and stride_w pixels apart.
+/// Reduces each window of a channel's map to one value. Windows have kernel_h x kernel_w pixels and
+/// are stride_h and stride_w pixels apart.
 ///
 /// Shapes: N x C x H x W -> N x C x OH x OW with OH = ceil((H + 2 pad - kernel) / stride) + 1
 /// (floor with round_mode FLOOR), less one if there is padding and the last window would begin
-/// beyond it. pool MAX: the largest value. AVE: the sum divided by the window's area within the
-/// padded map. STOCHASTIC: in TRAIN a value drawn with probability proportional to it, in TEST
+/// beyond the map. pool MAX: the largest value. AVE: the sum divided by the window's area within
+/// the padded map. STOCHASTIC: in TRAIN a value drawn with probability proportional to it, in TEST
 /// sum(x^2)/sum(x); for x >= 0. A second top, MAX only, is the index h * W + w of each maximum (the
-/// first, of equal ones). global_pooling: one window, the whole map.
+/// first of equal values). global_pooling: one window, the whole map.
 ///
 /// Throws: Error if sizes are missing, contradict each other or do not fit the map.
 /// Source: matches Caffe, which has no STOCHASTIC on the CPU and lets windows be empty.
@@ -55,7 +55,7 @@ class Pooling final : public Layer, public PoolingWork {
 
   void forward(Context& ctx, Bottoms bottom, Tops top) override {
     const Tensor& x = bottom[0]->data;
-    // The second top's indices are no numbers to be rounded.
+    // The second top's indices must not be rounded.
     const bool exact = top.size() > 1;
     geometry.layout = exact ? run_layout(ctx, *bottom[0]) : current_layout(ctx, *bottom[0]);
     geometry.element = exact ? Element::f32 : current_element(ctx, *bottom[0]);

@@ -85,7 +85,7 @@ void place_windows(const PoolingParameter& p, Index height, Index width, Pooling
     cols.kernel = width;
   }
   const bool padded = rows.pad > 0 || cols.pad > 0;
-  // Rounding up, one window that is a little too large is cut off at the border.
+  // With rounding up, a window that is slightly too large is clipped at the border.
   const auto fits = [&](const PoolAxis& a) {
     const Index room = a.size + 2 * a.pad - a.kernel;
     return room >= 0 || (!floor && room > -a.stride);

@@ -14,10 +14,10 @@ void add(Context& ctx, const Tensor& from_tensor, Tensor& to_tensor) {
   parallel_for(ctx, to_tensor.count(), [=] KERNEL(Index i) { to[i] += from[i]; });
 }
 
-/// Spatial pyramid pooling: as many numbers out, however large the map that comes in.
+/// Spatial pyramid pooling: the size of the top does not depend on the size of the map.
 ///
-/// Shapes: N x C x H x W -> N x (C * (1 + 4 + 16 + ...)), level i being pooled into 2^i x 2^i
-/// windows and flattened; with pyramid_height 1, N x C x 1 x 1. pool is that of Pooling.
+/// Shapes: N x C x H x W -> N x (C * (1 + 4 + 16 + ...)), where level i is pooled into 2^i x 2^i
+/// windows and flattened; with pyramid_height 1, N x C x 1 x 1. `pool` is as in Pooling.
 ///
 /// Throws: Error if the map is too small for the finest level.
 /// Source: He et al., "Spatial pyramid pooling in deep convolutional networks" (2014); matches

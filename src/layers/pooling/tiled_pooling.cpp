@@ -14,8 +14,8 @@ bool tiles_axis(const PoolAxis& a) {
 
 constexpr Index kBuffer = 2048;  // values in the buffers of one work item
 
-/// Some rows of windows, which together fill the buffers: a single row would be too short for the
-/// loops over it to be fast.
+/// Several rows of windows, which together fill the buffers: loops over a single row would be too
+/// short to be fast.
 struct Band {
   Index plane, first, rows;  ///< rows of windows
 };
@@ -31,7 +31,7 @@ void for_each_band(Context& ctx, const PoolWindows& windows, F f) {
   });
 }
 
-/// First the largest of each column of a window, then the largest of these.
+/// Computes the maximum of each column of a window, then the maximum of these.
 template <Index K>
 void pool_max(Context& ctx, const PoolWindows& windows, const float* x, float* y,
               std::uint8_t* argmax) {
@@ -92,7 +92,7 @@ void max_backward(Context& ctx, const PoolWindows& windows, const float* dy,
   });
 }
 
-/// Pixels beyond the last window of their row or column belong to none.
+/// Clears the gradient of pixels that belong to no window.
 void clear_rest(Context& ctx, const PoolWindows& windows, float* dx) {
   const Index rows = windows.rows.windows * windows.rows.kernel;
   const Index cols = windows.cols.windows * windows.cols.kernel;
