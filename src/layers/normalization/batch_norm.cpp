@@ -14,8 +14,8 @@ namespace {
 ///
 /// TRAIN uses the statistics of the batch and adds them to the parameters, TEST uses the stored
 /// ones. Parameters: decayed sums of means (C) and of unbiased variances (C), and of their weights
-/// (1), by which a reader divides. There is no learned scale; a Scale layer follows, and this one
-/// can do its work on the way, and that of the ReLU after it. Source: Ioffe and Szegedy (2015);
+/// (1), by which both are divided when used. There is no learned scale; a Scale layer usually
+/// follows. This layer can fuse that Scale and the ReLU after it. Source: Ioffe and Szegedy (2015);
 /// matches Caffe.
 class BatchNorm final : public Layer, public ChannelAffine {
  public:
@@ -61,7 +61,7 @@ class BatchNorm final : public Layer, public ChannelAffine {
     const float* inv_std = inv_std_.read(ctx);
     Tensor& result = top[0]->data;
     float* y = top[0] == bottom[0] ? result.update(ctx, layout) : result.write(ctx, layout);
-    // Backward needs y, but the layers after this one often overwrite it.
+    // Backward needs y, but later layers often overwrite it.
     float* kept = use_stored_ ? y : normalized_.write(ctx, layout);
     if (!scale_) {
       for_each_in_channels(ctx, extent_, [=] KERNEL(Index c, Index i) {
@@ -104,8 +104,7 @@ class BatchNorm final : public Layer, public ChannelAffine {
     });
   }
 
-  /// The same with the Scale layer that follows, whose parameters get their gradients, and the
-  /// ReLU.
+  /// The same with the fused Scale, whose parameters get their gradients, and ReLU.
   void backward_scaled(Context& ctx, const float* dy, const float* y, float* dx) {
     float* sum_dz = mean_dy_.write(ctx);
     float* sum_dz_y = mean_dy_y_.write(ctx);
@@ -134,7 +133,7 @@ class BatchNorm final : public Layer, public ChannelAffine {
 
   Follower as_follower(Bottoms, const Blob&) override { return {.norm = this}; }
 
-  /// Takes a Scale, and a ReLU after that.
+  /// Fuses a Scale, and a ReLU after that.
   std::size_t fuse(Followers followers, Tops, bool backward) override {
     Layer* const scale = followers.empty() ? nullptr : followers[0].scale;
     const bool fits = scale && scale->params[0].count() == extent_.C && !(use_stored_ && backward);
@@ -160,7 +159,7 @@ class BatchNorm final : public Layer, public ChannelAffine {
     }
   }
 
-  /// mean_ and inv_std_ from the stored sums.
+  /// Computes mean_ and inv_std_ from the stored sums.
   void recall_statistics(Context& ctx) {
     const float* means = params[0].data.read(ctx);
     const float* variances = params[1].data.read(ctx);
@@ -174,7 +173,7 @@ class BatchNorm final : public Layer, public ChannelAffine {
     });
   }
 
-  /// mean_ and inv_std_ from the batch `data`, and both added to the stored sums.
+  /// Computes mean_ and inv_std_ from the batch `data` and updates the stored sums.
   void take_statistics(Context& ctx, const Tensor& data) {
     const float* x = data.read(ctx, extent_.layout);
     float* mean = mean_.write(ctx);
@@ -201,8 +200,8 @@ class BatchNorm final : public Layer, public ChannelAffine {
   float eps_, decay_;
   bool use_stored_;
   Channels extent_;
-  Layer* scale_ = nullptr;                                 // whose work this layer does as well
-  float least_ = -std::numeric_limits<float>::infinity();  // of the top: 0 with a ReLU
+  Layer* scale_ = nullptr;                                 // the fused Scale, or null
+  float least_ = -std::numeric_limits<float>::infinity();  // minimum of the top: 0 with a ReLU
   Tensor mean_, inv_std_;                                  // of the last forward pass
   Tensor normalized_;                                      // its result
   Tensor mean_dy_, mean_dy_y_;                             // per channel, scratch of backward

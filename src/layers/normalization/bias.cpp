@@ -6,10 +6,10 @@
 namespace doppio {
 namespace {
 
-/// y = x + b, with b repeated over the axes that it does not span.
+/// y = x + b, with b broadcast over the axes that it does not span.
 ///
-/// b is the second bottom, which spans its own axes from `axis` on, or a parameter that spans
-/// num_axes of them. Source: matches Caffe.
+/// b is the second bottom, whose axes match those of x starting at `axis`, or a parameter that
+/// spans num_axes of these. Source: matches Caffe.
 class Bias final : public Layer {
  public:
   explicit Bias(const LayerParameter& p) : name_(p.name()), p_(p.bias_param()) {}

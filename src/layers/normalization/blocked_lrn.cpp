@@ -17,14 +17,14 @@ struct Strip {
   Index image, begin, pixels;
 };
 
-/// The values of a strip with all channels of a pixel side by side, between zeros for the
-/// neighbours that the first and the last channels lack.
+/// The values of a strip, with all channels of a pixel contiguous. Zeros on both sides replace the
+/// missing neighbours of the first and last channels.
 template <Index B>
 class Columns {
  public:
-  static constexpr Index kFloats = 4096;  // two of them fit into the first-level cache
+  static constexpr Index kFloats = 4096;  // two of them fit in the L1 cache
 
-  /// Zeros on each side, whole blocks of them so that every block begins at its alignment.
+  /// Zeros on each side: whole blocks, so that every block is aligned.
   static Index margin(Index reach) { return (reach + B - 1) / B * B; }
   /// Pixels that fit.
   static Index capacity(Index channels, Index reach) {
@@ -38,7 +38,7 @@ class Columns {
         values_[p * width_ + i] = values_[(p + 1) * width_ - 1 - i] = 0;
   }
 
-  /// Sets the channels from `channel` on: pixel by pixel to f(0), f(1), ...
+  /// Sets the block of channels starting at `channel`, pixel by pixel, to f(0), f(1), ...
   template <class F>
   void set(Index channel, F f) {
     for (Index p = 0; p < pixels_; ++p) {
@@ -57,7 +57,7 @@ class Columns {
   }
 
  private:
-  /// kLength: the window's length if it is known to the compiler, else 0.
+  /// kLength: the window's length if known at compile time, else 0.
   template <Index kLength>
   void sum_window(Index channel, Index any_length, float* sums) const {
     const Index length = kLength > 0 ? kLength : any_length;
@@ -76,14 +76,13 @@ class Columns {
   alignas(64) float values_[kFloats];
 };
 
-/// Asks for n values that will be needed soon: strips change address too often for the CPU to
-/// foresee.
+/// Prefetches n values: strips change address too often for the hardware prefetcher.
 template <int kWrite>
 void prefetch(const float* from, Index n) {
   for (Index i = 0; i < n; i += 16) __builtin_prefetch(from + i, kWrite);
 }
 
-/// work(strip) for strips that cover all pixels of all images.
+/// Calls work(strip) for strips that cover all pixels of all images.
 template <Index B, class Work>
 void for_each_strip(Context& ctx, const TensorDims& dims, Index reach, Work work) {
   const Index longest = std::min(kLongestStrip, Columns<B>::capacity(dims.channels, reach));
@@ -93,8 +92,8 @@ void for_each_strip(Context& ctx, const TensorDims& dims, Index reach, Work work
                });
 }
 
-/// f(c, i) for each block of the strip's channels: c is its first channel, i the index of the
-/// first of its pixels * B values, which lie one after another.
+/// Calls f(c, i) for each block of the strip's channels: c is its first channel, i the index of the
+/// first of its pixels * B contiguous values.
 template <Index B, class F>
 void for_each_block(const TensorDims& dims, const Strip& strip, F f) {
   for (Index c = 0; c < dims.channels; c += B)

@@ -10,11 +10,11 @@ namespace {
 
 /// y = scale (x - mean) / sqrt(variance + eps) + shift for each channel (axis 1), in two forms.
 ///
-/// SegNet's: params scale and shift (1 x C x 1 x 1 each); the statistics are those of the batch, in
-/// TEST too, or with bn_mode INFERENCE 0 and 1. The other: two more params, mean and variance; the
-/// statistics are the stored ones in TEST or if frozen, else those of the batch, which TRAIN also
-/// stores: old = momentum old + (1 - momentum) new. Backward leaves out the params in TEST and if
-/// frozen; the variance starts at 0, or at 1 if frozen.
+/// SegNet's form has the params scale and shift (1 x C x 1 x 1 each) and uses the statistics of the
+/// batch, also in TEST, or with bn_mode INFERENCE mean 0 and deviation 1. The other form has two
+/// more params, mean and variance. It uses them in TEST or if frozen, else the statistics of the
+/// batch, which also update them: old = momentum old + (1 - momentum) new. The variance is
+/// initially 0, or 1 if frozen. Params get no gradient in TEST or if frozen.
 /// Source: Badrinarayanan et al. (2015), SegNet; Wang et al. (2016), TSN, and Zhao et al. (2017),
 /// PSPNet.
 class Bn final : public Layer {
@@ -107,7 +107,7 @@ class Bn final : public Layer {
     });
   }
 
-  /// mean_ and inv_std_; those of the batch also go into the params that store them.
+  /// Computes mean_ and inv_std_; batch statistics also update the params that store them.
   void find_statistics(Context& ctx, const float* x) {
     float* mean = mean_.write(ctx);
     float* inv_std = inv_std_.write(ctx);
@@ -125,7 +125,7 @@ class Bn final : public Layer {
     });
   }
 
-  /// The stored statistics, or those that change nothing.
+  /// Reads the stored statistics, or sets mean 0 and deviation 1 if there are none.
   void recall_statistics(Context& ctx, float* mean, float* inv_std) {
     const float* means = stores_ ? params[2].data.read(ctx) : nullptr;
     const float* variances = stores_ ? params[3].data.read(ctx) : nullptr;
@@ -135,7 +135,7 @@ class Bn final : public Layer {
     });
   }
 
-  /// sum_dy_ and sum_dy_x_ per channel, which are the gradients of shift and scale.
+  /// Computes sum_dy_ and sum_dy_x_ per channel, the gradients of shift and scale.
   void sum_gradients(Context& ctx, const float* dy) {
     const float* normalized = normalized_.read(ctx, extent_.layout);
     float* sums[] = {sum_dy_x_.write(ctx), sum_dy_.write(ctx)};

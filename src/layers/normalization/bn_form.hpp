@@ -3,8 +3,8 @@
 
 namespace doppio {
 
-/// True for the form of the BN layer that stores statistics and so has four params; BNParameter in
-/// the schema tells the two forms apart.
+/// Returns whether a BN layer has the form that stores statistics, with four params; BNParameter in
+/// the schema describes both forms.
 inline bool bn_stores_statistics(const LayerParameter& layer) {
   const BNParameter& p = layer.bn_param();
   if (p.has_momentum() || p.has_eps() || p.has_frozen() || p.has_moving_average() ||

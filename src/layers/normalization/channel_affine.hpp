@@ -1,5 +1,5 @@
 #pragma once
-// What a convolution needs to do the work of the normalization that follows it.
+// Folds a normalization layer into the convolution before it.
 #include <cstdint>
 #include <vector>
 
@@ -7,24 +7,24 @@
 
 namespace doppio {
 
-/// A layer that multiplies each channel by a factor and adds an offset, both known before the data.
+/// A layer that multiplies each channel by a factor and adds an offset, both independent of the
+/// data.
 class ChannelAffine {
  public:
   virtual ~ChannelAffine() = default;
-  /// What both are computed from, the first one with an element per channel; empty: they are not
-  /// known before the data.
+  /// Returns the tensors that determine both, the first with one element per channel; empty if they
+  /// depend on the data.
   virtual std::vector<const Tensor*> affine_sources() const = 0;
-  /// Computes both for every channel, with those of a Scale layer after it unless `scale` is null,
-  /// on the host: it is seldom that they change.
+  /// Computes both for every channel, combined with a Scale layer after it unless `scale` is null.
+  /// Runs on the host, since they seldom change.
   virtual void affine(const Layer* scale, float* factor, float* offset) const = 0;
 };
 
-/// Weight and bias of a convolution that is followed by such a layer, and perhaps by a Scale:
-/// weight'[o] = factor[o] weight[o], bias'[o] = factor[o] bias[o] + offset[o]. On the host,
-/// whatever the device.
+/// Weight and bias of a convolution with such a layer, and perhaps a Scale, folded in: weight'[o] =
+/// factor[o] weight[o], bias'[o] = factor[o] bias[o] + offset[o]. Computed on the host.
 class FoldedWeights {
  public:
-  /// Computes them again if anything has changed; `from_bias` and `scale` may be null.
+  /// Recomputes them if anything has changed; `from_bias` and `scale` may be null.
   void update(const Tensor& from_weight, const Tensor* from_bias, const ChannelAffine& norm,
               const Layer* scale) {
     std::vector<const Tensor*> sources = norm.affine_sources();
@@ -63,7 +63,7 @@ class FoldedWeights {
   }
 
   Tensor weight_, bias_;
-  std::vector<std::uint64_t> versions_;  // of the tensors that they were computed from
+  std::vector<std::uint64_t> versions_;  // of the source tensors
 };
 
 }  // namespace doppio

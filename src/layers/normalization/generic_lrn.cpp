@@ -9,7 +9,7 @@ inline namespace DOPPIO_BUILD {
 
 namespace {
 
-/// Neighbours of a value are those at its pixel in the channels around.
+/// The neighbours of a value are at its pixel in adjacent channels.
 struct AcrossChannels {
   Index outer, middle, inner;  ///< N, C, H * W
   Index reach;                 ///< neighbours on each side
@@ -27,7 +27,7 @@ struct AcrossChannels {
   }
 };
 
-/// Neighbours of a value are those in a square around it in its own channel.
+/// The neighbours of a value are in a square around it in its own channel.
 struct WithinChannel {
   Index outer, middle, inner;  ///< N * C, H, W
   Index reach;
@@ -96,8 +96,8 @@ void subtract_cross_terms(Context& ctx, const Neighbours& neighbours, float fact
   });
 }
 
-/// Values of the images whose gradients are computed at a time: on a CPU one image at least, so
-/// that what is between the two terms stays in a core's cache.
+/// Values per chunk of images whose gradients are computed together. On a CPU a chunk is one image,
+/// so that the ratios stay in a core's cache.
 constexpr Index kPiece = kDevice == Device::cuda ? 1 << 24 : 1;
 
 class GenericLrn final : public LrnEngine {
@@ -140,7 +140,7 @@ class GenericLrn final : public LrnEngine {
     return (images + images_per_piece() - 1) / images_per_piece();
   }
 
-  /// run(neighbours, factors) with the types that the geometry asks for.
+  /// Calls run(neighbours, factors) with the types for the geometry.
   template <class Run>
   void dispatch(Index images, Run run) const {
     with_factors(g_.formula.beta, [&](auto factors) {

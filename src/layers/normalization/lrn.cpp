@@ -9,16 +9,16 @@
 namespace doppio {
 namespace {
 
-/// Local response normalization: a value counts for less where its neighbours are large.
+/// Local response normalization: scales a value down where its neighbours are large.
 ///
 /// Shapes: N x C x H x W in and out. y = x * (k + alpha * m)^(-beta), where m is the mean of x^2
-/// over local_size (odd, default 5) channels around (norm_region ACROSS_CHANNELS) or over a square
-/// of local_size pixels a side (WITHIN_CHANNEL, which takes 1 for k); what lies outside the blob
-/// counts as 0. Defaults: alpha 1, beta 0.75, k 1.
+/// over local_size (odd, default 5) adjacent channels (norm_region ACROSS_CHANNELS) or a square of
+/// local_size x local_size pixels (WITHIN_CHANNEL, where k is 1); values outside the blob count as
+/// 0. Defaults: alpha 1, beta 0.75, k 1.
 ///
-/// Does the work of the Pooling after it as well where an engine can do both.
+/// Fuses a Pooling layer after it if an engine supports both.
 ///
-/// Throws: Error if local_size is even or the bottom has not 4 axes.
+/// Throws: Error if local_size is even or the bottom does not have 4 axes.
 /// Source: Krizhevsky et al. (2012), whose alpha is alpha / local_size here; matches Caffe.
 class Lrn final : public Layer {
  public:
@@ -93,7 +93,7 @@ class Lrn final : public Layer {
   std::string name_;
   Index size_, images_ = 0;
   LrnGeometry g_;
-  PoolingWork* pool_ = nullptr;  // done on the way
+  PoolingWork* pool_ = nullptr;  // the fused pooling
   EngineChoice<LrnEngine, LrnGeometry> engine_;
   EngineChoice<LrnPoolingEngine, LrnGeometry, PoolingGeometry> fused_;
 };

@@ -9,14 +9,14 @@
 
 namespace doppio {
 
-/// LRN of maps of channels x height x width values, whatever the number of images.
+/// LRN of any number of images with maps of channels x height x width values.
 struct LrnGeometry {
-  bool across = true;  ///< neighbours are in other channels, else around in the same one
+  bool across = true;  ///< neighbours are in adjacent channels, else in the same one
   Index channels = 0, height = 0, width = 0;
   LrnFormula formula;
   Layout layout = Layout::nchw;    ///< in which the maps are current
   Element element = Element::f32;  ///< of the maps' values
-  bool reference = false;          ///< asks for the generic engine
+  bool reference = false;          ///< requires the generic engine
 
   Index values() const { return channels * height * width; }
   std::string text() const {
@@ -26,7 +26,7 @@ struct LrnGeometry {
   friend bool operator==(const LrnGeometry&, const LrnGeometry&) = default;
 };
 
-/// One way to normalize maps of a given geometry.
+/// An implementation of LRN for a given geometry.
 class LrnEngine {
  public:
   virtual ~LrnEngine() = default;
@@ -47,8 +47,8 @@ class LrnEngine {
     backward_maps(ctx, images, from, gradient, floats > 0 ? ctx.workspace(floats) : nullptr, to);
   }
 
-  /// The same for floats: the maps of `images` images, in layout(), on the context's device.
-  /// `workspace` has the floats that workspace() asks for.
+  /// The same on plain floats: the maps of `images` images, in layout(), on the context's device.
+  /// `workspace` has workspace(images) floats.
   virtual void forward_maps(Context& ctx, Index images, const float* x, float* y) const = 0;
   virtual void backward_maps(Context& ctx, Index images, const float* x, const float* dy,
                              float* workspace, float* dx) const = 0;
@@ -60,22 +60,22 @@ class LrnEngine {
   const Layout layout_;
 };
 
-/// On blocks of channels, without anything kept for backward; CPU only.
+/// LRN in the blocked layout, which keeps nothing for backward; CPU only.
 std::string why_not_blocked_lrn(const LrnGeometry& geometry);
 std::unique_ptr<LrnEngine> make_blocked_lrn(const LrnGeometry& geometry);
 
 inline namespace DOPPIO_BUILD {
 
-/// Makes the fastest engine of this device that can compute `geometry`; "generic", which can do
-/// everything, defines the result.
+/// Creates the fastest engine of this device that can compute `geometry`. "generic" supports every
+/// geometry and is the reference.
 std::unique_ptr<LrnEngine> make_lrn_engine(const std::string& layer, const LrnGeometry& geometry);
 
-/// A strip of channels per thread, in the GPU's layouts, of floats or bfloat16; GPU only
+/// One thread per strip of channels, in the GPU's layouts, in float32 or bfloat16; GPU only
 /// (src/cuda).
 std::string why_not_cuda_lrn(const LrnGeometry& geometry);
 std::unique_ptr<LrnEngine> make_cuda_lrn(const LrnGeometry& geometry);
 
-/// One body for both devices. Source: matches Caffe.
+/// One implementation for both devices. Source: matches Caffe.
 std::unique_ptr<LrnEngine> make_generic_lrn(const LrnGeometry& geometry);
 
 }  // namespace DOPPIO_BUILD

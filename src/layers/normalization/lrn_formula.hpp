@@ -19,17 +19,17 @@ struct LrnFormula {
   friend bool operator==(const LrnFormula&, const LrnFormula&) = default;
 };
 
-/// What the formulas need of s.
+/// The powers of s in the formulas.
 struct LrnFactors {
   float inverse;  ///< 1 / s
   float power;    ///< s^-beta
 };
 
-// Factors for one beta each; roots where they do, because powf is several times as slow.
+// Factors for one beta each. Square roots are used if possible: powf is several times as slow.
 
 struct BetaThreeQuarters {
-  /// Newton's method for s^(-1/4), from a guess that divides the exponent by -4: no division, no
-  /// root, and each of the steps more than squares the guess's error of 3 %.
+  /// Newton's method for s^(-1/4), without division or root. The first guess divides the exponent
+  /// by -4; each step roughly squares its error of 3 %.
   HOST_DEVICE LrnFactors operator()(float s) const {
     float root = std::bit_cast<float>(0x4F580000 - (std::bit_cast<std::int32_t>(s) >> 2));
     for (int step = 0; step < 3; ++step) {
@@ -51,7 +51,7 @@ struct AnyBeta {
   HOST_DEVICE LrnFactors operator()(float s) const { return {1 / s, std::pow(s, -beta)}; }
 };
 
-/// run(factors) with the type for `beta`.
+/// Calls run(factors) with the type for `beta`.
 template <class Run>
 void with_factors(float beta, Run run) {
   if (beta == 0.75f)

@@ -7,7 +7,7 @@ namespace doppio {
 
 namespace {
 
-/// `pooling` of maps that lie in `layout`.
+/// Returns `pooling` with maps in `layout`.
 PoolingGeometry pooling_in(PoolingGeometry pooling, Layout layout) {
   pooling.layout = layout;
   return pooling;
@@ -69,7 +69,7 @@ std::string why_not_lrn_pooling_by_image(const LrnGeometry& lrn, const PoolingGe
     return "STOCHASTIC depends on the number of the image";
   LrnGeometry blocked = lrn;
   blocked.layout = Layout::nchw_blocked;
-  if (!why_not_blocked_lrn(blocked).empty()) return {};  // NCHW, which every pooling takes
+  if (!why_not_blocked_lrn(blocked).empty()) return {};  // NCHW, which all pooling supports
   return why_not_blocked_pooling(pooling_in(pooling, Layout::nchw_blocked));
 }
 

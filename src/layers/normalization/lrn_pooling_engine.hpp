@@ -7,8 +7,8 @@
 
 namespace doppio {
 
-/// One way to compute LRN and the pooling after it together, so that what is between them never
-/// leaves the cache. `argmax` is the pooling's.
+/// An implementation of LRN fused with the pooling after it, so that the values between them stay
+/// in the cache. `argmax` is the pooling's.
 class LrnPoolingEngine {
  public:
   virtual ~LrnPoolingEngine() = default;
@@ -21,19 +21,19 @@ class LrnPoolingEngine {
                         Tensor& dx) const = 0;
 };
 
-/// Both engines in turn for each image, whose maps stay in a core's cache between them; CPU only.
+/// Runs both engines image by image, so that the maps stay in a core's cache; CPU only.
 std::string why_not_lrn_pooling_by_image(const LrnGeometry& lrn, const PoolingGeometry& pooling);
 std::unique_ptr<LrnPoolingEngine> make_lrn_pooling_by_image(const LrnGeometry& lrn,
                                                             const PoolingGeometry& pooling);
 
 inline namespace DOPPIO_BUILD {
 
-/// Makes the engine of this device for both; null if none can, whatever the maps' layout.
+/// Creates this device's engine for both, for maps in any layout; null if there is none.
 std::unique_ptr<LrnPoolingEngine> make_lrn_pooling_engine(const std::string& layer,
                                                           const LrnGeometry& lrn,
                                                           const PoolingGeometry& pooling);
 
-/// One kernel, which never writes what is between; GPU only (src/cuda).
+/// One kernel, which never writes the values between them; GPU only (src/cuda).
 std::string why_not_cuda_lrn_pooling(const LrnGeometry& lrn, const PoolingGeometry& pooling);
 std::unique_ptr<LrnPoolingEngine> make_cuda_lrn_pooling(const LrnGeometry& lrn,
                                                         const PoolingGeometry& pooling);

@@ -8,9 +8,9 @@ namespace {
 /// y = (x - mean) / (standard deviation + eps) for every item and channel, or with across_channels
 /// for every item; without normalize_variance only the mean is subtracted.
 ///
-/// Bottom: at most four axes, of which the first two are item and channel. Top: four axes, with 1
-/// for each that is missing. The gradient takes eps as part of the deviation, which is exact for
-/// eps 0. Source: matches Caffe.
+/// Bottom: at most four axes, of which the first two are item and channel. Top: four axes; missing
+/// ones have size 1. The gradient treats eps as part of the deviation, which is exact for eps 0.
+/// Source: matches Caffe.
 class Mvn final : public Layer {
  public:
   explicit Mvn(const LayerParameter& p)
@@ -80,7 +80,7 @@ class Mvn final : public Layer {
  private:
   bool scaled_, across_channels_;
   float eps_;
-  Index rows_ = 0, cols_ = 0;  // what is normalised together is a row
+  Index rows_ = 0, cols_ = 0;  // the values of a row are normalised together
   Tensor mean_, inv_std_, mean_dy_y_;
 };
 

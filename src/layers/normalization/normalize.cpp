@@ -61,7 +61,7 @@ class Normalize final : public Layer {
       const Index per_item = p_.across_spatial() ? 1 : S,
                   per_position = p_.across_spatial() ? 0 : 1;
       float* planes =
-          planes_.write(ctx);  // one by one: a GPU spills what a sum over all would need
+          planes_.write(ctx);  // one by one: a sum over all planes would spill registers on a GPU
       reduce_rows(ctx, extent_.N * C, S, 0, Sum{}, planes, [=] KERNEL(Index p, Index s) {
         const Index g = p / C * per_item + s * per_position;
         return static_cast<double>(dy[p * S + s]) * x[p * S + s] * inv_norm[g];
@@ -82,7 +82,7 @@ class Normalize final : public Layer {
     });
   }
 
-  /// f(group, channel, element) for every element.
+  /// Calls f(group, channel, element) for every element.
   template <class F>
   void for_each(Context& ctx, F f) {
     const Index C = extent_.C, S = extent_.S;
@@ -110,7 +110,7 @@ class Normalize final : public Layer {
   std::string name_;
   NormalizeParameter p_;
   Channels extent_;
-  Tensor inv_norm_, dot_;  // per group: what is normalised together
+  Tensor inv_norm_, dot_;  // per group of values normalised together
   Tensor planes_;          // of the scale's gradient, per channel of an item
 };
 

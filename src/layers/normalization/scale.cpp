@@ -6,10 +6,10 @@
 namespace doppio {
 namespace {
 
-/// y = w x, or w x + b, with w and b repeated over the axes that they do not span.
+/// y = w x, or w x + b, with w and b broadcast over the axes that they do not span.
 ///
-/// w is the second bottom, which spans its own axes from `axis` on, or a parameter that spans
-/// num_axes of them, initially 1. b is a parameter of w's shape. Source: matches Caffe.
+/// w is the second bottom, whose axes match those of x starting at `axis`, or a parameter that
+/// spans num_axes of these, initially 1. b is a parameter of w's shape. Source: matches Caffe.
 class Scale final : public Layer {
  public:
   explicit Scale(const LayerParameter& p) : name_(p.name()), p_(p.scale_param()) {
