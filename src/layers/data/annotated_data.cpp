@@ -10,15 +10,15 @@ namespace {
 constexpr Index kRow = 8;  // image, label, instance, xmin, ymin, xmax, ymax, difficult
 
 /// Images and the boxes of their objects from a database of AnnotatedDatum records, in its order or
-/// shuffled, round and round, changed at random as a detector's training wants it.
+/// shuffled, epoch after epoch, with random augmentation for training a detector.
 ///
 /// Tops: data, batch_size x C x H x W; objects, 1 x 1 x G x 8, rows (image, label, instance, xmin,
 /// ymin, xmax, ymax, difficult), in fractions of the image, or one row of -1 if the batch has none.
-/// The images' and boxes' draws depend on ctx.seed, the layer's name and the image's number since
-/// the start of training, not on threads, batch_size or shards.
-/// Throws: Error that names database and record for what is no AnnotatedDatum, has a bad label or
-/// box, or an image that cannot be used. Source: Liu et al., "SSD: Single Shot MultiBox Detector"
-/// (2016); matches SSD's Caffe as Augmenter says.
+/// Random draws depend on ctx.seed, the layer's name and the image's number since the start of
+/// training, not on threads, batch_size or shards.
+/// Throws: Error that names database and record if that is no AnnotatedDatum, or has a bad label,
+/// box or image. Source: Liu et al., "SSD: Single Shot MultiBox Detector" (2016); matches SSD's
+/// Caffe except as listed at Augmenter.
 class AnnotatedData final : public DatabaseLayer {
  public:
   explicit AnnotatedData(const LayerParameter& p)
@@ -79,7 +79,7 @@ class AnnotatedData final : public DatabaseLayer {
                    o.box.xmax * x, o.box.ymax * y, o.difficult ? 1.0f : 0.0f});
   }
 
-  /// The rest of transform_param, which is no matter of Augmenter's.
+  /// Clears the fields of transform_param that Augmenter handles.
   static LayerParameter without_augmentation(LayerParameter p) {
     TransformationParameter& transform = *p.mutable_transform_param();
     transform.clear_resize_param();
@@ -90,7 +90,7 @@ class AnnotatedData final : public DatabaseLayer {
     return p;
   }
 
-  /// The size of all images, if resizing makes it the same.
+  /// Returns the size of all images, if resizing makes it equal.
   static ResizeParameter known(const LayerParameter& p) {
     const ResizeParameter& resize = p.transform_param().resize_param();
     return resize.resize_mode() == ResizeParameter::FIT_SMALL_SIZE ? ResizeParameter() : resize;

@@ -16,14 +16,14 @@
 
 namespace doppio {
 
-/// A batch being made; the pointers let threads write while nobody else may look at the tensors.
+/// A batch in preparation. Threads write through the pointers while nothing else uses the tensors.
 struct DataBatch {
   Tensor data, labels;
-  Buffer<std::uint8_t> pixels;  // on an accelerator instead of data, if it is to transform bytes
-  Buffer<PixelView> views;      // of each image then
+  Buffer<std::uint8_t> pixels;  // instead of data, if an accelerator transforms bytes
+  Buffer<PixelView> views;      // one per image then
   bool of_bytes = false;
-  std::vector<std::vector<float>> rows;  // of each item, where items have any number of labels
-  std::vector<std::string> names;        // what the items are called in messages, or their keys
+  std::vector<std::vector<float>> rows;  // per item, if the number of labels varies
+  std::vector<std::string> names;        // names or keys of the items, for messages
   float* data_out = nullptr;
   float* labels_out = nullptr;
   std::uint8_t* pixels_out = nullptr;
@@ -57,12 +57,12 @@ struct DataBatch {
 
 struct FeedOptions {
   Index batch_size = 1;
-  Index prefetch = 0;                      // batches to make ahead; 0: see batches_ahead()
+  Index prefetch = 0;                      // batches to prepare ahead; 0: see batches_ahead()
   Index threads = 0;                       // 0: all cores but one
   std::string batch_field = "batch_size";  // path of the field that batch_size is read from
 };
 
-/// The options in a layer's parameters, the field `message` of LayerParameter. Throws: Error.
+/// Reads the options from field `message` of LayerParameter. Throws: Error if they are invalid.
 template <class Parameter>
 FeedOptions feed_options(const Parameter& param, const std::string& message) {
   require_field(!param.source().empty(), message + ".source", "source is missing");
@@ -75,12 +75,12 @@ FeedOptions feed_options(const Parameter& param, const std::string& message) {
 }
 
 /// Returns how many batches of `batch_bytes` to prepare ahead: options.prefetch if it is set, else
-/// as many as fit in 64 MiB, from 1 to 4. An accelerator wants at least 2: while it uses one batch,
-/// the next one is copied to it, and the one after that is being made.
+/// as many as fit in 64 MiB, from 1 to 4. An accelerator needs at least 2: while it uses one batch,
+/// the next is copied to it, and the one after that is prepared.
 ///
-/// Memory: the batch in use comes on top, so 2 ahead are 3 batches on the host, page-locked, and 3
-/// on the device. AlexNet's batches of 256 take 40 MB as bytes (119 MB in all), as floats four
-/// times as much; `prefetch: 1` saves a third of it and lets the copies wait for the work.
+/// Memory: including the batch in use, 2 ahead means 3 page-locked batches on the host and 3 on the
+/// device. AlexNet's batches of 256 take 40 MB as bytes (119 MB in all), as floats four times as
+/// much; `prefetch: 1` saves a third of it, but copies do not overlap with computation.
 inline Index batches_ahead(const FeedOptions& options, Index batch_bytes, bool accelerator) {
   constexpr Index kTargetBytes = Index{64} << 20, kMaxBatches = 4;
   if (options.prefetch > 0) return options.prefetch;
@@ -88,14 +88,14 @@ inline Index batches_ahead(const FeedOptions& options, Index batch_bytes, bool a
                            kMaxBatches);
 }
 
-/// The part of a data layer that makes batches ahead, on threads, and shows one after the other in
-/// the layer's tops. The layer says how items are made, by their number since the start of
-/// training, so the batches depend neither on the threads nor on where a run was interrupted.
+/// The part of a data layer that prepares batches ahead on threads and shows them in the tops. The
+/// layer makes items by their number since the start of training, so the batches depend neither on
+/// the threads nor on where a run was interrupted.
 template <class Item>
 class BatchFeed {
  public:
   struct Steps {
-    std::function<Item(std::uint64_t number)> claim;  // never runs twice at a time
+    std::function<Item(std::uint64_t number)> claim;  // never runs concurrently
     std::function<void(int worker, const Item&, DataBatch&, Index i)> make;
   };
 
@@ -104,8 +104,8 @@ class BatchFeed {
 
   int workers() const { return worker_count(static_cast<int>(options_.threads)); }
 
-  /// The data of one item: `rows` x C x H x W. `of_bytes`: items are made as bytes and views, and
-  /// the layer has the data made of them.
+  /// Sets the shape of one item: `rows` x C x H x W. `of_bytes`: items are bytes and views, which
+  /// the layer transforms to data.
   void set_item(const Context& ctx, const Shape& shape, Index rows, bool of_bytes = false) {
     data_shape_ = checked_shape({options_.batch_size * rows, shape[0], shape[1], shape[2]},
                                 options_.batch_field);
@@ -121,12 +121,11 @@ class BatchFeed {
   }
 
   Index batch_size() const { return options_.batch_size; }
-  /// The tops show the first `items` of each batch from the next one on.
+  /// Shows only the first `items` of each batch, starting with the next.
   void show_first(Index items) { items_shown_ = items; }
 
-  /// Shows the next batch, and begins to copy the one after it to ctx's device if it is ready: so
-  /// that copy runs beside the work on the batch shown. `start()` gives the steps when threads
-  /// begin to work.
+  /// Shows the next batch, and starts copying the one after it to ctx's device if it is ready, so
+  /// that the copy overlaps with computation. `start()` returns the Steps when threads start.
   template <class Start>
   void show_next(const Context& ctx, Tops top, Start start) {
     if (!ahead_) begin(ctx, start());
@@ -164,7 +163,7 @@ class BatchFeed {
 
   Scratch scratch() const {
     const Index labels = options_.batch_size * static_cast<Index>(sizeof(float));
-    return {.held = ahead() * (data_bytes() + labels)};  // one more batch is what the tops show
+    return {.held = ahead() * (data_bytes() + labels)};  // the tops show one more batch
   }
   double wait_seconds() const { return waited_before_ + (ahead_ ? ahead_->waited_seconds() : 0); }
   std::string name(Index item) const {
@@ -218,8 +217,8 @@ class BatchFeed {
   bool of_bytes_ = false, accelerator_ = false;
   std::uint64_t shown_ = 0;  // items
   double waited_before_ = 0;
-  DataBatch* held_ = nullptr;     // what the tops show
-  std::unique_ptr<Ahead> ahead_;  // last: its threads use the others
+  DataBatch* held_ = nullptr;     // the batch that the tops show
+  std::unique_ptr<Ahead> ahead_;  // last: its threads use the other members
 };
 
 }  // namespace doppio

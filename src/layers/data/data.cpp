@@ -4,10 +4,10 @@
 namespace doppio {
 namespace {
 
-/// Images (or other records) from a database, in its order or shuffled, round and round.
+/// Images (or other records) from a database, in its order or shuffled, epoch after epoch.
 ///
-/// See ImageLayer for the tops. Source: matches Caffe but for the random numbers; shuffle, shards,
-/// min_side and on_error are ours.
+/// See ImageLayer for the tops. Source: matches Caffe except for the random numbers; shuffle,
+/// shards, min_side and on_error are extensions.
 class Data final : public DatabaseLayer {
  public:
   explicit Data(const LayerParameter& p) : DatabaseLayer(p) {}

@@ -29,7 +29,7 @@ std::string DatabaseLayer::missing_source() const {
   return has_database(param_.source()) ? "" : missing_database(param_.source());
 }
 
-/// The schema's default is LEVELDB, so an absent backend means whichever is there.
+/// The schema's default is LEVELDB, so an absent backend means either.
 void DatabaseLayer::check_backend() const {
   if (!param_.has_backend()) return;
   const bool lmdb = find_backend(param_.source()) == Backend::lmdb;

@@ -6,13 +6,13 @@
 
 namespace doppio {
 
-/// What Data and AnnotatedData have in common: images come from a database, data_param.
+/// Base of Data and AnnotatedData: reads images from the database of data_param.
 class DatabaseLayer : public ImageLayer {
  protected:
-  /// `height` and `width` of all images before the crop, where they are known; else 0.
+  /// `height` and `width` of all images before the crop; 0 if unknown.
   explicit DatabaseLayer(const LayerParameter& layer, Index height = 0, Index width = 0);
 
-  /// Reads what is in a record.
+  /// Returns a reader of records.
   virtual std::unique_ptr<ImageReader> make_reader() const = 0;
 
   DecodeOptions decode_options() const {

@@ -8,11 +8,11 @@
 namespace doppio {
 namespace {
 
-/// Tops filled by data_filler (default: zeros); constants once, others anew in each pass.
+/// Tops filled by data_filler (default: zeros): constants once, random values in each pass.
 ///
-/// Shapes: one `shape`, or num, channels, height and width, for all tops or one per top. What is
-/// drawn depends on ctx.seed, the layer's name and the number of the pass. Source: matches Caffe
-/// but for the random numbers.
+/// Shapes: one `shape`, or num, channels, height and width, for all tops or one per top. Random
+/// values depend on ctx.seed, the layer's name and the number of the pass. Source: matches Caffe
+/// except for the random numbers.
 class DummyData final : public Layer {
  public:
   explicit DummyData(const LayerParameter& p)
@@ -55,7 +55,7 @@ class DummyData final : public Layer {
                   " tops; give one, or one per top");
   }
 
-  /// The value for top `t` of a field that is given once or once per top.
+  /// Returns the value for top `t` of a field given once or once per top.
   template <class Repeated>
   static const auto& of(const Repeated& values, int t) {
     return values.Get(values.size() == 1 ? 0 : t);
@@ -77,7 +77,7 @@ class DummyData final : public Layer {
   std::string name_;
   DummyDataParameter param_;
   int tops_;
-  std::vector<Index> filled_;  // per top: how many values hold what was filled in last
+  std::vector<Index> filled_;  // per top: number of values that the last fill wrote
 };
 DOPPIO_REGISTER_LAYER_ON(Device::any, "DummyData", DummyData, .bottoms = exactly(0),
                          .tops = at_least(1), .is_source = true);

@@ -15,11 +15,11 @@ namespace {
 
 /// Rows of HDF5 files: each top shows batch_size rows of the dataset with its name.
 ///
-/// `source` is a text file that lists the .h5 files, one a line, blanks in names included; relative
-/// names start at the working directory.
+/// `source` is a text file that lists the .h5 files, one per line (names may contain blanks),
+/// relative to the working directory.
 /// With `shuffle`, every epoch has its own order of files and of rows within each, which depends on
 /// ctx.seed and the layer's name. One file at a time is in memory.
-/// Source: matches Caffe but for the random numbers.
+/// Source: matches Caffe except for the random numbers.
 class Hdf5Data final : public Layer, public EpochSource {
  public:
   explicit Hdf5Data(const LayerParameter& p)
@@ -91,7 +91,7 @@ class Hdf5Data final : public Layer, public EpochSource {
     throw Error(e.message(), {}, "hdf5_data_param.source");
   }
 
-  /// Checks that the datasets can be read and fit; returns the number of rows.
+  /// Returns the number of rows. Throws: Error if datasets are unreadable or do not fit.
   std::uint64_t scan_file(const std::string& name, bool first) {
     const auto file = open_hdf5(name);
     Index rows = 0;
@@ -163,7 +163,7 @@ class Hdf5Data final : public Layer, public EpochSource {
   std::vector<File> files_;
   std::vector<Shape> row_shapes_;  // per top, with one row
   std::uint64_t epoch_rows_ = 0;
-  std::uint64_t records_ = 0;  // handed out
+  std::uint64_t records_ = 0;  // shown so far
   double waited_ = 0;          // seconds
   std::vector<Index> file_order_;
   std::uint64_t ordered_epoch_ = 0;

@@ -11,8 +11,8 @@ namespace {
 /// Writes its two bottoms as the datasets `data` and `label` of a new HDF5 file, one batch after
 /// the other.
 ///
-/// The file takes its name, and the place of an older one, when the first batch is in it, and grows
-/// from then on: features may need more memory than there is.
+/// The file gets its name, replacing an older one, when the first batch is written, and grows from
+/// then on: the features of all batches may not fit in memory.
 ///
 /// Bottoms: data, N x ...; labels, N x .... In the file both have 4 axes, as Caffe writes them.
 /// Throws: Error if the numbers of items differ or the file cannot be written. Source: matches
@@ -49,7 +49,7 @@ class Hdf5Output final : public Layer {
   static Tensor with_four_axes(const Tensor& tensor) {
     std::vector<Index> dims = tensor.shape().dims();
     if (dims.size() < 4) dims.resize(4, 1);
-    tensor.read_host();  // brings the memory that the view shares up to date
+    tensor.read_host();  // updates the memory that the view shares
     Tensor view;
     view.share(tensor);
     view.reshape(Shape(dims));

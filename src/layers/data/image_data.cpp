@@ -6,11 +6,11 @@
 namespace doppio {
 namespace {
 
-/// Image files from a list of lines "path label", in its order or shuffled, round and round.
+/// Image files from a list of lines "path label", in its order or shuffled, epoch after epoch.
 ///
-/// A path follows root_folder as it is. Images are decoded to 3 channels (1 with is_color: false)
-/// and, with new_height and new_width, resized, then transformed; see ImageLayer for the tops.
-/// Source: matches Caffe but for the random numbers.
+/// root_folder is prepended to paths unchanged. Images are decoded to 3 channels (1 with is_color:
+/// false) and, with new_height and new_width, resized, then transformed; see ImageLayer for the
+/// tops. Source: matches Caffe except for the random numbers.
 class ImageData final : public ImageLayer {
  public:
   explicit ImageData(const LayerParameter& p)

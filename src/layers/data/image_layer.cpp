@@ -33,7 +33,7 @@ void ImageLayer::reshape(Context& ctx, Bottoms, Tops top) {
   feed_.reshape(top);
 }
 
-/// Runs `use` for the image or, if damaged ones are skipped, for the first good one from there on.
+/// Calls `use` for the image or, if damaged ones are skipped, for its first good replacement.
 template <class Use>
 void ImageLayer::use_good(Numbered image, Use use) {
   for (;;) {
@@ -59,7 +59,7 @@ void ImageLayer::open(const Context& ctx) {
       of_bytes_ = ctx.accelerator() && image.bytes && keeps_kind() && !any_size_;
       good = first.item;
     });
-    // Outside: a mean file of another size does not make the image a damaged one.
+    // Outside use_good(): a mean file of another size does not mean that the image is damaged.
     try {
       first_result_ = transformer_.prepare(first_);
     } catch (const Error& e) {
@@ -126,7 +126,7 @@ ImageLayer::Numbered ImageLayer::claim(std::uint64_t shown) {
   return image;
 }
 
-/// Image `number` of the order that all shards share.
+/// Returns image `number` of the order that all shards share.
 SourceItem ImageLayer::pick(std::uint64_t number) {
   if (!read_.shuffle) return source_->in_order(number);
   const auto size = static_cast<std::uint64_t>(source_->size());
@@ -159,14 +159,14 @@ void ImageLayer::write_label(const Image& image, const Transformer::View&, DataB
 }
 
 float ImageLayer::exact_float(int number, const char* what) {
-  constexpr int kExactFloats = 1 << 24;  // beyond, they would be rounded
+  constexpr int kExactFloats = 1 << 24;  // larger ones would be rounded
   require(number >= -kExactFloats && number <= kExactFloats, what, " ", number,
           " is too large, at most ", kExactFloats, " is possible");
   return static_cast<float>(number);
 }
 
-/// For batches of one image, whose size is then its own. The batch may have been made by another
-/// worker last, for an image of another size.
+/// Resizes a batch of one image to that image's size. Another worker may have used the batch for an
+/// image of another size.
 void ImageLayer::resize_for(Worker& worker, const Shape& image, DataBatch& batch) {
   if (image != worker.image) {
     worker.result = worker.transformer.prepare(image);
@@ -179,7 +179,7 @@ void ImageLayer::resize_for(Worker& worker, const Shape& image, DataBatch& batch
   batch.open();
 }
 
-/// The image that takes the place of a damaged one. Throws: Error if too many are damaged.
+/// Returns the image that replaces a damaged one. Throws: Error if too many are damaged.
 SourceItem ImageLayer::replacement(const Numbered& damaged, const Error& error) {
   const std::lock_guard lock(mutex_);
   const Index size = source_->size();

@@ -15,18 +15,18 @@
 
 namespace doppio {
 
-/// In which order images are read, and what damaged ones do.
+/// The order in which images are read, and how damaged ones are handled.
 struct ReadOptions {
   bool shuffle = false;
   std::uint64_t shard = 0, shards = 1;
   Index rand_skip = 0;
   Index min_side = 0;
   bool skip_damaged = false;
-  double max_skipped = 0;       // share of the images
-  Index height = 0, width = 0;  // of all images before the crop; 0: known when one is read
+  double max_skipped = 0;       // fraction of the images
+  Index height = 0, width = 0;  // of all images before the crop; 0: unknown until one is read
 };
 
-/// The options in a layer's parameters, the field `message` of LayerParameter. Throws: Error.
+/// Reads the options from field `message` of LayerParameter. Throws: Error if they are invalid.
 template <class Parameter>
 ReadOptions read_options(const Parameter& p, const TransformationParameter& transform,
                          const std::string& message) {
@@ -42,14 +42,14 @@ ReadOptions read_options(const Parameter& p, const TransformationParameter& tran
           p.max_skipped()};
 }
 
-/// What Data, AnnotatedData and ImageData have in common: images from a source, in its order or
-/// shuffled, transformed by transform_param on background threads.
+/// Base of Data, AnnotatedData and ImageData: reads images from a source, in its order or shuffled,
+/// and transforms them by transform_param on background threads.
 ///
 /// Tops: data, batch_size * views x C x H x W, the views of an image one after another; labels,
 /// batch_size. The first image sets C, H and W; with batch_size 1 and without a crop each image has
-/// its own H and W. Which place an image has in the order, and which crop and mirror image it gets,
-/// depends on ctx.seed, the layer's name and its number since the start of training, not on
-/// threads, batch_size or shards.
+/// its own H and W. The order of images, and the crop and mirroring of each, depend on ctx.seed,
+/// the layer's name and the image's number since the start of training, not on threads, batch_size
+/// or shards.
 class ImageLayer : public Layer, public EpochSource {
  public:
   void reshape(Context& ctx, Bottoms, Tops top) override;
@@ -66,14 +66,14 @@ class ImageLayer : public Layer, public EpochSource {
   ImageLayer(const LayerParameter& layer, const FeedOptions& feed, const ReadOptions& read);
 
   virtual std::unique_ptr<ImageSource> open_source() const = 0;
-  /// Why there is no source; empty if there is one.
+  /// Returns why there is no source; empty if there is one.
   virtual std::string missing_source() const = 0;
-  /// Writes what the layer knows of an image beside its pixels, of which `view` is shown.
+  /// Writes the label and other data of item i except its pixels; `view` is the part shown.
   virtual void write_label(const Image& image, const Transformer::View& view, DataBatch& batch,
                            Index i) const;
 
-  /// True if images whose first one is of bytes are all of bytes, as a rule, so that an accelerator
-  /// may transform them.
+  /// Returns whether all images are usually bytes if the first one is, so that an accelerator may
+  /// transform them.
   virtual bool keeps_kind() const { return false; }
 
   /// Throws: Error that names `what` if a float cannot hold the number.
@@ -90,11 +90,11 @@ class ImageLayer : public Layer, public EpochSource {
     SourceItem item;
     std::uint64_t number;
   };
-  /// What a thread keeps from image to image.
+  /// State that a thread keeps between images.
   struct Worker {
     std::unique_ptr<ImageReader> reader;
     Transformer transformer;
-    Shape image, result;  // what the transformer is prepared for, and what it makes of it
+    Shape image, result;  // input and output of the prepared transformer
   };
 
   template <class Use>
@@ -110,20 +110,20 @@ class ImageLayer : public Layer, public EpochSource {
   const std::string name_;
   const ReadOptions read_;
   Transformer transformer_;
-  const Index known_h_, known_w_;  // of all results; 0: known when an image is read
+  const Index known_h_, known_w_;  // of all results; 0: unknown until one is read
   const bool any_size_;            // images may differ in size
-  Shape first_, first_result_;     // shape of the first image, and of what becomes of it
-  Index item_count_ = 0;           // values that the transformer makes of an image
-  bool of_bytes_ = false;          // an accelerator makes the values
-  Tensor means_;                   // for it
+  Shape first_, first_result_;     // shapes of the first image and of its result
+  Index item_count_ = 0;           // values of a transformed image
+  bool of_bytes_ = false;          // an accelerator transforms the bytes
+  Tensor means_;                   // for the accelerator
   Random draws_;
   std::mutex mutex_;  // guards what follows
   std::unique_ptr<ImageSource> source_;
-  std::vector<Index> order_;  // of the epoch under way, when shuffled
+  std::vector<Index> order_;  // of the current epoch, if shuffled
   std::uint64_t order_epoch_ = 0;
-  std::set<Index> damaged_;  // places
+  std::set<Index> damaged_;  // indices in the source
   std::vector<Worker> workers_;
-  BatchFeed<Numbered> feed_;  // last: its threads use the others
+  BatchFeed<Numbered> feed_;  // last: its threads use the other members
 };
 
 }  // namespace doppio

@@ -11,10 +11,10 @@
 namespace doppio {
 namespace {
 
-/// Batches of what the program hands over with set_memory_data() or set_memory_images().
+/// Batches of the data passed to set_memory_data() or set_memory_images().
 ///
 /// Tops: data, batch_size x channels x height x width; labels, batch_size x 1 x 1 x 1.
-/// Throws: Error at a forward pass before there is any data. Source: matches Caffe.
+/// Throws: Error in a forward pass before data is set. Source: matches Caffe.
 class MemoryData final : public Layer, public EpochSource {
  public:
   explicit MemoryData(const LayerParameter& p)
@@ -99,7 +99,7 @@ class MemoryData final : public Layer, public EpochSource {
   Transformer transformer_;
   std::vector<float> data_, labels_;
   std::uint64_t images_ = 0;   // transformed so far
-  std::uint64_t records_ = 0;  // handed out
+  std::uint64_t records_ = 0;  // shown so far
 };
 DOPPIO_REGISTER_LAYER_ON(Device::any, "MemoryData", MemoryData, .bottoms = exactly(0),
                          .tops = exactly(2), .is_source = true);

@@ -19,14 +19,14 @@ namespace {
 
 constexpr Index kChannels = 3;
 
-/// Random windows of images, for detection: in each batch batch_size * fg_fraction objects, and
-/// background before them. A window is resized to crop_size x crop_size, with context_pad pixels of
-/// its surroundings, and mirrored at random if transform_param says so.
+/// Random windows of images, for detection: each batch has background windows, then batch_size *
+/// fg_fraction objects. A window is resized to crop_size x crop_size, with context_pad pixels of
+/// its surroundings, and mirrored at random if transform_param.mirror is set.
 ///
 /// Tops: windows, batch_size x 3 x crop_size x crop_size; labels, batch_size, 0 for background.
-/// y = (x - mean) * window_data_param.scale; what lies beyond the image is 0. A mean image larger
-/// than the crop is taken in its centre. Which windows come depends on ctx.seed, the layer's name
-/// and the batch's number. Source: matches Caffe but for the random numbers.
+/// y = (x - mean) * window_data_param.scale; pixels outside the image are 0. A mean image larger
+/// than the crop is cropped at its centre. The windows depend on ctx.seed, the layer's name and the
+/// batch's number. Source: matches Caffe except for the random numbers.
 class WindowData final : public Layer {
  public:
   explicit WindowData(const LayerParameter& p)
@@ -167,7 +167,7 @@ class WindowData final : public Layer {
               param_.scale();
   }
 
-  /// The mean at a pixel of the result. A mean image is centred by its width, as Caffe does.
+  /// Returns the mean at a pixel of the result. A mean image is centred by its width, as in Caffe.
   float mean(Index channel, Index h, Index w) const {
     if (mean_.values.empty()) return 0;
     if (mean_.shape[1] == 1 && mean_.shape[2] == 1) return at(mean_.values, channel);
@@ -183,7 +183,7 @@ class WindowData final : public Layer {
   WindowList windows_;
   Index objects_ = 0;               // in a batch
   std::vector<std::string> files_;  // contents of the images, with cache_images
-  BatchFeed<std::uint64_t> feed_;   // last: its threads use the others
+  BatchFeed<std::uint64_t> feed_;   // last: its threads use the other members
 };
 DOPPIO_REGISTER_LAYER_ON(Device::any, "WindowData", WindowData, .bottoms = exactly(0),
                          .tops = exactly(2), .is_source = true);
