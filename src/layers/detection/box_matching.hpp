@@ -6,13 +6,13 @@
 
 namespace doppio {
 
-/// An object of an image, as the labels have it.
+/// A labelled object of an image.
 struct GroundTruth {
   Index label;
   Box box;
 };
 
-/// What the priors of an image are matched with.
+/// The objects matched with the priors of an image.
 struct Matches {
   static constexpr Index kNone = -1, kLeftOut = -2;
 
@@ -22,9 +22,10 @@ struct Matches {
 
 /// Matches priors with objects, each prior with at most one.
 ///
-/// First each object takes the prior that overlaps it most, the largest overlap of all first; then,
-/// with PER_PREDICTION, each prior left takes the object that it overlaps most, by at least
-/// overlap_threshold. With ignore_cross_boundary_bbox priors beyond the image are left out.
+/// First each object is matched with the prior that overlaps it most, in order of decreasing
+/// overlap; then, with PER_PREDICTION, each remaining prior with the object that it overlaps most,
+/// if by overlap_threshold or more. With ignore_cross_boundary_bbox, priors beyond the image are
+/// left out.
 /// Source: matches SSD's Caffe.
 class Matcher {
  public:

@@ -34,13 +34,12 @@ inline Index require_priors(const Shape& shape) {
   return shape.count() / 8;
 }
 
-/// How offsets are relative to a prior.
+/// Encoding of boxes as offsets from a prior.
 struct BoxCode {
   PriorBoxParameter::CodeType type;
   bool scaled;  ///< by the prior's variances
 
-  /// Factors of the offsets: the prior's size where the code is relative to it, times the
-  /// variances.
+  /// Units of the offsets: the prior's size unless the type is CORNER, times the variances.
   Box units(const Box& prior, const Box& variance) const {
     const bool relative = type != PriorBoxParameter::CORNER;
     const float w = relative ? prior.width() : 1, h = relative ? prior.height() : 1;
@@ -72,8 +71,8 @@ struct BoxCode {
   }
 };
 
-/// Non-maximum suppression: which of `boxes` remain, the best first. Only scores above `least`
-/// count. Source: matches SSD's Caffe.
+/// Non-maximum suppression: returns the indices of the remaining boxes, highest score first. Boxes
+/// need a score above `least`. Source: matches SSD's Caffe.
 inline std::vector<Index> suppress(const NonMaximumSuppressionParameter& p,
                                    const std::vector<Box>& boxes, const std::vector<float>& scores,
                                    float least) {

@@ -12,15 +12,15 @@
 namespace doppio {
 namespace {
 
-/// Which detections are right, on the host; Solver makes average precisions of it.
+/// Decides which detections are right, on the host; Solver computes average precisions from this.
 ///
 /// Bottoms: detections 1 x 1 x D x 7, rows (image, label, score, xmin, ymin, xmax, ymax); objects
 /// 1 x 1 x G x 8, rows (image, label, instance, xmin, ymin, xmax, ymax, difficult). Top: 1 x 1 x R
-/// x 5: per class but the background a row (-1, class, number of objects, -1, -1), then per
-/// detection, by image, class and score, (image, class, score, right, wrong). A detection is right
-/// if the object of its class that it overlaps most, by overlap_threshold at least, was not found
-/// by one of a higher score. Without evaluate_difficult_gt difficult objects do not count, and who
-/// finds one is neither right nor wrong. No gradient.
+/// x 5: per class except the background, a row (-1, class, number of objects, -1, -1), then per
+/// detection, by image, class and score, a row (image, class, score, right, wrong). A detection is
+/// right if the object of its class that it overlaps most, by overlap_threshold at least, was not
+/// found by one of a higher score. Without evaluate_difficult_gt, difficult objects do not count,
+/// and detections of one are neither right nor wrong. No gradient.
 /// Throws: Error for labels out of range. Source: matches SSD's Caffe.
 class DetectionEvaluate final : public Layer {
  public:
@@ -116,7 +116,7 @@ class DetectionEvaluate final : public Layer {
     return detections;
   }
 
-  /// Whether the detection is right, and whether it is wrong.
+  /// Returns whether the detection is right, and whether it is wrong.
   std::pair<bool, bool> judge(const Detection& d, std::vector<Object>& objects) const {
     Object* best = nullptr;
     float most = -1;

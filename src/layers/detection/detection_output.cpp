@@ -11,7 +11,7 @@
 namespace doppio {
 namespace {
 
-/// Regions of 5 values, in pixels of a width x height image, as a PriorBox layer would lay them:
+/// Converts regions of 5 values, in pixels of a width x height image, to a PriorBox layer's format:
 /// boxes in fractions of the image, then variances of 1.
 std::vector<float> as_priors(const Tensor& regions, float width, float height) {
   const Index P = regions.count() / 5;
@@ -23,15 +23,15 @@ std::vector<float> as_priors(const Tensor& regions, float width, float height) {
   return priors;
 }
 
-/// The boxes that a detector found, the best of those that overlap, on the host.
+/// Decodes a detector's boxes and keeps the best of those that overlap, on the host.
 ///
 /// Bottoms: offsets N x (P * 4), or N x (P * num_classes * 4) without share_location; scores N x
 /// (P * num_classes); priors 1 x 2 x (P * 4), or regions of one image if not `normalized`. Top: 1 x
 /// 1 x D x 7, rows (image, label, score, xmin, ymin, xmax, ymax) by image, label and score; if
-/// nothing was found, one row per image that is -1 but for the image. Per class, boxes with a score
-/// above confidence_threshold go through non-maximum suppression; of an image's, the keep_top_k
-/// best remain. No gradient. Throws: Error if the bottoms' sizes do not fit each other. Source: Liu
-/// et al. (2016); matches SSD's Caffe, but writes no files.
+/// nothing was found, one row per image, -1 except for the image. Boxes with a score above
+/// confidence_threshold undergo non-maximum suppression per class; the keep_top_k best of an image
+/// remain. No gradient. Throws: Error if the bottoms' sizes do not fit each other. Source: Liu et
+/// al. (2016); matches SSD's Caffe, but writes no files.
 class DetectionOutput final : public Layer {
  public:
   explicit DetectionOutput(const LayerParameter& layer)
@@ -120,7 +120,7 @@ class DetectionOutput final : public Layer {
       for (Index i = 0; i < P_; ++i) {
         const auto at = static_cast<std::size_t>(i);
         of_class[at] = scores[i * C_ + c];
-        // Boxes that cannot count are not worth decoding.
+        // Boxes whose score is too low need not be decoded.
         if (of_class[at] > least)
           boxes[at] = code_.decode(box_at(priors.boxes, i), box_at(priors.variances, i),
                                    box_at(offsets, box_classes_ == 1 ? i : i * C_ + c));
@@ -133,7 +133,7 @@ class DetectionOutput final : public Layer {
     return found;
   }
 
-  /// Leaves the keep_top_k best, by label and score.
+  /// Keeps the keep_top_k best, by label and score.
   void keep_best(std::vector<Detection>& found) const {
     if (p_.keep_top_k() < 0 || static_cast<Index>(found.size()) <= p_.keep_top_k()) return;
     std::stable_sort(found.begin(), found.end(),

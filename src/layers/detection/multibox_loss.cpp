@@ -12,7 +12,7 @@
 namespace doppio {
 namespace {
 
-/// The loss that trains a detector of boxes (SSD), on the host; a scalar.
+/// The loss of SSD box detectors, computed on the host; a scalar.
 ///
 /// Bottoms: offsets N x (P * 4), or N x (P * C * 4) without share_location, of which those of an
 /// object's class count; scores N x (P * C) with C = num_classes; priors 1 x 2 x (P * 4); objects 1
@@ -21,10 +21,10 @@ namespace {
 /// SmoothL1 or half squares of the difference between the offsets of matched priors and those of
 /// their objects; conf sums the losses of the scores of matched priors, labelled as their objects,
 /// and of mined unmatched ones, labelled as background. loss_param selects the normaliser; VALID,
-/// the default, is the number of matched priors. A propagate_down of false leaves a part out.
+/// the default, is the number of matched priors. A propagate_down of false omits a part.
 /// Throws: Error for labels and images out of range, and bottoms that do not fit each other.
 /// Source: Liu et al. (2016); matches SSD's Caffe where priors are matched, not predictions.
-/// Without share_location a prior still has one object at most; there, one of each class.
+/// Without share_location, a prior still has one object at most; in SSD's Caffe, one per class.
 class MultiBoxLoss final : public Layer {
  public:
   explicit MultiBoxLoss(const LayerParameter& layer);
@@ -93,7 +93,7 @@ class MultiBoxLoss final : public Layer {
   }
 
  private:
-  /// What a prior of an image is to predict.
+  /// The training target of a prior.
   struct Target {
     bool matched = false, counts = false;  // has an object; its scores have a loss
     bool left_out = false;
@@ -102,7 +102,7 @@ class MultiBoxLoss final : public Layer {
     float offsets[4] = {};
   };
 
-  /// Where the offsets stand that prior `i`, counted over all images, has for its target.
+  /// Index of the offsets of prior `i`, counted over all images, for its target.
   Index box(Index i, const Target& t) const { return 4 * (i * L_ + (L_ > 1 ? t.label : 0)); }
 
   /// The objects of each image.
@@ -131,7 +131,7 @@ class MultiBoxLoss final : public Layer {
     return static_cast<Index>(label);
   }
 
-  /// Sets the targets of an image's priors but for those that mining decides on.
+  /// Sets the targets of an image's priors, except what mining decides.
   void aim(const std::vector<GroundTruth>& objects, const Priors& priors, Target* targets) const {
     const Matches matches = Matcher(p_, priors, objects).run();
     for (Index i = 0; i < P_; ++i) {
@@ -151,7 +151,7 @@ class MultiBoxLoss final : public Layer {
   }
 
   /// Selects the unmatched priors that count, or with HARD_EXAMPLE all that count. Priors left out
-  /// never do, but HARD_EXAMPLE gives them places in the sample.
+  /// never count, but HARD_EXAMPLE may put them in the sample.
   void mine(const float* offsets, const float* scores, Target* targets) const {
     if (mining_ == MultiBoxLossParameter::NONE) return;
     const bool hard = mining_ == MultiBoxLossParameter::HARD_EXAMPLE;

@@ -12,12 +12,12 @@ namespace {
 ///
 /// Bottoms: the map N x C x H x W, and the image, which only gives its size. Top: 1 x 2 x (H * W *
 /// P * 4), first xmin, ymin, xmax, ymax of each box in fractions of the image, then its variances.
-/// For each min_size there are: a square of it; with max_size a square of sqrt(min_size max_size);
-/// for each ratio a but 1, a box of min_size sqrt(a) x min_size / sqrt(a). Or else there is one of
-/// each width x height. No gradient.
+/// Each min_size gives a square of it; with max_size, a square of sqrt(min_size max_size); for each
+/// ratio a except 1, a box of min_size sqrt(a) x min_size / sqrt(a). Or there is one box per width
+/// x height. No gradient.
 /// Throws: Error for sizes, ratios, variances or steps that are missing or not positive.
-/// Source: Liu et al. (2016); matches SSD's Caffe, which also cuts fractions of sizes off, but not
-/// of width and height: these are of Intel's nets, where the type is PriorBoxClustered.
+/// Source: Liu et al. (2016); matches SSD's Caffe, which also truncates sizes to integers, but not
+/// width and height: these are from Intel's nets, whose type is PriorBoxClustered.
 class PriorBox final : public Layer {
  public:
   explicit PriorBox(const LayerParameter& layer) : p_(layer.prior_box_param()) {

@@ -11,8 +11,8 @@
 namespace doppio {
 namespace {
 
-/// Boxes around the first pixel of the map, ratio by ratio, each in all scales. They hold their
-/// last pixels, which Box does not: xmax and ymax are one more than in the regions.
+/// Returns boxes around the first pixel of the map, for each ratio in all scales. As in every Box,
+/// xmax and ymax are exclusive: one more than in the regions.
 std::vector<Box> make_anchors(float base, const std::vector<float>& ratios,
                               const std::vector<float>& scales) {
   std::vector<Box> anchors;
@@ -28,14 +28,13 @@ std::vector<Box> make_anchors(float base, const std::vector<float>& ratios,
   return anchors;
 }
 
-/// Regions in which a region proposal network suspects objects, on the host.
+/// Regions of a region proposal network that may contain objects, computed on the host.
 ///
 /// Bottoms: scores N x 2A x H x W, offsets N x 4A x H x W, and N rows of at least height, width and
-/// scale of the image (or one for all). Tops: regions R x 5 (image, x1, y1, x2, y2, in pixels that
-/// they hold), perhaps their scores R. Anchors are moved by their offsets, cut off at the image's
-/// borders, and dropped if smaller than min_size times the scale; the pre_nms_topn best go through
-/// non-maximum suppression, and the post_nms_topn best that remain are an image's regions. No
-/// gradient.
+/// scale of the image (or one for all). Tops: regions R x 5 (image, x1, y1, x2, y2, in pixels,
+/// inclusive), optionally their scores R. Anchors are moved by their offsets, clipped to the image,
+/// and dropped if smaller than min_size times the scale; the pre_nms_topn best undergo non-maximum
+/// suppression, and the post_nms_topn best that remain are an image's regions. No gradient.
 /// Throws: Error if the bottoms' sizes do not fit each other or the anchors, or a parameter is not
 /// positive.
 /// Source: Ren et al. (2015), Faster R-CNN, and its Python layer.
@@ -104,7 +103,7 @@ class Proposal final : public Layer {
     constexpr float kNever = -std::numeric_limits<float>::infinity();
     std::vector<Box> boxes;
     std::vector<float> scores;
-    for (Index s = 0; s < plane; ++s)  // pixel by pixel: of equal scores the first counts
+    for (Index s = 0; s < plane; ++s)  // pixel by pixel: the first of equal scores wins
       for (Index a = 0; a < A; ++a) {
         const Box anchor = at_pixel(at(anchors_, a), s % W, s / W);
         const float* d = offsets + 4 * a * plane + s;
@@ -129,7 +128,8 @@ class Proposal final : public Layer {
     return {anchor.xmin + x, anchor.ymin + y, anchor.xmax + x, anchor.ymax + y};
   }
 
-  /// The anchor moved and resized, within an image of height image[0] and width image[1].
+  /// Returns the anchor moved and resized, clipped to an image of height image[0] and width
+  /// image[1].
   static Box moved(const Box& anchor, const Box& offsets, const float* image) {
     const float x = anchor.xmin + anchor.width() / 2 + offsets.xmin * anchor.width();
     const float y = anchor.ymin + anchor.height() / 2 + offsets.ymin * anchor.height();

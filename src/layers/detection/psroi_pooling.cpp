@@ -25,14 +25,14 @@ struct Grid {
   }
 };
 
-/// The mean of each of group_size x group_size bins of each region, each bin from a channel of its
-/// own.
+/// Position-sensitive RoI pooling: the mean of each of group_size x group_size bins of each region,
+/// each bin from its own channel.
 ///
 /// Bottoms: features N x (output_dim G^2) x H x W with G = group_size, and regions R x 5: the
-/// image, and the corners x1, y1, x2, y2, which belong to the region, in pixels of the image.
+/// image, and the corners x1, y1, x2, y2 (inclusive), in pixels of the image.
 /// They are rounded, then multiplied by spatial_scale. Top: R x output_dim x G x G; element
 /// (c, i, j) is the mean over bin (i, j) of channel (c G + i) G + j; bins outside the map are 0.
-/// Throws: Error for a region in an image that is not there.
+/// Throws: Error if a region's image does not exist.
 /// Source: Dai et al. (2016), R-FCN; matches its Caffe.
 class PsroiPooling final : public Layer {
  public:
@@ -76,7 +76,7 @@ class PsroiPooling final : public Layer {
     });
   }
 
-  /// One work item per map: then no two add to the same pixel.
+  /// One work item per map, so that no two add to the same pixel.
   void backward(Context& ctx, Tops top, std::span<const bool> wanted, Bottoms bottom) override {
     if (!wanted[0]) return;
     const Index R = top[0]->shape()[0], C = bottom[0]->shape()[1], pixels = grid_.H * grid_.W;

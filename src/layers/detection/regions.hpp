@@ -16,8 +16,8 @@ inline void require_region_shapes(const Shape& features, const Shape& regions) {
           "the regions must be R x 5 (image, x1, ", "y1, x2, y2), they are ", regions.text());
 }
 
-/// Throws: Error unless every region is in one of `images` images and its corners are numbers that
-/// stay small enough to count pixels with. Fetches them to the host.
+/// Throws: Error unless every region is in one of `images` images and its corners are below 10^6
+/// pixels. Copies them to the host.
 inline void require_regions(const Tensor& regions, Index images) {
   const float* v = regions.read_host();
   for (Index r = 0; r < regions.count() / 5; ++r, v += 5) {

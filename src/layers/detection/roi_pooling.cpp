@@ -31,7 +31,7 @@ struct Grid {
   }
 };
 
-/// Bins along an axis: `own`, or else part `part` of pooled_size.
+/// Bins along an axis: entry `part` of pooled_size if given, else `own`.
 Index bins(const ROIPoolingParameter& p, Index own, int part) {
   const int sizes = p.pooled_size_size();
   if (sizes == 0) return own;
@@ -42,12 +42,12 @@ Index bins(const ROIPoolingParameter& p, Index own, int part) {
   return p.pooled_size(std::min(part, sizes - 1));
 }
 
-/// The largest value in each of pooled_h x pooled_w bins of each region.
+/// RoI pooling: the maximum of each of pooled_h x pooled_w bins of each region.
 ///
-/// Bottoms: features N x C x H x W, and regions R x 5: the image, and the corners x1, y1, x2, y2,
-/// which belong to the region, in pixels of the image. They are multiplied by spatial_scale and
-/// rounded; a region has at least one pixel. Top: R x C x pooled_h x pooled_w; bins outside the map
-/// are 0. Throws: Error for a region in an image that is not there.
+/// Bottoms: features N x C x H x W, and regions R x 5: the image, and the corners x1, y1, x2, y2
+/// (inclusive), in pixels of the image. They are multiplied by spatial_scale and rounded; a region
+/// has at least one pixel. Top: R x C x pooled_h x pooled_w; bins outside the map are 0.
+/// Throws: Error if a region's image does not exist.
 /// Source: Girshick (2015), Fast R-CNN; matches its Caffe.
 class RoiPooling final : public Layer {
  public:
@@ -97,7 +97,7 @@ class RoiPooling final : public Layer {
     });
   }
 
-  /// One work item per map: then no two add to the same pixel.
+  /// One work item per map, so that no two add to the same pixel.
   void backward(Context& ctx, Tops top, std::span<const bool> wanted, Bottoms bottom) override {
     if (!wanted[0]) return;
     const Shape& out = top[0]->shape();
