@@ -5,7 +5,7 @@
 namespace doppio {
 namespace {
 
-/// rivals[item] = how many other classes score at least as high as the label (or are not numbers).
+/// rivals[item] = number of other classes that score at least as high as the label, or NaN.
 void count_rivals(Context& ctx, const ClassAxis& axis, const Labels& labels, const float* scores,
                   float* rivals) {
   reduce_rows(ctx, axis.items(), axis.classes, 0, Sum{}, rivals,
@@ -18,7 +18,7 @@ void count_rivals(Context& ctx, const ClassAxis& axis, const Labels& labels, con
 
 enum Count { kCorrect, kCounted, kBad, kCounts };
 
-/// out = number of items that are correct, that count, and whose label is out of range.
+/// out = numbers of items that are correct, that count, and whose label is out of range.
 void count_items(Context& ctx, Index items, const Labels& labels, const float* rivals, float top_k,
                  float* out) {
   reduce_rows(ctx, kCounts, items, 0, Sum{}, out,
@@ -29,7 +29,7 @@ void count_items(Context& ctx, Index items, const Labels& labels, const float* r
               });
 }
 
-/// out[c] = share of the items of class c that are correct; 0 if there are none. `hits` and
+/// out[c] = fraction of the items of class c that are correct; 0 if there are none. `hits` and
 /// `totals` hold a number per class.
 void share_per_class(Context& ctx, Index items, const Labels& labels, const float* rivals,
                      float top_k, float* hits, float* totals, float* out) {
@@ -43,7 +43,7 @@ void share_per_class(Context& ctx, Index items, const Labels& labels, const floa
                [=] KERNEL(Index c) { out[c] = totals[c] > 0 ? hits[c] / totals[c] : 0; });
 }
 
-/// Share of items whose label is among the top_k classes with the highest scores.
+/// Fraction of items whose label is among the top_k classes with the highest scores.
 ///
 /// Bottoms: scores (any shape, classes along accuracy_param.axis, default 1) and labels, one per
 /// item, whole numbers from 0 to classes - 1. Tops: the accuracy (a scalar, 0 if no item counts);

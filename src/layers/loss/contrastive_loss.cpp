@@ -6,8 +6,8 @@
 namespace doppio {
 namespace {
 
-/// y = sum(s d^2 + (1 - s) max(margin - d, 0)^2) / (2 N), d the distance of each pair and s = 1 if
-/// it is a similar one; legacy_version has (1 - s) max(margin - d^2, 0).
+/// y = sum(s d^2 + (1 - s) max(margin - d, 0)^2) / (2 N), where d is the distance of a pair, and s
+/// is 1 for similar pairs; legacy_version has (1 - s) max(margin - d^2, 0).
 ///
 /// Bottoms: two of N vectors each, and N flags (0: dissimilar). Source: Hadsell et al. (2006);
 /// matches Caffe.
@@ -62,7 +62,7 @@ class ContrastiveLoss final : public Layer {
         float pull = 1;
         if (std::trunc(similar[n]) == 0) {
           const float d = std::sqrt(distance2[n]), gap = margin - (legacy ? distance2[n] : d);
-          // The small number keeps equal vectors from dividing by 0; it is Caffe's.
+          // 1e-4, as in Caffe, avoids dividing by 0 for equal vectors.
           pull = gap <= 0 ? 0 : legacy ? -1 : -gap / (d + 1e-4f);
         }
         dx[i] = dy[0] * share * pull * (a[i] - b[i]);

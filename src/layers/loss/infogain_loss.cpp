@@ -34,7 +34,7 @@ void count(Context& ctx, const ClassAxis& axis, const Labels& labels, const floa
               });
 }
 
-/// A BlobProto of classes x classes numbers from a file.
+/// Reads a BlobProto of classes x classes numbers from a file.
 Tensor read_matrix(const std::string& path, Index classes) {
   constexpr std::string_view kField = "infogain_loss_param.source";
   const std::string bytes = with_context(field_context(kField), [&] { return read_file(path); });
@@ -49,8 +49,8 @@ Tensor read_matrix(const std::string& path, Index classes) {
   return H;
 }
 
-/// Softmax, and the mean of -sum over classes k of H[label, k] log p_k: SoftmaxWithLoss is this
-/// with the identity for H, which says how much each prediction is worth for each label.
+/// Softmax, then the mean of -sum over classes k of H[label, k] log p_k, where H weights each class
+/// per label. With the identity for H, this is SoftmaxWithLoss.
 ///
 /// Bottoms: scores (classes along infogain_loss_param.axis, default 1), labels as for
 /// SoftmaxWithLoss, and H (classes x classes numbers) unless infogain_loss_param.source names its

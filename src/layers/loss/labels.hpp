@@ -8,7 +8,7 @@
 namespace doppio {
 inline namespace DOPPIO_BUILD {
 
-/// Class numbers that come as floats from a blob, read without trusting them.
+/// Class labels in a blob of floats, range-checked when read.
 struct Labels {
   static constexpr Index kIgnored = -1, kOutOfRange = -2;
 
@@ -17,7 +17,7 @@ struct Labels {
   bool has_ignored = false;
   float ignored = 0;
 
-  /// The class of `item` (fractions are cut off, as Caffe does), kIgnored or kOutOfRange.
+  /// Returns the class of `item` (truncated to an integer, as in Caffe), kIgnored or kOutOfRange.
   HOST_DEVICE Index operator[](Index item) const {
     const float label = std::trunc(values[item]);
     if (has_ignored && label == ignored) return kIgnored;
@@ -44,7 +44,7 @@ inline void require_label_count(const ClassAxis& axis, const Shape& predictions,
                   item / axis.inner);
 }
 
-/// What the sum of all items' losses is divided by, at least 1; `counted` items are not ignored.
+/// Returns the divisor of the sum of all losses, at least 1; `counted` items are not ignored.
 HOST_DEVICE inline float loss_divisor(LossParameter::NormalizationMode mode, const ClassAxis& axis,
                                       float counted) {
   switch (mode) {

@@ -5,7 +5,7 @@
 namespace doppio {
 namespace {
 
-/// Tells the targets that cost nothing.
+/// Decides which targets are ignored.
 struct Ignored {
   bool any = false;
   float label = 0;
@@ -14,8 +14,8 @@ struct Ignored {
 
 /// y = -sum(t log s(x) + (1 - t) log(1 - s(x))) / normaliser, s the sigmoid, t a target in 0 .. 1.
 ///
-/// Bottoms: scores x and as many targets. Elements whose target, fractions cut off, is
-/// loss_param.ignore_label cost nothing. The sum is divided by the batch size (the default), the
+/// Bottoms: scores x and as many targets. Elements whose target, truncated, is
+/// loss_param.ignore_label are ignored. The sum is divided by the batch size (the default), the
 /// number of elements that count (VALID), of all elements (FULL) or 1 (NONE), and at least by 1.
 /// Source: matches Caffe.
 class SigmoidCrossEntropyLoss final : public Layer {

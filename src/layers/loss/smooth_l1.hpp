@@ -4,8 +4,8 @@
 namespace doppio {
 inline namespace DOPPIO_BUILD {
 
-/// sigma^2 d^2 / 2 for |d| < 1 / sigma^2, else |d| - 1 / (2 sigma^2): a square without its steep
-/// sides.
+/// sigma^2 d^2 / 2 for |d| < 1 / sigma^2, else |d| - 1 / (2 sigma^2): quadratic near 0, else
+/// linear.
 struct SmoothL1 {
   float sigma = 1;
 

@@ -19,8 +19,8 @@ struct Pointers {
 /// y = sum of w_out f(w_in (a - b)) / N, with f(d) = sigma^2 d^2 / 2 for |d| < 1 / sigma^2, else
 /// |d| - 1 / (2 sigma^2); N is the size of the first axis; a scalar.
 ///
-/// Bottoms: a and b, of one shape, then the weights w_in and w_out of the same shape, each 1 where
-/// it is not given. Source: Girshick (2015), Fast R-CNN; matches its Caffe, and SSD's.
+/// Bottoms: a and b, of one shape, then the weights w_in and w_out of the same shape, each 1 if not
+/// given. Source: Girshick (2015), Fast R-CNN; matches its Caffe, and SSD's.
 class SmoothL1Loss final : public Layer {
  public:
   explicit SmoothL1Loss(const LayerParameter& p) : f_{p.smooth_l1_loss_param().sigma()} {

@@ -8,7 +8,7 @@
 namespace doppio {
 inline namespace DOPPIO_BUILD {
 
-/// A blob seen around the axis that holds its classes: outer x classes x inner values.
+/// A blob viewed around its class axis: outer x classes x inner values.
 struct ClassAxis {
   Index outer = 0, classes = 0, inner = 0;
 
@@ -20,19 +20,19 @@ struct ClassAxis {
     inner = shape.count_from(axis + 1);
   }
 
-  /// How many distributions over the classes there are.
+  /// Returns the number of distributions over the classes.
   HOST_DEVICE Index items() const { return outer * inner; }
-  /// Where the value of `item` for class 0 lies; the other classes follow in steps of `inner`.
+  /// Index of the value of `item` for class 0; the other classes follow with stride `inner`.
   HOST_DEVICE Index begin(Index item) const {
     return item / inner * classes * inner + item % inner;
   }
 };
 
-/// f(item, at) for every value: `at` is its place, `item` its distribution.
+/// Calls f(item, at) for every value: `at` is its index, `item` its distribution.
 template <class F>
 void for_each_value(Context& ctx, const ClassAxis& axis, F f) {
   const Index classes = axis.classes, inner = axis.inner;
-  if (inner == 1)  // then the classes are neighbours
+  if (inner == 1)  // then the classes are contiguous
     parallel_for(ctx, {1, axis.outer, classes},
                  [=] KERNEL(Index, Index o, Index c) { f(o, o * classes + c); });
   else

@@ -10,13 +10,13 @@ namespace {
 /// What the forward pass counts over all items, in one reduction.
 enum Count { kLoss, kCounted, kBad, kCounts };
 
-/// Probabilities that were stored, each at the place of its score.
+/// Reads stored probabilities, each at the index of its score.
 struct Stored {
   const float* values;
   HOST_DEVICE float operator()(Index, Index at) const { return values[at]; }
 };
 
-/// Probabilities that are computed anew from the scores: e^(x - shift) / total of the item.
+/// Recomputes probabilities from the scores: e^(x - shift) / total of the item.
 struct Computed {
   const float *x, *shift, *total;
   HOST_DEVICE float operator()(Index item, Index at) const {
@@ -49,7 +49,7 @@ void subtract_labels(Context& ctx, const ClassAxis& axis, const Labels& labels,
   });
 }
 
-/// y = the sum over all items / what it is divided by; not a number if a label was bad.
+/// y = the sum over all items / loss_divisor(); NaN if a label was out of range.
 void divide(Context& ctx, const ClassAxis& axis, LossParameter::NormalizationMode mode,
             const float* counts, float* y) {
   parallel_for(ctx, 1, [=, a = axis] KERNEL(Index) {
@@ -57,7 +57,7 @@ void divide(Context& ctx, const ClassAxis& axis, LossParameter::NormalizationMod
   });
 }
 
-/// What a probability's difference is multiplied by.
+/// weight = dloss / loss_divisor().
 void weigh(Context& ctx, const ClassAxis& axis, LossParameter::NormalizationMode mode,
            const float* counts, const float* dloss, float* weight) {
   parallel_for(ctx, 1, [=, a = axis] KERNEL(Index) {
@@ -65,7 +65,7 @@ void weigh(Context& ctx, const ClassAxis& axis, LossParameter::NormalizationMode
   });
 }
 
-/// Softmax, and the mean of -log(the label's probability): how surprised the net is by the labels.
+/// Softmax, then the mean of -log(the label's probability): the cross-entropy loss.
 ///
 /// Bottoms: scores (any shape, classes along softmax_param.axis, default 1) and labels, one per
 /// item, whole numbers from 0 to classes - 1. Tops: the loss (a scalar); if there is a second one,
@@ -131,7 +131,7 @@ class SoftmaxWithLoss final : public Layer {
  private:
   Tensor& probabilities(Tops top) { return top.size() > 1 ? top[1]->data : probabilities_; }
 
-  /// run(probability(item, place)) with what the forward pass has left.
+  /// Calls run(probability), where probability(item, index) is stored or recomputed.
   template <class Run>
   void with_probabilities(Context& ctx, Bottoms bottom, Tops top, Run run) {
     if (computes_)
@@ -149,7 +149,7 @@ class SoftmaxWithLoss final : public Layer {
   float ignored_;
   LossParameter::NormalizationMode normalization_;
   ClassAxis axis_;
-  bool computes_ = false;  // the probabilities anew each time: arithmetic is what GPUs have
+  bool computes_ = false;  // recomputes the probabilities, on GPUs: cheaper than storing
   Tensor probabilities_, shifts_, totals_, counts_, weight_;
 };
 
