@@ -8,16 +8,16 @@
 namespace doppio {
 namespace {
 
-/// The most probable class of each step read as text, on the host.
+/// Greedy CTC decoding: the most probable class of each step, on the host.
 ///
-/// Bottoms: probabilities T x N x C; marks T x N, 0 where a sequence begins: text n ends before the
-/// first such step after step 0; perhaps the right texts T x N, each ended by a negative class.
-/// Tops: N x T x 1 x 1 classes without blanks and, if ctc_merge_repeated, without repetitions,
-/// filled up with -1; perhaps scores N x 1 x 1 x 1, minus the sum of the probabilities; with right
-/// texts, as the last of two or three tops, the share of texts that are the same. No gradient.
-/// Throws: Error if the bottoms' sizes do not fit each other.
+/// Bottoms: probabilities T x N x C; markers T x N, 0 where a sequence begins: text n ends before
+/// the first such step after step 0; optionally the true texts T x N, each ended by a negative
+/// class. Tops: N x T x 1 x 1 classes without blanks and, if ctc_merge_repeated, without
+/// repetitions, padded with -1; optionally scores N x 1 x 1 x 1, minus the sum of the
+/// probabilities; with true texts, as the last of two or three tops, the fraction of texts that
+/// match. No gradient. Throws: Error if the bottoms' sizes do not fit each other.
 /// Source: Graves et al. (2006), connectionist temporal classification; types and fields are those
-/// of a fork of Caffe, which calls a text right that only begins with the right one.
+/// of a fork of Caffe, which also accepts a text that only begins with the true one.
 class CtcGreedyDecoder final : public Layer {
  public:
   explicit CtcGreedyDecoder(const LayerParameter& layer) : p_(layer.ctc_decoder_param()) {}

@@ -5,15 +5,15 @@
 namespace doppio {
 namespace {
 
-/// Long short-term memory: cells that gates let remember.
+/// Long short-term memory (LSTM) network.
 ///
-/// With x, cont and the other bottoms of Recurrent; H = num_output. At each step the gates (i, f,
-/// o, g) = W_xc x + b_c + W_xc_static static + W_hc (cont h) give c = cont sigmoid(f) c +
-/// sigmoid(i) tanh(g) and the output h = sigmoid(o) tanh(c). Exposed states: h, c. Params: W_xc (4H
-/// x D), b_c (4H), W_xc_static (4H x Ds) if there is a static input, W_hc (4H x H).
+/// Bottoms: x, cont and the others of Recurrent; H = num_output. At each step the gates (i, f, o,
+/// g) = W_xc x + b_c + W_xc_static static + W_hc (cont h) give c = cont sigmoid(f) c + sigmoid(i)
+/// tanh(g) and the output h = sigmoid(o) tanh(c). Exposed states: h, c. Params: W_xc (4H x D), b_c
+/// (4H), W_xc_static (4H x Ds) if there is a static input, W_hc (4H x H).
 ///
 /// Throws: Error if shapes disagree or the number of steps changes.
-/// Source: Donahue et al. (2014); matches Caffe, exposed states without gradients included.
+/// Source: Donahue et al. (2014); matches Caffe, also in that exposed states get no gradients.
 class Lstm final : public Recurrent {
  public:
   explicit Lstm(const LayerParameter& layer) : Recurrent(layer, 2, 4) {}
@@ -78,8 +78,8 @@ class Lstm final : public Recurrent {
  private:
   std::size_t hidden_param() const { return has_static_ ? 3 : 2; }
 
-  Tensor h_, c_;       // (T + 1) x B x H, from the initial states on
-  Tensor remembered_;  // T x B x H: cont times the h before
+  Tensor h_, c_;       // (T + 1) x B x H, starting with the initial states
+  Tensor remembered_;  // T x B x H: cont times the previous h
   Tensor dh_, dc_, dremembered_, dgates_;
 };
 

@@ -12,15 +12,16 @@
 namespace doppio {
 inline namespace DOPPIO_BUILD {
 
-/// What RNN and LSTM share: B independent streams of T steps, each step with D inputs (x: T x B x
-/// D...), a flag that is 0 where a sequence begins (cont: T x B), perhaps an input that is the same
-/// at all steps (B x Ds...), and with expose_hidden the initial hidden states (1 x B x H each).
+/// Base of RNN and LSTM: B independent streams of T steps, each step with D inputs (x: T x B x
+/// D...), a flag that is 0 where a sequence begins (cont: T x B), optionally a static input that is
+/// the same at all steps (B x Ds...), and with expose_hidden the initial hidden states (1 x B x H
+/// each).
 ///
-/// Tops: the outputs (T x B x H) and, exposed, the final hidden states. Otherwise the states of the
-/// last step are the initial ones of the next forward pass, and zero before the first.
+/// Tops: the outputs (T x B x H) and, exposed, the final hidden states. Otherwise the final states
+/// are the initial ones of the next forward pass; before the first they are zero.
 class Recurrent : public Layer {
  protected:
-  /// `states`: hidden states per stream. `gates`: numbers that x is projected to, in units of H.
+  /// `states`: hidden states per stream. `gates`: outputs of the projection of x, in units of H.
   Recurrent(const LayerParameter& layer, Index states, Index gates)
       : name_(layer.name()),
         p_(layer.recurrent_param()),
@@ -72,7 +73,7 @@ class Recurrent : public Layer {
     return *bottom[(has_static_ ? 3 : 2) + state];
   }
 
-  /// Adds a parameter unless there is one, filled as a weight or as a bias.
+  /// Creates and fills parameter i, a weight or a bias, unless it exists.
   void make_param(const Context& ctx, std::size_t i, const Shape& shape) {
     if (i < params.size()) {
       require_field(params[i].shape() == shape, "bottom", "the bottom now needs weights of shape ",
@@ -94,7 +95,8 @@ class Recurrent : public Layer {
   }
 
  public:
-  /// Begins the states of a forward pass, (T + 1) x B x H: step 0 is what came last, or exposed.
+  /// Initialises the states of a forward pass, (T + 1) x B x H: step 0 is the last step, or
+  /// `exposed`.
   void begin(Context& ctx, const Tensor* exposed, Tensor& states) const {
     const Index step = B_ * H_, last = T_ * step;
     const bool fresh = states.count() != (T_ + 1) * step;
@@ -114,7 +116,7 @@ class Recurrent : public Layer {
     parallel_for(ctx, count * B_ * H_, [=] KERNEL(Index i) { to[i] = from[i]; });
   }
 
-  /// to[b, h] = cont[b] * from[b, h]: what a stream remembers; added to `to` if asked.
+  /// to[b, h] = cont[b] * from[b, h]: the state that a stream keeps; added to `to` if `add`.
   void remember(Context& ctx, const float* cont, const float* from, float* to,
                 bool add = false) const {
     parallel_for(ctx, {1, B_, H_}, [=, H = H_] KERNEL(Index, Index b, Index h) {
@@ -168,7 +170,7 @@ class Recurrent : public Layer {
            bottom[2]->grad.write(ctx));
   }
 
-  /// The initial states get no gradient, as in Caffe; where one is asked for it is zero.
+  /// The initial states get no gradient, as in Caffe: sets it to zero if requested.
   void no_gradient_for_states(Context& ctx, std::span<const bool> wanted, Bottoms bottom) const {
     for (std::size_t i = has_static_ ? 3 : 2; i < bottom.size(); ++i) {
       if (!wanted[i]) continue;
@@ -195,7 +197,7 @@ class Recurrent : public Layer {
   Index T_ = 0, B_ = 0, D_ = 0, Ds_ = 0, H_, G_;
   bool has_static_ = false;
   Tensor projected_;  // T x B x G
-  Tensor static_;     // B x G: what the static input adds to every step
+  Tensor static_;     // B x G: contribution of the static input to every step
 };
 
 }  // namespace DOPPIO_BUILD

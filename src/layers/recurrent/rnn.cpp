@@ -6,13 +6,13 @@ namespace {
 
 /// A simple recurrent network with an output layer.
 ///
-/// With x, cont and the other bottoms of Recurrent; H = num_output. At each step h = tanh(W_xh x +
-/// b_h + W_xh_static static + W_hh (cont h)) and the output is tanh(W_ho h + b_o). Exposed state:
-/// h. Params: W_xh (H x D), b_h (H), W_xh_static (H x Ds) if there is a static input, W_hh (H x H),
+/// Bottoms: x, cont and the others of Recurrent; H = num_output. At each step h = tanh(W_xh x + b_h
+/// + W_xh_static static + W_hh (cont h)) and the output is tanh(W_ho h + b_o). Exposed state: h.
+/// Params: W_xh (H x D), b_h (H), W_xh_static (H x Ds) if there is a static input, W_hh (H x H),
 /// W_ho (H x H), b_o (H).
 ///
 /// Throws: Error if shapes disagree or the number of steps changes.
-/// Source: matches Caffe, exposed states without gradients included.
+/// Source: matches Caffe, also in that exposed states get no gradients.
 class Rnn final : public Recurrent {
  public:
   explicit Rnn(const LayerParameter& layer) : Recurrent(layer, 1, 1) {}
@@ -64,7 +64,7 @@ class Rnn final : public Recurrent {
     const float* h = h_.read(ctx);
     float *dh = dh_.update(ctx), *dremembered = dremembered_.write(ctx);
     for (Index t = T_; t-- > 0;) {
-      float* dsum = dh + t * step;  // dh becomes the gradient of the sum under the tanh
+      float* dsum = dh + t * step;  // dh becomes the gradient of the tanh's argument
       if (t < T_ - 1) remember(ctx, cont + (t + 1) * B_, dremembered, dsum, true);
       const float* y = h + (t + 1) * step;
       parallel_for(ctx, step, [=] KERNEL(Index i) { dsum[i] *= 1 - y[i] * y[i]; });
@@ -77,7 +77,7 @@ class Rnn final : public Recurrent {
     no_gradient_for_states(ctx, wanted, bottom);
   }
 
-  /// dh_ = what the outputs say, at all steps.
+  /// dh_ = the gradient of h from the outputs, at all steps.
   void output_backward(Context& ctx, Blob& top) {
     const float *y = top.data.read(ctx), *dy = top.grad.read(ctx);
     dh_.reshape({T_, B_, H_});
@@ -96,8 +96,8 @@ class Rnn final : public Recurrent {
  private:
   std::size_t hidden_param() const { return has_static_ ? 3 : 2; }
 
-  Tensor h_;           // (T + 1) x B x H, from the initial state on
-  Tensor remembered_;  // T x B x H: cont times the h before
+  Tensor h_;           // (T + 1) x B x H, starting with the initial state
+  Tensor remembered_;  // T x B x H: cont times the previous h
   Tensor dh_, dremembered_, dsum_;
 };
 
