@@ -6,7 +6,7 @@
 namespace doppio {
 namespace {
 
-/// y[m] = x[index[m]]: picks items of a batch, any number of times each.
+/// y[m] = x[index[m]]: selects items of a batch, each any number of times.
 ///
 /// Bottoms: x of N items, and M indices from 0 to N - 1 (one axis). Source: matches Caffe.
 class BatchReindex final : public Layer {

@@ -8,8 +8,8 @@ namespace {
 
 /// Joins the bottoms along one axis; all other axes must agree.
 ///
-/// A bottom is a matrix of count_before(axis) rows, and the top's rows are the bottoms' rows one
-/// after another; so they are in blocks of channels, if `axis` is 0 or 1. Source: matches Caffe.
+/// As matrices of count_before(axis) rows, the top's rows are the bottoms' rows concatenated. In
+/// the blocked layout this also holds for `axis` 0 and 1. Source: matches Caffe.
 class Concat final : public Layer {
  public:
   explicit Concat(const LayerParameter& p) {
@@ -60,7 +60,7 @@ class Concat final : public Layer {
   }
 
  private:
-  /// Rows of which each blob has a part: in NHWC, those of channels are pixels.
+  /// Rows to concatenate: in NHWC with axis 1, one per pixel.
   Index rows(const Blob& blob) const {
     const bool pixels = layout_ == Layout::nhwc && by_channels_;
     return pixels ? rows_ * blob.shape().count_from(2) : rows_;

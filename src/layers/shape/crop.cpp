@@ -5,7 +5,7 @@
 namespace doppio {
 namespace {
 
-/// A window of a three-axis box.
+/// A window in a three-axis box.
 struct Window {
   Index box[3], size[3], start[3];
 
@@ -17,7 +17,7 @@ struct Window {
   }
 };
 
-/// Cuts the first bottom to the sizes of the second from `axis` on, beginning at `offset`.
+/// Crops the first bottom, at `offset`, to the sizes of the second on the axes from `axis`.
 ///
 /// Only the shape of the second bottom matters. The gradient is 0 outside the window.
 /// Source: matches Caffe.
@@ -37,7 +37,7 @@ class Crop final : public Layer {
                   "crop_param.offset", "give one offset, or one for each of the ", cropped,
                   " axes from axis ", axis, " on, not ", offsets_.size());
     Shape shape = whole;
-    // The axes before `axis` count as one, and at least three there must be.
+    // The axes before `axis` are merged into one; axes of size 1 make up at least three.
     axes_.assign(static_cast<std::size_t>(std::max<Index>(0, 2 - cropped)), {1, 1, 0});
     axes_.push_back({whole.count_before(axis), whole.count_before(axis), 0});
     for (Index a = axis; a < whole.axes(); ++a) {
@@ -97,7 +97,7 @@ class Crop final : public Layer {
     return w;
   }
 
-  /// How many windows the axes before the last three hold.
+  /// Returns the number of windows along the axes before the last three.
   Index windows() const {
     Index n = 1;
     for (std::size_t k = 0; k + 3 < axes_.size(); ++k) n *= axes_[k].size;

@@ -6,11 +6,11 @@
 namespace doppio {
 namespace {
 
-/// Keeps the items of a batch where the last bottom is not 0, in every other bottom alike.
+/// Keeps those items of every other bottom whose flag in the last bottom is not 0.
 ///
-/// Bottoms: any number of blobs of N items, and N flags; a top for each but the flags. The tops'
-/// size depends on the data, so until there are flags they are as large as the bottoms. Dropped
-/// items and the flags get the gradient 0. Source: matches Caffe.
+/// Bottoms: any number of blobs of N items, and N flags; one top for each except the flags. The
+/// tops' size depends on the data, so until the flags are known they are as large as the bottoms.
+/// Dropped items and the flags get the gradient 0. Source: matches Caffe.
 class Filter final : public Layer {
  public:
   explicit Filter(const LayerParameter&) {}

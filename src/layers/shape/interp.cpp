@@ -6,7 +6,7 @@
 namespace doppio {
 namespace {
 
-/// How the pixels of one axis come from two neighbours, first and last pixel staying in place.
+/// Linear interpolation along one axis, with the first and last pixels aligned.
 struct Resampling {
   Index in = 1, out = 1;
   float step = 0;  // input pixels per output pixel
@@ -25,15 +25,15 @@ struct Resampling {
     const Index i = first(o);
     return i + 1 < in ? i + 1 : i;
   }
-  /// Weight of the second neighbour; that of the first is the rest of 1.
+  /// Weight of the second neighbour; that of the first is 1 minus this.
   HOST_DEVICE float weight(Index o) const {
     return step * static_cast<float>(o) - static_cast<float>(first(o));
   }
-  /// Share of pixel i in output pixel o.
+  /// Weight of pixel i in output pixel o.
   HOST_DEVICE float share(Index o, Index i) const {
     return (first(o) == i ? 1 - weight(o) : 0) + (second(o) == i ? weight(o) : 0);
   }
-  /// Pixel i has no share outside the outputs begin(i) .. end(i)-1.
+  /// Pixel i has weight 0 outside the outputs begin(i) .. end(i)-1.
   HOST_DEVICE Index begin(Index i) const {
     const float o = step > 0 ? static_cast<float>(i - 1) / step - 1 : 0;
     return o > 0 ? static_cast<Index>(o) : 0;
@@ -44,13 +44,13 @@ struct Resampling {
   }
 };
 
-/// Bilinear interpolation of each map to another size, the corner pixels staying in place.
+/// Bilinear interpolation of each map to another size, with aligned corner pixels.
 ///
-/// Shapes: N x C x H x W -> N x C x OH x OW. With in = H + pad_beg + pad_end (both <= 0: pixels cut
-/// off), OH comes from in -> (in - 1) / shrink_factor + 1 -> in + (in - 1) (zoom_factor - 1), or is
-/// height if that is given along with none or both of the factors; the same for OW. Throws: Error
-/// if the sizes are missing or leave no pixel. Source: matches the Interp layer of DeepLab and
-/// PSPNet.
+/// Shapes: N x C x H x W -> N x C x OH x OW. With in = H + pad_beg + pad_end (both <= 0: pixels
+/// cropped), OH comes from in -> (in - 1) / shrink_factor + 1 -> in + (in - 1) (zoom_factor - 1),
+/// or is height if that is given along with none or both of the factors; the same for OW.
+/// Throws: Error if the sizes are missing or leave no pixel. Source: matches the Interp layer of
+/// DeepLab and PSPNet.
 class Interp final : public Layer {
  public:
   explicit Interp(const LayerParameter& p) : p_(p.interp_param()) {

@@ -5,7 +5,7 @@
 namespace doppio {
 namespace {
 
-/// Of the top; `stride`: the distance of its neighbours in the bottom.
+/// An axis of the top, and its stride in the bottom.
 struct Axis {
   Index size, stride;
 };
@@ -13,7 +13,7 @@ struct Axis {
 /// Axis i of the top is axis order[i] of the bottom; axes that `order` does not list follow in
 /// their order.
 ///
-/// Throws: Error if `order` names an axis twice or one that the bottom has not.
+/// Throws: Error if `order` names an axis twice or one that the bottom lacks.
 /// Source: Liu et al. (2016), matches SSD's Caffe.
 class Permute final : public Layer {
  public:
@@ -27,7 +27,7 @@ class Permute final : public Layer {
     axes_.clear();
     for (const Index a : order) {
       dims.push_back(shape[a]);
-      // An axis that follows its neighbour in the bottom as well is one with it.
+      // Axes that are also adjacent in the bottom are merged.
       if (dims.size() > 1 && a == order[dims.size() - 2] + 1)
         axes_.back() = {axes_.back().size * shape[a], shape.count_from(a + 1)};
       else
@@ -50,7 +50,7 @@ class Permute final : public Layer {
     for_each_pair(ctx, [=] KERNEL(Index in, Index out) { dx[in] = dy[out]; });
   }
 
-  /// f(place in the bottom, place in the top) for every element.
+  /// Calls f(index in the bottom, index in the top) for every element.
   template <class F>
   void for_each_pair(Context& ctx, F f) {
     const Axis a = axes_.end()[-3], b = axes_.end()[-2], c = axes_.end()[-1];

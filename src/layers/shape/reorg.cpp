@@ -8,9 +8,9 @@ namespace {
 /// Moves pixels into channels, in the order of darknet; with `reverse`, channels into pixels.
 ///
 /// Shapes: N x C x H x W -> N x (C s^2) x (H / s) x (W / s), or N x (C / s^2) x (H s) x (W s), for
-/// a stride of s. Darknet takes the memory of each item for C/s^2 x (H s) x (W s) values even when
-/// they are not, so that without `reverse` the pixels of a channel do not stay together.
-/// Throws: Error unless C is a multiple of s^2, and H and W are of s without `reverse`.
+/// a stride of s. Darknet treats each item's memory as C/s^2 x (H s) x (W s) values in both cases,
+/// so that without `reverse` the pixels of a channel do not stay together.
+/// Throws: Error unless C is a multiple of s^2, and without `reverse` H and W of s.
 /// Source: Redmon and Farhadi (2017), YOLO v2; matches darknet.
 class Reorg final : public Layer {
  public:
@@ -41,8 +41,8 @@ class Reorg final : public Layer {
     if (wanted[0]) move(ctx, !reverse_, top[0]->grad.read(ctx), bottom[0]->grad.write(ctx));
   }
 
-  /// Between a planar form (p, q, row, column) and an interleaved one (row, p, column, q), where
-  /// (p, q) is the place in a block.
+  /// Converts between a planar form (p, q, row, column) and an interleaved one (row, p, column, q),
+  /// where (p, q) is the position in a block.
   void move(Context& ctx, bool interleave, const float* from, float* to) {
     const Index s = stride_, rows = rows_, W = W_;
     parallel_for(ctx, {N_ * s * s, rows, W}, [=] KERNEL(Index block, Index row, Index column) {

@@ -7,8 +7,7 @@ namespace doppio {
 namespace {
 
 /// The same elements in another shape: `num_axes` axes from `axis` on are replaced by `shape`, in
-/// which 0 copies the bottom's size and one -1 stands for whatever is left. The top is a view of
-/// the bottom.
+/// which 0 copies the bottom's size and one -1 is inferred. The top is a view of the bottom.
 ///
 /// A negative axis counts from the end so that -1 means after the last axis. Source: matches
 /// Caffe.
@@ -51,7 +50,7 @@ class Reshape final : public Layer {
   void forward(Context&, Bottoms, Tops) override {}
 
  private:
-  /// Entry i of the new shape with a 0 replaced by the size of the bottom's axis at its place.
+  /// Returns entry i of the new shape, with a 0 replaced by the size of the bottom's axis there.
   Index resolved(std::size_t i, const Shape& shape, Index first) const {
     if (dims_[i] != 0) return dims_[i];
     const Index axis = first + static_cast<Index>(i);

@@ -5,10 +5,10 @@
 namespace doppio {
 namespace {
 
-/// Interleaves the channels of `group` groups, so that the next grouped convolution sees all of
-/// them: channel c of the top is channel (c mod group) * (C / group) + c / group of the bottom.
+/// Interleaves the channels of `group` groups, so that the next grouped convolution mixes them:
+/// channel c of the top is channel (c mod group) * (C / group) + c / group of the bottom.
 ///
-/// Throws: Error unless the channels (axis 1) can be split into so many groups.
+/// Throws: Error unless the channels (axis 1) are a multiple of `group`.
 /// Source: Zhang et al. (2018), ShuffleNet.
 class ShuffleChannel final : public Layer {
  public:
@@ -28,7 +28,7 @@ class ShuffleChannel final : public Layer {
     interleave(ctx, bottom[0]->shape(), group_, bottom[0]->data.read(ctx), top[0]->data.write(ctx));
   }
 
-  /// To interleave the other way round is the inverse.
+  /// The inverse interleaves C / group groups.
   void backward(Context& ctx, Tops top, std::span<const bool> wanted, Bottoms bottom) override {
     const Shape& shape = bottom[0]->shape();
     if (wanted[0])

@@ -10,8 +10,8 @@ namespace {
 
 /// Cuts the bottom along one axis, at slice_point or into equal parts: the reverse of Concat.
 ///
-/// The bottom is a matrix of count_before(axis) rows, and each top takes some of its columns; so it
-/// is in blocks of channels, if `axis` is 0 or 1 and each top takes whole blocks.
+/// As a matrix of count_before(axis) rows, the bottom is split by columns. In the blocked layout
+/// this also holds for `axis` 0 and 1 if each top has whole blocks.
 /// Source: matches Caffe.
 class Slice final : public Layer {
  public:
@@ -58,14 +58,14 @@ class Slice final : public Layer {
   }
 
  private:
-  /// Rows of which each blob has a part: in NHWC, those of channels are pixels.
+  /// Rows to split: in NHWC with axis 1, one per pixel.
   Index rows(const Blob& blob) const {
     const bool pixels = layout_ == Layout::nhwc && by_channels_;
     return pixels ? rows_ * blob.shape().count_from(2) : rows_;
   }
   Index row_length(const Blob& blob) const { return rows_ == 0 ? 0 : blob.count() / rows(blob); }
 
-  /// Where each top begins along an axis of `size`, and `size` itself at the end.
+  /// Returns where each top begins along an axis of `size`, then `size` itself.
   std::vector<Index> starts_of_tops(Index size, Index tops) const {
     std::vector<Index> starts{0};
     if (points_.empty()) {

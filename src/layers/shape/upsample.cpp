@@ -7,14 +7,14 @@
 namespace doppio {
 namespace {
 
-/// Enlarges maps. One bottom: every pixel becomes a square of scale x scale equal ones. Two
-/// bottoms: every pixel goes to the place in the top that the second bottom, the second top of a
-/// max Pooling layer, gives for it (h * OW + w); the other places are 0.
+/// Enlarges maps. One bottom: every pixel is repeated scale x scale times. Two bottoms (max
+/// unpooling): every pixel is written to the index h * OW + w that the second bottom, the second
+/// top of a MAX Pooling layer, gives for it; the other pixels are 0.
 ///
-/// Shapes: N x C x H x W -> N x C x (H scale) x (W scale), and with two bottoms as the fields of
-/// upsample_param say. Of pixels for one place the last counts. Throws: Error if the sizes of the
-/// bottoms differ, for fields of two bottoms where there is one, or for an index outside the map.
-/// Source: the Upsample layers of darknet's converters, and of SegNet (Badrinarayanan et al. 2015).
+/// Shapes: N x C x H x W -> N x C x (H scale) x (W scale), and with two bottoms as set in
+/// upsample_param. Of pixels with equal index the last counts. Throws: Error if the bottoms' sizes
+/// differ, if one bottom has fields for two, or if an index is outside the map. Source: the
+/// Upsample layers of darknet's converters, and of SegNet (Badrinarayanan et al. 2015).
 class Upsample final : public Layer {
  public:
   explicit Upsample(const LayerParameter& p) : p_(p.upsample_param()) {
