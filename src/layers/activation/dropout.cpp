@@ -6,7 +6,7 @@
 namespace doppio {
 namespace {
 
-/// Blocks of four draws that one work item computes: on the CPU as many as fill vector registers.
+/// Blocks of four draws that one work item computes: on the CPU enough to fill vector registers.
 constexpr Index kBlocks = kDevice == Device::cuda ? 1 : 16;
 
 /// to[i] = from[i] * scale, or 0 if draw i of `random` is below `threshold`.
@@ -32,13 +32,12 @@ void multiply(Context& ctx, Index n, const float* from, float scale, float* to) 
   parallel_for(ctx, n, [=] KERNEL(Index i) { to[i] = from[i] * scale; });
 }
 
-/// Drops each value with probability dropout_ratio, so that units do not come to rely on each
-/// other.
+/// Drops each value with probability dropout_ratio, so that units do not co-adapt.
 ///
 /// Shapes: any, in place or not. TRAIN: y = 0 with probability dropout_ratio (0 to below 1, default
 /// 0.5), else x / (1 - dropout_ratio). TEST: y = x. With scale_train false TRAIN keeps x as it is
-/// and TEST multiplies by 1 - dropout_ratio; with sample_weights_test TEST drops as TRAIN does.
-/// What is dropped depends only on the seed, the layer's name and the number of the pass.
+/// and TEST multiplies by 1 - dropout_ratio; with sample_weights_test TEST drops as TRAIN does. The
+/// dropped values depend only on the seed, the layer's name and the number of the pass.
 ///
 /// Throws: Error if dropout_ratio is out of range.
 /// Source: Srivastava et al., "Dropout" (2014); scaling in TRAIN matches Caffe, the other fields
@@ -75,7 +74,7 @@ class Dropout final : public Layer {
   }
 
  private:
-  /// Both directions: drawing again is cheaper than keeping a mask.
+  /// Both directions: redrawing is cheaper than storing a mask.
   void apply(Context& ctx, const Tensor& from, Tensor& to) const {
     const bool in_place = &from == &to;
     if (!drops_ && scale_ == 1 && in_place) return;
@@ -88,7 +87,7 @@ class Dropout final : public Layer {
   }
 
   bool drops_;
-  Random random_;  // as in the forward pass under way
+  Random random_;  // of the current forward pass
   std::uint32_t threshold_;
   float scale_;
 };

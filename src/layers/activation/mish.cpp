@@ -10,7 +10,7 @@ namespace {
 struct Mish {
   explicit Mish(const LayerParameter&) {}
   bool keeps_input() const { return true; }
-  /// exp(x), or a value so large that tanh(log(1 + it)) is 1 and squares do not overflow.
+  /// exp(x), bounded where tanh(log(1 + exp(x))) is 1, so that squares do not overflow.
   HOST_DEVICE float bounded_exp(float x) const { return fast_exp(x < 20 ? x : 20); }
   /// With e = exp(x), the hyperbolic tangent is n / (n + 2) for n = (1 + e)^2 - 1.
   HOST_DEVICE float value(float x) const {

@@ -5,7 +5,7 @@
 namespace doppio {
 namespace {
 
-/// y = (shift + scale x)^power. Source: matches Caffe, save that the slope at shift + scale x = 0
+/// y = (shift + scale x)^power. Source: matches Caffe, except that the slope at shift + scale x = 0
 /// is exact where Caffe divides 0 by 0.
 struct Power {
   explicit Power(const LayerParameter& p)

@@ -7,8 +7,8 @@ namespace {
 
 /// y = min(max(x, 0), 6) + negative_slope * min(x, 0).
 ///
-/// In place, slope() is given y for x, which tells the same unless negative_slope is negative.
-/// Source: the ReLU of MobileNet, as its Caffe versions have it.
+/// In place, slope() is given y for x, which has the same slope unless negative_slope is negative.
+/// Source: the ReLU of MobileNet, as in its Caffe ports.
 struct Relu6 {
   explicit Relu6(const LayerParameter& p) : negative_slope(p.relu6_param().negative_slope()) {}
   bool keeps_input() const { return negative_slope < 0; }
