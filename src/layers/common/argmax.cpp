@@ -8,9 +8,9 @@ namespace {
 /// Indices of the top_k largest values, largest first; of equal values the larger index comes
 /// first, and NaN counts as the smallest value.
 ///
-/// With axis, it shrinks to top_k and holds the indices, or with out_max_val the values. Without,
-/// each item is taken as a whole and the top is N x 1 x top_k, or N x 2 x top_k with the values in
-/// the second row, with axes of size 1 added for a bottom of more than three. No gradient.
+/// With `axis`, that axis gets size top_k and holds the indices, or with out_max_val the values.
+/// Without, each item is flattened and the top is N x 1 x top_k, or N x 2 x top_k with the values
+/// in the second row, with axes of size 1 added for a bottom of more than three. No gradient.
 /// Source: matches Caffe.
 class ArgMax final : public Layer {
  public:

@@ -8,12 +8,12 @@ namespace doppio {
 namespace {
 
 /// log of the mean of softmax(x) over the views of an image: scores for Accuracy and
-/// SoftmaxWithLoss, which have these means as their probabilities.
+/// SoftmaxWithLoss, whose probabilities are then these means.
 ///
 /// Bottom: scores, N * views x C (more axes may follow), the views of an image one after another,
-/// as a data layer gives them with transform_param.views. Top: N x C. A mean below the smallest
-/// float counts as that. No gradient. A net adds this layer itself where its data layer has views.
-/// Throws: Error if the batch is no multiple of the views. Source: Krizhevsky et al., "ImageNet
+/// as a data layer gives them with transform_param.views. Top: N x C. A mean is at least the
+/// smallest float, FLT_MIN. No gradient. A net adds this layer itself if its data layer has views.
+/// Throws: Error if the batch is not a multiple of the views. Source: Krizhevsky et al., "ImageNet
 /// Classification with Deep Convolutional Neural Networks" (2012), section 4.1.
 class AverageViews final : public Layer {
  public:

@@ -7,8 +7,8 @@ namespace {
 
 /// z = a x + y, with one factor a per item and channel: the end of a squeeze-and-excitation block.
 ///
-/// Bottoms: a (N x C, or N x C x 1 x 1), x and y (N x C x ...). Source: Hu et al. (2018); as
-/// SENet's Caffe, Intel's and NVIDIA's have it.
+/// Bottoms: a (N x C, or N x C x 1 x 1), x and y (N x C x ...). Source: Hu et al. (2018); as in
+/// SENet's, Intel's and NVIDIA's Caffe.
 class Axpy final : public Layer {
  public:
   explicit Axpy(const LayerParameter&) {}

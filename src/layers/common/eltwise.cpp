@@ -12,10 +12,10 @@ namespace {
 
 /// Product, weighted sum or maximum of bottoms of equal shape, element by element.
 ///
-/// The bottoms are folded into the top one by one; at first the first bottom stands for the top.
-/// A maximum that the first two bottoms share belongs to the second, a later one only takes it by
-/// being greater. stable_prod_grad multiplies the other bottoms instead of dividing by this one.
-/// Source: matches Caffe.
+/// The bottoms are folded into the top one by one. If the first two bottoms share a maximum, the
+/// gradient goes to the second; a later one must be greater to get it. With stable_prod_grad, the
+/// gradient of PROD multiplies the other bottoms instead of dividing the top by one. Source:
+/// matches Caffe.
 class Eltwise final : public Layer {
  public:
   explicit Eltwise(const LayerParameter& p)

@@ -13,7 +13,7 @@ namespace {
 
 /// dbias[n] = beta * dbias[n] + sum of dy[m, n] over the M rows.
 void add_bias_gradient(Context& ctx, Index M, Index N, const float* dy, const AddTo& dbias) {
-  if constexpr (kDevice == Device::cuda)  // which N threads would not fill
+  if constexpr (kDevice == Device::cuda)  // N threads would not fill it
     sum_per_channel(ctx, {M, N, 1, Layout::nhwc}, dbias.beta != 0, dbias.values,
                     [=] KERNEL(Index, Index i) { return dy[i]; });
   else
