@@ -3,10 +3,10 @@
 
 namespace doppio {
 
-/// The lines of `debug_info: true`, in Caffe's wording: mean absolute values of data and gradients.
+/// Logs the mean absolute values of data and gradients in the words of Caffe's `debug_info`.
 void log_forward(const NetLayer& layer);
 void log_backward(const NetLayer& layer);
-/// L1 and L2 norms over all parameters.
+/// Logs the L1 and L2 norms over all parameters.
 void log_totals(const std::vector<Parameter>& parameters);
 
 }  // namespace doppio

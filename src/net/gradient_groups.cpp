@@ -7,12 +7,12 @@ namespace doppio {
 
 namespace {
 
-/// For each layer the parameters whose gradients are complete after its backward pass, which for a
-/// shared parameter is that of the first layer.
+/// Returns for each layer the parameters whose gradients its backward pass completes. A shared
+/// parameter belongs to the first layer that uses it.
 std::vector<std::vector<std::size_t>> completed_gradients(
     const std::vector<NetLayer>& layers, const std::vector<Parameter>& parameters,
     const std::vector<std::vector<std::size_t>>& fusion_groups) {
-  std::vector<std::size_t> runner(layers.size());  // that runs a layer's backward pass
+  std::vector<std::size_t> runner(layers.size());  // the layer that runs each layer's backward pass
   std::iota(runner.begin(), runner.end(), std::size_t{0});
   for (std::size_t i = layers.size(); i-- > 0;)
     for (const std::size_t follower : fusion_groups[i]) runner[follower] = i;

@@ -19,7 +19,7 @@ struct GraphReplay::Graph {
   const PassKey key;
   GraphCapture tensors;
   std::shared_ptr<const DeviceGraph> work;
-  int misses = 0;  ///< passes in a row for which it could not be replayed
+  int misses = 0;  ///< consecutive passes for which it could not be replayed
 };
 
 GraphReplay::GraphReplay(Context& ctx, std::string net_name)
@@ -49,9 +49,9 @@ std::vector<std::unique_ptr<GraphReplay::Graph>>::iterator GraphReplay::find(con
                       [&](const auto& graph) { return graph->key == key; });
 }
 
-/// Returns false if there is no graph for `key` that may be replayed now.
+/// Returns false if no graph for `key` can be replayed now.
 bool GraphReplay::replay(const PassKey& key) {
-  // A test between two passes, say, leaves other copies of the weights.
+  // A test between two passes, for example, changes which copies of the weights are current.
   constexpr int kMaxMisses = 3;
   const auto found = find(key);
   if (found == graphs_.end()) return false;
@@ -70,7 +70,7 @@ bool GraphReplay::replay(const PassKey& key) {
   return true;
 }
 
-/// Captures a pass and launches the graph. Returns false if it cannot be captured, or not yet.
+/// Captures a pass and launches the graph. Returns false if capture is impossible, or too early.
 bool GraphReplay::capture(const PassKey& key, const std::function<void()>& run_layers) {
   if (state_ != State::ready || find(key) != graphs_.end() || !make_room()) return false;
   Accelerator& device = *ctx_.accelerator();
@@ -82,7 +82,7 @@ bool GraphReplay::capture(const PassKey& key, const std::function<void()>& run_l
   } catch (const NotCapturable& e) {
     refusal = e.what();
   } catch (const InternalError& e) {
-    // A library may refuse. If it is worse than that, the pass that follows says so.
+    // A library may refuse to be captured. A real failure recurs in the pass that follows.
     refusal = e.what();
   } catch (...) {
     ctx_.pass_at = nullptr;
@@ -106,9 +106,9 @@ bool GraphReplay::capture(const PassKey& key, const std::function<void()>& run_l
   return true;
 }
 
-/// Drops graphs that can never be replayed if there are too many. Returns false if all may be.
+/// If the list is full, drops graphs that can never be replayed. Returns false if it stays full.
 bool GraphReplay::make_room() {
-  // Data layers show their batches in turn in a few places each.
+  // Data layers rotate through a few buffers each, which give as many keys.
   constexpr std::size_t kMaxGraphs = 12;
   if (graphs_.size() == kMaxGraphs)
     std::erase_if(graphs_, [](const auto& graph) {

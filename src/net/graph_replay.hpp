@@ -10,37 +10,37 @@
 
 namespace doppio {
 
-/// What a captured pass depends on besides the tensors that its layers touch. A graph is replayed
-/// only for a key equal to the one that it was captured for.
+/// The state that a captured pass depends on besides the tensors of its layers. A graph is replayed
+/// only for a key that equals the one it was captured with.
 struct PassKey {
-  /// A top of a layer without bottoms, which runs outside of graphs.
+  /// A top of a layer without bottoms. Such layers run outside of graphs.
   struct Source {
-    const float* data;  ///< on the device
+    const float* data;  ///< device pointer
     Shape shape;
     friend bool operator==(const Source&, const Source&) = default;
   };
   bool backward = false;        ///< a backward pass follows the forward pass
-  Index cleared_gradients = 0;  ///< of parameters: the pass overwrites them instead of adding
+  Index cleared_gradients = 0;  ///< number of parameter gradients that the pass overwrites
   std::vector<Source> sources;
   friend bool operator==(const PassKey&, const PassKey&) = default;
 };
 
 /// Captures the passes of one net as graphs of its accelerator, and replays them.
 ///
-/// The first passes run layer by layer: they allocate memory and choose algorithms. The next one is
-/// captured, once for each key, and a later pass replays the graph as long as all tensors that it
-/// touches are where they were. A net whose layers cannot be captured is run layer by layer for
-/// good, which is logged once.
+/// The first passes run layer by layer, so that they allocate memory and choose algorithms. The
+/// next pass is captured, once for each key, and later passes replay the graph as long as the
+/// addresses of all tensors are unchanged. If a layer cannot be captured, the net always runs layer
+/// by layer, which is logged once.
 class GraphReplay {
  public:
-  /// `net_name` is for the log.
+  /// `net_name` appears in the log.
   GraphReplay(Context& ctx, std::string net_name);
   ~GraphReplay();
 
-  /// Runs a pass. `run_layers()` asks the accelerator for its work, layer by layer. Returns true if
-  /// a graph did the work, in which case host code of the layers has run at most for the capture.
+  /// Runs a pass. `run_layers()` submits the work to the accelerator layer by layer. Returns true
+  /// if a graph did the work. Host code of the layers then ran at most once, for the capture.
   bool run(const PassKey& key, const std::function<void()>& run_layers);
-  /// Forgets all graphs, after a change of shapes or memory.
+  /// Drops all graphs. Call it after a change of shapes or memory.
   void reset();
   /// Number of passes for which run_layers() was not called.
   std::uint64_t replay_count() const { return replay_count_; }

@@ -10,7 +10,7 @@ namespace {
 
 std::string mib(Index bytes) { return str((bytes + (1 << 19)) >> 20, " MiB"); }
 
-/// Images that the data layers or inputs hand out at a time; 0 if there are none.
+/// Returns the batch size of the data layers or inputs, or 0 if there are none.
 Index batch_size(const Net& net) {
   for (const NetLayer& l : net.layers())
     if (l.bottoms.empty() && !l.tops.empty() && l.tops[0]->shape().axes() > 1)
@@ -22,7 +22,7 @@ Index batch_size(const Net& net) {
 
 std::string memory_advice(const Net& net, std::size_t available) {
   const MemoryPlan plan = plan_memory(net, Passes::forward_and_backward);
-  // With what an update remembers, as most rules do, of each parameter that learns.
+  // Most update rules store one history value for each learnable parameter.
   const Index parameters = plan.total.parameters + 2 * plan.total.parameter_gradients;
   const Index blobs = plan.total.activations + plan.total.gradients;
   const Index batch = batch_size(net);
@@ -31,10 +31,10 @@ std::string memory_advice(const Net& net, std::size_t available) {
           " for parameters, their gradients and momentum, ", mib(blobs), " for blobs and ",
           mib(plan.workspace), " of workspace; ", mib(static_cast<Index>(available)), " are there");
   if (batch < 2 || blobs == 0) return text;
-  // A tenth is lost between blocks. The plan cannot be all, or there would be no need for advice.
+  // Fragmentation takes about a tenth. The plan underestimates, since memory did run out.
   const Index room = static_cast<Index>(available) / 10 * 9 - parameters - plan.workspace;
   const Index fits = std::min(room / (blobs / batch + 1), batch - batch / 4);
-  const Index shards = net.shard().count;  // which have a part of the batch each
+  const Index shards = net.shard().count;  // each has a part of the batch
   return text + (fits < 1 ? str("; not even one image fits")
                           : str("; batch_size ", fits * shards, " instead of ", batch * shards,
                                 " should fit"));

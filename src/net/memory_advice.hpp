@@ -6,8 +6,8 @@
 
 namespace doppio {
 
-/// For the message that an accelerator, of whose memory so many bytes are available, has not
-/// enough: what the net needs, and which batch size would fit.
+/// Describes how much device memory `net` needs and the largest batch size that fits in `available`
+/// bytes. Used in out-of-memory errors.
 std::string memory_advice(const Net& net, std::size_t available);
 
 }  // namespace doppio

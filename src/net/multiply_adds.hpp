@@ -4,12 +4,12 @@ namespace doppio {
 
 struct NetLayer;
 
-/// Multiply-adds of one forward pass of a convolution, deconvolution or inner product; 0 for other
-/// layers.
+/// Returns the multiply-adds of one forward pass of a convolution, deconvolution or inner product,
+/// and 0 for other layers.
 double multiply_adds(const NetLayer& layer);
 
-/// Multiply-adds of one backward pass: as many again for the gradient of the bottom and for that of
-/// the weights, where they are wanted.
+/// Returns the multiply-adds of one backward pass: as many as forward for each of the bottom
+/// gradient and the weight gradient, if the layer computes it.
 double backward_multiply_adds(const NetLayer& layer);
 
 }  // namespace doppio

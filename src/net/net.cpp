@@ -36,7 +36,7 @@ SourcedNet in_memory(const NetParameter& param) {
   return upgrade(std::move(source));
 }
 
-/// Sets all of `tensor` to `value`, unless it was and nobody has written to it since.
+/// Fills `tensor` with `value`, unless it already was filled and nothing has written to it since.
 void fill_once(Tensor& tensor, float value, std::pair<std::uint64_t, Index>& filled) {
   if (filled == std::pair(tensor.version(), tensor.count())) return;
   std::fill_n(tensor.write_host(), tensor.count(), value);
@@ -86,7 +86,7 @@ void Net::build(SourcedNet source, const NetState& asked) {
   debug_info_ = source_->net.debug_info();
 }
 
-/// Constructs every layer; what is wrong with their parameters is reported together.
+/// Constructs every layer. Errors in their parameters are reported together.
 void Net::make_layers(const Graph& graph) {
   Problems problems;
   for (int i = 0; i < source_->net.layer_size(); ++i) {
@@ -137,7 +137,7 @@ float Net::forward() {
 }
 
 void Net::begin_pass() {
-  // Nets that train together draw numbers of their own.
+  // Nets that train together need different random numbers.
   ctx_.pass = passes_++ * static_cast<std::uint64_t>(shard_.count) +
               static_cast<std::uint64_t>(shard_.index);
   replayed_ = false;
@@ -151,7 +151,7 @@ float Net::forward_layer(std::size_t i) {
   return loss;
 }
 
-/// Forward, without waiting for a device.
+/// Runs a forward pass of layer `i` without waiting for the device.
 void Net::run_layer(std::size_t i) {
   NetLayer& l = layers_[i];
   if (!is_fused(l))
@@ -171,7 +171,7 @@ void Net::run_layer(std::size_t i) {
   if (i + 1 == layers_.size()) may_go_back_ = true;
 }
 
-/// A layer's part of the loss. Throws: Error if it is not finite, and the layer knows why.
+/// Returns layer `i`'s part of the loss. Throws: Error if verify() explains a non-finite value.
 float Net::loss_of(std::size_t i) {
   NetLayer& l = layers_[i];
   double loss = 0;
@@ -218,7 +218,7 @@ void Net::backward_layer(std::size_t i) {
   release_after(2 * layers_.size() - 1 - i);
 }
 
-/// Of a net that saves memory.
+/// Checks that the memory a backward pass needs is still held. For nets that save memory.
 void Net::begin_backward() {
   require(liveness_->passes == Passes::forward_and_backward, "net '", name(),
           "' saves memory for forward passes only; for a backward pass call ",
@@ -231,7 +231,7 @@ void Net::save_memory(Passes passes, const std::vector<std::string>& keep,
                       std::shared_ptr<Arena> arena) {
   for (const std::string& blob : keep) this->blob(blob);
   if (ctx_.accelerator())
-    arena = nullptr;  // its memory is not shared, but layers may write past blobs
+    arena = nullptr;  // memory is not shared, but fused layers may skip tops
   else if (!arena)
     arena = std::make_shared<Arena>();
   replay_->reset();
@@ -242,7 +242,7 @@ void Net::save_memory(Passes passes, const std::vector<std::string>& keep,
     NetLayer& l = layers_[i];
     l.layer->inference = is_inference(l);
     if (is_fused(l)) continue;
-    l.layer->reshape(ctx_, l.bottoms, l.tops);  // this and fusion change what the layers hold
+    l.layer->reshape(ctx_, l.bottoms, l.tops);  // this and fusion change the layers' buffers
     fuse(i);
   }
 }

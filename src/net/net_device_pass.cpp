@@ -1,4 +1,4 @@
-// How a net runs its passes on an accelerator, layer by layer or by replaying a captured graph.
+// Passes of a net on an accelerator, run layer by layer or by replay of a captured graph.
 #include <algorithm>
 
 #include "core/accelerator.hpp"
@@ -24,14 +24,14 @@ const std::vector<std::vector<std::size_t>>& Net::gradient_groups() const {
   return gradient_groups_->groups;
 }
 
-/// Runs a forward pass, and a backward pass if asked to, and returns the loss.
+/// Runs a forward pass and, if `backward`, a backward pass. Returns the loss.
 float Net::run_on_device(bool backward) {
   begin_pass();
   for (std::size_t i = 0; i < layers_.size(); ++i)
     if (layers_[i].bottoms.empty()) run_layer(i);
   const auto run_layers = [&] { run_after_sources(backward); };
-  // A forward pass that a backward pass may follow is not captured: what layers remember on the
-  // host of one pass for the other would be missing.
+  // A forward pass that a separate backward pass may follow is not captured, because replay skips
+  // host code in which layers save state for backward.
   const bool follows = std::any_of(layers_.begin(), layers_.end(),
                                    [&](const NetLayer& l) { return runs_backward(l); });
   if (ctx_.graph_capture && !debug_info_ && (backward || !follows))

@@ -1,4 +1,4 @@
-// How a net lets layers do the work of those after them.
+// Layer fusion at run time: how a net lets layers do the work of their successors.
 #include "doppio/net.hpp"
 #include "net/format/layer_context.hpp"
 #include "net/passes/fusion.hpp"
@@ -10,20 +10,20 @@ bool Net::runs_backward(const NetLayer& l) const {
   return l.needs_backward && !(liveness_ && liveness_->passes == Passes::forward);
 }
 
-/// True if the params of `l` do not change as a rule.
+/// Returns whether the params of `l` are expected to stay constant.
 bool Net::is_inference(const NetLayer& l) const { return !runs_backward(l) && !shares_weights_; }
 
 bool Net::is_fused(const NetLayer& layer) const {
   return fusion_->fused[static_cast<std::size_t>(&layer - layers_.data())] != 0;
 }
 
-/// What layer `i` may do the work of in this pass: those of its group, up to the first that must
-/// run by itself.
+/// Returns the successors whose work layer `i` may do in this pass: those of its group, up to the
+/// first that must run by itself.
 std::vector<Follower> Net::followers_of(std::size_t i) {
   std::vector<Follower> followers;
   if (!ctx_.fusion || ctx_.reference || debug_info_) return followers;
   const NetLayer& l = layers_[i];
-  // Nobody can read the layer's own top after the pass.
+  // The layer's own top is released, so it cannot be read after the pass.
   const bool given_up = liveness_ && liveness_->shared_tensors.contains(&l.tops[0]->data);
   const Blob* x = l.tops[0];
   for (const std::size_t k : fusion_->groups[i]) {
@@ -41,7 +41,7 @@ std::vector<Follower> Net::followers_of(std::size_t i) {
   return followers;
 }
 
-/// Lets layer `i` do the work of those after it, as far as it can and nobody watches them.
+/// Fuses as many successors into layer `i` as the layer supports.
 void Net::fuse(std::size_t i) {
   const std::vector<std::size_t>& group = fusion_->groups[i];
   if (group.empty()) return;

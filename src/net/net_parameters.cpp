@@ -1,4 +1,4 @@
-// How a net shares its parameters and finds what learns.
+// Set-up of a net's parameters: sharing, learning rates and required gradients.
 #include <algorithm>
 #include <set>
 
@@ -12,20 +12,20 @@ namespace doppio {
 
 namespace {
 
-/// What the prototxt says of parameter `j` of a layer.
+/// Returns the `param` message of parameter `j` of a layer, or its default.
 ParamSpec spec_of(const LayerParameter& param, const LayerTraits& traits, std::size_t j) {
   ParamSpec spec;
   if (static_cast<int>(j) < param.param_size()) spec = param.param(static_cast<int>(j));
   if (!traits.params_learn) {
     require_field(!spec.has_lr_mult() || spec.lr_mult() == 0, str("param[", j, "].lr_mult"),
                   "its params are statistics and do not learn; lr_mult must be 0 or left out");
-    spec.set_lr_mult(0);  // decay_mult stays: without effect but for the history, as in Caffe
+    spec.set_lr_mult(0);  // decay_mult stays: it only affects the history, as in Caffe
   }
   return spec;
 }
 
-/// Lets a later sharer's explicit multiplier settle the owner's; two different explicit ones are an
-/// error.
+/// Lets a later layer that shares the parameter set a multiplier that the owner left out. Throws:
+/// Error if both set it to different values.
 void agree(const std::string& place, const char* field, const std::string& name, bool given,
            float value, bool& owner_given, float& owner_value) {
   if (!given) return;
@@ -36,7 +36,7 @@ void agree(const std::string& place, const char* field, const std::string& name,
   owner_value = value;
 }
 
-/// Finds which gradients the layers' backward passes compute.
+/// Determines which gradients the layers' backward passes compute.
 void set_up_gradients(const SourcedNet& source, const Graph& graph, std::vector<NetLayer>& layers) {
   const bool force = source.net.force_backward();
   std::vector<bool> layer_learns;
@@ -45,7 +45,7 @@ void set_up_gradients(const SourcedNet& source, const Graph& graph, std::vector<
     std::vector<Blob>& blobs = layers[i].layer->params;
     bool any = false;
     for (std::size_t j = 0; j < blobs.size(); ++j) {
-      // Of shared parameters each layer has its own say, whatever the rate of the first one is.
+      // Each layer that shares a parameter decides by its own rate, not by the owner's.
       const bool learns = spec_of(param, layers[i].traits, j).lr_mult() != 0;
       blobs[j].needs_grad = force || learns;
       any = any || learns;
@@ -62,7 +62,7 @@ void set_up_gradients(const SourcedNet& source, const Graph& graph, std::vector<
 
 }  // namespace
 
-/// Makes sharers views of the first parameter of the same name and lists every parameter once.
+/// Makes shared parameters views of the first one with the same name. Lists every parameter once.
 void Net::set_up_parameters(const Graph& graph) {
   struct Owner {
     std::size_t parameter;

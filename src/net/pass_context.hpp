@@ -8,7 +8,7 @@
 
 namespace doppio {
 
-/// Where the data layers have item `item` of their batches from, a line each.
+/// Returns the source of item `item` of the batch in each data layer, one line per layer.
 inline std::string origins(const Net& net, Index item) {
   std::string text;
   for (const NetLayer& l : net.layers())
@@ -17,8 +17,8 @@ inline std::string origins(const Net& net, Index item) {
   return text;
 }
 
-/// For with_context(): adds to an Error about an item of the batch where that is from, and to one
-/// about memory what would fit.
+/// For with_context(): adds the source of the item to an ItemError, and advice on batch sizes to an
+/// OutOfMemory error.
 inline auto pass_context(const Net& net) {
   return [&net](const Error& e) -> std::optional<Error> {
     if (const auto* item = dynamic_cast<const ItemError*>(&e))

@@ -33,8 +33,8 @@ T element(const std::string& bytes, std::size_t i) {
   return value;
 }
 
-/// The values as NVCaffe stores them. Throws: Error if bytes and element type do not give `count`
-/// values.
+/// Reads values in NVCaffe's raw format. Throws: Error if the bytes do not hold `count` values of
+/// the element type.
 void read_raw(const BlobProto& blob, Index count, float* out) {
   const std::string& bytes = blob.raw_data();
   const auto type = blob.raw_data_type();
@@ -103,7 +103,7 @@ std::string shape_field(const Tensor& tensor) {
   return shape.SerializeAsString();
 }
 
-/// Bytes of the BlobProto itself.
+/// Bytes of the BlobProto without its tag and length.
 std::uint64_t blob_bytes(const Tensor& data, const Tensor* grad) {
   const auto values = static_cast<std::uint64_t>(data.bytes());
   const std::uint64_t field = wire::head(BlobProto::kDataFieldNumber, values).size() + values;

@@ -12,7 +12,7 @@
 
 namespace doppio {
 
-/// The name that the user gave to bottom `b` of layer `i`, if it reads a top of an inserted Split.
+/// Returns the name in the prototxt of bottom `b` of layer `i`, which may now be a Split's top.
 inline const std::string& written_bottom(const SourcedNet& source, int i, int b) {
   const std::string& name = source.net.layer(i).bottom(b);
   for (int k = i - 1; k >= 0; --k) {
@@ -24,13 +24,13 @@ inline const std::string& written_bottom(const SourcedNet& source, int i, int b)
   return name;
 }
 
-/// "layer 'conv1' (Convolution): ", which messages about a layer begin with.
+/// Returns "layer 'conv1' (Convolution): ", the prefix of messages about a layer.
 inline std::string titled(const LayerParameter& layer) {
   return str("layer '", printable(layer.name()), "' (", printable(layer.type()), "): ");
 }
 
-/// For with_context(): gives an Error without a place the name, line and bottom shapes of layer
-/// `i`.
+/// For with_context(): adds the name, line and bottom shapes of layer `i` to an Error that has no
+/// location.
 inline auto layer_context(const SourcedNet& source, int i, const std::vector<Blob*>& bottoms) {
   return [&source, i, &bottoms](const Error& e) -> std::optional<Error> {
     if (!e.where().file.empty()) return std::nullopt;

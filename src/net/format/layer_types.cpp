@@ -12,7 +12,7 @@ namespace doppio {
 
 namespace {
 
-/// What replaces the layers in Python that published nets have, by the module.
+/// Returns what replaces a Python layer of published nets, by its module.
 std::string replacement(const LayerParameter& layer) {
   const std::string& module = layer.python_param().module();
   if (module.ends_with("proposal_layer")) return "Proposal replaces rpn.proposal_layer";

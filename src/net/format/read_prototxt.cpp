@@ -22,7 +22,7 @@ namespace {
 
 namespace pb = google::protobuf;
 
-/// Logs each warning once, though a solver reads its net for every phase.
+/// Logs each warning once, because a solver reads its net for every phase.
 void warn_once(const std::string& text) {
   static std::mutex mutex;
   static std::set<std::string> said;
@@ -30,8 +30,8 @@ void warn_once(const std::string& text) {
   if (said.insert(text).second) LOG(WARNING) << text;
 }
 
-/// Knows the forms of nets through the years, and the fields of forks. Each mistake of a kind is
-/// explained once, where it is met first, since old and new forms are confused in all layers alike.
+/// Explains mistakes that mix old and new forms of nets, and ignores hints of forks. Explains each
+/// kind once, at its first occurrence, because it is usually repeated in all layers.
 class NetAdvice final : public TextAdvice {
  public:
   std::vector<Error> unknown_fields(const pb::Message& message,
@@ -78,14 +78,14 @@ class NetAdvice final : public TextAdvice {
  private:
   bool first(const std::string& mistake) { return said_.insert(mistake).second; }
 
-  /// The message as a layer, if it is one whose type does not exist.
+  /// Returns the message as a layer if its type is unknown, else null.
   static const LayerParameter* of_unknown_type(const pb::Message& message) {
     if (message.GetDescriptor() != LayerParameter::descriptor()) return nullptr;
     const auto& layer = static_cast<const LayerParameter&>(message);
     return layer.type().empty() || is_layer_type(layer.type()) ? nullptr : &layer;
   }
 
-  /// For a field of the other one of `layer` and `layers`; empty if it is not.
+  /// Returns the advice for a field that belongs to the other one of `layer` and `layers`, or "".
   static std::string other_form(const pb::Message& message, const std::string& field) {
     const auto* type = message.GetDescriptor();
     if (type == LayerParameter::descriptor()) {
@@ -103,7 +103,7 @@ class NetAdvice final : public TextAdvice {
     return {};
   }
 
-  /// For a value as the other one of `layer` and `layers` has it; empty if it is not.
+  /// Returns the advice for a value in the form of the other one of `layer` and `layers`, or "".
   static std::string of_other_form(const pb::FieldDescriptor& field, const TextToken& value) {
     const bool old = field.containing_type() == V1LayerParameter::descriptor();
     if (!old && field.containing_type() != LayerParameter::descriptor()) return {};
@@ -142,7 +142,7 @@ class NetAdvice final : public TextAdvice {
   std::map<std::string, std::pair<Location, std::string_view>> ignored_;
 };
 
-/// Throws: Error if a text that is wrong as `wanted` is a file of the other kind.
+/// Throws: Error if `wanted` is a net and the text is a solver, or the reverse.
 void check_kind(const std::string& text, const std::string& file, const pb::Message& wanted) {
   const int net = known_fields(text, *NetParameter::descriptor());
   const int solver = known_fields(text, *SolverParameter::descriptor());

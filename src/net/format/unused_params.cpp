@@ -12,7 +12,7 @@ namespace doppio {
 
 namespace {
 
-/// Types that read something else than the one message that is called like them, or nothing.
+/// Types that read other messages than the one with their name, or none.
 const std::map<std::string_view, std::vector<std::string_view>>& exceptions() {
   static const std::map<std::string_view, std::vector<std::string_view>> list = {
       {"AbsVal", {}},
@@ -53,8 +53,8 @@ const std::map<std::string_view, std::vector<std::string_view>>& exceptions() {
   return list;
 }
 
-/// A type as the name of its message is compared with it: "InnerProduct" and "inner_product_param"
-/// are both "innerproduct".
+/// Normalizes a type and its message to the same name: "InnerProduct" and "inner_product_param"
+/// become "innerproduct".
 std::string plain(std::string_view name) {
   std::string out;
   if (name.ends_with("_param")) name.remove_suffix(6);

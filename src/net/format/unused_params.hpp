@@ -7,15 +7,15 @@
 
 namespace doppio {
 
-/// Whether it is known which messages layers of `type` read: those whose message is called like
-/// the type, and a list of others. Types from elsewhere may read what they like.
+/// Returns whether it is known which messages `type` reads: that with its name, or those in a list
+/// of exceptions. Types without either may read any message.
 bool has_known_params(const std::string& type);
 
-/// Whether layers of `type`, for which has_known_params(), read the field `param` of a layer.
+/// Returns whether layers of `type` read the field `param`. Requires has_known_params(type).
 bool reads_param(const std::string& type, std::string_view param);
 
-/// A warning for each message that layers of a type have and do not read, such as
-/// convolution_param in a ReLU layer: a line with the place of the first.
+/// Returns a warning for each parameter message that layers of a type set but do not read, such as
+/// convolution_param in a ReLU layer. Each is one line with the location of the first occurrence.
 std::vector<std::string> unused_params(const SourcedNet& source);
 
 }  // namespace doppio

@@ -1,4 +1,4 @@
-// The old generations of the format, brought to today's form in the order in which Caffe does it.
+// Upgrades old generations of the format to today's, in the same order as Caffe.
 #include "net/format/upgrade.hpp"
 
 #include <google/protobuf/descriptor.h>
@@ -13,7 +13,7 @@ namespace {
 
 namespace pb = google::protobuf;
 
-/// V1 data layers kept the transformation in their own message; it moves to transform_param.
+/// Moves transformation fields of V1 data layers from their own message to transform_param.
 template <class DataMessage>
 void move_transformation(DataMessage& data, TransformationParameter& transform) {
   if (data.has_scale()) transform.set_scale(data.scale());
@@ -51,8 +51,8 @@ ParamSpec& spec(LayerParameter& layer, int i) {
   return *layer.mutable_param(i);
 }
 
-/// Copies every field of `from` that `to` has under the same name and type; sub-messages are shared
-/// by V1 and today.
+/// Copies every field of `from` that `to` has with the same name and type. V1 and today's format
+/// share the sub-messages.
 void copy_same_fields(const V1LayerParameter& from, LayerParameter& to) {
   std::vector<const pb::FieldDescriptor*> set;
   from.GetReflection()->ListFields(from, &set);
@@ -65,7 +65,7 @@ void copy_same_fields(const V1LayerParameter& from, LayerParameter& to) {
     if (!f->is_repeated() && f->cpp_type() == pb::FieldDescriptor::CPPTYPE_MESSAGE)
       out->MutableMessage(&to, g)->CopyFrom(in->GetMessage(from, f));
     else if (!f->is_repeated())
-      out->SetString(&to, g, in->GetString(from, f));  // the name
+      out->SetString(&to, g, in->GetString(from, f));  // `param` is only a name in V1
     else
       for (int i = 0; i < in->FieldSize(from, f); ++i) switch (f->cpp_type()) {
           case pb::FieldDescriptor::CPPTYPE_MESSAGE:
@@ -97,8 +97,8 @@ LayerParameter upgrade_v1(V1LayerParameter old) {
   return layer;
 }
 
-/// `input:` with `input_shape` or four `input_dim` each becomes one Input layer at the front;
-/// without sizes, as in old .caffemodel files, it says nothing and is dropped.
+/// Replaces `input:` fields, with an `input_shape` or four `input_dim` each, by one Input layer in
+/// front. Without sizes, as in old .caffemodel files, they are dropped.
 void upgrade_inputs(SourcedNet& source) {
   NetParameter& net = source.net;
   if (net.input_size() == 0) return;

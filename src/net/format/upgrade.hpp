@@ -3,7 +3,7 @@
 
 namespace doppio {
 
-/// Brings V0 and V1 layers, `input:` fields and old transformation fields to today's form.
+/// Upgrades V0 and V1 layers, `input:` fields and old transformation fields to today's format.
 SourcedNet upgrade(SourcedNet source);
 
 }  // namespace doppio

@@ -39,7 +39,7 @@ void never_learns(ParamSpec& p) {
   p.set_decay_mult(0);
 }
 
-/// TSN's BN stores 1 x C or C values where ours has 1 x C x 1 x 1.
+/// TSN's BN stores 1 x C or C values, which become 1 x C x 1 x 1.
 void spread_to_channels(BlobProto& blob) {
   const Shape shape = stored_shape(blob);
   const auto single = [](Index d) { return d == 1; };
@@ -67,8 +67,8 @@ bool has_scale_and_bias(const LayerParameter& layer) {
          layer.blobs_size() == 5;
 }
 
-/// NVCaffe up to 0.15 stored scale, bias, mean, variance and a blob of one value; later, as Intel's
-/// Caffe, mean, variance, one value, scale, bias.
+/// NVCaffe up to 0.15 stores scale, bias, mean, variance and a blob of one value. Later versions
+/// and Intel's Caffe store mean, variance, one value, scale and bias.
 void reorder_blobs(LayerParameter& layer) {
   if (layer.blobs_size() != 5 || stored_shape(layer.blobs(4)).count() != 1 ||
       stored_shape(layer.blobs(0)).count() == 1)
@@ -78,7 +78,7 @@ void reorder_blobs(LayerParameter& layer) {
   for (int i = 0; i < 5; ++i) *layer.mutable_blobs(i) = old.blobs(places[i]);
 }
 
-/// Moves scale and bias out of `batch_norm` into a layer of their own.
+/// Moves scale and bias of `batch_norm` into a new Scale layer.
 LayerParameter split_off_scale(LayerParameter& batch_norm) {
   reorder_blobs(batch_norm);
   LayerParameter scale;

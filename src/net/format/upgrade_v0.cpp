@@ -11,7 +11,7 @@ namespace doppio {
 
 namespace {
 
-/// Type names of the first generation: the V1 value's name in lower case, but for a few.
+/// Maps V0 type names: most are the V1 name in lower case.
 V1LayerParameter::LayerType v1_type(const std::string& type, const Location& where) {
   static const std::map<std::string, std::string> irregular = {{"conv", "CONVOLUTION"},
                                                                {"images", "IMAGE_DATA"},
@@ -29,9 +29,9 @@ V1LayerParameter::LayerType v1_type(const std::string& type, const Location& whe
 
 bool is_pad(const V1LayerParameter& l) { return l.has_layer() && l.layer().type() == "padding"; }
 
-/// Removes padding layers; their pad moves to the layer that reads them.
+/// Removes padding layers and adds their pad to the layer that reads them.
 SourcedNet fold_padding(SourcedNet source) {
-  std::map<std::string, const V1LayerParameter*> pads;  // by top
+  std::map<std::string, const V1LayerParameter*> pads;  // keyed by top
   const NetParameter original = source.net;
   SourcedNet out = source;
   out.net.clear_layers();
@@ -59,8 +59,8 @@ SourcedNet fold_padding(SourcedNet source) {
   return out;
 }
 
-/// Moves the fields of one V0 layer to the message of its type; what is left over in `old` was
-/// misplaced.
+/// Moves the fields of one V0 layer to the message of its type. Fields that remain in `old` do not
+/// belong to the type.
 void move_fields(V0LayerParameter& old, V1LayerParameter& to) {
   const std::string& type = old.type();
   const bool conv = type == "conv", pool = type == "pool", ip = type == "innerproduct";

@@ -3,9 +3,9 @@
 
 namespace doppio {
 
-/// Brings `layers { layer { name type ... } bottom top }`, the first generation, to the second
-/// (V1). Padding layers fold into the convolution or pooling that reads them. Throws: one Error
-/// with every field that its layer type has no use for.
+/// Upgrades V0 layers, `layers { layer { name type ... } bottom top }`, to V1. Padding layers are
+/// folded into the convolution or pooling that reads them. Throws: one Error with every field that
+/// its layer type does not use.
 SourcedNet upgrade_v0(SourcedNet source);
 
 }  // namespace doppio

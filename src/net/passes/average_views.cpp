@@ -9,7 +9,7 @@ namespace doppio {
 
 namespace {
 
-/// The layer that made bottom 0 of layer `i`; none: -1.
+/// Returns the layer that made bottom 0 of layer `i`, or -1.
 int producer(const NetParameter& net, int i) {
   if (net.layer(i).bottom_size() == 0) return -1;
   for (int k = i - 1; k >= 0; --k)
@@ -22,8 +22,8 @@ int class_axis(const LayerParameter& layer) {
   return layer.type() == "Accuracy" ? layer.accuracy_param().axis() : layer.softmax_param().axis();
 }
 
-/// What the layer before layer `i`, which compares scores with labels, has to average: the scores
-/// that a Softmax layer reads if there is one on the way.
+/// Returns the blob to average for layer `i`, which compares scores with labels: its bottom, or the
+/// input of the Softmax layer that computes it.
 std::string scores_of(const NetParameter& net, int i) {
   bool copies = true;
   int k = producer(net, i);
@@ -40,7 +40,7 @@ std::string scores_of(const NetParameter& net, int i) {
   return softmax.bottom(0);
 }
 
-/// The layer that averages for layer `i`, whose bottom `b` are the labels.
+/// Returns the AverageViews layer for layer `i`, whose bottom `b` holds the labels.
 LayerParameter averaging_layer(const SourcedNet& source, int i, int b, std::uint32_t views) {
   const LayerParameter& layer = source.net.layer(i);
   const bool averages = layer.type() == "Accuracy" || layer.type() == "SoftmaxWithLoss";
@@ -68,7 +68,7 @@ SourcedNet average_views(SourcedNet source) {
     const std::uint32_t views = layer.transform_param().views();
     if (layer.bottom_size() == 0 && layer.top_size() > 1 && views > 1)
       views_of_labels[layer.top(1)] = views;
-    // A layer with one bottom compares nothing, nor does Silence.
+    // Layers with one bottom do not compare it with labels. Silence never does.
     const bool compares = layer.bottom_size() > 1 && layer.type() != "Silence";
     for (int b = 0; compares && b < layer.bottom_size(); ++b) {
       const auto views_here = views_of_labels.find(layer.bottom(b));

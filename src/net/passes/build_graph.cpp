@@ -26,7 +26,7 @@ bool has(const google::protobuf::RepeatedPtrField<std::string>& names, const std
   return std::find(names.begin(), names.end(), name) != names.end();
 }
 
-/// Resolves the names of one net and gathers what is wrong with it.
+/// Resolves the names of one net and collects all problems.
 class Builder {
  public:
   Builder(const SourcedNet& source, Device device) : source_(source), device_(device) {}
@@ -133,13 +133,13 @@ class Builder {
     const auto known = index_.find(name);
     if (known == index_.end()) return available_[name] = new_blob(name);
     const bool in_place = t < layer.bottom_size() && layer.bottom(t) == name;
-    // A layer whose bottom is misspelt may well have been meant to work in place.
+    // If a bottom of the layer is unknown, the top may be meant to be in place.
     if (!(in_place && node.traits.in_place) && lacks_bottom_ != i && reported_.insert(name).second)
       problem(i, str("top[", t, "]"), why_not_made(i, t, node.traits.in_place));
     return available_[name] = known->second;
   }
 
-  /// Why layer `i` cannot make its top `t`, a blob that exists.
+  /// Explains why layer `i` cannot make its top `t`, a blob that already exists.
   std::string why_not_made(int i, int t, bool in_place) {
     const LayerParameter& layer = source_.net.layer(i);
     const std::string& name = layer.top(t);
@@ -160,8 +160,8 @@ class Builder {
     return str("a bottom and a top are both called '", printable(name), "'", rename);
   }
 
-  /// Who reads the blob besides layer `i`, whose bottom `b` is a top of the Split that was inserted
-  /// for its readers; for a message.
+  /// Describes another reader of the blob that layer `i` reads as bottom `b` through an inserted
+  /// Split.
   std::string other_reader(int i, int b) const {
     const NetParameter& net = source_.net;
     const std::string& name = net.layer(i).bottom(b);
@@ -200,13 +200,13 @@ class Builder {
   Device device_;
   Graph graph_;
   Problems problems_;
-  std::map<std::string, int> index_;      // every blob ever made
-  std::map<std::string, int> available_;  // made and not yet consumed
-  std::set<std::string> reported_;        // blobs whose mistakes are known
+  std::map<std::string, int> index_;      // all blobs
+  std::map<std::string, int> available_;  // blobs that are not yet consumed
+  std::set<std::string> reported_;        // blobs with reported problems
   bool lacks_left_out_ = false;
-  int lacks_bottom_ = -1;             // the last layer with a bottom that is unknown
+  int lacks_bottom_ = -1;             // the last layer with an unknown bottom
   std::set<int> hidden_;              // tops that the user did not name
-  std::map<std::string, int> names_;  // of layers, with the first of each name
+  std::map<std::string, int> names_;  // the first layer of each name
 };
 
 }  // namespace

@@ -11,7 +11,7 @@ bool has_stage(const NetState& state, const std::string& stage) {
   return std::find(state.stage().begin(), state.stage().end(), stage) != state.stage().end();
 }
 
-/// Every condition that the rule states must hold.
+/// Returns whether `state` meets every condition of the rule.
 bool meets(const NetState& state, const NetStateRule& rule) {
   if (rule.has_phase() && rule.phase() != state.phase()) return false;
   if (rule.has_min_level() && state.level() < rule.min_level()) return false;

@@ -13,11 +13,11 @@ bool is_loss(const NetLayer& l) {
   return std::any_of(l.loss_weights.begin(), l.loss_weights.end(), [](float w) { return w != 0; });
 }
 
-/// Finds for each layer the next one to use its only top.
+/// Finds for each layer the next layer that uses its only top.
 class NextUsers {
  public:
   explicit NextUsers(const std::vector<NetLayer>& layers) : next_(layers.size()) {
-    std::map<const Blob*, std::size_t> user;  // the first after layer i
+    std::map<const Blob*, std::size_t> user;  // the first user after layer i
     for (std::size_t i = layers.size(); i-- > 0;) {
       const NetLayer& l = layers[i];
       if (l.tops.size() == 1 && !is_loss(l))
@@ -32,7 +32,7 @@ class NextUsers {
   std::vector<std::optional<std::size_t>> next_;
 };
 
-/// Whether `l`, which is `f`, may be the next in the group of layer `first`.
+/// Returns whether layer `candidate`, whose work is `f`, may be next in the group of layer `first`.
 bool may_join(const std::vector<NetLayer>& layers, std::size_t first,
               const std::vector<std::size_t>& group, std::size_t candidate, const Follower& f) {
   const NetLayer& l = layers[candidate];
@@ -40,7 +40,7 @@ bool may_join(const std::vector<NetLayer>& layers, std::size_t first,
   if (f.norm) return true;
   if (f.pool) return group.empty() && layers[first].traits.fuses_pooling;
   const std::size_t before = group.empty() ? first : group.back();
-  if (f.addend)  // nothing between them could have made it, or change it
+  if (f.addend)  // no layer in between can make or change the addend
     return layers[before].tops == layers[first].tops && candidate == first + group.size() + 1;
   return !f.empty() && l.bottoms == l.tops;
 }

@@ -11,7 +11,7 @@ bool accepts_gradient(const LayerTraits& traits, std::size_t bottom) {
   return bottom >= 32 || (traits.no_grad_bottoms >> bottom & 1) == 0;
 }
 
-/// Forward sweep: a layer needs backward if something before it, or itself, learns.
+/// Forward sweep: a layer needs backward if it or a layer before it learns.
 void mark_what_learns(const SourcedNet& source, const Graph& graph, const std::vector<bool>& learns,
                       GradientNeeds& needs) {
   std::vector<bool> blob_needs(graph.blobs.size(), false);
@@ -31,8 +31,8 @@ void mark_what_learns(const SourcedNet& source, const Graph& graph, const std::v
   }
 }
 
-/// Reverse sweep: what does not lead to a loss, or only to layers that pass nothing down, is left
-/// out.
+/// Reverse sweep: drops layers that lead to no loss, or only through layers that propagate no
+/// gradient.
 void drop_what_no_loss_needs(const Graph& graph, GradientNeeds& needs) {
   std::set<int> under_loss, blocked;
   for (std::size_t i = graph.layers.size(); i-- > 0;) {

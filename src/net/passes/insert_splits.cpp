@@ -14,16 +14,15 @@ bool is_loss(const LayerParameter& layer) {
   return entry && entry->traits.is_loss;
 }
 
-/// Weight of a top in the loss: what is written, or 1 for the first top of a loss layer.
+/// Returns the loss weight of a top: as specified, or 1 for the first top of a loss layer.
 float loss_weight(const LayerParameter& layer, int top) {
   if (layer.loss_weight_size() > 0)
     return top < layer.loss_weight_size() ? layer.loss_weight(top) : 0;
   return top == 0 && is_loss(layer) ? 1.0f : 0.0f;
 }
 
-/// Who reads what: for every top the bottoms that read it, and for every bottom its producer. An
-/// in-place layer makes a new version of its blob, so a name stands for the version that was made
-/// last.
+/// Counts the readers of every top and finds the producer of every bottom. An in-place layer makes
+/// a new version of its blob, so a name refers to the latest version.
 struct Consumers {
   std::map<Producer, int> count;
   std::map<std::pair<int, int>, Producer> of_bottom;
@@ -39,7 +38,7 @@ struct Consumers {
         }
       for (int t = 0; t < layer.top_size(); ++t) {
         latest[layer.top(t)] = {i, t};
-        if (loss_weight(layer, t) != 0) ++count[{i, t}];  // the loss reads it as well
+        if (loss_weight(layer, t) != 0) ++count[{i, t}];  // the loss reads the top too
       }
     }
   }
@@ -53,7 +52,7 @@ std::string split_top_name(const LayerParameter& layer, int top, int k) {
   return split_name(layer, top) + "_" + std::to_string(k);
 }
 
-/// The Split that reads `top`; the loss weight, if any, moves to its first output.
+/// Returns the Split that reads `top`. The loss weight, if any, moves to its first output.
 LayerParameter make_split(LayerParameter& producer, int top, int copies) {
   LayerParameter split;
   split.set_name(split_name(producer, top));

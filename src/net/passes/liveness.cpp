@@ -10,7 +10,7 @@ namespace doppio {
 
 namespace {
 
-/// The memory that one or more tensors show, and the first and last step that need it.
+/// A buffer that one or more tensors use, and the first and last step that need it.
 struct Memory {
   SharedTensor shown;
   std::size_t first = 0, last = 0;
@@ -33,7 +33,7 @@ class Finder {
       if (layers[i].needs_backward) use_backward(i, steps - 1 - i);
   }
 
-  /// Marks what must outlive the passes.
+  /// Marks tensors that must not be released after their last use.
   void keep(const std::vector<std::string>& names) {
     const auto named = [&](const std::vector<std::string>& list, const std::string& name) {
       return std::find(list.begin(), list.end(), name) != list.end();
@@ -91,8 +91,8 @@ class Finder {
     }
   }
 
-  /// True if another layer works on `top` in place: its work may be fused into the one that makes
-  /// it, whose backward pass then reads the result.
+  /// Returns whether another layer changes `top` in place. If that layer is fused into the one that
+  /// makes `top`, the backward pass of the latter reads the result.
   bool is_changed_in_place(const Blob& top) const { return makers_.at(&top) > 1; }
 
   void use_data(Blob& blob, const std::string& name, std::size_t step) {
@@ -118,9 +118,9 @@ class Finder {
   }
 
   const Net& net_;
-  std::map<const Blob*, int> makers_;  // how many layers have a blob as a top
+  std::map<const Blob*, int> makers_;  // number of layers with the blob as a top
   std::vector<Memory> memories_;
-  std::map<std::uint64_t, std::size_t> numbers_;  // by version(), which views of one memory share
+  std::map<std::uint64_t, std::size_t> numbers_;  // keyed by version(), which views share
 };
 
 }  // namespace

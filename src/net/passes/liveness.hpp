@@ -7,33 +7,32 @@
 
 namespace doppio {
 
-/// A tensor that need not outlive its last use. Views of one memory are one entry.
+/// A tensor whose memory may be reused after its last use. Views of the same memory are one entry.
 struct SharedTensor {
-  Tensor* tensor;    // of the first blob that shows this memory
+  Tensor* tensor;    // of the first blob that uses this memory
   std::string name;  // for messages: "blob 'x'", "the gradient of blob 'x'"
 };
 
-/// Which tensors of a net take turns in memory, and from when to when each is needed. A step is the
-/// pass of one layer: layer i's forward pass is step i, its backward pass step 2 L - 1 - i of L
-/// layers.
+/// Which tensors of a net share memory, and the steps between which each is live. A step is the
+/// pass of one layer: of L layers, layer i runs forward in step i and backward in step 2 L - 1 - i.
 struct Liveness {
   struct Step {
     std::vector<std::size_t> begins, ends;  // indices into `shared`
   };
   Passes passes = Passes::forward_and_backward;
   std::vector<SharedTensor> shared;
-  std::set<const Tensor*> shared_tensors;  // those of `shared`
-  std::vector<SharedTensor> lasting;       // the others, without parameters
+  std::set<const Tensor*> shared_tensors;  // the tensors of `shared`
+  std::vector<SharedTensor> lasting;       // all others except parameters
   std::vector<Step> steps;                 // twice the number of layers
 };
 
-/// Finds the steps that need each tensor, from what the layers' traits say of backward passes.
-/// What the data layers hand out, parameters, the net's outputs and the blobs named in `keep` stay
-/// for good. Needs the tensors' views, so the net must have its shapes.
+/// Finds the steps that need each tensor, from the layers' traits about backward passes. Tops of
+/// data layers, parameters, outputs of the net and blobs named in `keep` are never released. Views
+/// must be set up, so the net must be reshaped.
 Liveness find_lifetimes(const Net& net, Passes passes, const std::vector<std::string>& keep);
 
-/// Bytes that the tensors need together if each has memory in its steps only, as an Arena places
-/// them. Tops that layers write past need none.
+/// Returns the bytes of an Arena that holds each tensor during its steps only. Tops that fused
+/// layers skip take no memory.
 Index arena_bytes(const Net& net, const Liveness& live);
 
 }  // namespace doppio

@@ -18,7 +18,7 @@ bool is_view_of_bottom(const Blob& top, const NetLayer& layer) {
 
 MemoryPlan plan_memory(const Net& net, Passes passes) {
   MemoryPlan plan;
-  std::set<std::uint64_t> parameters_seen;  // by version(), which views of one memory share
+  std::set<std::uint64_t> parameters_seen;  // by version(), which views share
   for (const NetLayer& l : net.layers()) {
     LayerMemory m;
     m.name = l.name;

@@ -5,8 +5,8 @@
 
 namespace doppio {
 
-/// True if a layer of this type, in phase TEST, hands probabilities on as they are, at most in
-/// another shape.
+/// Returns whether a layer of this type passes probabilities through unchanged in phase TEST,
+/// except for their shape.
 inline bool keeps_probabilities(const std::string& type) {
   const char* const types[] = {"Split", "Flatten", "Reshape", "Dropout", "ReLU"};
   return std::find(std::begin(types), std::end(types), type) != std::end(types);

@@ -4,11 +4,10 @@
 
 namespace doppio {
 
-/// The layer for a net that sees the shard's part of each batch. Of a data layer it is one that
-/// reads, of its images in their order, the numbers index, index + count, and so on, with the crops
-/// and mirror images that they get where one net reads all. Throws: Error if the batch is not
-/// divisible, if data comes from a layer of another kind, or if the mean over the shares of what
-/// the layer computes is not that of the batch.
+/// Returns the layer for a net that processes one shard of each batch. A data layer then reads the
+/// images index, index + count, and so on, with the same crops and mirroring as if one net read
+/// them all. Throws: Error if count does not divide the batch size, if the data layer is of an
+/// unsupported type, or if the layer's result for the batch is not the mean of those of the shards.
 LayerParameter shard_data_layer(LayerParameter layer, const LayerTraits& traits,
                                 const Shard& shard);
 

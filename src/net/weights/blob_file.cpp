@@ -13,17 +13,17 @@ namespace doppio {
 
 namespace {
 
-// Fields of a skim BlobProto: where its `data` are in the file, and how many bytes.
+// Fields of a BlobProto whose `data` stay in the file: their offset and size in bytes.
 constexpr int kPlace = 100000, kBytes = 100001;
-constexpr std::uint64_t kLong = 1024;  // bytes from which on data stay in the file
+constexpr std::uint64_t kLong = 1024;  // size in bytes from which data stay in the file
 
 void put_number(int field, std::uint64_t value, std::string& out) {
   wire::put_varint(wire::tag(field, wire::kVarint), out);
   wire::put_varint(value, out);
 }
 
-/// False for the fields of nets and layers that mean different things in different forks, none of
-/// which matters for weights.
+/// Returns false for fields of nets and layers whose meaning depends on the fork. Weights do not
+/// need them.
 bool is_common(const google::protobuf::Descriptor& type, int field) {
   const auto one_of = [field](std::initializer_list<int> numbers) {
     return std::find(numbers.begin(), numbers.end(), field) != numbers.end();
@@ -82,7 +82,7 @@ bool BlobFile::varint(Range& rest, std::uint64_t& value) {
   return false;
 }
 
-/// Steps over one field.
+/// Reads the tag and range of the next field and skips its content.
 bool BlobFile::next_field(Range& rest, Field& field) {
   field.first = rest.at;
   std::uint64_t length = 0;
@@ -105,8 +105,8 @@ bool BlobFile::append(Range range, std::string& out) const {
   return file_.read_at(range.at, out.data() + old, bytes) == bytes;
 }
 
-/// Appends the message with its blobs skim. Descends as deep as the schema, in which no message
-/// holds itself.
+/// Appends the message, with long blob data replaced by their offsets. The recursion is bounded by
+/// the schema, in which no message contains itself.
 bool BlobFile::skim(const google::protobuf::Descriptor& type, Range message, std::string& out) {
   for (Range rest = message; rest.at < rest.end;) {
     Field field;
@@ -127,7 +127,7 @@ bool BlobFile::skim(const google::protobuf::Descriptor& type, Range message, std
   return true;
 }
 
-/// Appends the blob. Its data are left out if they are long and in one piece.
+/// Appends the blob. Its data are left out if they are long and contiguous.
 bool BlobFile::hollow_blob(Range message, std::string& out) {
   constexpr std::uint64_t kData = wire::tag(BlobProto::kDataFieldNumber, wire::kDelimited);
   int pieces = 0;

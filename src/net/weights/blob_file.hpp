@@ -10,21 +10,21 @@
 
 namespace doppio {
 
-/// A binary protobuf file with blobs, such as a .caffemodel, whose values stay in the file until
-/// they are asked for: so hundreds of megabytes go into tensors without a copy in between.
+/// A binary protobuf file with blobs, such as a .caffemodel. The values stay in the file until
+/// read() copies them into a tensor, so large weights are never held in memory twice.
 ///
-/// Of nets and layers only names, types and blobs are read. These have the same numbers in all
-/// forks of Caffe, while other numbers mean different things in different forks.
+/// Only names, types and blobs of nets and layers are parsed. All forks of Caffe use the same field
+/// numbers for these, but not for other fields.
 class BlobFile {
  public:
-  /// Throws: Error if `file` cannot be opened, or is no regular file.
+  /// Throws: Error if `file` cannot be opened or is not a regular file.
   explicit BlobFile(const std::string& file) : name_(file), file_(file) {}
 
-  /// Parses the file, but for the long `data` of its blobs: a blob gets an unknown field instead
-  /// that says where they are. Returns false if the file is not of this type, or cut short.
+  /// Parses the file except for long `data` of blobs, whose position is stored in an unknown field
+  /// of the blob. Returns false if the file is not of this type, or truncated.
   bool parse(google::protobuf::Message& out);
 
-  /// As read_blob(), for a blob (or a copy of one) that parse() made.
+  /// Like read_blob(), for a blob (or a copy of one) that parse() made.
   void read(const BlobProto& blob, Tensor& tensor) const;
 
  private:
@@ -32,7 +32,7 @@ class BlobFile {
     std::uint64_t at, end;
   };
   struct Field {
-    std::uint64_t tag, first;  // first: where the field begins
+    std::uint64_t tag, first;  // first: offset of the field's first byte
     Range content;             // of a length-delimited field
     bool delimited;
   };
@@ -45,7 +45,7 @@ class BlobFile {
 
   std::string name_;
   RegularFile file_;
-  std::vector<unsigned char> window_;  // a piece of the file, from window_at_ on
+  std::vector<unsigned char> window_;  // a part of the file, from window_at_ on
   std::uint64_t window_at_ = 0;
 };
 

@@ -15,9 +15,9 @@ namespace doppio {
 
 namespace {
 
-constexpr std::size_t kPiece = std::size_t{1} << 18;  // hashed and copied while it is in the cache
+constexpr std::size_t kPiece = std::size_t{1} << 18;  // small enough for the cache
 
-/// Hashes the bytes that it passes on.
+/// Hashes the bytes that it writes to the next buffer.
 class HashingBuffer final : public std::streambuf {
  public:
   HashingBuffer(std::streambuf& next, Sha256& sha) : next_(next), sha_(sha) {}

@@ -15,7 +15,7 @@ using Outcome = CopiedLayer::Outcome;
 
 using Blobs = std::set<const Blob*>;
 
-/// The parameters of `net` without those that only share another's memory.
+/// Returns the parameters of `net` that do not share another's memory.
 Blobs owned_parameters(Net& net) {
   Blobs owned;
   for (const Parameter& p : net.parameters()) owned.insert(p.blob);
@@ -26,7 +26,7 @@ std::string dataset(const std::string& group, const std::string& layer, std::siz
   return group + "/" + layer + "/" + std::to_string(j);
 }
 
-/// Datasets of a layer, without those of layers named after it, such as "conv1/bn".
+/// Counts a layer's datasets, without those of layers with this prefix, such as "conv1/bn".
 std::size_t count_blobs(const Hdf5Reader& in, const std::string& layer) {
   const std::vector<std::string> paths = in.datasets("data/" + layer);
   return static_cast<std::size_t>(
@@ -34,14 +34,14 @@ std::size_t count_blobs(const Hdf5Reader& in, const std::string& layer) {
                     [](const std::string& path) { return path.find('/') == path.npos; }));
 }
 
-/// The shape of a dataset that is not needed, whatever it holds.
+/// Returns the shape of a dataset that is not read, even if it holds no numbers.
 std::string shape_text(const Hdf5Reader& in, const std::string& path) try {
   return in.shape(path).text();
 } catch (const Error&) {
   return "no numbers";
 }
 
-/// Copies what the file holds for one layer; a parameter without a dataset must be a shared one.
+/// Copies the datasets of one layer. Only a shared parameter may have none.
 CopiedLayer copy_layer(const Blobs& owned, NetLayer& layer, const Hdf5Reader& in) {
   CopiedLayer copied{layer.name, Outcome::fresh, {}};
   std::string stored, wanted;

@@ -1,4 +1,4 @@
-// Weights in and out: .caffemodel files of every generation.
+// Reads and writes weights: .caffemodel files of every generation.
 #include "net/weights/weights_io.hpp"
 
 #include <glog/logging.h>
@@ -42,13 +42,13 @@ bool all_fit(const LayerParameter& stored, const Layer& layer) {
   return true;
 }
 
-/// "; it is a JPEG image" for what is no net.
+/// Returns a hint such as "; it is a JPEG image" for a file that is not a net.
 std::string foreign_kind(const std::string& file) {
   const std::string hint = kind_hint(read_head(file, kHeadBytes));
   return hint.find("weights") == std::string::npos ? hint : "";
 }
 
-/// For with_context(): gives an Error without a place the file's, and puts `what` in front of it.
+/// For with_context(): prefixes an Error without a location by `what` and sets its file.
 auto file_context(const std::string& file, const std::string& what) {
   return [&file, what](const Error& e) -> std::optional<Error> {
     if (!e.where().file.empty()) return std::nullopt;
@@ -56,7 +56,7 @@ auto file_context(const std::string& file, const std::string& what) {
   };
 }
 
-/// Fills the layer's params; read(blob, tensor) takes the values of one.
+/// Fills the layer's params. `read(blob, tensor)` reads the values of one blob.
 template <class Read>
 void copy_blobs(const LayerParameter& stored, Layer& layer, const std::string& file, Read read) {
   const auto blob_context = [&](int j) {
@@ -77,7 +77,7 @@ bool parse_binary_file(const std::string& file, google::protobuf::Message& out) 
   google::protobuf::io::FileInputStream stream(in.descriptor());
   google::protobuf::io::CodedInputStream coded(&stream);
   coded.SetTotalBytesLimit(std::numeric_limits<int>::max());
-  // Partial: a fork's file may lack a field that the schema requires in a message we do not read.
+  // A fork's file may lack required fields in messages that are not used here.
   if (!out.ParsePartialFromCodedStream(&coded) || !coded.ConsumedEntireMessage()) return false;
   out.GetReflection()->MutableUnknownFields(&out)->DeleteByNumber(kChecksumField);
   return true;
@@ -179,8 +179,8 @@ std::string Net::save(const std::string& file, bool with_grads) {
   if (file.ends_with(".h5")) return save_weights_hdf5(*this, file, with_grads);
   NetParameter net = source_->net;
   net.clear_layer();
-  std::vector<std::string> layers;     // all but the blobs, which are too large to copy
-  std::vector<std::uint64_t> lengths;  // with the blobs
+  std::vector<std::string> layers;     // without blobs, which are too large to copy
+  std::vector<std::uint64_t> lengths;  // including blobs
   std::uint64_t total = 0;
   for (std::size_t i = 0; i < layers_.size(); ++i) {
     LayerParameter layer = source_->net.layer(static_cast<int>(i));
