@@ -12,7 +12,7 @@ struct Point {
   double recall, precision;
 };
 
-/// Area under the curve, whose precision holds from the previous point's recall on.
+/// Returns the area under the curve, where precision is constant since the previous point.
 double integral(const std::vector<Point>& curve) {
   double area = 0, before = 0;
   for (const Point& p : curve) {
@@ -22,7 +22,7 @@ double integral(const std::vector<Point>& curve) {
   return area;
 }
 
-/// The largest precision at the same or more recall.
+/// Raises each precision to the largest one at the same or higher recall.
 void raise(std::vector<Point>& curve) {
   double most = 0;
   for (auto p = curve.rbegin(); p != curve.rend(); ++p)

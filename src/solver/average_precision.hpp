@@ -7,15 +7,15 @@
 
 namespace doppio {
 
-/// Gathers what DetectionEvaluate says of the batches of a test, for average precisions.
+/// Collects DetectionEvaluate tops of all batches of a test and computes average precisions.
 class DetectionScores {
  public:
-  /// The rows of a batch, R x 5: (-1, class, number of objects, -1, -1) or (image, class, score,
-  /// right, wrong).
+  /// Adds the rows of a batch, R x 5: (-1, class, number of objects, -1, -1) or (image, class,
+  /// score, true positive, false positive).
   void add(const Tensor& rows);
 
-  /// Average precision of each class, as SolverParameter.ap_version says; 0 for one without objects
-  /// or detections. Source: matches SSD's Caffe.
+  /// Returns the average precision of each class, with `version` as in SolverParameter.ap_version,
+  /// and 0 for a class without objects or detections. Source: matches SSD's Caffe.
   std::map<int, float> average_precisions(const std::string& version) const;
 
  private:

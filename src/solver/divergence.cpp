@@ -24,7 +24,7 @@ bool has_discarded_blobs(const Net& net) {
 }  // namespace
 
 std::string first_non_finite(Net& net) {
-  // What a net that saves memory has given up is computed again, from the same batch.
+  // If the net saves memory, released blobs are computed again from the same batch.
   const bool again = has_discarded_blobs(net);
   for (std::size_t i = 0; i < net.layers().size(); ++i) {
     const NetLayer& l = net.layers()[i];

@@ -25,7 +25,7 @@ class InputWaitObserver final : public SolverObserver {
  private:
   using Clock = std::chrono::steady_clock;
 
-  /// Of the device that waited longest.
+  /// Returns the seconds that the slowest device has waited.
   static double waited(Solver& solver) {
     double longest = 0;
     for (int rank = 0; rank < solver.ranks(); ++rank) {

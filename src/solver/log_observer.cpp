@@ -90,7 +90,7 @@ class LogObserver final : public SolverObserver {
   }
 
  private:
-  /// Says once per test net that its test_iter is more than its set, whose size is known by then.
+  /// Logs once per test net if test_iter exceeds its data set. The size is known only after a test.
   void note_repeated_images(Solver& solver, int net) {
     const std::optional<Epoch> epoch =
         epoch_of(*solver.test_nets()[static_cast<std::size_t>(net)], false);
@@ -124,7 +124,7 @@ class LogObserver final : public SolverObserver {
     since_iteration_ = iteration;
   }
 
-  /// Means over all devices, as the loss is.
+  /// Logs the train net's outputs, averaged over all devices like the loss.
   static void log_train_outputs(Solver& solver) {
     int index = 0;
     for (const std::string& name : solver.net().outputs()) {
@@ -151,7 +151,7 @@ class LogObserver final : public SolverObserver {
   Clock::time_point since_ = Clock::now();
   int since_iteration_ = 0;
   int lr_step_ = 0;
-  std::set<int> noted_;  // test nets
+  std::set<int> noted_;  // test nets that note_repeated_images() has logged
   bool warned_ = false;
 };
 

@@ -5,7 +5,7 @@
 
 namespace doppio {
 
-/// Writes Caffe's log lines with glog, word for word, so that published log parsers read them.
+/// Writes Caffe's log lines with glog, word for word, so that existing log parsers can read them.
 std::shared_ptr<SolverObserver> make_log_observer();
 
 }  // namespace doppio

@@ -26,11 +26,11 @@ SourcedNet from_file(const std::string& file, const char* field) {
     return read_prototxt(file);
   } catch (const Error& e) {
     if (!e.where().file.empty()) throw;
-    throw Error(e.message(), {}, field);  // not found: the place is the solver's
+    throw Error(e.message(), {}, field);  // the file was not found: locate the solver's field
   }
 }
 
-/// A net that is written in the solver's own file, as its field `path`.
+/// Returns a net that is written inside the solver file, as its field `path`.
 SourcedNet from_message(const NetParameter& net, const SourcedSolver& solver,
                         const std::string& path) {
   SourcedNet source;
@@ -40,7 +40,7 @@ SourcedNet from_message(const NetParameter& net, const SourcedSolver& solver,
   return upgrade(with_layer_places(std::move(source)));
 }
 
-/// The net that serves training and testing. Exactly one of the two fields is set.
+/// Returns the net used for both training and testing. Exactly one of the two fields is set.
 SourcedNet common_net(const SourcedSolver& solver) {
   const SolverParameter& p = solver.param;
   return p.has_net() ? from_file(p.net(), "net") : from_message(p.net_param(), solver, "net_param");
@@ -138,7 +138,7 @@ std::string snapshot_prefix(const SourcedSolver& solver) {
   require_field(!prefix.empty() || !stem.empty(), "snapshot_prefix",
                 "snapshot_prefix is missing, and there is no solver file to name snapshots after");
   if (prefix.empty()) return fs::path(solver.file).replace_extension();
-  std::error_code unknown;  // such as a name that is too long: writing says so
+  std::error_code unknown;  // errors such as a name that is too long are reported on writing
   if (!prefix.ends_with('/') && !fs::is_directory(prefix, unknown)) return prefix;
   return fs::path(prefix) / (stem.empty() ? "solver" : stem);
 }

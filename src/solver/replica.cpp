@@ -26,7 +26,7 @@ Replica::Replica(Context& context, SolverNet train, const SolverParameter& param
   for (int set = 0; set < rule->history_count(); ++set)
     for (const Parameter& parameter : net.parameters())
       history.emplace_back().reshape(parameter.blob->shape());
-  if (shard.index > 0) net.set_debug_info(false);  // one log is enough
+  if (shard.index > 0) net.set_debug_info(false);  // one replica's log is enough
 }
 
 void Replica::follow(Replica& first, bool weights) {
@@ -60,7 +60,7 @@ std::vector<std::uint64_t> Replica::versions() const {
   return all;
 }
 
-/// Runs `work` for each group of gradients when it is complete.
+/// Calls `work` for each group of gradients. Accelerators run it once the group is complete.
 template <class Work>
 void Replica::for_each_group(Work work) {
   Accelerator* const device = ctx.accelerator().get();

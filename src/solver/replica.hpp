@@ -11,36 +11,36 @@ namespace doppio {
 class Communicator;
 struct SolverNet;
 
-/// A net that learns, with the memory of its update rule: all of a training, or one of several that
-/// see a part of each batch on a device each. They begin with the same weights and update them by
-/// the same gradients, the means of all, so that the weights stay the same.
+/// A net in training and the history of its update rule. With several devices, each has a replica
+/// that processes its shard of every batch. All replicas start from the same weights and apply the
+/// same averaged gradients, so their weights stay equal.
 class Replica {
  public:
-  /// Throws: Error.
+  /// Throws: Error if the net or the update rule is invalid.
   Replica(Context& ctx, SolverNet train, const SolverParameter& param, const Shard& shard);
 
-  /// Goes on from where `first` is: place in the data, random numbers and, if `weights`, weights
-  /// and history.
+  /// Copies the state of `first`: data position, random seed and, if `weights`, weights and
+  /// history.
   void follow(Replica& first, bool weights);
-  /// Brings all that update() touches to the device. A device that has not enough memory fails
-  /// here, where no other waits for it.
+  /// Moves all tensors that update() touches to the device. A device without enough memory thus
+  /// fails before other devices wait for it.
   void prepare();
-  /// Tensor::version() of all weights and history.
+  /// Returns Tensor::version() of all weights and history tensors.
   std::vector<std::uint64_t> versions() const;
 
-  /// Begins to replace all gradients by the means of all replicas.
+  /// Starts to replace all gradients by their means over all replicas.
   void average_gradients(Communicator& communicator);
-  /// Updates all parameters; with a `communicator`, by the means of all replicas' gradients. `step`
-  /// is that of multipliers 1. On an accelerator this and average_gradients() run beside the
-  /// backward pass.
+  /// Updates all parameters, with gradients averaged over all replicas if `communicator` is not
+  /// null. `step` is for multipliers of 1. On an accelerator this and average_gradients() overlap
+  /// the backward pass.
   void update(const UpdateStep& step, Communicator* communicator);
-  /// Sum of the squares of all gradients.
+  /// Returns the sum of the squares of all gradients.
   double squared_norm();
 
   Context& ctx;
   Net net;
   const std::unique_ptr<UpdateRule> rule;
-  std::vector<Tensor> history;  ///< in sets of one per parameter
+  std::vector<Tensor> history;  ///< rule->history_count() sets of one tensor per parameter
 
  private:
   template <class Work>

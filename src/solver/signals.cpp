@@ -18,15 +18,15 @@ namespace doppio {
 
 namespace {
 
-// A handler may do little more than set lock-free flags; any thread may be the one it interrupts.
+// Handlers may interrupt any thread, so they only use lock-free and async-signal-safe functions.
 using Flag = std::atomic<bool>;
 static_assert(Flag::is_always_lock_free);
 Flag g_interrupted, g_hung_up, g_terminated, g_interrupt_stops, g_stopping;
 std::atomic<int> g_iteration;
 bool g_installed = false;
-std::map<int, std::string> g_effects;  // of each signal, in words; constant while a handler lives
+std::map<int, std::string> g_effects;  // text per signal; constant while a handler exists
 
-/// Says what becomes of the iteration under way, in one write: other threads may be logging.
+/// Reports what happens after the current iteration. Uses a single write, as other threads may log.
 void announce(int signal) {
   const auto effect = g_effects.find(signal);
   if (effect == g_effects.end()) return;
@@ -44,7 +44,7 @@ void announce(int signal) {
 
 void handle(int signal) {
   const int error = errno;
-  if (signal == SIGINT && g_stopping) {  // the user means it
+  if (signal == SIGINT && g_stopping) {  // a second Ctrl-C ends the process
     ::signal(SIGINT, SIG_DFL);
     ::raise(SIGINT);
   }
@@ -73,7 +73,7 @@ bool stops(SolverAction a) {
   return a == SolverAction::stop || a == SolverAction::snapshot_and_stop;
 }
 
-/// What follows the iteration, for messages.
+/// Describes for messages what follows the iteration.
 std::string effect_of(SolverAction action, bool snapshot_at_stop) {
   if (!stops(action)) return ", then writing a snapshot; training continues\n";
   const bool saves = snapshots(action) || snapshot_at_stop;

@@ -21,10 +21,10 @@ namespace {
 
 namespace fs = std::filesystem;
 
-/// The records that all nets which share batches with this one read, for each of its own.
+/// Returns how many records all shards together read for each record that `net` reads.
 std::uint64_t shards_of(const Net& net) { return static_cast<std::uint64_t>(net.shard().count); }
 
-/// Adds the position of every layer that has one, under `prefix` + its name.
+/// Saves the position of every layer that has one, under `prefix` + its name.
 template <class States>
 void save_positions(const Net& net, const std::string& prefix, States& states) {
   for (const NetLayer& l : net.layers())
@@ -50,8 +50,8 @@ bool is_there(const fs::path& file) {
   return fs::exists(file, unknown);
 }
 
-/// Where the weights of a state may be, likeliest first: beside it under its own name, since both
-/// are renamed and copied together; beside it under the recorded name; at the recorded path.
+/// Returns candidate paths of the weights: beside the state under the state's name, since both are
+/// renamed and copied together, beside it under the recorded name, and as recorded.
 std::vector<fs::path> model_places(const SolverState& state, const std::string& state_file) {
   const fs::path recorded = state.learned_net(), folder = fs::path(state_file).parent_path();
   std::string stem = fs::path(state_file).filename();
@@ -64,8 +64,8 @@ std::vector<fs::path> model_places(const SolverState& state, const std::string& 
   return places;
 }
 
-/// The weight file that the state was written with, of those that are there. A state of Caffe's
-/// own does not know its checksum.
+/// Returns the existing weight file whose checksum matches the state. Caffe's states record no
+/// checksum, so the first existing file is used.
 std::string find_model(const SolverState& state, const std::string& state_file) {
   std::string names, first, first_sha256;
   for (const fs::path& place : model_places(state, state_file)) {
@@ -85,7 +85,7 @@ std::string find_model(const SolverState& state, const std::string& state_file) 
                   " to continue with these"));
 }
 
-/// The file to load the weights from.
+/// Returns the file to load the weights from, and logs it.
 std::string model_of(const SolverState& state, const std::string& state_file) {
   const std::string model = find_model(state, state_file);
   const std::string name = fs::path(model).filename(),
@@ -174,7 +174,7 @@ void SnapshotAccess::apply(Solver& solver, const SolverState& state, const std::
   solver.recent_losses_.assign(state.recent_loss().begin(), state.recent_loss().end());
   solver.resumed_ = true;
 
-  // A state of Caffe's own knows nothing of data and random numbers.
+  // Caffe's states record neither data positions nor random numbers.
   if (state.has_random_seed())
     solver.ctx_.seed = state.random_seed();
   else
@@ -186,7 +186,7 @@ void SnapshotAccess::apply(Solver& solver, const SolverState& state, const std::
   restore_test_positions(solver, state);
 }
 
-/// Says so before the first iteration, not after hours of training.
+/// Reports an unwritable snapshot_prefix before the first iteration, not after hours of training.
 void Solver::require_snapshots_writable() {
   if (std::exchange(prefix_checked_, true)) return;
   with_context(solver_context(*source_), [&] {
@@ -215,7 +215,7 @@ std::string Solver::snapshot() {
   return state;
 }
 
-/// For snapshots on the way: a full disk must not end the training.
+/// Writes a snapshot during training, where an error such as a full disk must not end the run.
 void Solver::snapshot_or_log() {
   snapshot_wanted_ = false;
   try {

@@ -25,7 +25,7 @@ namespace doppio {
 
 namespace {
 
-/// True if `interval` is in use and divides `n`.
+/// Returns true if `interval` is set and divides `n`.
 bool due(int n, int interval) { return interval > 0 && n % interval == 0; }
 
 std::uint64_t choose_seed(const SolverParameter& p) {
@@ -108,7 +108,7 @@ void Solver::build_nets(std::span<Context* const> contexts) {
 }
 
 void Solver::save_memory() {
-  // For all that never run at the same time: several that train do, but have no use for it.
+  // Nets that run concurrently must not share an arena, but replicas on accelerators use none.
   const auto arena = std::make_shared<Arena>();
   for (const auto& replica : replicas_)
     replica->net.save_memory(Passes::forward_and_backward, {}, arena);
@@ -119,7 +119,7 @@ std::vector<CopiedLayer> Solver::load_weights(const std::string& file) {
   LOG(INFO) << "Finetuning from " << file;
   std::vector<CopiedLayer> copied = net().copy_weights(file);
   require_no_mismatch(copied, file);
-  // They share what they have in common with the train net; what is only theirs is copied too.
+  // Layers shared with the train net are already loaded. This loads those that only test nets have.
   for (const auto& test : test_nets_) require_no_mismatch(test->copy_weights(file), file);
   return copied;
 }
@@ -172,22 +172,22 @@ void Solver::step(int iterations) {
   if (communicator_) versions_ = replicas_[0]->versions();
 }
 
-/// Makes all replicas continue from where the first one is, whatever was done to it since the last
-/// step.
+/// Makes all replicas continue from the state of the first, which may have changed since the last
+/// step().
 void Solver::synchronize_replicas() {
   const bool changed = replicas_[0]->versions() != versions_;
   for (std::size_t r = 1; r < replicas_.size(); ++r) replicas_[r]->follow(*replicas_[0], changed);
   workers_->run([&](std::size_t r) { replicas_[r]->prepare(); });
 }
 
-/// Runs one pass of all replicas; returns the mean of their losses.
+/// Runs one pass of all replicas. Returns the mean of their losses.
 float Solver::mean_loss(float (Net::*pass)()) {
   std::vector<float> losses(replicas_.size());
   workers_->run([&](std::size_t r) { losses[r] = (replicas_[r]->net.*pass)(); });
   return std::accumulate(losses.begin(), losses.end(), 0.0f) / static_cast<float>(losses.size());
 }
 
-/// The mean loss of iter_size passes, whose gradients add up.
+/// Runs iter_size passes, which accumulate gradients. Returns their mean loss.
 float Solver::forward_backward() {
   float loss = 0;
   for (int i = 0; i < param().iter_size(); ++i) {
@@ -199,7 +199,7 @@ float Solver::forward_backward() {
   return loss / static_cast<float>(param().iter_size());
 }
 
-/// Adds a loss to the window and returns the window's mean.
+/// Adds a loss to the average_loss window and returns the window's mean.
 float Solver::smoothed(float loss) {
   recent_losses_.push_back(loss);
   if (static_cast<int>(recent_losses_.size()) > param().average_loss())
@@ -219,7 +219,7 @@ void Solver::apply_update(float learning_rate) {
   else
     step.l2 = p.weight_decay();
   const bool clips = p.clip_gradients() >= 0;
-  const auto failed = [&] {  // the others may wait for the one that has
+  const auto failed = [&] {  // wakes replicas that wait for the failed one
     if (communicator_) communicator_->abort();
   };
   if (clips && communicator_)
@@ -229,7 +229,7 @@ void Solver::apply_update(float learning_rate) {
   workers_->run([&](std::size_t r) { replicas_[r]->update(step, averaging); }, failed);
 }
 
-/// 1, or less if the joint norm of the gradients, summed over iter_size, is above clip_gradients.
+/// Returns the factor (at most 1) that limits the joint norm of the gradients to clip_gradients.
 float Solver::clip_factor() {
   const float limit = param().clip_gradients();
   if (limit < 0 || net().parameters().empty()) return 1;
@@ -242,7 +242,7 @@ float Solver::clip_factor() {
   return factor;
 }
 
-/// Error for training that cannot continue.
+/// Throws: Error for training that has diverged.
 void Solver::throw_diverged(const std::string& what) {
   std::string where;
   for (std::size_t r = 0; r < replicas_.size() && where.empty(); ++r)

@@ -17,7 +17,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-/// Dataset of a .solverstate.h5 with what Caffe's format has no place for: a SolverState as text.
+/// Dataset of a .solverstate.h5 for fields that Caffe's format lacks: a SolverState as text.
 const char kExtra[] = "doppio";
 
 SolverState read_hdf5(const std::string& file) {

@@ -7,12 +7,12 @@
 
 namespace doppio {
 
-/// Reads a .solverstate, or a .solverstate.h5 (told by its content), ours or Caffe's.
-/// Throws: Error if it is not one; for weight files it says what to do with them.
+/// Reads a .solverstate or .solverstate.h5 of Doppio or Caffe. The content decides which. Throws:
+/// Error if it is neither, with advice if it is a weight file.
 SolverState read_solver_state(const std::string& file);
 
-/// Writes `state`, with `history` after its own, as HDF5 if the name ends in ".h5", so that `file`
-/// is always whole. Throws: Error.
+/// Writes `state` atomically, with `history` after its own, as HDF5 if the name ends in ".h5".
+/// Throws: Error.
 void write_solver_state(const std::string& file, const SolverState& state,
                         const std::vector<Tensor>& history = {});
 

@@ -17,7 +17,7 @@ void set_precisions(TestResult::Output& output, std::map<int, float> precisions)
   output.precisions = std::move(precisions);
 }
 
-/// The type of the layer that makes `blob`.
+/// Returns the type of the layer that makes `blob`.
 std::string made_by(const Net& net, const std::string& blob) {
   std::string type;
   for (const NetLayer& layer : net.layers())
@@ -33,12 +33,12 @@ TestResult Solver::test(int index) {
           index, "; the solver has ", test_nets_.size());
   Net& net = *test_nets_[static_cast<std::size_t>(index)];
   const int batches = param().test_iter(index);
-  this->net().release_blobs();  // makes room for the test net's
+  this->net().release_blobs();  // frees memory for the test net
   for (const auto& o : observers_) o->on_test_start(*this, index);
 
   const bool detection = param().eval_type() == "detection";
   std::vector<std::vector<double>> sums(net.outputs().size());
-  std::map<std::size_t, DetectionScores> scores;  // of some of the outputs
+  std::map<std::size_t, DetectionScores> scores;  // by output
   double loss = 0;
   for (int batch = 0; batch < batches; ++batch) {
     poll_action();
@@ -75,8 +75,8 @@ TestResult Solver::test(int index) {
   return result;
 }
 
-/// Runs all test nets. If asked to stop, returns nothing and puts them back to where they were,
-/// because a resumed run tests this iteration again.
+/// Runs all test nets. If a stop is requested, returns nothing and restores their data positions,
+/// because a resumed run repeats this test.
 std::vector<TestResult> Solver::test_all() {
   SolverState before;
   SnapshotAccess::save_test_positions(*this, before);

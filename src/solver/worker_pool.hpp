@@ -9,7 +9,7 @@
 
 namespace doppio {
 
-/// Threads that do the same for each of several members at once; the caller's own is member 0's.
+/// Runs the same work concurrently for several members. The calling thread runs member 0.
 class WorkerPool {
  public:
   explicit WorkerPool(std::size_t members);
@@ -17,9 +17,9 @@ class WorkerPool {
   WorkerPool(const WorkerPool&) = delete;
   WorkerPool& operator=(const WorkerPool&) = delete;
 
-  /// Runs `work(member)` for all members, a thread each that stays the same, and returns when all
-  /// have ended. Throws: what was thrown first; at once, `failed` is called to end the others'
-  /// wait.
+  /// Runs `work(member)` for all members, each always on the same thread, and returns when all are
+  /// done. Throws: the first exception thrown by `work`. `failed` is called immediately after it,
+  /// so that other members stop waiting.
   void run(
       const std::function<void(std::size_t member)>& work,
       const std::function<void()>& failed = [] {});
@@ -32,11 +32,11 @@ class WorkerPool {
   std::condition_variable begun_, ended_;
   const std::function<void(std::size_t)>* work_ = nullptr;
   const std::function<void()>* failed_ = nullptr;
-  std::size_t runs_ = 0;     // begun so far
-  std::size_t working_ = 0;  // threads that have not ended the last one
+  std::size_t runs_ = 0;     // runs started so far
+  std::size_t working_ = 0;  // threads that are still busy with the current run
   bool stop_ = false;
   std::exception_ptr error_;
-  std::vector<std::thread> threads_;  // last: they use the others
+  std::vector<std::thread> threads_;  // declared last, because they use the other members
 };
 
 }  // namespace doppio

@@ -4,9 +4,9 @@
 namespace doppio {
 namespace {
 
-/// Steps in the units of the weights, with momentum m as the decay of both averages:
+/// Steps in the units of the weights. Momentum m is the decay of both averages:
 /// h = m h + (1 - m) g^2; u = g sqrt((a + delta) / (h + delta)); a = m a + (1 - m) u^2; w -= r u.
-/// The paper has no r: base_lr 1. Source: Zeiler, "ADADELTA" (2012); matches Caffe.
+/// The paper has r = 1. Source: Zeiler, "ADADELTA" (2012); matches Caffe.
 struct AdaDelta {
   static constexpr int kHistories = 2;
   explicit AdaDelta(const SolverParameter& p) : momentum(p.momentum()), delta(p.delta()) {}

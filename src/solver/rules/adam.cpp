@@ -4,11 +4,11 @@
 namespace doppio {
 namespace {
 
-/// Momentum m and steps relative to the root mean square of decay b = momentum2, both corrected for
-/// their start at 0, with t = iteration + 1:
+/// Momentum m, with steps relative to the root mean square of decay b = momentum2. Both averages
+/// are corrected for their start at 0, with t = iteration + 1:
 /// p = m p + (1 - m) g; q = b q + (1 - b) g^2;
-/// w -= r sqrt(1 - b^t) / (1 - m^t) * p / (sqrt(q) + delta). Note that momentum is 0 if unset.
-/// Source: Kingma and Ba, "Adam" (2015); matches Caffe, whose delta is not corrected for the start.
+/// w -= r sqrt(1 - b^t) / (1 - m^t) * p / (sqrt(q) + delta). The default momentum is 0.
+/// Source: Kingma and Ba, "Adam" (2015); matches Caffe, which does not correct delta.
 struct Adam {
   static constexpr int kHistories = 2;
   explicit Adam(const SolverParameter& p)

@@ -9,8 +9,8 @@ inline namespace DOPPIO_BUILD {
 ///
 /// `Rule` is trivially copyable and constructed from the SolverParameter. It has kHistories and
 /// `step(g, rate, h, a)`, which kernels call: it updates the history h (and a, if kHistories is 2)
-/// of one weight with gradient g and returns what to subtract from the weight. If the rate depends
-/// on the iteration beyond the policy, `corrected_rate(rate, iteration)` says so.
+/// of one weight with gradient g and returns the value to subtract from the weight. A rule whose
+/// rate depends on the iteration beyond the policy also defines `corrected_rate(rate, iteration)`.
 template <class Rule>
 class Fused final : public UpdateRule {
  public:
@@ -53,7 +53,7 @@ class Fused final : public UpdateRule {
 
  private:
   Rule rule_;
-  Tensor sums_;  // of the squares of one parameter's gradients each
+  Tensor sums_;  // of the squares of each parameter's gradient
 };
 
 }  // namespace DOPPIO_BUILD

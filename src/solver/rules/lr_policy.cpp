@@ -83,7 +83,7 @@ int LearningRatePolicy::step_at(int n) const {
   return current_step_ + (reached ? 1 : 0);
 }
 
-/// The rate without min_lr and warm-up.
+/// Returns the rate without min_lr and warm-up.
 double LearningRatePolicy::scheduled(int n) const {
   double factor = 1;
   if (name_ == "step") factor = std::pow(gamma_, n / stepsize_);
@@ -93,7 +93,7 @@ double LearningRatePolicy::scheduled(int n) const {
   if (name_ == "plateau") factor = std::pow(gamma_, plateau_->drops());
   if (name_ == "sigmoid") factor = 1 / (1 + std::exp(-gamma_ * (n - stepsize_)));
   if (name_ != "poly" && name_ != "cosine") return base_lr_ * factor;
-  // Past max_iter the rate stays at its lowest, where Caffe's becomes nan.
+  // After max_iter the rate stays at its minimum, while Caffe's becomes nan.
   const double done = std::min(1.0, static_cast<double>(n) / max_iter_);
   factor =
       name_ == "poly" ? std::pow(1 - done, power_) : (1 + std::cos(std::numbers::pi * done)) / 2;

@@ -7,14 +7,14 @@
 
 namespace doppio {
 
-/// The learning rate as a function of the number of iterations done, and for "plateau" of the
-/// tests.
+/// The learning rate as a function of the number of iterations done and, for "plateau", of test
+/// results.
 ///
-/// SolverParameter's comments hold the formulas. Source: matches Caffe; where Caffe would divide by
-/// zero or train with a rate of 0 because of a field that was forgotten, the constructor throws.
-/// Caffe has no "cosine", no "plateau", no warm-up and no min_lr. min_lr is that of NVIDIA's Caffe.
-/// warmup_iter and warmup_start_lr have the names of Intel's, whose warm-up climbs to base_lr; this
-/// one climbs to the policy's rate.
+/// The formulas are in the comments of SolverParameter. Source: matches Caffe. The constructor
+/// throws if a missing field would make Caffe divide by zero or train with a rate of 0. "cosine",
+/// "plateau", warm-up and min_lr are extensions. min_lr is that of NVIDIA's Caffe. warmup_iter and
+/// warmup_start_lr are named as in Intel's Caffe, but warm-up rises to the policy's rate instead of
+/// base_lr.
 class LearningRatePolicy {
  public:
   /// Throws: Error that names the field which is missing or out of range.
@@ -22,24 +22,24 @@ class LearningRatePolicy {
 
   const std::string& name() const { return name_; }
 
-  /// The rate of iteration `n`, which advance(n) would return.
+  /// Returns the rate of iteration `n`, without side effects.
   float rate(int n) const;
 
-  /// rate(n), and counts a stepvalue of "multistep" that is reached: at most one per call, as Caffe
-  /// does, so two equal values take effect in two iterations.
+  /// Returns rate(n), and counts a stepvalue of "multistep" that is reached: at most one per call,
+  /// as in Caffe, so two equal values take effect in two iterations.
   float advance(int n);
 
-  /// Stepvalues of "multistep" passed so far, or drops of "plateau".
+  /// Number of "multistep" stepvalues passed so far, or of "plateau" drops.
   int current_step() const { return plateau_ ? plateau_->drops() : current_step_; }
-  /// Set for "plateau" only.
+  /// Has a value for "plateau" only.
   std::optional<Plateau>& plateau() { return plateau_; }
   const std::optional<Plateau>& plateau() const { return plateau_; }
-  /// True if "plateau" wants no more iterations.
+  /// Returns true if "plateau" ends training.
   bool finished() const { return plateau_ && plateau_->finished(); }
 
-  /// What a snapshot holds of the policy.
+  /// Writes the state of the policy to a snapshot.
   void save(SolverState& state) const;
-  /// Throws: Error if `state` has more steps than the parameters.
+  /// Throws: Error if `state` has passed more steps than the parameters define.
   void restore(const SolverState& state);
 
  private:

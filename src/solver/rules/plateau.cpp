@@ -17,7 +17,7 @@ bool has(const std::vector<std::string>& names, const std::string& name) {
   return std::find(names.begin(), names.end(), name) != names.end();
 }
 
-/// True if larger is better. Throws: Error if that is not known.
+/// Returns true if larger values are better. Throws: Error if the direction is unknown.
 bool rises(const Net& net, const std::string& metric) {
   if (net.loss_weight(metric) != 0) return false;
   std::string type;

@@ -4,7 +4,7 @@ namespace doppio {
 
 class SolverParameter;
 
-/// Weight decay: what is added to the gradient of a weight w.
+/// Weight decay: the term added to the gradient of a weight w.
 enum class Regularizer {
   l1,  ///< decay * sign(w)
   l2   ///< decay * w

@@ -4,8 +4,8 @@
 namespace doppio {
 namespace {
 
-/// Gradient descent with momentum m: v = m v + r g; w -= v. The rate is part of v, so a change of
-/// the rate does not scale what v remembers. Source: matches Caffe.
+/// Gradient descent with momentum m: v = m v + r g; w -= v. The rate r is part of v, so a change of
+/// the rate does not rescale earlier steps in v. Source: matches Caffe.
 struct Sgd {
   static constexpr int kHistories = 1;
   explicit Sgd(const SolverParameter& p) : momentum(p.momentum()) {}
