@@ -14,32 +14,32 @@
 
 namespace doppio {
 
-/// Makes batches on background threads ahead of their use and hands them out in order.
+/// Makes batches on background threads in advance and returns them in order.
 ///
-/// A batch has a fixed number of items. One worker at a time claims the next few items, in order,
-/// and then makes them while others claim and make theirs: so all workers help with the batch that
-/// is wanted first, and batches do not depend on the number of workers. At most as many batches as
-/// there are slots exist at a time.
+/// A batch has a fixed number of items. Workers claim chunks of items in order, one worker at a
+/// time, and make them concurrently, so all workers help with the batch that is needed first.
+/// Batches do not depend on the number of workers. At most as many batches as there are slots exist
+/// at a time.
 template <class Item, class Batch>
 class Prefetcher {
  public:
   struct Steps {
-    /// Fetches what the next item is made from. Never runs twice at a time.
+    /// Fetches the input of the next item. Calls never overlap.
     std::function<Item()> claim;
     /// Makes item `i` of `batch`; `worker` counts from 0.
     std::function<void(int worker, const Item&, Batch& batch, Index i)> make;
   };
 
-  /// One of the `slots` is in the hands of the caller, the others are made ahead.
+  /// The caller holds one of the `slots` while the others are filled.
   Prefetcher(std::vector<Batch> slots, Index items, int workers, Steps steps)
       : items_(items),
-        // Small enough to share a batch out evenly, large enough to make locking negligible.
+        // Small enough for an even distribution, large enough to make locking negligible.
         chunk_(std::max<Index>(1, items / (4 * workers))),
         steps_(std::move(steps)) {
     for (Batch& batch : slots) slots_.push_back({std::move(batch)});
     try {
       for (int i = 0; i < workers; ++i) threads_.emplace_back([this, i] { work(i); });
-    } catch (...) {  // the system has no more threads
+    } catch (...) {  // the system cannot create more threads
       stop();
       throw;
     }
@@ -49,9 +49,9 @@ class Prefetcher {
   Prefetcher(const Prefetcher&) = delete;
   Prefetcher& operator=(const Prefetcher&) = delete;
 
-  /// The next batch; it belongs to the caller until release(). Waits for it if need be, and adds
-  /// the time to waited_seconds(). Throws: what claim or make threw for its first bad item, now and
-  /// at each further call.
+  /// Returns the next batch, which the caller may use until release(). Waits if necessary and adds
+  /// the time to waited_seconds(). Throws: the exception of claim or make for the batch's first bad
+  /// item, in this and all later calls.
   Batch& take() {
     std::unique_lock lock(mutex_);
     Slot& slot = slots_[taken_ % slots_.size()];
@@ -65,7 +65,7 @@ class Prefetcher {
     return slot.batch;
   }
 
-  /// The batch that take() would return next, if it is ready, else null.
+  /// Returns the batch of the next take() if it is ready, else null.
   const Batch* peek() {
     const std::lock_guard lock(mutex_);
     const Slot& slot = slots_[taken_ % slots_.size()];
@@ -73,7 +73,7 @@ class Prefetcher {
     return ready ? &slot.batch : nullptr;
   }
 
-  /// Gives all batches taken so far back to be filled again.
+  /// Releases all batches taken so far, to be filled again.
   void release() {
     {
       const std::lock_guard lock(mutex_);
@@ -130,7 +130,7 @@ class Prefetcher {
     }
   }
 
-  /// Runs under the lock.
+  /// Requires mutex_ to be held.
   void claim_some(Slot& slot, std::vector<Item>& items) {
     items.clear();
     try {
@@ -140,7 +140,7 @@ class Prefetcher {
     } catch (...) {
       const Index good = slot.claimed + static_cast<Index>(items.size());
       slot.fail(good);
-      slot.done += items_ - good;  // nobody will make the rest
+      slot.done += items_ - good;  // the remaining items are never made
       slot.claimed = items_;
       exhausted_ = true;
     }
@@ -161,7 +161,7 @@ class Prefetcher {
   std::mutex mutex_;
   std::condition_variable may_claim_, finished_;
   std::vector<Slot> slots_;
-  // Batches since the start; batch b lives in slot b modulo their number.
+  // Numbers of batches since the start. Batch b uses slot b modulo the number of slots.
   std::uint64_t filling_ = 0, taken_ = 0, released_ = 0;
   bool stop_ = false, exhausted_ = false;
   double waited_ = 0;

@@ -8,7 +8,7 @@
 
 namespace doppio {
 
-/// The numbers 0 .. n-1 in random order; takes the draws `first_draw` .. `first_draw` + n - 1.
+/// Returns a random permutation of 0 .. n-1 from the draws `first_draw` .. `first_draw` + n - 1.
 inline std::vector<Index> permutation(Index n, const Random& draws, Index first_draw = 0) {
   std::vector<Index> order(static_cast<std::size_t>(n));
   std::iota(order.begin(), order.end(), Index{0});

@@ -13,7 +13,7 @@ namespace doppio {
 
 namespace {
 
-/// The pixels as H x W x channels; a view if that is how they are stored.
+/// Returns the pixels as H x W x channels, as a view if they are stored that way.
 cv::Mat pixels_of(const Image& image) {
   require(image.bytes != nullptr, "the record holds floats; images with boxes must have bytes");
   require(image.channels == 1 || image.channels == 3, "the image has ", image.channels,

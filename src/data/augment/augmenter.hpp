@@ -10,18 +10,18 @@ namespace doppio {
 class AnnotatedDataParameter;
 class TransformationParameter;
 
-/// Changes images and the boxes in them at random, for detectors: distorts the colours, puts the
-/// image on a larger canvas, crops it, resizes it and adds noise. Crop, mirror and mean follow in
-/// Transformer. For use by several threads at a time. Source: matches SSD's Caffe but for its
-/// random numbers, and that crops and their boxes are of whole pixels.
+/// Randomly augments images and their boxes for detectors: distorts colours, expands the canvas,
+/// crops, resizes and adds noise. Crop, mirror and mean of Transformer follow. Thread-safe. Source:
+/// matches SSD's Caffe except for random numbers, and for crops and boxes in whole pixels.
 class Augmenter {
  public:
   /// Throws: Error for parameters that are out of range.
   Augmenter(const TransformationParameter& transform, const AnnotatedDataParameter& samplers);
   ~Augmenter();
 
-  /// `draws` belongs to this image only, from Transformer::kDraws on. May write to the memory of
-  /// `image`. Throws: Error if the image has the wrong channels or is too large.
+  /// Augments `image` in place. `draws` are this image's random numbers, used from
+  /// Transformer::kDraws on. Throws: Error if the number of channels is wrong or the image too
+  /// large.
   void apply(cv::Mat& image, std::vector<ImageObject>& objects, const Random& draws) const;
 
  private:

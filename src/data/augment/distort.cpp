@@ -14,7 +14,7 @@ namespace {
 
 constexpr int kHue = 0, kSaturation = 1;
 
-/// Multiplies one of hue, saturation and value, and adds to it.
+/// Scales hue, saturation or value by `factor` and adds `summand`.
 void change_hsv(cv::Mat& image, int channel, float factor, float summand) {
   cv::Mat hsv, changed;
   cv::cvtColor(image, hsv, cv::COLOR_BGR2HSV);

@@ -7,11 +7,11 @@ namespace doppio {
 
 class DistortionParameter;
 
-/// Throws: Error for ranges that are none.
+/// Throws: Error for invalid ranges.
 void check_distortion(const DistortionParameter& p);
 
-/// Changes brightness, contrast, saturation and hue and the order of the channels at random.
-/// Throws: Error for gray images if their colours are to change. Source: matches SSD's Caffe.
+/// Randomly changes brightness, contrast, saturation, hue and the order of channels. Throws: Error
+/// for gray images if their colours are to change. Source: matches SSD's Caffe.
 void distort(cv::Mat& image, const DistortionParameter& p, DrawSequence& draws);
 
 }  // namespace doppio

@@ -3,7 +3,7 @@
 
 namespace doppio {
 
-/// The draws of one image, one after the other.
+/// Consecutive random numbers of one image.
 class DrawSequence {
  public:
   DrawSequence(const Random& draws, Index first) : draws_(draws), next_(first) {}

@@ -39,7 +39,7 @@ void check_expansion(const TransformationParameter& p) {
 Box expand(cv::Mat& image, const TransformationParameter& p, DrawSequence& draws) {
   if (!draws.happens(p.expand_param().prob())) return {0, 0, 1, 1};
   const cv::Size size = image.size();
-  // A large image must not end the training because a large ratio was drawn.
+  // Limits the ratio, so that a large image does not exceed the maximum and end the training.
   const float most = std::sqrt(static_cast<float>(kMaxPixels) /
                                (static_cast<float>(size.height) * static_cast<float>(size.width)));
   const float ratio =

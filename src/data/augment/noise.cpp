@@ -11,7 +11,7 @@ namespace doppio {
 
 namespace {
 
-/// Changes only the brightness.
+/// Applies `change` to the brightness only.
 template <class Change>
 void change_brightness(cv::Mat& image, Change change) {
   cv::Mat split, brightness = image, changed;

@@ -7,10 +7,10 @@ namespace doppio {
 
 class NoiseParameter;
 
-/// Throws: Error for a share or a JPEG quality that is none.
+/// Throws: Error for a probability or a JPEG quality that is out of range.
 void check_noise(const NoiseParameter& p);
 
-/// Makes the image worse, or changes its colour space; Lab has floats as values. Throws: Error for
+/// Degrades the image or converts its colour space. Lab images have float values. Throws: Error for
 /// a gray image whose colour space is to change. Source: matches SSD's Caffe.
 void add_noise(cv::Mat& image, const NoiseParameter& p, DrawSequence& draws);
 

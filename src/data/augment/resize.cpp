@@ -40,7 +40,7 @@ int border(const ResizeParameter& p) {
   return cv::BORDER_CONSTANT;
 }
 
-/// The size that the image itself is to have.
+/// Returns the size of the image without padding.
 cv::Size wanted_size(const cv::Size& image, const ResizeParameter& p) {
   const cv::Size given(static_cast<int>(p.width()), static_cast<int>(p.height()));
   if (p.resize_mode() == ResizeParameter::WARP) return given;

@@ -8,11 +8,11 @@ namespace doppio {
 
 class ResizeParameter;
 
-/// Throws: Error unless the sizes are sound.
+/// Throws: Error for invalid sizes.
 void check_resizing(const ResizeParameter& p);
 
-/// Resizes the image; with FIT_LARGE_SIZE_AND_PAD, puts it in the middle of the result. Returns the
-/// result in fractions of the image. Source: matches SSD's Caffe.
+/// Resizes the image. With FIT_LARGE_SIZE_AND_PAD it is centred in the result. Returns the result
+/// in fractions of the image. Source: matches SSD's Caffe.
 Box resize_image(cv::Mat& image, const ResizeParameter& p, DrawSequence& draws);
 
 }  // namespace doppio

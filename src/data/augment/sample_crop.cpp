@@ -12,7 +12,7 @@ namespace {
 
 Box draw_crop(const Sampler& p, DrawSequence& draws) {
   const float scale = draws.between(p.min_scale(), p.max_scale());
-  // So that neither side exceeds that of the image.
+  // Limits both sides to those of the image.
   const float most = std::min(p.max_aspect_ratio(), 1 / (scale * scale));
   const float least = std::min(std::max(p.min_aspect_ratio(), scale * scale), most);
   const float root = std::sqrt(draws.between(least, most));
@@ -83,7 +83,7 @@ Box cut_out(cv::Mat& image, const Box& crop) {
   const cv::Range x = span(crop.xmin, crop.xmax, image.cols);
   const cv::Range y = span(crop.ymin, crop.ymax, image.rows);
   const Box whole = fractions({x.start, y.start, x.size(), y.size()}, image.size());
-  image = image(y, x).clone();  // what follows must not see the pixels around it
+  image = image(y, x).clone();  // later filters must not see pixels outside of the crop
   return whole;
 }
 

@@ -12,16 +12,16 @@ namespace doppio {
 class BatchSampler;
 using BatchSamplers = google::protobuf::RepeatedPtrField<BatchSampler>;
 
-/// Throws: Error for ranges that are none.
+/// Throws: Error for invalid ranges.
 void check_samplers(const BatchSamplers& samplers);
 
-/// One of all the crops that meet their sampler's constraint, in fractions of the image; nothing
-/// if none does. Source: matches SSD's Caffe, but there a crop may meet the limits of a constraint
-/// with several objects, each some of them.
+/// Draws crops for all samplers and returns a random one of those that satisfy their sampler's
+/// constraint, in fractions of the image, or nullopt if none does. Source: matches SSD's Caffe,
+/// except that one object must satisfy all limits of a constraint.
 std::optional<Box> sample_crop(const BatchSamplers& samplers,
                                const std::vector<ImageObject>& objects, DrawSequence& draws);
 
-/// Cuts `crop` out, in whole pixels. Returns those in fractions of the image.
+/// Crops the image to `crop` in whole pixels. Returns these in fractions of the original image.
 Box cut_out(cv::Mat& image, const Box& crop);
 
 }  // namespace doppio

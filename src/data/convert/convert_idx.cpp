@@ -17,7 +17,7 @@ namespace doppio {
 
 namespace {
 
-/// Reads a file front to back, compressed or not.
+/// Reads a file sequentially, compressed or not.
 class IdxFile {
  public:
   IdxFile(const std::string& name, std::uint32_t magic, const char* content)

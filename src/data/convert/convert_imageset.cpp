@@ -23,7 +23,7 @@ namespace doppio {
 
 namespace {
 
-/// A record to be written, or why there is none.
+/// A record to be written, or the reason why it cannot be.
 struct ConvertedImage {
   std::string key, value, damage;
   Shape shape;
@@ -46,7 +46,7 @@ std::string encode(const cv::Mat& image, const std::string& type) {
   return {bytes.begin(), bytes.end()};
 }
 
-/// Splits H x W x C into planes.
+/// Stores H x W x C pixels as C x H x W.
 void set_pixels(const cv::Mat& image, Datum& datum) {
   const int C = image.channels(), H = image.rows, W = image.cols;
   datum.set_channels(C);
@@ -105,7 +105,7 @@ void check_options(const ImagesetOptions& o) {
           ": give both, from 1 to ", kMaxSide, ", or neither");
 }
 
-/// One text of the first damaged images, a line each.
+/// Lists the first damaged images, one per line.
 std::string listing(const std::vector<std::string>& damaged) {
   constexpr std::size_t kShown = 50;
   std::string text;
@@ -114,7 +114,7 @@ std::string listing(const std::vector<std::string>& damaged) {
   return text;
 }
 
-/// Takes records in their order and writes them while all is well.
+/// Writes records in order. After a damaged image that is not skipped, only checks the rest.
 class RecordSink {
  public:
   RecordSink(const ImagesetOptions& options, DatabaseWriter& writer)
@@ -132,7 +132,7 @@ class RecordSink {
       first_key_ = made.key;
       first_shape_ = made.shape;
     }
-    if (options_.on_error == OnError::fail && !result.damaged.empty()) return;  // only look
+    if (options_.on_error == OnError::fail && !result.damaged.empty()) return;  // only check
     writer_.put(made.key, made.value);
     ++result.written;
   }
@@ -160,7 +160,7 @@ class Sequence {
     return entries_[static_cast<std::size_t>(order_[static_cast<std::size_t>(place)])];
   }
 
-  /// The place after the record with the key `last`, which an interrupted conversion wrote.
+  /// Returns the position after `last`, the last key of an interrupted conversion.
   Index place_after(const std::string& last, const std::string& database) const {
     if (last.empty()) return 0;
     Index place = -1;
@@ -178,8 +178,8 @@ class Sequence {
   std::vector<Index> order_;
 };
 
-/// Hands the records of the images from `first` on to `sink`, made on all cores. Returns the place
-/// where it ended, which is that of the last image unless it was told to stop.
+/// Makes the records of the images from `first` on, on all cores, and passes them to `sink`.
+/// Returns the position where it ended, which is before the last image only after a stop request.
 Index convert(const ImagesetOptions& options, const Sequence& images, Index first,
               RecordSink& sink) {
   constexpr Index kBatch = 32;

@@ -22,7 +22,7 @@ namespace fs = std::filesystem;
 
 namespace {
 
-/// One worker's sums: of the images that it has seen, as C x H x W, and of their colours.
+/// Sums of one worker over its images, as C x H x W, and over their colours.
 struct WorkerSums {
   DatumReader reader;
   std::vector<double> sums;
@@ -47,7 +47,7 @@ void add(const Image& image, std::vector<double>& sums) {
 }
 
 void write_mean(const std::string& path, const Shape& shape, const std::vector<double>& mean) {
-  BlobProto blob;  // in the old form, which every reader of mean files understands
+  BlobProto blob;  // old shape fields, which every reader of mean files supports
   blob.set_num(1);
   blob.set_channels(static_cast<int>(shape[0]));
   blob.set_height(static_cast<int>(shape[1]));
@@ -56,8 +56,8 @@ void write_mean(const std::string& path, const Shape& shape, const std::vector<d
   write_file_atomically(path, [&](std::ostream& out) { out << blob.SerializeAsString(); });
 }
 
-/// Sums over all records. Sums of bytes are exact, so their order does not matter; floats are added
-/// in the records' order by one worker.
+/// Sums all records. Sums of bytes are exact and thus independent of order. Floats are added by one
+/// worker in the order of the records.
 WorkerSums sum_images(Database& reader, const Image& first, const MeanOptions& options) {
   constexpr Index kBatch = 64;
   struct Nothing {};
@@ -103,7 +103,7 @@ WorkerSums sum_images(Database& reader, const Image& first, const MeanOptions& o
   return std::move(all);
 }
 
-/// Throws: Error unless both results can be written to files of their own, outside of the database.
+/// Throws: Error unless both outputs are writable, distinct and outside of the database.
 void check_outputs(const MeanOptions& options) {
   std::error_code unknown;
   for (const std::string& file : {options.output, options.pca}) {

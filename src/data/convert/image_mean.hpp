@@ -19,15 +19,14 @@ struct MeanOptions {
 struct ImageMean {
   Index images = 0;
   Shape shape;                                ///< C x H x W
-  std::vector<double> channels;               ///< mean of each channel: what mean_value takes
-  std::optional<ColorComponents> components;  ///< if asked for
+  std::vector<double> channels;               ///< mean of each channel, for mean_value
+  std::optional<ColorComponents> components;  ///< has a value if MeanOptions::pca is set
 };
 
-/// Averages all images of a database, which must be of one size, pixel by pixel, and writes the
-/// result as a BlobProto of 1 x C x H x W. In the same pass, if asked, finds the principal
-/// components of the colours of all pixels. Throws: Error naming the first record of another size,
-/// or, for the components, one that has not 3 channels.
-/// Source: the mean matches Caffe, but sums in double.
+/// Averages all images of a database pixel by pixel and writes the result as a BlobProto of 1 x C x
+/// H x W. If requested, also computes the principal components of all pixels' colours. Throws:
+/// Error naming the first record whose size differs from the first one's or, for components, that
+/// does not have 3 channels. Source: the mean matches Caffe, but sums in double.
 ImageMean compute_image_mean(const MeanOptions& options);
 
 }  // namespace doppio

@@ -57,11 +57,11 @@ ColorComponents ColorSums::components() const {
     for (std::size_t j = 0; j < kChannels; ++j)
       covariance(static_cast<int>(i), static_cast<int>(j)) =
           products_[kProductOf[i][j]] / count_ - sums_[i] / count_ * (sums_[j] / count_);
-  cv::eigen(covariance, values, vectors);  // the largest first, vectors in rows
+  cv::eigen(covariance, values, vectors);  // in descending order, vectors in rows
   ColorComponents result;
   for (int k = 0; k < kChannels; ++k) {
     const auto component = static_cast<std::size_t>(k);
-    result.variances[component] = std::max(0.0, values(k));  // rounding may go below
+    result.variances[component] = std::max(0.0, values(k));  // rounding may give a negative value
     for (int c = 0; c < kChannels; ++c)
       result.directions[component][static_cast<std::size_t>(c)] = vectors(k, c);
   }

@@ -6,21 +6,21 @@
 
 namespace doppio {
 
-/// The principal components of the colours of many images, the largest first.
+/// Principal components of the colours of many images, in descending order of variance.
 struct ColorComponents {
   using Vector = std::array<double, 3>;
   Vector variances{};                  ///< eigenvalues of the covariance
   std::array<Vector, 3> directions{};  ///< unit eigenvectors, in the stored order of the channels
 };
 
-/// Sums over pixels of three channels, from which the components follow. Exact for bytes up to
-/// 10^11 pixels, so the order does not matter.
+/// Sums over pixels of three channels from which the components are computed. The sums are exact
+/// for bytes up to 10^11 pixels and thus independent of order.
 class ColorSums {
  public:
   /// Throws: Error unless `image` has three channels.
   void add(const Image& image);
   void add(const ColorSums& other);
-  /// Eigenvalues and eigenvectors of the covariance of what was added.
+  /// Returns eigenvalues and eigenvectors of the covariance of all added pixels.
   ColorComponents components() const;
 
  private:
@@ -32,10 +32,10 @@ class ColorSums {
   std::array<double, 6> products_{};  // 00, 01, 02, 11, 12, 22
 };
 
-/// Writes a BlobProto of 3 x 4: per component its variance and its direction.
+/// Writes a BlobProto of 3 x 4: the variance and the direction of each component.
 void write_color_components(const std::string& path, const ColorComponents& components);
 
-/// Reads what write_color_components() wrote. Throws: Error if it is something else.
+/// Reads a file of write_color_components(). Throws: Error if its content differs from that format.
 ColorComponents read_color_components(const std::string& path);
 
 }  // namespace doppio

@@ -67,7 +67,7 @@ std::optional<ImageHeader> jpeg_header(std::string_view bytes) {
 bool is_png(std::string_view bytes) { return bytes.starts_with("\x89PNG\r\n\x1a\n"); }
 bool is_jpeg(std::string_view bytes) { return bytes.starts_with("\xff\xd8\xff"); }
 
-/// The decoder fills what is missing with gray and reports nothing.
+/// Throws: Error for truncated files, for which decoders fill missing pixels with gray silently.
 void require_whole_jpeg(std::string_view bytes) {
   const std::size_t pixels = walk_jpeg(bytes, [](Index, std::size_t) { return false; });
   const std::size_t end = bytes.rfind("\xff\xd9");
@@ -75,9 +75,9 @@ void require_whole_jpeg(std::string_view bytes) {
           "the JPEG data is truncated");
 }
 
-/// Looks at the sizes before memory is taken for them.
+/// Checks the size before memory is allocated.
 void check_size(const ImageHeader& header, std::size_t bytes) {
-  // The densest files there are: PNGs of one bit a pixel, at zlib's best.
+  // Upper bound: PNGs of one bit per pixel at zlib's maximum compression.
   constexpr auto kMaxPixelsPerByte = 8 * 1032;
   require(header.width <= kMaxPixels && header.height * header.width <= kMaxPixels, "an image of ",
           header.height, " x ", header.width, " pixels; the largest that is decoded has ",
@@ -99,7 +99,7 @@ int read_mode(Color color) {
   return cv::IMREAD_UNCHANGED;
 }
 
-/// Of 1, 2, 4 and 8 the largest number by which both sides can be divided and keep `min_side`
+/// Returns the largest of 1, 2, 4 and 8 by which both sides can be divided and keep `min_side`
 /// pixels.
 int shrink_for(const ImageHeader& header, Index min_side) {
   int shrink = 1;
@@ -109,7 +109,7 @@ int shrink_for(const ImageHeader& header, Index min_side) {
   return shrink;
 }
 
-/// The orientation that a TIFF structure states; 1: as it is.
+/// Returns the Exif orientation in a TIFF structure, or 1 (upright).
 Index tiff_orientation(std::string_view tiff) {
   constexpr Index kOrientation = 0x0112;
   constexpr std::size_t kEntryBytes = 12;
@@ -128,7 +128,7 @@ Index tiff_orientation(std::string_view tiff) {
   return 1;
 }
 
-/// The orientation that the camera wrote into a JPEG file.
+/// Returns the Exif orientation of a JPEG file.
 Index jpeg_orientation(std::string_view jpeg) {
   Index orientation = 1;
   walk_jpeg(jpeg, [&](Index marker, std::size_t at) {
@@ -141,7 +141,7 @@ Index jpeg_orientation(std::string_view jpeg) {
   return orientation;
 }
 
-/// The picture upright, given the orientation of its pixels as Exif counts them.
+/// Returns the image rotated and flipped to be upright, given its Exif orientation.
 cv::Mat upright(const cv::Mat& pixels, Index orientation) {
   constexpr int kUpsideDown = 0, kLeftRight = 1, kBoth = -1;
   constexpr int kFlips[] = {0, 0,          kLeftRight, kBoth,      kUpsideDown,
@@ -164,8 +164,7 @@ cv::Mat decode_whole_jpeg(std::string_view bytes, Color color,
                  jpeg_orientation(bytes));
 }
 
-/// std::cerr without what a thread writes while it holds a Mute: imdecode() reports there what it
-/// cannot read.
+/// Suppresses std::cerr output of threads that hold a Mute, since imdecode() reports errors there.
 class QuietErrors final : public std::streambuf {
  public:
   class Mute {
@@ -191,8 +190,8 @@ class QuietErrors final : public std::streambuf {
 };
 thread_local bool QuietErrors::muted = false;
 
-/// Decodes by OpenCV, without the orientation that only some of its versions heed. Empty if OpenCV
-/// cannot.
+/// Decodes by OpenCV without applying the orientation, which only some of its versions do. Returns
+/// an empty image on failure.
 cv::Mat decode_by_opencv(std::string_view bytes, Color color) {
   QuietErrors::install();
   const QuietErrors::Mute mute;

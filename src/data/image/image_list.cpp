@@ -19,7 +19,7 @@ bool exists(const std::string& path) {
   return std::filesystem::exists(path, failed) && !std::filesystem::is_directory(path, failed);
 }
 
-/// The parts of a line around its last blank; no label if there is no blank.
+/// A line split at its last blank. Without a blank there is no label.
 struct Halves {
   std::string_view path, label;
 };
@@ -38,7 +38,7 @@ bool is_number(std::string_view word) {
          word.find_first_not_of("0123456789.,;+-") == word.npos;
 }
 
-/// Why a word is no label.
+/// Explains why a word is not a label.
 std::string no_label(std::string_view word) {
   const std::string quoted = str("label '", printable(word), "' is not an integer");
   if (is_number(word) && word.find_first_of(",;") != word.npos)
@@ -70,7 +70,7 @@ ImageEntry parse_line(const TextLine& line, const std::string& root) {
   const auto [path, label] = split_at_last_blank(line.text);
   require(!path.empty() && !label.empty(), "no label; a line is \"path label\"");
   ImageEntry entry{std::string(path), parse_label(label)};
-  // "a.jpg 1 0" is an image called "a.jpg 1", unless the files say otherwise.
+  // "a.jpg 1 0" is the image "a.jpg 1", unless existing files show otherwise.
   const Halves more = split_at_last_blank(path);
   if (!is_number(more.label) || exists(root + entry.path)) return entry;
   for (Halves image = more; is_number(image.label); image = split_at_last_blank(image.path)) {
@@ -82,21 +82,21 @@ ImageEntry parse_line(const TextLine& line, const std::string& root) {
   return entry;
 }
 
-/// The error with its line, and with a character of it that only looks like plain text.
+/// Adds the line to an Error, and any character in it that only looks like plain text.
 Error located(const Error& e, const std::string& list, const TextLine& line) {
   const std::optional<Lookalike> odd = find_lookalike(line.text);
   if (!odd) return Error(e.message(), {list, line.number});
   return Error(str(e.message(), "; here is ", odd->what), {list, line.number, odd->column});
 }
 
-/// A root without its slash makes "imagesa.png" of "images" and "a.png".
+/// Hints at a root without trailing slash, which turns "images" and "a.png" into "imagesa.png".
 std::string slash_hint(const std::string& root, const std::string& path) {
   if (root.empty() || root.ends_with('/') || !exists(root + "/" + path)) return {};
   return str("; the root folder is put before each path as it is, did you mean '", printable(root),
              "/'?");
 }
 
-/// What may be wrong with a path that leads to no file.
+/// Explains what may be wrong with the path of a missing file.
 std::string path_hint(const std::string& root, const std::string& path) {
   std::string slashes = path;
   std::replace(slashes.begin(), slashes.end(), '\\', '/');

@@ -20,7 +20,7 @@ namespace doppio {
 
 namespace {
 
-/// libjpeg ends with error_exit() where it cannot continue, which must not return.
+/// libjpeg calls error_exit() on fatal errors. The function must not return.
 struct Errors {
   jpeg_error_mgr manager;
   std::jmp_buf jump;
@@ -33,10 +33,10 @@ struct Errors {
   std::longjmp(errors->jump, 1);
 }
 
-/// libjpeg fills lost pixels with gray and warns; a warning is an error here unless it is harmless,
-/// as the "extraneous bytes before marker" that many cameras write.
+/// Treats warnings as errors, because libjpeg fills missing pixels with gray. Harmless ones are
+/// exceptions, such as "extraneous bytes before marker", which files of many cameras cause.
 void warn(j_common_ptr info, int level) {
-  if (level >= 0) return;  // no warning
+  if (level >= 0) return;  // trace message
   switch (info->err->msg_code) {
     case JWRN_ADOBE_XFORM:
     case JWRN_BOGUS_PROGRESSION:
@@ -60,8 +60,8 @@ struct Decompressor {
   Decompressor(const Decompressor&) = delete;
   Decompressor& operator=(const Decompressor&) = delete;
 
-  /// Decodes to one or three channels, or to CMYK if that is what is stored. Returns false if the
-  /// file is damaged. Nothing in here may need a destructor: leave() jumps past it.
+  /// Decodes to one or three channels, or to CMYK if stored so. Returns false if the file is
+  /// damaged. Must not have objects with destructors, since leave() uses longjmp.
   bool decode(std::string_view bytes, int channels, unsigned shrink, cv::Mat& out) {
     if (setjmp(errors.jump) != 0) return false;
     jpeg_create_decompress(&info);
@@ -95,7 +95,7 @@ struct Decompressor {
   Errors errors{};
 };
 
-/// Colours of printers as OpenCV shows them: they are stored inverted, as Adobe does.
+/// Converts CMYK to gray or B, G, R like OpenCV. Values are stored inverted, as Adobe does.
 cv::Mat from_cmyk(const cv::Mat& cmyk, int channels) {
   constexpr int kBits = 14, kRed = 4899, kGreen = 9617, kBlue = (1 << kBits) - kRed - kGreen;
   cv::Mat out(cmyk.rows, cmyk.cols, CV_8UC(channels));

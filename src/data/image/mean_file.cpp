@@ -17,7 +17,7 @@ Shape stated_shape(const BlobProto& blob) {
   return Shape(std::vector<Index>(blob.shape().dim().begin(), blob.shape().dim().end()));
 }
 
-/// `shape` without the axes of size 1 before the last three.
+/// Returns `shape` without axes of size 1 before the last three.
 std::vector<Index> last_three(const Shape& shape) {
   std::vector<Index> dims = shape.dims();
   while (dims.size() > 3 && dims.front() == 1) dims.erase(dims.begin());
@@ -37,7 +37,7 @@ Mean read_mean_file(const std::string& path) {
 Mean read_values_file(const std::string& path, const std::string& what) {
   const std::string bytes = read_file(path);
   BlobProto blob;
-  // A message of another type may parse, all its fields unknown.
+  // A message of another type may parse with only unknown fields.
   require(blob.ParseFromString(bytes) && blob.data_size() + blob.double_data_size() > 0,
           printable(path), " is not ", what, kind_hint(bytes));
   Mean mean{stated_shape(blob), {blob.data().begin(), blob.data().end()}};

@@ -1,4 +1,4 @@
-// Stands in for src/cuda/kernels/pixel_kernels.cpp in a build without CUDA.
+// Replaces src/cuda/kernels/pixel_kernels.cpp in builds without CUDA.
 #include "data/image/pixel_batch.hpp"
 #include "doppio/error.hpp"
 

@@ -8,21 +8,21 @@ namespace doppio {
 
 class Accelerator;  // core/accelerator.hpp
 
-/// What the table of a PixelBatch says of an image: where its crop lies in it, whether it was
-/// mirrored, and what is added to its channels.
+/// Parameters of one image of a PixelBatch: offset of the crop in the image, whether the crop is
+/// mirrored (0 or 1), and the shift of each channel.
 struct PixelView {
   float h0, w0, mirrored, shift[3];
 };
 
-/// Crops of images, as bytes in an accelerator's memory, and what is to become of them:
+/// Crops of images, as bytes in device memory, and the transformation to apply to them:
 ///   out(n, c, h, w) = (pixel(n, c, h, w) - mean + shift(n, c)) * scale.
-/// Crops were mirrored when they were cut out; their means were not.
+/// The crops are already mirrored, the means are not.
 struct PixelBatch {
   Index images, channels, height, width;
   const std::uint8_t* pixels;     ///< images x channels x height x width
   const PixelView* views;         ///< one per image
-  const float* means;             ///< of each channel or of each pixel, null: 0
-  Index mean_height, mean_width;  ///< of the images, with a mean per pixel, else 0
+  const float* means;             ///< one per channel or per pixel, null: 0
+  Index mean_height, mean_width;  ///< image size if there is a mean per pixel, else 0
   bool shifts;
   float scale;
   float* out;  ///< images x channels x height x width
@@ -43,8 +43,8 @@ struct PixelBatch {
   }
 };
 
-/// Transforms all pixels of `batch`, whose pointers are to `device`'s memory, in the order of the
-/// other work there. A build without CUDA has no such device.
+/// Transforms all pixels of `batch`, whose pointers are in device memory, in stream order. Not
+/// available in builds without CUDA.
 void transform_pixels(Accelerator& device, const PixelBatch& batch);
 
 }  // namespace doppio

@@ -14,13 +14,13 @@ namespace doppio {
 
 namespace {
 
-/// The draws of one image, by number, and the block of four draws that makes its shift.
+/// Indices of an image's random numbers, and the block of four that determines its shift.
 enum Draw : Index { kMirrorDraw, kRowDraw, kColumnDraw };
 constexpr std::uint64_t kShiftBlock = 1;
 
-/// What one row of the result is made of.
+/// Parameters of one row of the result.
 struct Row {
-  const float* means;  // one per pixel, or none and `mean` for all
+  const float* means;  // one per pixel; null: `mean` for all
   float mean;
   float shift;
   float scale;
@@ -35,7 +35,7 @@ void transform_row(const Pixel* in, Index step, const Row& row) {
       [&, out = row.out, shift = row.shift, scale = row.scale, n = row.size](auto at, auto mean) {
     for (Index w = 0; w < n; ++w)
       out[w] = (static_cast<float>(in[at(w)]) - mean(w) + shift) * scale;
-    // Half the time of a loop that writes backwards, which does not vectorise well.
+    // Twice as fast as writing backwards, which does not vectorise well.
     if (row.mirror) std::reverse(out, out + n);
   };
   const auto write_from = [&](auto at) {
@@ -44,13 +44,13 @@ void transform_row(const Pixel* in, Index step, const Row& row) {
     else
       write(at, [mean = row.mean](Index) { return mean; });
   };
-  if (step == 1)  // which vectorises
+  if (step == 1)  // a constant stride vectorises
     write_from([](Index w) { return w; });
   else
     write_from([step](Index w) { return w * step; });
 }
 
-/// Takes `n` pixels of three interleaved channels apart, into one row after another of `out`.
+/// Splits `n` interleaved pixels of three channels into three rows of `out`.
 template <class Pixel>
 void take_apart(const Pixel* __restrict in, Index n, Pixel* __restrict out) {
   for (Index w = 0; w < n; ++w) {
@@ -60,7 +60,7 @@ void take_apart(const Pixel* __restrict in, Index n, Pixel* __restrict out) {
   }
 }
 
-/// out(c, h, w) = image(c, h0 + h, w0 + w), with w running backwards if mirrored.
+/// Computes out(c, h, w) = image(c, h0 + h, w0 + w), where mirroring reverses w.
 void copy_crop(const Image& image, const Transformer::View& view, std::uint8_t* out) {
   const Index OH = view.height, OW = view.width;
   const bool interleaved = image.pixel_step == 3 && image.channel_step == 1;
@@ -237,8 +237,8 @@ Transformer::View Transformer::drawn_view(const Image& image, const Random& draw
   return view;
 }
 
-/// Views 0 to 3 are the corners, 4 is the centre, and the others are mirror images; with fewer than
-/// five views 0 is the centre.
+/// Views 0 to 3 are the corners, 4 is the centre, and the others are mirror images. With fewer than
+/// five views, 0 is the centre.
 Transformer::View Transformer::fixed_view(const Image& image, Index number) const {
   const Index places = views_ < 5 ? 1 : 5, place = number % places;
   const Index OH = crop_h_ > 0 ? crop_h_ : image.height, OW = crop_w_ > 0 ? crop_w_ : image.width;

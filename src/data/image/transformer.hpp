@@ -13,72 +13,71 @@ namespace doppio {
 
 class TransformationParameter;
 
-/// Crops, mirrors, subtracts the mean, shifts the colour and scales, all in one pass over the
-/// pixels:
+/// Crops, mirrors, subtracts the mean, shifts colours and scales, in one pass over the pixels:
 ///   out(c, h, w) = (in(c, h0 + h, w0 + w) - mean + shift(c)) * scale,
-/// with w running backwards if mirrored.
+/// where mirroring reverses w.
 ///
-/// `mirror: true` flips with probability 1/2, in TEST too. The crop is drawn in TRAIN and central
-/// in TEST. The mean is taken at the pixel's place in the uncropped image. Source: matches Caffe
-/// but for its random numbers.
+/// `mirror: true` flips with probability 1/2, in TEST too. The crop is random in TRAIN and central
+/// in TEST. The mean is indexed by the position in the uncropped image. Source: matches Caffe
+/// except for its random numbers.
 ///
-/// The shift is drawn in TRAIN if there is a pca_file, from three normal numbers a of deviation
-/// pca_std, where l are the variances of the colours' components p, for pixels from 0 to 255:
+/// With a pca_file the shift is random in TRAIN, from three normal numbers a of standard deviation
+/// pca_std and the variances l of the colour components p, for pixels from 0 to 255:
 ///   shift = sum over k of a(k) * l(k) / 255 * p(k).
 /// Source: Krizhevsky et al., "ImageNet Classification with Deep Convolutional Neural Networks"
-/// (2012). The paper does not say what scale its pixels have; that they go from 0 to 1, hence the
-/// 255, is the usual reading and ours.
+/// (2012). The paper does not give the range of its pixels. The factor 1/255 assumes 0 to 1, as is
+/// usual.
 ///
-/// With `views` an image gives several results in TEST: crops at the four corners and the centre
-/// (only the centre for 2 views), then their mirror images (not for 5); `mirror` does not count.
+/// With `views` an image has several results in TEST: crops at the four corners and the centre
+/// (only the centre for 2 views), then their mirror images (not for 5). `mirror` is ignored.
 class Transformer {
  public:
-  /// Draws of an image that apply() may use: 0 .. kDraws - 1.
+  /// apply() uses the random numbers 0 .. kDraws - 1 of an image.
   static constexpr Index kDraws = 8;
 
-  /// Which part of an image a result shows, and what was added to its channels.
+  /// The crop of one result, and the shift of its channels.
   struct View {
     Index h0, w0, height, width;
     bool mirror;
     std::array<float, 3> shift;
   };
 
-  /// Throws: Error on contradicting fields.
+  /// Throws: Error on contradictory fields.
   Transformer(const TransformationParameter& param, bool train);
 
-  /// What image files in records are to be decoded to.
+  /// Channels to which image files in records are decoded.
   Color color() const { return color_; }
 
-  /// Results per image.
+  /// Number of results per image.
   Index views() const { return views_; }
 
-  /// Pixels of the crop; 0 if there is none.
+  /// Crop size in pixels, or 0 without a crop.
   Index crop_height() const { return crop_h_; }
   Index crop_width() const { return crop_w_; }
 
-  /// Reads the mean file and, in TRAIN, the colour components, unless they were read already.
-  /// Throws: Error that blames their fields.
+  /// Reads the mean file and, in TRAIN, the colour components, unless they are loaded already.
+  /// Throws: Error that names their fields.
   void read_files();
 
-  /// Takes C x H x W as the shape of the images and returns that of the results.
-  /// Throws: Error if the crop or the mean does not fit.
+  /// Sets the shape C x H x W of the images and returns that of the results. Throws: Error if the
+  /// crop or the mean does not fit.
   Shape prepare(const Shape& image);
 
-  /// Writes the views() results for `image`, one after the other; `draws` belongs to this image
-  /// alone. Without a mean image, the height and width may differ from the prepared ones if there
-  /// is a crop. Returns the last view. Throws: Error with both sizes if they may not.
+  /// Writes the views() results for `image` to `out`. `draws` are the random numbers of this image
+  /// only. If there is a crop and no mean image, height and width may differ from the prepared
+  /// ones. Throws: Error with both sizes if they may not differ. Returns the last view.
   View apply(const Image& image, const Random& draws, float* out) const;
 
-  /// The part of apply() that is left to the host where an accelerator does the rest: copies the
-  /// crops of an image of bytes, mirrored where they are, and says in `views` what else is to be
-  /// done. Returns the last view. Throws: Error as apply(), or if the image is of floats.
+  /// The host part of apply() when an accelerator does the rest: copies the crops of an image of
+  /// bytes, mirrored if required, and stores the remaining parameters in `views`. Returns the last
+  /// view. Throws: Error as apply(), or if the image is of floats.
   View cut(const Image& image, const Random& draws, std::uint8_t* out, PixelView* views) const;
 
-  /// The rest, for so many results of the prepared size: `pixels` and `views` are what cut() wrote,
-  /// `means` a copy of means(), all in the accelerator's memory.
+  /// Returns the device part of apply() for `images` results of the prepared size. `pixels` and
+  /// `views` are the output of cut(), `means` a copy of means(), all in device memory.
   PixelBatch rest(Index images, const std::uint8_t* pixels, const PixelView* views,
                   const float* means, float* out) const;
-  /// What is subtracted, of each channel or pixel; empty: nothing.
+  /// Values to subtract, one per channel or per pixel. Empty if there is no mean.
   const std::vector<float>& means() const { return mean_.values; }
 
  private:
@@ -101,14 +100,14 @@ class Transformer {
   std::vector<float> mean_value_;
   std::string pca_file_;
   float pca_std_;
-  std::optional<Mean> mean_image_;  // as read
+  std::optional<Mean> mean_image_;  // as stored in the file
   Shape prepared_;
-  Mean mean_;  // as it fits the prepared shape; no values: nothing to subtract
+  Mean mean_;  // for the prepared shape; empty: nothing to subtract
   bool mean_per_pixel_ = false;
-  std::optional<std::array<std::array<float, 3>, 3>> shifts_;  // per component, for a draw of 1
+  std::optional<std::array<std::array<float, 3>, 3>> shifts_;  // per component, for a = 1
 };
 
-/// Throws: Error if there are fields that only AnnotatedData heeds.
+/// Throws: Error if fields are set that only AnnotatedData supports.
 void require_no_augmentation(const TransformationParameter& param);
 
 }  // namespace doppio

@@ -9,21 +9,21 @@ namespace doppio {
 
 namespace {
 
-/// One axis of a window: its first and last pixel.
+/// First and last pixel of a window along one axis.
 struct Extent {
   int first, last;
 };
 
-/// What an Extent becomes: pixels of the image, their size in the result, and what is beyond it.
+/// A window along one axis: pixels of the image, their size in the result, and the margins.
 struct Placed {
   int first, size;
   int out_size;
-  int before, after;  // pixels of the result that lie beyond the image
+  int before, after;  // pixels of the result beyond the image
 };
 
 int rounded(float value) { return static_cast<int>(std::round(value)); }
 
-/// Widens to `half` on both sides of the middle, clips to 0 .. size-1, scales to crop pixels.
+/// Extends to `half` on both sides of the middle, clips to 0 .. size-1, scales to crop pixels.
 Placed place(const Extent& window, float half, int size, int crop) {
   const float middle =
       static_cast<float>(window.first) + static_cast<float>(window.last - window.first + 1) / 2;
@@ -46,7 +46,7 @@ WindowCrop crop_window(const Window& w, int height, int width, bool mirrored,
             "the window is not in the image of ", height, " x ", width, " pixels");
     return {w.x1, w.y1, w.x2 - w.x1 + 1, w.y2 - w.y1 + 1, o.crop_size, o.crop_size, 0, 0};
   }
-  // What is to be seen, so that context_pad pixels of the result lie around the window.
+  // Scale that gives the window a margin of context_pad pixels in the result.
   const float context =
       static_cast<float>(o.crop_size) / static_cast<float>(o.crop_size - 2 * o.context_pad);
   float half_width = static_cast<float>(w.x2 - w.x1 + 1) / 2;

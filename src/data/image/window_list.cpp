@@ -12,14 +12,14 @@ namespace {
 
 constexpr std::string_view kBlanks = " \t\v\f";
 
-/// The words of a text file, one after another.
+/// Reads the words of a text file.
 class Words {
  public:
   explicit Words(const std::string& file) : file_(file), lines_(read_lines(file)) { skip_blanks(); }
 
   bool at_end() const { return line_ == lines_.size(); }
 
-  /// The next word; empty at the end.
+  /// Returns the next word, or "" at the end.
   std::string_view next() {
     const std::string_view word = peek();
     if (word.empty()) return word;
@@ -29,7 +29,7 @@ class Words {
     return word;
   }
 
-  /// The next words of the same line, up to a number: a path may hold blanks.
+  /// Returns the next words of the line up to a number, because a path may contain blanks.
   std::string_view path() {
     const std::size_t line = line_;
     std::string_view path = next();
@@ -40,7 +40,7 @@ class Words {
     return path;
   }
 
-  /// Reads words as numbers; false if one of them is none.
+  /// Parses words as numbers. Returns false if one is not a number.
   template <class... Numbers>
   bool read(Numbers&... values) {
     return (parse(next(), values) && ...);
@@ -80,7 +80,7 @@ class Words {
   const std::string file_;
   const std::vector<TextLine> lines_;
   std::size_t line_ = 0, at_ = 0;  // of the next word
-  std::size_t last_ = 0;           // line of the word before
+  std::size_t last_ = 0;           // of the previous word
 };
 
 }  // namespace

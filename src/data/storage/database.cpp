@@ -39,7 +39,7 @@ std::string missing_database(const std::string& path) {
   const std::string message = "no database at " + printable(path);
   if (fs::is_regular_file(path, unknown))
     return message + ": that is a file; give the folder that holds the database";
-  // Databases of the known sets lie in data/SET/, beside the script that makes them.
+  // Databases of the included data sets are in data/SET/, next to the script that creates them.
   const fs::path given = path, folder = given.has_filename() ? given : given.parent_path();
   const fs::path script = folder.parent_path() / "get.sh";
   if (fs::is_regular_file(script, unknown)) return message + "; make it with " + script.string();

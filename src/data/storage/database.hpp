@@ -9,96 +9,96 @@
 
 namespace doppio {
 
-/// One record of a database. The views stay valid as long as a copy of `owner`.
+/// One record of a database. The views are valid as long as a copy of `owner` exists.
 struct Record {
   std::string_view key, value;
   std::shared_ptr<const void> owner = nullptr;
 };
 
-/// "database DB, record 'KEY'".
+/// Returns "database DB, record 'KEY'".
 std::string record_name(const std::string& database, std::string_view key);
 
-/// For with_context(): puts the database and the record's key in front of the message.
+/// For with_context(): prefixes the message by the database and the record's key.
 inline auto record_context(const std::string& database, const Record& record) {
   return name_context([&] { return record_name(database, record.key); });
 }
 
-/// A database that is open for reading, at least one record in the order of their keys. Reading
-/// never writes to its folder, not even a lock file. Nobody may change it meanwhile, but it may be
-/// replaced (by another folder of that name) or removed. For use by one thread at a time.
+/// A non-empty database that is open for reading, in the order of its keys. Reading never writes to
+/// the folder, not even a lock file. The database must not be modified meanwhile, but may be
+/// replaced (by another folder of that name) or removed. Not thread-safe.
 class Database {
  public:
   virtual ~Database() = default;
 
-  /// Makes the record next that comes `k` records after the first, counted round and round.
-  /// Fast if it lies shortly after the one returned last.
+  /// Moves to the record that is `k` modulo size() records after the first. Fast if it is shortly
+  /// after the one returned last.
   virtual void seek(std::uint64_t k) = 0;
-  /// Returns the next record and moves on; after the last comes the first.
+  /// Returns the next record and advances. The first record follows the last.
   virtual Record next() = 0;
 
-  /// Number of records. Reads all keys if it must.
+  /// Number of records. Reads all keys if necessary.
   virtual Index size() = 0;
-  /// The same, or 0 if all keys would have to be read.
+  /// Same as size(), or 0 if that would have to read all keys.
   virtual Index known_size() const = 0;
-  /// The record in place `k`, 0 <= k < size(), whatever next() returns. The first call reads all
-  /// keys.
+  /// Returns the record at position `k`, 0 <= k < size(), without changing next(). The first call
+  /// reads all keys.
   virtual Record at(Index k) = 0;
 };
 
-/// The databases that Caffe knows.
+/// Database formats of Caffe.
 enum class Backend { lmdb, leveldb };
 
-/// Throws: Error if `name` is neither "lmdb" nor "leveldb".
+/// Parses "lmdb" or "leveldb". Throws: Error for another `name`.
 Backend backend_of(const std::string& name);
 
-/// What kind of database the folder `path` holds. Throws: Error that says how to make it if there
-/// is none, or how to finish it if a conversion was interrupted.
+/// Returns the format of the database in the folder `path`. Throws: Error that says how to create
+/// the database if there is none, or how to finish it if a conversion was interrupted.
 Backend find_backend(const std::string& path);
 
-/// True if the folder `path` holds a database (whole or not).
+/// Returns true if the folder `path` contains a database, complete or not.
 bool has_database(const std::string& path);
 
-/// Opens whichever database the folder `path` holds. Throws: Error if there is none, or if it is
-/// empty or damaged.
+/// Opens the database in the folder `path`, of either format. Throws: Error if there is none, or if
+/// it is empty or damaged.
 std::unique_ptr<Database> open_database(const std::string& path);
 
-/// Why there is no database at `path`, and how to make it.
+/// Returns an error message for a missing database at `path`, with how to create it.
 std::string missing_database(const std::string& path);
 
-/// The largest key of the database in `folder`, finished or not; empty if there is none.
+/// Returns the largest key of the database in `folder`, complete or not, or "" if it has none.
 std::string last_key(const std::string& folder);
 
-/// What becomes of a database that is there already.
+/// How to handle an existing database.
 enum class IfThere {
   fail,
-  replace,             ///< it stays until the new one is whole
-  append,              ///< it, or what an interrupted conversion left, gets more records
-  append_and_replace,  ///< what an interrupted conversion left gets more records and replaces it
+  replace,             ///< keep it until the new one is complete
+  append,              ///< add records to it, or to the result of an interrupted conversion
+  append_and_replace,  ///< add records to an interrupted conversion, which then replaces it
 };
 
-/// A database that is being made, in a folder of its own beside its destination (PartialFolder).
-/// Records are written in batches: after a failure that folder holds all complete batches.
+/// A database that is being created in a temporary folder beside its destination (PartialFolder).
+/// Records are written in batches. After a failure the folder contains all complete batches.
 class DatabaseWriter {
  public:
-  /// The destructor drops the records that were not committed yet, and the folder if none was.
+  /// Drops the records that are not committed, and the folder if no record is.
   virtual ~DatabaseWriter() = default;
 
-  /// Adds a record. Throws: Error if the key is empty, too long or there already, or if the disk is
+  /// Adds a record. Throws: Error if the key is empty, too long or a duplicate, or if the disk is
   /// full.
   virtual void put(std::string_view key, std::string_view value) = 0;
-  /// Commits what is left, closes the database and moves it to its destination.
+  /// Commits all records, closes the database and moves it to its destination.
   virtual void finish() = 0;
-  /// Commits what is left and closes the database, which IfThere::append continues.
+  /// Commits all records and closes the database. IfThere::append can continue it.
   virtual void suspend() = 0;
-  /// Closes and removes the database, for when making it has failed.
+  /// Closes and removes the database, for use after a failure.
   virtual void discard() = 0;
 
-  /// Longest key that every backend takes, in bytes.
+  /// Maximum length of a key in every backend, in bytes.
   static constexpr std::size_t kMaxKey = 511;
 };
 
-/// Makes an empty database that will lie in the folder `path`, or continues one. Throws: Error if
-/// what is there already forbids it.
+/// Creates an empty database for the folder `path`, or continues one. Throws: Error if `if_there`
+/// does not allow for an existing one.
 std::unique_ptr<DatabaseWriter> make_database(const std::string& path, Backend backend,
                                               IfThere if_there = IfThere::fail);
 

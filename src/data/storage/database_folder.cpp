@@ -41,14 +41,14 @@ bool exists(const std::string& path) {
   return fs::exists(fs::symlink_status(path, unknown));
 }
 
-/// True if there is something at `path` that could be lost: an empty folder could not.
+/// Returns true unless `path` is missing or an empty folder.
 bool occupied(const std::string& path) {
   std::error_code unknown;
   if (!exists(path)) return false;
   return !fs::is_directory(path, unknown) || !fs::is_empty(path, unknown);
 }
 
-/// True for the files that LMDB, LevelDB and we make.
+/// Returns true for names of files of LMDB, LevelDB and Doppio.
 bool is_database_file(const std::string& name) {
   constexpr std::array kNames = {"data.mdb", "lock.mdb", "CURRENT", "LOCK",
                                  "LOG",      "LOG.old",  kMark};
@@ -67,7 +67,7 @@ std::vector<fs::path> files_of(const std::string& folder, std::error_code& faile
   return files;
 }
 
-/// Throws: Error if the folder holds anything that is no database's.
+/// Throws: Error if the folder contains any file that is not a database's.
 void require_database_only(const std::string& folder) {
   std::error_code failed, unknown;
   const std::vector<fs::path> files = files_of(folder, failed);
@@ -80,7 +80,7 @@ void require_database_only(const std::string& folder) {
   }
 }
 
-/// Throws: Error unless --overwrite may replace what is at `path`.
+/// Throws: Error unless --overwrite may replace `path`.
 void require_replaceable(const std::string& path) {
   std::error_code unknown;
   require(fs::is_directory(path, unknown), printable(path),
@@ -91,18 +91,18 @@ void require_replaceable(const std::string& path) {
           " holds no database: nothing is overwritten there; give another name");
 }
 
-/// Removes the folder of a database, or as much of it as is the database's.
+/// Removes a database and its folder. Other files and their folder remain.
 void remove_database(const std::string& folder) {
   std::error_code failed;
   std::vector<fs::path> files = files_of(folder, failed);
-  // Last go the files by which require_replaceable() knows what is left if this is interrupted.
+  // Files that require_replaceable() recognises go last, in case the removal is interrupted.
   std::stable_partition(files.begin(), files.end(), [](const fs::path& file) {
     const std::string name = file.filename();
     return name != "data.mdb" && name != "CURRENT" && name != kMark;
   });
   for (const fs::path& file : files)
     if (is_database_file(file.filename())) fs::remove(file, failed);
-  fs::remove(folder, failed);  // fails, rightly, if there are other files in it
+  fs::remove(folder, failed);  // fails intentionally if there are other files
 }
 
 std::string folder_of(const std::string& path) {
@@ -145,7 +145,7 @@ std::string without_slash(std::string path) {
   return path;
 }
 
-/// The folder that `path` names, for moving it: a symbolic link leads to where it lies.
+/// Returns the folder to move for `path`: the target if it is a symbolic link.
 std::string resolved(const std::string& path) {
   std::error_code unknown, failed;
   fs::path folder = without_slash(path);
@@ -212,11 +212,11 @@ PartialFolder::~PartialFolder() {
     } else if (::rename(partial_.c_str(), path_.c_str()) == 0) {
       unmark(path_);
     }
-  } catch (const Error&) {  // then it stays as it is: marked, and to be continued
+  } catch (const Error&) {  // the folder stays marked as unfinished and can be continued
   }
 }
 
-/// Throws: Error unless the options allow for the database that is at the destination.
+/// Throws: Error unless the options allow for an existing database at the destination.
 void PartialFolder::check_destination() const {
   std::error_code unknown;
   require(replaces() || continues(), printable(path_),
@@ -226,7 +226,7 @@ void PartialFolder::check_destination() const {
   if (replaces()) require_replaceable(path_);
 }
 
-/// Throws: Error unless the options allow for what an interrupted conversion left.
+/// Throws: Error unless the options allow for the result of an interrupted conversion.
 void PartialFolder::check_begun(bool there) const {
   require_replaceable(partial_);
   require(replaces() || continues(), printable(partial_),
@@ -240,7 +240,7 @@ void PartialFolder::check_begun(bool there) const {
           "; keep the one that you want under this name and remove the other");
 }
 
-/// A new folder.
+/// Creates a new folder.
 void PartialFolder::make() {
   if (::mkdir(partial_.c_str(), 0777) != 0 && errno != EEXIST) fail("create", partial_, errno);
   try {
@@ -267,12 +267,12 @@ void PartialFolder::finish() {
   if (there) remove_database(old);
 }
 
-/// Puts the new database where the old one is; returns where that is now.
+/// Moves the new database to the old one's path. Returns the new path of the old one.
 std::string PartialFolder::exchange() const {
   if (::renameat2(AT_FDCWD, partial_.c_str(), AT_FDCWD, path_.c_str(), RENAME_EXCHANGE) == 0)
     return partial_;
-  // Some file systems, such as NFS, cannot; a kill between the two steps leaves both databases, and
-  // --resume does the second one.
+  // Not supported by some file systems, such as NFS. If the process is killed between the two
+  // renames, both databases remain and --resume completes the second rename.
   std::string old = path_ + ".replaced";
   if (exists(old)) remove_database(old);
   if (::rename(path_.c_str(), old.c_str()) != 0) fail_to_move(errno);

@@ -6,40 +6,39 @@
 
 namespace doppio {
 
-/// What keeps a reader from the database in the folder `path`: that there is none, or that it is
-/// not finished; empty if nothing does.
+/// Returns why the database in the folder `path` cannot be read: it is missing or not finished.
+/// Returns "" otherwise.
 std::string why_unreadable(const std::string& path);
 
-/// What a conversion to `path` would continue.
+/// The database that a conversion to `path` would continue.
 struct Begun {
-  std::string folder;     // need not exist
-  bool finished = false;  // it is the database at `path`
+  std::string folder;     // may not exist
+  bool finished = false;  // whether it is the complete database at `path`
 };
 Begun begun_database(const std::string& path, IfThere if_there);
 
-/// The folder in which a database is made: PATH.partial, with a file in it, UNFINISHED, that
-/// readers heed. Once the database is whole the folder is moved to PATH, in one step where the
-/// system can exchange folders; what was there is removed last. So PATH holds what it did before,
-/// or a whole database, whatever fails or is killed. Only folders that hold databases are ever
-/// touched.
+/// The folder PATH.partial in which a database is created. It contains a file UNFINISHED that makes
+/// readers reject it. The complete database is moved to PATH, atomically if the file system can
+/// exchange folders, and the old one is removed last. So PATH contains the old or a complete new
+/// database at any time. Only folders that contain databases are modified.
 class PartialFolder {
  public:
-  /// Makes the folder (and those above it), or continues the one that is there. A finished database
-  /// that is to be continued becomes PATH.partial. Throws: Error if something is in the way, or if
-  /// another process makes the same database.
+  /// Creates the folder and its parents, or continues an existing one. A complete database to be
+  /// continued is renamed to PATH.partial. Throws: Error if other files are in the way, or if
+  /// another process creates the same database.
   PartialFolder(const std::string& path, IfThere if_there);
-  /// Leaves no trace of a folder that keep() was not called for.
+  /// Removes the folder unless keep() was called.
   ~PartialFolder();
   PartialFolder(const PartialFolder&) = delete;
   PartialFolder& operator=(const PartialFolder&) = delete;
 
-  /// Where the database is to be made.
+  /// Folder in which to create the database.
   const std::string& path() const { return partial_; }
-  /// From now on it holds records that are worth keeping.
+  /// Marks the folder as containing committed records.
   void keep() { kept_ = true; }
-  /// Gives the finished database its name.
+  /// Moves the complete database to its destination.
   void finish();
-  /// Removes it, which must be closed.
+  /// Removes the database, which must be closed.
   void discard();
 
  private:
@@ -58,7 +57,7 @@ class PartialFolder {
   const std::string path_, partial_;
   const IfThere if_there_;
   Descriptor lock_;
-  bool moved_here_ = false;  // a finished database that is being continued
+  bool moved_here_ = false;  // whether it is a complete database that is being continued
   bool kept_ = false;
   bool whole_ = false;
 };

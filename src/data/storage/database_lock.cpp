@@ -17,7 +17,7 @@ Descriptor open_folder(const std::string& folder) {
   return Descriptor(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
 }
 
-/// Locks a folder unless the file system cannot; false if somebody else has locked it.
+/// Locks a folder if the file system supports it. Returns false if another process holds the lock.
 bool lock(const Descriptor& folder, int how) {
   return folder.get() < 0 || ::flock(folder.get(), how | LOCK_NB) == 0 || errno != EWOULDBLOCK;
 }

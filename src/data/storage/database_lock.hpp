@@ -5,19 +5,18 @@
 
 namespace doppio {
 
-// Locks on the folders of databases, held as long as the result lives. They need no right to write,
-// and do nothing where the file system has no locks.
+// Locks on database folders, held while the result lives. They need no write permission, and do
+// nothing on file systems without locks.
 
-/// Marks the database in `path` as being read, so that nobody of us writes to it. Throws: Error if
-/// it is being written.
+/// Locks the database in `path` for reading. Throws: Error if Doppio is writing to it.
 Descriptor lock_for_reading(const std::string& path);
 
-/// Marks the database that is made in `folder`, to lie at `path`. Throws: Error if it is being
-/// written or read.
+/// Locks a database that is created in `folder`, for the destination `path`. Throws: Error if it is
+/// being written or read.
 Descriptor lock_for_writing(const std::string& folder, const std::string& path);
 
-/// Held by one process at a time while it looks at, makes or moves the databases in `folder`. Waits
-/// five seconds at most for others.
+/// Serializes processes that check, create or move databases in `folder`. Waits at most five
+/// seconds for other processes.
 Descriptor lock_databases_in(const std::string& folder);
 
 }  // namespace doppio

@@ -11,7 +11,7 @@
 
 namespace doppio {
 
-/// What the writers of both kinds have in common: the folder, and batches of records.
+/// Common part of the writers: the folder, and batches of records.
 class BatchedWriter : public DatabaseWriter {
  public:
   void put(std::string_view key, std::string_view value) final;
@@ -23,16 +23,16 @@ class BatchedWriter : public DatabaseWriter {
   using Batch = std::vector<std::pair<std::string, std::string>>;
 
   BatchedWriter(const std::string& path, IfThere if_there);
-  /// Writes all of the batch and syncs, or throws Error and writes nothing.
+  /// Writes and syncs the whole batch. Throws: Error, in which case nothing is written.
   virtual void write(const Batch& batch) = 0;
   virtual void close() = 0;
-  /// Throws: Error that says that the key is there already.
+  /// Throws: Error about a duplicate key.
   [[noreturn]] void report_duplicate(std::string_view key) const {
     throw Error(
         str("the database ", printable(path_), " has a record '", printable(key), "' already"));
   }
 
-  /// Where the files are.
+  /// Folder of the database files.
   const std::string& folder() const { return folder_.path(); }
 
   const std::string path_;  // for messages
@@ -45,8 +45,7 @@ class BatchedWriter : public DatabaseWriter {
   std::uint64_t batch_bytes_ = 0;
 };
 
-/// Throws: Error if the file system of `folder` has less than `bytes` free; says how much is
-/// missing.
+/// Throws: Error with the missing amount if the file system of `folder` has less than `bytes` free.
 void require_space(const std::string& folder, std::uint64_t bytes);
 
 }  // namespace doppio

@@ -11,7 +11,7 @@ bool is_hdf5(const std::string& file) try {
   constexpr char kSignature[] = "\x89HDF\r\n\x1a\n";
   const RegularFile in(file);
   char head[8] = {};
-  // Other data, as in MATLAB's files, may come first: the signature is then at 512, 1024, 2048 ...
+  // A user block, as in MATLAB's files, moves the signature to 512, 1024, 2048 ...
   for (std::uint64_t at = 0; at < in.size(); at = at == 0 ? 512 : 2 * at)
     if (in.read_at(at, head, sizeof head) == sizeof head &&
         std::memcmp(head, kSignature, sizeof head) == 0)

@@ -6,7 +6,7 @@ namespace doppio {
 
 namespace {
 
-// Deflate gains at most a factor of 1032; kMaxImplied bytes may be fill values.
+// Deflate compresses by at most 1032. kMaxImplied bytes may be fill values.
 constexpr double kMaxGain = 1100, kMaxImplied = 256e6;
 
 void require_filters(const Hdf5Name& name, const std::string& path, hid_t properties) {
@@ -24,7 +24,8 @@ void require_filters(const Hdf5Name& name, const std::string& path, hid_t proper
   }
 }
 
-/// Refuses elements without a value: those without a fill value always.
+/// Throws: Error if elements were never written, unless `unwritten` allows for a defined fill
+/// value.
 void require_written(const Hdf5Name& name, const std::string& path, hid_t dataset, hid_t properties,
                      std::uint64_t count, Hdf5Reader::Unwritten unwritten) {
   H5D_space_status_t status = H5D_SPACE_STATUS_ALLOCATED;
@@ -39,8 +40,7 @@ void require_written(const Hdf5Name& name, const std::string& path, hid_t datase
     name.fail(path, "has values that were never written");
 }
 
-/// Refuses sizes that the file cannot hold, before memory is taken for them: of all elements, and
-/// of a chunk.
+/// Throws: Error for dataset or chunk sizes that the file cannot hold, before memory is allocated.
 void require_stored(const Hdf5Name& name, const std::string& path, hid_t dataset, hid_t properties,
                     std::uint64_t count) {
   const Id type(H5Dget_type(dataset), H5Tclose);
@@ -63,7 +63,7 @@ void require_stored(const Hdf5Name& name, const std::string& path, hid_t dataset
 void require_readable(const Hdf5Name& name, const std::string& path, hid_t dataset,
                       std::uint64_t count, Hdf5Reader::Unwritten unwritten) {
   const Id properties(H5Dget_create_plist(dataset), H5Pclose);
-  // Else a crafted file could show us other files of this machine.
+  // Prevents crafted files from exposing other files of this machine.
   if (H5Pget_layout(properties) == H5D_VIRTUAL || H5Pget_external_count(properties) > 0)
     name.fail(path, "keeps its data in another file, which is not supported");
   require_filters(name, path, properties);

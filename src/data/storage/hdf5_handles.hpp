@@ -12,12 +12,12 @@ namespace doppio {
 /// Name of the attribute with the SHA-256 of a dataset's values.
 inline constexpr char kHdf5Checksum[] = "doppio_sha256";
 
-/// Held during every call: the library may not be thread-safe, and it prints its errors unless
-/// told otherwise.
+/// Held during every call, since the library may not be thread-safe. Also disables its error
+/// output.
 class Session {
  public:
   Session() : lock_(mutex()) {
-    // At exit the library crashes over files that could not be closed on a full disk.
+    // At exit the library crashes if files could not be closed because the disk is full.
     [[maybe_unused]] static const herr_t no_exit_handler = H5dont_atexit();
     H5Eget_auto2(H5E_DEFAULT, &print_, &print_argument_);
     H5Eset_auto2(H5E_DEFAULT, nullptr, nullptr);
@@ -45,7 +45,7 @@ class Id {
   Id& operator=(const Id&) = delete;
   operator hid_t() const { return id_; }
 
-  /// Closes it now; negative if that fails, which after writing means that values were lost.
+  /// Closes the id now. A negative result means an error; after writing, values are lost.
   herr_t close() { return id_ < 0 ? 0 : close_(std::exchange(id_, -1)); }
 
  private:
@@ -53,8 +53,8 @@ class Id {
   herr_t (*close_)(hid_t);
 };
 
-/// Why the library's last call failed, without the addresses and offsets that it adds. What only
-/// the library knows comes with `guess`, such as "it is damaged ".
+/// Returns why the library's last call failed, without addresses and offsets. Other
+/// reasons in HDF5's own terms are preceded by `guess`, such as "it is damaged ".
 inline std::string last_reason(const std::string& guess = {}) {
   std::string text;
   H5Ewalk2(
@@ -76,7 +76,7 @@ inline std::string last_reason(const std::string& guess = {}) {
   return text.empty() ? text : ": " + guess + "(HDF5: " + text + ")";
 }
 
-/// A file's name for messages, and how they read.
+/// The name of a file for error messages.
 struct Hdf5Name {
   std::string file;
   std::string guess = {};  // for last_reason()
@@ -89,7 +89,7 @@ struct Hdf5Name {
   }
 };
 
-/// Properties of an access to a file.
+/// Returns the file access properties.
 inline Id file_access() {
   Id access(H5Pcreate(H5P_FILE_ACCESS), H5Pclose);
 #if H5_VERSION_GE(1, 10, 7)

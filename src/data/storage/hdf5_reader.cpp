@@ -11,10 +11,10 @@ namespace doppio {
 
 namespace {
 
-constexpr std::size_t kMaxDepth = 64;      // of groups
+constexpr std::size_t kMaxDepth = 64;      // nesting of groups
 constexpr std::size_t kMaxNames = 200000;  // in all groups of a listing
 
-/// What a type of another class than integers and floating-point numbers is called.
+/// Returns the name of a type class other than integers and floating-point numbers.
 std::string kind_of(hid_t type) {
   switch (H5Tget_class(type)) {
     case H5T_ENUM: {
@@ -57,7 +57,7 @@ class Reader final : public Hdf5Reader {
 
   bool has(const std::string& path) const override {
     const Session session;
-    // The library fails, rather than answering no, where a parent is missing.
+    // The library reports an error instead of false if a parent group is missing.
     for (std::size_t end = path.find('/', 1);; end = path.find('/', end + 1)) {
       const std::string prefix = path.substr(0, end);
       if (prefix.empty() || prefix == "/") return true;
@@ -142,8 +142,8 @@ class Reader final : public Hdf5Reader {
  private:
   // ---- Links ----
 
-  /// Properties of a link that keep the library from opening other files, which a crafted file
-  /// could show us: an attempt to do so fails, and its name is noted.
+  /// Returns link access properties that keep the library from opening other files, to which a
+  /// crafted file may link. An attempt fails and stores the file's name in `linked_file`.
   static Id link_access(std::string* linked_file) {
     const Session session;
     Id access(H5Pcreate(H5P_LINK_ACCESS), H5Pclose);
@@ -156,7 +156,7 @@ class Reader final : public Hdf5Reader {
     return access;
   }
 
-  /// Whether a link of this name, in a group that is there, leads to an object.
+  /// Returns whether the link of this name, in an existing group, leads to an object.
   bool has_link(const std::string& path) const {
     linked_file_.clear();
     if (H5Lexists(file_, path.c_str(), links_) <= 0) return false;
@@ -220,7 +220,7 @@ class Reader final : public Hdf5Reader {
     }
   }
 
-  /// Shape of a dataset whose numbers can be read.
+  /// Returns the shape of a dataset after checking that its numbers can be read.
   Shape checked_shape(const std::string& path, hid_t dataset, Unwritten unwritten) const {
     const Id type(H5Dget_type(dataset), H5Tclose);
     const H5T_class_t kind = H5Tget_class(type);
@@ -236,7 +236,7 @@ class Reader final : public Hdf5Reader {
                 "cannot be read");
   }
 
-  /// Compares values with the checksum that Hdf5Writer stored, if there is one.
+  /// Compares values with the checksum that Hdf5Writer stored, if any.
   void check_values(const std::string& path, hid_t dataset, const void* values,
                     std::size_t bytes) const {
     if (H5Aexists(dataset, kHdf5Checksum) <= 0) return;
@@ -255,7 +255,7 @@ class Reader final : public Hdf5Reader {
 
   Hdf5Name name_;
   Id file_;
-  mutable std::string linked_file_;  // that an external link led to
+  mutable std::string linked_file_;  // set by an external link
   Id links_;
 };
 

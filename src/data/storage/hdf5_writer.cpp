@@ -20,14 +20,14 @@ Id make_space(const Dims& dims, const Dims* most = nullptr) {
       H5Sclose};
 }
 
-/// Properties of a link, so that the groups on the way are created.
+/// Returns link creation properties that create missing parent groups.
 Id with_parents() {
   Id parents(H5Pcreate(H5P_LINK_CREATE), H5Pclose);
   H5Pset_create_intermediate_group(parents, 1);
   return parents;
 }
 
-/// Properties of a dataset without the time when it was made, which would tell equal files apart.
+/// Returns dataset creation properties without a time stamp, so that files are reproducible.
 Id dataset_creation() {
   Id creation(H5Pcreate(H5P_DATASET_CREATE), H5Pclose);
   H5Pset_obj_track_times(creation, false);
@@ -71,7 +71,7 @@ class Writer final : public Hdf5Writer {
   std::string close() override {
     const Session session;
     name_.check(H5Fflush(file_, H5F_SCOPE_GLOBAL), "/", "cannot be completed");
-    // The core driver's handle is the address of its memory: H5Fget_file_image() would copy it.
+    // The core driver's handle is the address of its memory. H5Fget_file_image() would copy it.
     void** memory = nullptr;
     name_.check(H5Fget_vfd_handle(file_, H5P_DEFAULT, reinterpret_cast<void**>(&memory)), "/",
                 "cannot be completed");
@@ -92,7 +92,7 @@ class Writer final : public Hdf5Writer {
     constexpr std::size_t kGrowth = std::size_t{1} << 20;
     const Id access = file_access();
     H5Pset_fapl_core(access, kGrowth, false);
-    // Not the real name: a file that has it would be read first.
+    // Not the real name: the library would read an existing file first.
     const std::string name = file + ".in-memory";
     Id id(H5Fcreate(name.c_str(), H5F_ACC_TRUNC, H5P_DEFAULT, access), H5Fclose);
     require(id >= 0, "cannot create ", file, last_reason());
@@ -181,7 +181,7 @@ class Appender final : public Hdf5Appender {
     return Shape(std::vector<Index>(dims, dims + std::max(axes, 0)));
   }
 
-  /// A dataset without rows that can be extended, in chunks of `dims`.
+  /// Creates an extensible dataset without rows, in chunks of `dims`.
   Id create_growing(const std::string& path, const Dims& dims) {
     Dims none = dims, most = dims;
     none[0] = 0;

@@ -35,14 +35,14 @@ leveldb::ReadOptions checked_reading() {
   return options;
 }
 
-/// Opens a database in an environment that writes nothing to its folder.
+/// Opens a database in an environment that never writes to its folder.
 std::unique_ptr<leveldb::DB> open_for_reading(ReadOnlyEnv& env, const std::string& path) {
   leveldb::Options options;
   options.env = &env;
   options.paranoid_checks = true;
-  options.reuse_logs = true;            // keeps the log's records in memory, makes no table of them
-  options.write_buffer_size = 1 << 30;  // room for them
-  options.max_open_files = 500;         // each takes a descriptor
+  options.reuse_logs = true;            // keeps the log's records in memory, without a table
+  options.write_buffer_size = 1 << 30;  // capacity for them
+  options.max_open_files = 500;         // each uses a file descriptor
   auto db = open(options, path);
   env.close();
   return db;
@@ -69,8 +69,8 @@ struct LevelDbReader::State {
   ReadOnlyEnv env;
   std::unique_ptr<leveldb::DB> db;
   std::unique_ptr<leveldb::Iterator> walk;
-  std::uint64_t position = 0;  // of the record that the walk stands on
-  std::uint64_t size = 0;      // 0: not known yet
+  std::uint64_t position = 0;  // of the current record
+  std::uint64_t size = 0;      // 0: unknown
   std::vector<std::string> keys;
 
   void to_first(const std::string& path) {
@@ -150,7 +150,7 @@ Record LevelDbReader::at(Index k) {
 
 struct LevelDbWriter::State {
   std::unique_ptr<leveldb::DB> db;
-  std::string last_key;  // of what was written so far
+  std::string last_key;  // largest key written so far
 };
 
 LevelDbWriter::LevelDbWriter(const std::string& path, IfThere if_there)
@@ -171,7 +171,7 @@ void LevelDbWriter::write(const Batch& batch) {
   leveldb::WriteBatch changes;
   std::set<std::string_view> keys;
   for (const auto& [key, value] : batch) {
-    std::string stored;  // keys usually come in order, and then nothing needs to be looked up
+    std::string stored;  // no look-up is needed while keys ascend, as they usually do
     const bool there =
         key <= state_->last_key && state_->db->Get(checked_reading(), key, &stored).ok();
     if (there || !keys.insert(key).second) report_duplicate(key);

@@ -8,12 +8,12 @@
 
 namespace doppio {
 
-/// Reads a LevelDB database without writing to its folder, which LevelDB itself would do. Counting
-/// the records reads all keys and, as they lie beside the values, all of the database.
+/// Reads a LevelDB database without writing to its folder, which LevelDB normally does. Counting
+/// the records reads the whole database, because keys are stored next to their values.
 class LevelDbReader final : public Database {
  public:
-  /// `path` is the folder that holds the file CURRENT. Throws: Error if there is no database, if it
-  /// is empty, damaged, or being written to.
+  /// `path` is the folder that contains the file CURRENT. Throws: Error if there is no database, or
+  /// if it is empty, damaged, or being written to.
   explicit LevelDbReader(const std::string& path);
   ~LevelDbReader() override;
 
@@ -32,10 +32,10 @@ class LevelDbReader final : public Database {
   std::unique_ptr<State> state_;
 };
 
-/// True if the folder `path` holds a LevelDB database (whole or not).
+/// Returns true if the folder `path` contains a LevelDB database, complete or not.
 bool is_leveldb(const std::string& path);
 
-/// As last_key(), of a LevelDB database.
+/// last_key() for a LevelDB database.
 std::string last_leveldb_key(const std::string& folder);
 
 /// Writes a LevelDB database, with Caffe's settings.

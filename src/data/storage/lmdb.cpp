@@ -23,7 +23,7 @@ LmdbReader::LmdbReader(const std::string& path)
   require(walk_.first(), "the database ", printable(path), " has no records");
 }
 
-/// Moves the walk to the next leaf, from the last one to the first.
+/// Moves the walk to the next leaf, and from the last one to the first.
 void LmdbReader::step() {
   leaf_begin_ += static_cast<Index>(walk_.leaf().size());
   const bool more = walk_.next();
@@ -52,7 +52,7 @@ Record LmdbReader::next() {
   return record;
 }
 
-/// Notes where all leaves begin, by a pass over them that touches no values.
+/// Finds the first position of each leaf by a pass over all leaves that reads no values.
 void LmdbReader::find_leaves() {
   LmdbWalk walk(file_, file_.records());
   Index begin = 0;
@@ -83,7 +83,7 @@ bool is_lmdb(const std::string& path) {
 }
 
 std::string last_lmdb_key(const std::string& folder) {
-  std::error_code unknown;  // a conversion that was killed at once leaves an empty file
+  std::error_code unknown;  // an immediately killed conversion leaves an empty file
   if (std::filesystem::file_size(lmdb_data_file(folder), unknown) == 0) return {};
   const LmdbFile file(folder);
   LmdbWalk walk(file, file.records());

@@ -11,8 +11,8 @@ namespace doppio {
 /// Reads an LMDB database, without a lock file.
 class LmdbReader final : public Database {
  public:
-  /// `path` is the folder that holds data.mdb. Throws: Error if there is no database, if it is
-  /// empty, truncated, or no LMDB database.
+  /// `path` is the folder that contains data.mdb. Throws: Error if there is no database, or if it
+  /// is empty, truncated, or not in LMDB's format.
   explicit LmdbReader(const std::string& path);
 
   void seek(std::uint64_t k) override;
@@ -28,19 +28,19 @@ class LmdbReader final : public Database {
   const Descriptor lock_;
   const LmdbFile file_;
   LmdbWalk walk_;
-  Index leaf_begin_ = 0;               // place of the first record in the leaf that the walk is at
-  Index position_ = 0;                 // of the record that next() returns
-  std::vector<std::uint64_t> leaves_;  // for at(): their pages, and the places where they begin
+  Index leaf_begin_ = 0;               // position of the first record in the walk's current leaf
+  Index position_ = 0;                 // position of the next record
+  std::vector<std::uint64_t> leaves_;  // for at(): page number of each leaf
   std::vector<Index> begins_;
 };
 
-/// True if the folder `path` holds an LMDB database (whole or not).
+/// Returns true if the folder `path` contains an LMDB database, complete or not.
 bool is_lmdb(const std::string& path);
 
-/// As last_key(), of an LMDB database.
+/// last_key() for an LMDB database.
 std::string last_lmdb_key(const std::string& folder);
 
-/// Writes an LMDB database, whose map grows as needed.
+/// Writes an LMDB database. Its memory map grows as needed.
 class LmdbWriter final : public BatchedWriter {
  public:
   explicit LmdbWriter(const std::string& path, IfThere if_there = IfThere::fail);

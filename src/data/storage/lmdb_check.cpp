@@ -9,12 +9,12 @@ namespace doppio {
 
 namespace {
 
-/// Which pages are taken, so that none is taken twice.
+/// Tracks which pages are in use, to reject pages that are used twice.
 class TakenPages {
  public:
   explicit TakenPages(const LmdbFile& file)
       : file_(file), taken_(static_cast<std::size_t>(file.pages()), false) {
-    take(0, 2);  // the heads
+    take(0, 2);  // the meta pages
   }
 
   void take(std::uint64_t first, std::uint64_t count) {
@@ -31,7 +31,7 @@ class TakenPages {
   std::vector<bool> taken_;
 };
 
-/// Calls `visit(node)` for all records of a tree, in their order, and counts them.
+/// Calls `visit(node)` for all records of a tree in order, and counts them.
 template <class Visit>
 void walk_tree(const LmdbFile& file, const LmdbTree& tree, TakenPages& taken, Visit visit) {
   LmdbWalk walk(file, tree);
@@ -47,7 +47,7 @@ void walk_tree(const LmdbFile& file, const LmdbTree& tree, TakenPages& taken, Vi
     file.report_damage(str("it holds ", count, " records and claims ", tree.entries));
 }
 
-/// Takes the pages that a record of the tree of free pages lists.
+/// Marks the pages listed in a record of the free-page tree.
 void take_listed(const LmdbFile& file, const LmdbNode& node, TakenPages& taken) {
   std::string list(node.value_bytes, '\0');
   file.read_value(node, list.data());
@@ -56,7 +56,7 @@ void take_listed(const LmdbFile& file, const LmdbNode& node, TakenPages& taken) 
   if (node.key.size() != sizeof(std::uint64_t) || room == 0 || count > room - 1)
     file.report_damage("its list of free pages is wrong");
   std::uint64_t before = ~std::uint64_t{0};
-  for (std::uint64_t i = 1; i <= count; ++i) {  // from the highest down
+  for (std::uint64_t i = 1; i <= count; ++i) {  // in descending order
     const auto page = load_at<std::uint64_t>(list.data(), i * sizeof(std::uint64_t));
     if (page >= before) file.report_damage("its list of free pages is out of order");
     taken.take(page, 1);

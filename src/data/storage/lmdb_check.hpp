@@ -3,8 +3,8 @@
 
 namespace doppio {
 
-/// Looks at every page of a database except those of values, before liblmdb writes to it.
-/// Throws: Error if anything in it could mislead liblmdb, which trusts it.
+/// Checks every page of a database except pages of values, before liblmdb writes to it. liblmdb
+/// does not validate what it reads. Throws: Error if a page could make it misbehave.
 void check_lmdb_pages(const LmdbFile& file);
 
 }  // namespace doppio

@@ -26,7 +26,7 @@ constexpr std::size_t kNodeHead = 8;
 constexpr std::uint32_t kMagicNumber = 0xBEEFC0DE;
 enum PageFlag : std::uint16_t { kBranch = 1, kLeaf = 2, kOverflow = 4, kKinds = 0x6F };
 enum NodeFlag : std::uint16_t { kBigData = 1, kSubData = 2, kDuplicates = 4 };
-constexpr std::uint16_t kDuplicateKeys = 0x04 | 0x10 | 0x20 | 0x40;  // of a tree
+constexpr std::uint16_t kDuplicateKeys = 0x04 | 0x10 | 0x20 | 0x40;  // flags of a tree
 constexpr int kMaxDepth = 32;
 
 LmdbTree read_tree(const char* head) {
@@ -98,7 +98,7 @@ LmdbFile::LmdbFile(const std::string& path) : path_(path), file_(open_file(lmdb_
                                 ? 1
                                 : 0;
   const char* newer = metas[place];
-  // Transactions write their heads to the two places in turn, and liblmdb counts on it.
+  // liblmdb relies on transactions alternating between the two meta pages.
   if (load_at<std::uint64_t>(newer, kTransaction) % 2 != place)
     report_damage("its head contradicts itself");
   for (int i = 0; i < 2; ++i)
@@ -119,7 +119,7 @@ LmdbFile::LmdbFile(const std::string& path) : path_(path), file_(open_file(lmdb_
           " was made with MDB_DUPSORT, several values of a key, which Caffe's databases never are");
 }
 
-/// The two heads of the file, one after the other; the newer one counts.
+/// Returns both meta pages of the file. The newer one is valid.
 std::string LmdbFile::heads() const {
   std::array<char, 2 * kMetaBytes> found{};
   std::uint32_t page_bytes = 0;
@@ -184,10 +184,10 @@ LmdbPage LmdbFile::page(const LmdbTree& tree, std::uint64_t number, int level) c
   const std::size_t upper = load_at<std::uint16_t>(bytes, kUpper);
   if (lower < kPageHead || lower % 2 != 0 || lower > upper || upper > page_bytes_)
     damage("has a bad head");
-  // liblmdb itself relies on two children, but for the tree of free pages.
+  // liblmdb relies on at least two children, except in the free-page tree.
   if (page.size() < (page.leaf || &tree == &trees_[0] ? 1 : 2)) damage("has too few nodes");
 
-  std::size_t used = 0;  // bytes of nodes, which liblmdb rounds up to even numbers
+  std::size_t used = 0;  // bytes of nodes, which liblmdb rounds up to even sizes
   for (std::size_t i = 0; i < page.size(); ++i) {
     const auto offset = static_cast<std::size_t>(page.node_at(i) - bytes);
     if (offset < upper || offset + kNodeHead > page_bytes_) damage("has a node outside of itself");

@@ -11,7 +11,7 @@
 
 namespace doppio {
 
-/// The T that begins `offset` bytes after `bytes`, which need not be aligned for it.
+/// Loads the T at `bytes` + `offset`, which need not be aligned.
 template <class T>
 T load_at(const void* bytes, std::size_t offset) {
   T value;
@@ -19,36 +19,36 @@ T load_at(const void* bytes, std::size_t offset) {
   return value;
 }
 
-/// "PATH/data.mdb".
+/// Returns "PATH/data.mdb".
 std::string lmdb_data_file(const std::string& path);
 
-/// True if the folder's data.mdb begins as LMDB's files do, or is empty.
+/// Returns true if the folder's data.mdb is empty or has LMDB's magic number.
 bool looks_like_lmdb(const std::string& path);
 
-/// A B+ tree of pages, as an LMDB file's head describes it.
+/// A B+ tree of pages, as described in the meta page of an LMDB file.
 struct LmdbTree {
   std::uint16_t flags = 0, depth = 0;
   std::uint64_t entries = 0;
-  std::uint64_t root = 0;  // number of a page; kNone: no records
+  std::uint64_t root = 0;  // page number; kNone: no records
   static constexpr std::uint64_t kNone = ~std::uint64_t{0};
 };
 
-/// A node of a page: of a leaf a record, of a branch a child.
+/// A node of a page: a record in a leaf, or a child in a branch.
 struct LmdbNode {
   std::string_view key;
   std::uint16_t flags = 0;
-  std::uint64_t child = 0;        // page number, of a branch
-  std::uint64_t value_bytes = 0;  // of a leaf
-  std::string_view value;         // of a leaf, where it lies in the page
-  std::uint64_t overflow = 0;     // page where the value begins; 0: it lies in the page
+  std::uint64_t child = 0;        // page number, in branches only
+  std::uint64_t value_bytes = 0;  // in leaves only
+  std::string_view value;         // in leaves only, if stored in the page
+  std::uint64_t overflow = 0;     // first page of the value; 0: it is stored in the leaf
 };
 
-/// A branch or leaf page whose nodes are known to lie within it, apart from each other.
+/// A branch or leaf page whose nodes are checked to be inside the page and not to overlap.
 class LmdbPage {
  public:
   std::uint64_t number = 0;
   bool leaf = false;
-  std::size_t size() const;  // nodes
+  std::size_t size() const;  // number of nodes
   LmdbNode node(std::size_t i) const;
 
  private:
@@ -58,9 +58,9 @@ class LmdbPage {
   std::vector<unsigned char> bytes_;
 };
 
-/// An LMDB database, read without liblmdb. Through its memory map a file that is cut meanwhile, or
-/// a failing disk, ends the process with SIGBUS, and it trusts every offset of the file. Here all
-/// that is read is checked, and whatever is wrong throws Error.
+/// An LMDB database, read without liblmdb. liblmdb does not check offsets in the file, and its
+/// memory map raises SIGBUS if the file is truncated meanwhile or the disk fails. This class checks
+/// everything that it reads. Throws: Error if the file is invalid.
 class LmdbFile {
  public:
   explicit LmdbFile(const std::string& path);
@@ -70,16 +70,16 @@ class LmdbFile {
   std::uint64_t pages() const { return pages_; }
   std::uint64_t bytes() const { return file_bytes_; }
 
-  /// Reads a page of `tree` that lies `level` steps below its root.
+  /// Reads a page of `tree`, `level` levels below the root.
   LmdbPage page(const LmdbTree& tree, std::uint64_t number, int level) const;
   /// Reads record `i` of a leaf.
   Record record(const LmdbPage& leaf, std::size_t i) const;
-  /// The number of pages that a value on pages of its own takes. Throws: Error if they do not hold
-  /// it.
+  /// Returns the number of overflow pages of a value. Throws: Error if the value does not fit in
+  /// them.
   std::uint64_t overflow_pages(const LmdbNode& node) const;
-  /// Reads the value of a record whose overflow_pages(), if it has any, were looked at.
+  /// Reads the value of a record. Call overflow_pages() first if it has overflow pages.
   void read_value(const LmdbNode& node, char* to) const;
-  /// Throws: Error if somebody has written to the database since it was opened.
+  /// Throws: Error if the database has been written to since it was opened.
   void require_unchanged() const;
 
   [[noreturn]] void report_damage(const std::string& what) const;
@@ -98,20 +98,20 @@ class LmdbFile {
   std::string heads_;
 };
 
-/// A walk over the leaves of a tree, from left to right.
+/// Iterates over the leaves of a tree from left to right.
 class LmdbWalk {
  public:
   LmdbWalk(const LmdbFile& file, const LmdbTree& tree) : file_(file), tree_(tree) {}
 
-  /// Moves to the first leaf; false if there is none.
+  /// Moves to the first leaf. Returns false if there is none.
   bool first();
-  /// Moves to the last leaf; false if there is none.
+  /// Moves to the last leaf. Returns false if there is none.
   bool last();
-  /// Moves to the next leaf; false after the last.
+  /// Moves to the next leaf. Returns false after the last.
   bool next();
   const LmdbPage& leaf() const { return path_.back().page; }
 
-  /// Called with each page on the way down, if set.
+  /// If set, called with each page on the path to a leaf.
   std::function<void(const LmdbPage&)> on_page;
 
  private:

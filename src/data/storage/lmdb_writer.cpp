@@ -34,10 +34,10 @@ Txn begin(MDB_env* env, const std::string& path) {
   return Txn(txn);
 }
 
-/// Gives the lock file, which liblmdb makes as a hole and writes through a memory map, its blocks:
-/// on a full disk that would be SIGBUS.
+/// Allocates the blocks of the lock file. liblmdb creates a sparse file and writes to it through a
+/// memory map, which raises SIGBUS if the disk is full.
 void reserve_lock_file(const std::string& folder) {
-  constexpr off_t kBytes = 8192;  // what liblmdb wants for its 126 readers
+  constexpr off_t kBytes = 8192;  // size that liblmdb uses for 126 readers
   const Descriptor file(::open((folder + "/lock.mdb").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0664));
   int error = file.get() < 0 ? errno : 0;
   if (error == 0) error = ::posix_fallocate(file.get(), 0, kBytes);
@@ -49,7 +49,7 @@ void reserve_lock_file(const std::string& folder) {
 struct LmdbWriter::State {
   Env env;
   MDB_dbi dbi = 0;
-  std::uint64_t map_bytes = 16 << 20;  // to begin with
+  std::uint64_t map_bytes = 16 << 20;  // initial size
 };
 
 LmdbWriter::LmdbWriter(const std::string& path, IfThere if_there)
@@ -83,7 +83,7 @@ void LmdbWriter::write(const Batch& batch) {
   check(status, path_, "write");
 }
 
-/// Writes the batch in one transaction; on failure nothing of it is in the database.
+/// Writes the batch in one transaction. On failure the database is unchanged.
 int LmdbWriter::try_write(const Batch& batch) {
   Txn txn = begin(state_->env.get(), path_);
   for (const auto& [key, value] : batch) {

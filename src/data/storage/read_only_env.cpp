@@ -23,8 +23,8 @@ class DroppedFile final : public leveldb::WritableFile {
   Status Sync() override { return {}; }
 };
 
-/// A table read without the memory map of LevelDB's own class, through which a file that is cut
-/// meanwhile ends the process with SIGBUS.
+/// A table that is read without a memory map. LevelDB's own class uses one, which raises SIGBUS if
+/// the file is truncated meanwhile.
 class Table final : public leveldb::RandomAccessFile {
  public:
   Table(Descriptor file, std::string name) : file_(std::move(file)), name_(std::move(name)) {}
@@ -53,7 +53,7 @@ class DroppedLog final : public leveldb::Logger {
   void Logv(const char*, std::va_list) override {}
 };
 
-/// The process that holds LevelDB's lock on `file`, 0 if none does.
+/// Returns the id of the process that holds LevelDB's lock on `file`, or 0.
 int writer_of(const std::string& file) {
   const int fd = open(file.c_str(), O_RDONLY | O_CLOEXEC);
   if (fd < 0) return 0;

@@ -9,17 +9,17 @@
 
 namespace doppio {
 
-/// An environment in which LevelDB opens a database for reading without a trace: what it would
-/// write to the folder is dropped. Only tables that it makes of an unfinished log, which it reads
-/// back, are kept, in memory, until close(); later ones (compactions) fail.
+/// An environment in which LevelDB reads a database without modifying it: writes to the folder are
+/// dropped. Tables that LevelDB builds from an unfinished log are kept in memory until close().
+/// Later ones (compactions) fail.
 class ReadOnlyEnv final : public leveldb::EnvWrapper {
  public:
-  /// `folder` is the database's: its tables are read from there even if another folder is given its
+  /// `folder` is the database's. Its tables are read from there even if another folder takes its
   /// name meanwhile.
   explicit ReadOnlyEnv(const std::string& folder);
   ~ReadOnlyEnv() override;
 
-  /// From now on nothing is written, not even to memory.
+  /// Drops all writes from now on, including those to memory.
   void close() { closed_ = true; }
 
   leveldb::Status NewSequentialFile(const std::string& file,
