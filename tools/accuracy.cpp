@@ -30,7 +30,7 @@ std::string percent(Index part, Index all) {
   return s.str();
 }
 
-/// True if a Softmax layer made `blob`, with nothing in between that changes probabilities.
+/// Returns true if `blob` comes from a Softmax layer, through layers that keep probabilities.
 bool from_softmax(const Net& net, const Blob* blob) {
   for (auto l = net.layers().rbegin(); l != net.layers().rend(); ++l) {
     if (std::find(l->tops.begin(), l->tops.end(), blob) == l->tops.end()) continue;
@@ -86,7 +86,7 @@ void TopCounts::add(const Classifier& c) {
               " classes, 0 to ", C - 1);
       const float* row = scores + n * C * inner + i;
       Index not_worse = 0;
-      for (Index k = 0; k < C; ++k)  // nan is as good as anything
+      for (Index k = 0; k < C; ++k)  // nan counts as a tie
         not_worse += k != label && !(row[k * inner] < row[label * inner]);
       ++labels_;
       top1_ += not_worse < 1;

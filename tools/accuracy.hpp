@@ -7,28 +7,28 @@
 
 namespace doppio {
 
-/// The scores and labels that a net classifies with.
+/// The scores and labels of a classification net.
 struct Classifier {
   const Blob* scores = nullptr;
   const Blob* labels = nullptr;
-  Index axis = 1;              ///< of the classes in `scores`
-  bool probabilities = false;  ///< the scores are some already
+  Index axis = 1;              ///< class axis of `scores`
+  bool probabilities = false;  ///< the scores are probabilities already
   std::optional<int> ignore_label = {};
 };
 
-/// Those of the last SoftmaxWithLoss layer; else of the last Accuracy layer; else the top of the
-/// last Softmax layer and the blob `label`. Nothing if the net has none of them.
+/// Returns the bottoms of the last SoftmaxWithLoss layer, else of the last Accuracy layer, else the
+/// top of the last Softmax layer and the blob `label`. Returns nullopt if the net has none of them.
 std::optional<Classifier> find_classifier(Net& net, const NetParameter& param);
 
-/// Counts how often the true class is among the best 1 and 5 scores. A tie counts against it, as in
-/// the Accuracy layer.
+/// Counts how often the true class has the highest score, or one of the 5 highest. A tie counts as
+/// wrong, as in the Accuracy layer.
 class TopCounts {
  public:
-  /// Adds the batch that is in `classifier`'s blobs. Throws: Error if the labels do not fit the
-  /// scores.
+  /// Adds the current batch in `classifier`'s blobs. Throws: Error if labels and scores do not
+  /// match.
   void add(const Classifier& classifier);
-  /// "top-1 error 24.00 %, top-5 error 8.00 % (accuracy 76.00 %, 92.00 %) of 50 labels"; top-5 if
-  /// there are more than five classes.
+  /// Returns "top-1 error 24.00 %, top-5 error 8.00 % (accuracy 76.00 %, 92.00 %) of 50 labels".
+  /// Omits top-5 unless there are more than five classes.
   std::string summary() const;
 
   Index labels() const { return labels_; }

@@ -1,4 +1,4 @@
-// `doppio classify`: the most probable classes of images.
+// `doppio classify`: prints the most probable classes of images.
 #include <gflags/gflags.h>
 
 #include <algorithm>
@@ -82,10 +82,10 @@ ImagePreparation preparation_of_flags() {
   return preparation;
 }
 
-/// A net that scores images.
+/// A net that classifies images.
 class ImageNet {
  public:
-  /// `arena` is for the blobs of all nets: they never run at the same time.
+  /// `arena` holds the blobs of all nets, which never run at the same time.
   ImageNet(Context& ctx, const Member& files, Overrides& overrides,
            const ImagePreparation& preparation, const std::shared_ptr<Arena>& arena)
       : files_(files), views_(preparation.views) {
@@ -111,13 +111,13 @@ class ImageNet {
     return static_cast<std::size_t>(net_->blob(scores_).count() / views_);
   }
 
-  /// Throws: Error if the scores are no probabilities; only those can be averaged.
+  /// Throws: Error if the scores are not probabilities, since only these can be averaged.
   void require_probabilities() const {
     require(probabilities_, files_.model,
             ": has no Softmax layer, so there are no probabilities that could be averaged");
   }
 
-  /// The scores of each class for image `file`, averaged over the views.
+  /// Returns the score of each class for the image `file`, averaged over the views.
   std::vector<double> scores(const std::string& file) {
     images_->read(file, net_->blob(net_->inputs()[0]).data.write_host());
     net_->forward();
@@ -145,7 +145,7 @@ class ImageNet {
   Index views_;
   std::unique_ptr<Net> net_;
   std::unique_ptr<ImageInput> images_;
-  std::string scores_;  // a blob
+  std::string scores_;  // name of a blob
   bool probabilities_ = false;
 };
 
@@ -170,7 +170,7 @@ std::vector<double> mean_scores(std::vector<ImageNet>& nets, const std::string& 
   return mean;
 }
 
-/// Classifies the images that can be read and reports the others. Returns the number of those.
+/// Classifies all readable images and reports the others. Returns the number of unreadable images.
 std::size_t classify(std::vector<ImageNet>& nets, const std::vector<std::string>& images,
                      const std::vector<std::string>& labels) {
   const Interruptible signals;

@@ -8,10 +8,10 @@
 namespace doppio {
 
 void print_error(const Error& error) {
-  std::fflush(stdout);  // what was printed before it stays before it
+  std::fflush(stdout);  // keeps stdout and stderr in order
   std::cerr << (error.where().file.empty() ? "doppio: error: " : "");
   std::istringstream lines(error.what());
-  for (std::string line; std::getline(lines, line);)  // names may hold any bytes
+  for (std::string line; std::getline(lines, line);)  // names may contain any bytes
     std::cerr << printable(line, line.max_size()) << '\n';
 }
 

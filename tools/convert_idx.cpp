@@ -1,4 +1,4 @@
-// `doppio convert idx`: a database from MNIST's file format.
+// `doppio convert idx`: creates a database from files in MNIST's idx format.
 #include "data/convert/convert_idx.hpp"
 
 #include <gflags/gflags.h>

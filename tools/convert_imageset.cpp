@@ -1,4 +1,4 @@
-// `doppio convert imageset`: a database from image files.
+// `doppio convert imageset`: creates a database from image files.
 #include "data/convert/convert_imageset.hpp"
 
 #include <gflags/gflags.h>

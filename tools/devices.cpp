@@ -1,4 +1,4 @@
-// `doppio devices`: what this machine can compute with.
+// `doppio devices`: lists the compute devices of this machine.
 #include <unistd.h>
 
 #include <fstream>
@@ -17,7 +17,7 @@ namespace doppio {
 
 namespace {
 
-/// The value of the first line "key : value" of /proc/cpuinfo; empty if there is none.
+/// Returns the value of the first line "key : value" of /proc/cpuinfo, or "" if there is none.
 std::string cpu_property(const std::string& key) {
   std::ifstream in("/proc/cpuinfo");
   for (std::string line; std::getline(in, line);) {
@@ -27,7 +27,7 @@ std::string cpu_property(const std::string& key) {
   return {};
 }
 
-/// Those instruction sets that matrix products and convolutions are written for.
+/// Returns the CPU's instruction sets for which matrix products and convolutions have kernels.
 std::string instruction_sets() {
   std::istringstream words(cpu_property("flags") + " " + cpu_property("Features"));
   std::set<std::string> present;
@@ -40,7 +40,7 @@ std::string instruction_sets() {
 }
 
 int run(const Arguments&) {
-  if (is_given("gpu")) gpu_numbers();  // Caffe's flag; all GPUs are shown
+  if (is_given("gpu")) gpu_numbers();  // accepted for Caffe's sake; all GPUs are listed
   constexpr double kGiB = 1024.0 * 1024 * 1024;
   const std::string model = cpu_property("model name");
   const double memory =
@@ -59,7 +59,7 @@ int run(const Arguments&) {
               << gpu.compute_capability << '\n';
   if (gpus.empty()) try {
       open_accelerator(0);
-    } catch (const Error& e) {  // which says why there is none
+    } catch (const Error& e) {  // the message says why there is none
       std::cout << "  " << e.message() << '\n';
     }
   return kDone;

@@ -1,4 +1,4 @@
-// The command-line tool: finds the command, and turns errors into messages and exit codes.
+// The command-line tool. Dispatches to commands and turns errors into messages and exit codes.
 #include <omp.h>
 
 #include <algorithm>
@@ -29,7 +29,7 @@ std::string usage() {
   return text + "\n`doppio COMMAND --help` shows a command's flags and an example.\n";
 }
 
-/// A command whose name `words` begin with.
+/// The command whose name is at the start of `words`.
 struct Match {
   const Command* command;
   int name_words;
@@ -84,7 +84,7 @@ int run(const std::vector<std::string>& arguments, const char* program) {
   return found.command->run(given);
 }
 
-/// Runs a command and prints its error, if there is one. Returns the exit code.
+/// Runs a command and prints its error, if any. Returns the exit code.
 int run_and_report(const std::vector<std::string>& arguments, const char* program) {
   try {
     const int code = run(arguments, program);

@@ -11,7 +11,7 @@ namespace doppio {
 
 namespace {
 
-/// Adds the probabilities of the `C` classes whose scores stand `step` apart.
+/// Adds the probabilities of `C` classes to `sums`. Consecutive scores are `step` apart.
 void add_probabilities(const float* scores, Index C, Index step, bool ready, double* sums) {
   double largest = scores[0], total = 0;
   for (Index c = 1; c < C; ++c) largest = std::max<double>(largest, scores[c * step]);

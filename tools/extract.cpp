@@ -1,4 +1,4 @@
-// `doppio extract`: values of blobs, stored in databases.
+// `doppio extract`: stores the values of blobs in databases.
 #include <glog/logging.h>
 
 #include <cstdio>
@@ -20,7 +20,7 @@ namespace fs = std::filesystem;
 
 namespace {
 
-/// A database that takes the items of a blob, batch by batch.
+/// A database that stores the items of a blob, batch by batch.
 class FeatureWriter {
  public:
   FeatureWriter(const std::string& blob, const std::string& database)
@@ -62,7 +62,7 @@ class FeatureWriter {
   Index count_ = 0;
 };
 
-/// Leaves no database if it fails.
+/// Writes the features of all batches. Removes the databases on failure.
 void write_features(Net& net, const std::vector<std::string>& blobs,
                     const std::vector<std::string>& databases) {
   const Interruptible signals;
@@ -83,14 +83,14 @@ void write_features(Net& net, const std::vector<std::string>& blobs,
   }
 }
 
-/// One spelling for each folder, whether it exists or not.
+/// Returns a canonical path of a folder, which need not exist.
 std::string plain_path(const std::string& path) {
   std::error_code unknown;
   const fs::path absolute = fs::weakly_canonical(fs::absolute(path, unknown), unknown);
   return (absolute.has_filename() ? absolute : absolute.parent_path()).string();
 }
 
-/// Throws: UsageError if two of the databases would be made in one folder.
+/// Throws: UsageError if two of the databases have the same folder.
 void require_apart(const std::vector<std::string>& databases) {
   for (std::size_t i = 0; i < databases.size(); ++i)
     for (std::size_t k = 0; k < databases.size(); ++k) {
@@ -104,7 +104,7 @@ void require_apart(const std::vector<std::string>& databases) {
     }
 }
 
-/// Throws: UsageError if the net reads one of the databases that are to be made.
+/// Throws: UsageError if the net reads one of the databases to be created.
 void require_not_read(const NetParameter& net, const std::vector<std::string>& databases) {
   for (const LayerParameter& layer : net.layer())
     for (const std::string& database : databases)
@@ -117,7 +117,7 @@ int run(const Arguments& given) {
   require_flag("model", "extract");
   require_flag("weights", "extract");
   if (FLAGS_iterations < 1) throw UsageError("--iterations must be at least 1");
-  backend_of(FLAGS_backend);  // before the net is made
+  backend_of(FLAGS_backend);  // fails before the net is built
   const std::vector<std::string> blobs = comma_list(given.operands[0]);
   const std::vector<std::string> databases = comma_list(given.operands[1]);
   if (blobs.size() != databases.size())

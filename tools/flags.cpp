@@ -61,7 +61,7 @@ const char* const kLogHelp =
     "--logtostderr, --alsologtostderr, --stderrthreshold, --minloglevel, --v, --vmodule; "
     "GLOG_v=1.\n";
 
-/// The flags that --help lists.
+/// Returns the flags that --help lists.
 std::vector<std::string> flags_of(const Command& command) {
   std::vector<std::string> names = command.flags;
   names.insert(names.end(), kCommonFlags.begin(), kCommonFlags.end());
@@ -98,7 +98,7 @@ std::string wanted(const std::string& flag, const std::string& instead_of) {
 
 bool set_flag(const std::string& name, const std::string& value) {
   if (gflags::SetCommandLineOption(name.c_str(), value.c_str()).empty()) return false;
-  double number = 0;  // gflags takes "nan" and "inf"
+  double number = 0;  // gflags accepts "nan" and "inf"
   return info_of(name).type != "double" ||
          (std::istringstream(info_of(name).current_value) >> number && std::isfinite(number));
 }

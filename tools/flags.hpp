@@ -7,7 +7,7 @@
 
 #include "tools/command.hpp"
 
-// The flags that more than one command takes; the others are defined where they are used.
+// Flags that several commands take. Others are defined where they are used.
 DECLARE_string(gpu);
 DECLARE_string(model);
 DECLARE_string(weights);
@@ -29,33 +29,33 @@ DECLARE_bool(verbose);
 
 namespace doppio {
 
-/// A command line taken apart.
+/// A parsed command line.
 struct CommandLine {
-  std::vector<std::string> words;                           ///< what is not a flag
-  std::vector<std::pair<std::string, std::string>> values;  ///< name and value of every flag
+  std::vector<std::string> words;                           ///< words that are not flags
+  std::vector<std::pair<std::string, std::string>> values;  ///< name and value of each flag
   bool help = false, version = false;
 };
 
-/// Takes `arguments` (without the program's name) apart. Flags start with one dash or two and may
-/// stand anywhere: --name=value, --name value, and --name or --noname for those that are true or
-/// false. Throws: UsageError for a flag that no command knows or that lacks its value.
+/// Parses `arguments` (without the program's name). Flags start with one or two dashes and may
+/// appear anywhere: --name=value, --name value, and --name or --noname for booleans. Throws:
+/// UsageError for an unknown flag or a missing value.
 CommandLine split_command_line(const std::vector<std::string>& arguments);
 
-/// Stores the flags of `line` in the FLAGS_ variables and returns the rest. `line.words` starts
-/// with the command's name, which has `name_words` words.
-/// Throws: UsageError for what `command` does not take and for values that are none of the type.
+/// Stores the flags of `line` in the FLAGS_ variables and returns the remaining arguments.
+/// `line.words` starts with the command's name, which has `name_words` words. Throws: UsageError
+/// for flags and operands that `command` does not take, and for values of the wrong type.
 Arguments apply_command_line(const CommandLine& line, const Command& command, int name_words);
 
-/// Returns whether the command line gives --`flag`.
+/// Returns whether --`flag` is on the command line.
 bool is_given(const std::string& flag);
 
-/// Throws: UsageError unless --`flag` has a value.
+/// Throws: UsageError if --`flag` is empty.
 void require_flag(const std::string& flag, const std::string& command);
 
-/// The text of `doppio COMMAND --help`.
+/// Returns the text of `doppio COMMAND --help`.
 std::string command_help(const Command& command);
 
-/// The command line of `words`, quoted where a shell needs it.
+/// Joins `words` to a command line, with quotes where a shell needs them.
 std::string shell_command(const std::vector<std::string>& words);
 
 }  // namespace doppio

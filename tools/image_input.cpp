@@ -15,7 +15,7 @@ struct Size {
   Index height, width;
 };
 
-/// The size to which images are resized for an input of shape `input`.
+/// Returns the size to which images are resized for an input of shape `input`.
 Size size_before_crop(const ImagePreparation& preparation, const Shape& input) {
   if (preparation.resize > 0) return {preparation.resize, preparation.resize};
   if (!preparation.mean_file.empty()) {

@@ -8,13 +8,14 @@
 
 namespace doppio {
 
-/// How image files become the input of a net. The result equals what training's data layer makes of
-/// the same image in phase TEST, if that resized its images when the database was made.
+/// How to turn image files into the input of a net. The result equals that of a data layer in phase
+/// TEST on a database whose images were resized on creation.
 struct ImagePreparation {
-  std::string mean_file;          ///< BlobProto of the size before the crop; may be empty
-  std::vector<float> mean_value;  ///< instead of mean_file: none, one, or one per channel
-  float scale = 1;                ///< factor after the mean is subtracted
-  /// Height and width before the central crop; 0: the mean image's or, without one, the input's.
+  std::string mean_file;          ///< BlobProto of the size before the crop, or empty
+  std::vector<float> mean_value;  ///< alternative to mean_file: none, one, or one per channel
+  float scale = 1;                ///< applied after subtraction of the mean
+  /// Height and width before the central crop. 0: size of the mean image or, without one, of the
+  /// input.
   Index resize = 0;
   Index views = 1;  ///< as in transform_param.views
 };
@@ -25,8 +26,7 @@ class ImageInput {
   /// Throws: Error if the preparation does not fit `input`.
   ImageInput(const ImagePreparation& preparation, const Shape& input);
 
-  /// Writes the values of image `file`, once for each view.
-  /// Throws: Error that names the file.
+  /// Writes the values of image `file` to `out`, once per view. Throws: Error that names the file.
   void read(const std::string& file, float* out);
 
  private:

@@ -51,7 +51,7 @@ void Interruptible::check() const {
 void end_by(int signal) {
   ::signal(signal, SIG_DFL);
   ::raise(signal);
-  std::_Exit(128 + signal);  // where the signal is blocked
+  std::_Exit(128 + signal);  // reached if the signal is blocked
 }
 
 }  // namespace doppio

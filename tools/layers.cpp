@@ -1,4 +1,4 @@
-// `doppio layers`: every layer type of this build.
+// `doppio layers`: lists all layer types of this build.
 #include <cstring>
 #include <iostream>
 
@@ -10,7 +10,7 @@ namespace doppio {
 
 namespace {
 
-/// The file as it is called in the repository: "src/layers/activation/relu.cpp:35".
+/// Returns the location relative to the repository: "src/layers/activation/relu.cpp:35".
 std::string place(const std::source_location& where) {
   const std::string file = where.file_name();
   const std::size_t at = file.rfind("/src/");

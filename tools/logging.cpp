@@ -12,7 +12,7 @@
 
 #if __has_include(<google/protobuf/stubs/logging.h>)
 #include <google/protobuf/stubs/logging.h>
-#define DOPPIO_PROTOBUF_LOGS  // by itself; from version 22 on it does not
+#define DOPPIO_PROTOBUF_LOGS  // removed in version 22
 #endif
 
 #include "core/printable.hpp"
@@ -23,14 +23,14 @@ namespace doppio {
 
 namespace {
 
-/// True if a flag or its variable sets glog's flag `name`.
+/// Returns true if glog's flag `name` is set on the command line or in the environment.
 bool is_set(const char* name) {
   gflags::CommandLineFlagInfo info;
   const bool flag = gflags::GetCommandLineFlagInfo(name, &info) && !info.is_default;
   return flag || std::getenv((std::string("GLOG_") + name).c_str()) != nullptr;
 }
 
-/// glog would drop its files without an error if it could not make them.
+/// Creates --log_dir, because glog silently drops log files that it cannot create.
 void make_log_folder() {
   if (FLAGS_log_dir.empty()) return;
   std::error_code failed;
@@ -61,16 +61,16 @@ const std::vector<std::string>& glog_flags() {
 void start_logging(const char* program) {
   const bool files = is_set("log_dir") || is_set("alsologtostderr") || is_set("stderrthreshold");
   if (!is_set("logtostderr")) FLAGS_logtostderr = !files;
-  // Caffe's default: what goes to the files is shown too.
+  // As in Caffe, lines in log files also go to stderr.
   if (!is_set("alsologtostderr") && !is_set("stderrthreshold")) FLAGS_alsologtostderr = true;
   if (!FLAGS_logtostderr) make_log_folder();
   google::InitGoogleLogging(program);
-  // By name, because older versions lack the flag (and the year).
+  // Set by name, because older versions of glog have neither the flag nor the year.
   gflags::SetCommandLineOption("log_year_in_prefix", "false");
   if (FLAGS_quiet) FLAGS_minloglevel = std::max<int>(FLAGS_minloglevel, google::GLOG_WARNING);
   if (FLAGS_verbose) FLAGS_v = std::max<int>(FLAGS_v, 1);
 #ifdef DOPPIO_PROTOBUF_LOGS
-  google::protobuf::SetLogHandler(nullptr);  // its parse errors come back as ours
+  google::protobuf::SetLogHandler(nullptr);  // parse errors are reported as Error instead
 #endif
 }
 

@@ -4,13 +4,13 @@
 
 namespace doppio {
 
-/// The names of glog's own flags that this build of glog has, such as "log_dir". Every command
-/// takes them, and a variable GLOG_log_dir sets the default, as in Caffe.
+/// Returns the names of glog's flags that this version of glog has, such as "log_dir". Every
+/// command takes them. As in Caffe, environment variables such as GLOG_log_dir set their defaults.
 const std::vector<std::string>& glog_flags();
 
-/// Starts the log in Caffe's form, which published parsers read. Log lines go to stderr and, if
-/// --log_dir, --alsologtostderr, --stderrthreshold or --logtostderr=false asks for it, to glog's
-/// files as well. Throws: Error if the files cannot be made in --log_dir.
+/// Starts logging in Caffe's format, which existing log parsers can read. Log lines go to stderr
+/// and, with --log_dir, --alsologtostderr, --stderrthreshold or --logtostderr=false, also to glog's
+/// files. Throws: Error if files cannot be created in --log_dir.
 void start_logging(const char* program);
 
 }  // namespace doppio

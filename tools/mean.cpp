@@ -1,4 +1,4 @@
-// `doppio mean`: the mean image of a database, and the principal components of its colours.
+// `doppio mean`: computes the mean image and the principal colour components of a database.
 #include <gflags/gflags.h>
 #include <glog/logging.h>
 
@@ -28,7 +28,7 @@ void print_components(const ColorComponents& components) {
 }
 
 int run(const Arguments& given) {
-  backend_of(FLAGS_backend);  // Caffe's flag; the database itself shows what it is
+  backend_of(FLAGS_backend);  // accepted for Caffe's sake; the backend is detected
   MeanOptions options;
   options.database = given.operands[0];
   if (given.operands.size() > 1) options.output = given.operands[1];

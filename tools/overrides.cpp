@@ -18,7 +18,7 @@ namespace {
 
 namespace pb = google::protobuf;
 
-/// "param[1]" as a name and an index; -1 without one.
+/// A path step such as "param[1]", split into name and index. Without an index it is -1.
 struct Step {
   std::string name;
   int index = -1;
@@ -58,7 +58,7 @@ void set_field(pb::Message& message, const pb::FieldDescriptor& field, const std
   }
 }
 
-/// Sets the field at `path` below `message` and notes its full path in `places`.
+/// Sets the field at `path` below `message` and appends its full path to `places`.
 void set_path(pb::Message& message, const std::string& path, const std::string& value,
               const std::string& prefix, std::vector<std::string>& places) {
   const pb::Descriptor& type = *message.GetDescriptor();
@@ -90,7 +90,7 @@ void set_path(pb::Message& message, const std::string& path, const std::string& 
              str(place, "[", i, "]."), places);
 }
 
-/// `path` with the message in front that it is a field of, if it is not a field of the layer.
+/// Returns `path` from the layer, with the message added if it is a field of one.
 std::string full_path(const LayerParameter& layer, const std::string& path) {
   const std::string name = parse_step(path.substr(0, path.find('.'))).name;
   if (find_field(*LayerParameter::descriptor(), name)) return path;
@@ -116,7 +116,7 @@ std::string full_path(const LayerParameter& layer, const std::string& path) {
           known.empty() ? "; give its full path, such as relu_param.negative_slope" : "");
   const std::vector<std::string>& candidates = with_value.empty() ? with_field : with_value;
   if (candidates.size() == 1) return candidates[0] + "." + path;
-  // A DataParameter has transform_param's fields too; they count only in old-style layers.
+  // DataParameter has fields of transform_param too, but only old-style layers use them.
   if (std::find(candidates.begin(), candidates.end(), "transform_param") != candidates.end())
     return "transform_param." + path;
   std::string list;
@@ -124,13 +124,13 @@ std::string full_path(const LayerParameter& layer, const std::string& path) {
   throw Error(str("layer '", layer.name(), "' has several such fields: ", list));
 }
 
-/// True for a field that nets have and solvers have not: compute_type, force_backward.
+/// Returns true for fields of nets that solvers do not have: compute_type, force_backward.
 bool is_of_net(const std::string& path) {
   return !find_field(*SolverParameter::descriptor(), path) &&
          find_field(*NetParameter::descriptor(), path);
 }
 
-/// For with_context(): blames the --set.
+/// For with_context(): sets the --set argument as the location of an Error.
 auto override_context(const std::string& text) {
   return [&text](const Error& e) { return Error(e.message(), {"--set " + text, 0, 0}); };
 }

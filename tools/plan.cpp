@@ -1,4 +1,4 @@
-// `doppio plan`: the memory that nets need, before any of it is allocated.
+// `doppio plan`: prints the memory that nets need, without allocating it.
 #include <glog/logging.h>
 #include <unistd.h>
 
@@ -27,7 +27,7 @@ std::string mib(Index bytes) {
   return s.str();
 }
 
-/// Memory of this process so far, which any other command takes as well.
+/// Returns the memory of this process, which is about the same for other commands.
 Index resident_bytes() {
   std::ifstream status("/proc/self/statm");
   Index pages = 0, resident = 0;
@@ -35,16 +35,16 @@ Index resident_bytes() {
   return resident * sysconf(_SC_PAGESIZE);
 }
 
-/// A net to plan, and whether its parameters are those of the net before it.
+/// A net to plan, and whether it shares the parameters of the previous net.
 struct Planned {
   SolverNet net;
   bool shared;
 };
 
-/// Bytes in memory when they are most.
+/// Peak memory in bytes.
 struct Peak {
   Index parameters = 0, gradients = 0, histories = 0;
-  Index blobs = 0, apart = 0;  // of blobs that take turns, and if they did not
+  Index blobs = 0, apart = 0;  // of blobs with and without shared memory
   Index lasting = 0, held = 0, workspace = 0;
 
   void add(const MemoryPlan& plan, bool train, int history_count, bool shares_parameters) {
@@ -52,7 +52,7 @@ struct Peak {
     if (train) gradients += plan.total.parameter_gradients;
     if (train) histories += plan.total.parameters * history_count;
     apart += plan.total.activations + (train ? plan.total.gradients : 0);
-    blobs = std::max(blobs, plan.shared);  // nets of a solver take turns as well
+    blobs = std::max(blobs, plan.shared);  // the nets of a solver never run at the same time
     lasting += plan.lasting;
     held += plan.held;
     workspace = std::max(workspace, plan.workspace);
@@ -76,8 +76,8 @@ struct Peak {
   }
 };
 
-/// Writes the table of a net's layers. `histories`: copies of the learned parameters that the
-/// update rule keeps.
+/// Prints the table of a net's layers. `histories` is the number of history tensors that the update
+/// rule keeps per parameter.
 MemoryPlan print_layers(std::ostream& out, const Planned& planned, int histories) {
   const NetState& state = planned.net.state;
   Context ctx;
@@ -110,7 +110,7 @@ MemoryPlan print_layers(std::ostream& out, const Planned& planned, int histories
   return plan;
 }
 
-/// The nets of --model, each for itself.
+/// Returns the nets of --model, which are planned separately.
 std::vector<Planned> nets_of_model(Overrides& overrides) {
   std::vector<Planned> nets;
   for (const Phase phase : phases_of_flag()) {
@@ -126,7 +126,7 @@ std::vector<Planned> nets_of_model(Overrides& overrides) {
   return nets;
 }
 
-/// The nets of --solver, whose test nets share the train net's parameters.
+/// Returns the nets of --solver. The test nets share the train net's parameters.
 std::vector<Planned> nets_of_solver(SourcedSolver& solver, Overrides& overrides) {
   overrides.apply(solver.param, solver.fields);
   edit_nets(solver, overrides);
@@ -171,7 +171,7 @@ int run(const Arguments& given) {
     }
     const bool train = p.net.state.phase() == TRAIN;
     Peak alone;
-    alone.add(plan, train, 0, p.shared);  // `doppio time` updates nothing
+    alone.add(plan, train, 0, p.shared);  // `doppio time` has no history tensors
     together.add(plan, train, histories, p.shared);
     if (FLAGS_solver.empty()) peaks << alone.text(phase + " net");
   }

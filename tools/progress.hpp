@@ -5,7 +5,7 @@
 
 namespace doppio {
 
-/// For the work of converters: logs how much is done, at most every ten seconds.
+/// Returns a progress function for converters that logs at most every ten seconds.
 std::function<void(Index done, Index total)> log_progress(const char* what);
 
 }  // namespace doppio

@@ -38,7 +38,7 @@ std::vector<int> gpu_numbers() {
   std::vector<int> ids;
   if (FLAGS_gpu == "all") {
     for (const AcceleratorInfo& gpu : list_accelerators()) ids.push_back(gpu.id);
-    if (ids.empty()) ids.push_back(0);  // opening it tells why there is none
+    if (ids.empty()) ids.push_back(0);  // open_accelerator() reports why there is none
     return ids;
   }
   for (const std::string& text : comma_list(FLAGS_gpu)) {
@@ -55,11 +55,11 @@ std::vector<int> gpu_numbers() {
 }
 
 std::vector<std::unique_ptr<Context>> open_gpus() {
-  // CUDA loads a kernel when it is first launched, which can wait for all kernels that run; and one
-  // of NCCL's runs until the other GPUs have come as far. So that they can, all kernels are loaded
-  // before. CUDA reads the variable at its first call.
+  // CUDA loads a kernel at its first launch, which may wait for running kernels. An NCCL kernel
+  // runs until the other GPUs reach it, so that lazy loading could deadlock. CUDA reads the
+  // variable at its first call.
   if (FLAGS_gpu == "all" || comma_list(FLAGS_gpu).size() > 1)
-    setenv("CUDA_MODULE_LOADING", "EAGER", 0);  // unless the user has set it
+    setenv("CUDA_MODULE_LOADING", "EAGER", 0);  // keeps a value set by the user
   std::vector<std::unique_ptr<Context>> contexts;
   for (const int id : gpu_numbers())
     contexts.push_back(std::make_unique<Context>(open_accelerator(id)));

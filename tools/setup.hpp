@@ -1,5 +1,5 @@
 #pragma once
-// What the commands that run a net have in common.
+// Common parts of the commands that run a net.
 #include <memory>
 #include <string>
 #include <vector>
@@ -12,44 +12,44 @@
 
 namespace doppio {
 
-/// The numbers of the GPUs that --gpu names. Throws: UsageError if it names none.
+/// Returns the GPU numbers in --gpu. Throws: UsageError if there are none.
 std::vector<int> gpu_numbers();
 
-/// A context on each GPU that --gpu names. Throws: UsageError for a bad number; Error if there is
-/// no such GPU.
+/// Returns a context for each GPU in --gpu. Throws: UsageError for an invalid number, Error if
+/// there is no such GPU.
 std::vector<std::unique_ptr<Context>> open_gpus();
 
-/// A context on the GPU that --gpu names, or on the CPU without that flag.
-/// Throws: as open_gpus(); UsageError for more than one.
+/// Returns a context for the GPU in --gpu, or for the CPU without that flag. Throws: as
+/// open_gpus(), and UsageError for more than one GPU.
 Context open_context();
 
-/// Sets what --no_fusion and --reference ask for.
+/// Applies --no_fusion and --reference.
 void apply_flags(Context& ctx);
 
-/// `phase` with the level and stages of --level and --stage.
+/// Returns `phase` with the level and stages of --level and --stage.
 NetState state_of_flags(Phase phase);
 
-/// The phase that --phase names, or TRAIN and TEST without that flag.
-/// Throws: UsageError for another value.
+/// Returns the phase of --phase, or TRAIN and TEST without that flag. Throws: UsageError for
+/// another value.
 std::vector<Phase> phases_of_flag();
 
-/// The net of `file`, or of --model, as it stands there, with --set applied for `state`.
+/// Reads the net of `file`, or of --model, and applies --set for `state`.
 SourcedNet read_model(Overrides& overrides, const NetState& state, const std::string& file);
 SourcedNet read_model(Overrides& overrides, const NetState& state);
 
-/// Makes `overrides` apply to every net that the solver reads. Throws: Error if one of them meets
+/// Applies `overrides` to every net that the solver reads. Throws: Error if one of them changes
 /// nothing.
 void edit_nets(SourcedSolver& solver, Overrides& overrides);
 
-/// Copies weights from `files` by layer name and logs a table of what became of each layer.
-/// Throws: Error if a layer does not fit.
+/// Copies weights from `files` by layer name and logs a table of the result for each layer. Throws:
+/// Error if the shapes of a layer differ.
 void load_weights(Net& net, const std::vector<std::string>& files);
 
-/// Logs a table of what became of each layer whose weights were copied from `file`. Throws: Error
-/// if nothing was copied to a net that has parameters.
+/// Logs a table of the layers whose weights were copied from `file`. Throws: Error if nothing was
+/// copied to a net that has parameters.
 void log_copied_layers(Net& net, const std::vector<CopiedLayer>& copied, const std::string& file);
 
-/// Warns if `batches` batches held some records of the net's data more than once. For after them.
+/// Warns if the `batches` batches already run read some records of the data more than once.
 void note_repeated_images(Net& net, Index batches);
 
 }  // namespace doppio

@@ -21,12 +21,12 @@ void open_standard_streams() {
 
 bool finish_output() {
   errno = 0;
-  int error = std::fflush(stdout) == 0 ? 0 : errno;  // std::cout has no buffer of its own
+  int error = std::fflush(stdout) == 0 ? 0 : errno;  // std::cout is synchronized with stdio
   const bool failed = error != 0 || std::ferror(stdout) != 0 || !std::cout;
-  // The reason of an earlier failure is lost, but the next one has the same.
+  // The reason of an earlier failure is lost, but another write fails for the same reason.
   if (failed && error == 0 && ::write(STDOUT_FILENO, "\n", 1) < 0) error = errno;
-  // Some file systems report a full disk only when a descriptor is closed; stdout itself is used
-  // once more when the program ends.
+  // Some file systems report a full disk only on close. A duplicate is closed, because stdout is
+  // flushed again at exit.
   if (const int copy = failed ? -1 : ::dup(STDOUT_FILENO); copy >= 0 && ::close(copy) != 0)
     error = errno;
   if (error == EPIPE) return false;

@@ -2,12 +2,12 @@
 
 namespace doppio {
 
-/// Opens those of the descriptors 0 to 2 that are closed, so that using them fails: otherwise the
-/// next file that is opened, such as a database, would get what is printed. Call it first.
+/// Opens those of the descriptors 0 to 2 that are closed, in a mode in which using them fails.
+/// Otherwise output would go to the next file opened, such as a database. Call it first.
 void open_standard_streams();
 
-/// Writes out what was printed by std::cout and printf. Returns false if its reader has ended, as
-/// that of a pipe may. Throws: Error if some of it could not be written for another reason.
+/// Flushes the output of std::cout and printf. Returns false if its reader, such as the other end
+/// of a pipe, has closed it. Throws: Error if output could not be written for another reason.
 bool finish_output();
 
 }  // namespace doppio

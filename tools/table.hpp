@@ -4,13 +4,13 @@
 
 namespace doppio {
 
-/// Columns of text, each as wide as its widest entry.
+/// A text table whose columns are as wide as their widest entries.
 class Table {
  public:
   explicit Table(std::vector<std::string> head) { rows_.push_back(std::move(head)); }
-  /// `row` has as many entries as the head.
+  /// Adds a row with as many entries as the head.
   void add(std::vector<std::string> row) { rows_.push_back(std::move(row)); }
-  /// The columns from number `first` on are numbers and end at the right.
+  /// Right-aligns the columns from index `first` on.
   void numbers_from(std::size_t first) { first_number_ = first; }
   std::string text() const;
 

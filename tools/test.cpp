@@ -1,5 +1,5 @@
-// `doppio test`: runs a net with given weights and averages its outputs; of several nets, the
-// probabilities.
+// `doppio test`: runs a net with given weights and averages its outputs. For several nets, averages
+// their probabilities.
 #include <glog/logging.h>
 
 #include <algorithm>
@@ -22,7 +22,7 @@ namespace doppio {
 
 namespace {
 
-/// A mean over images, of which each batch gives the mean of its own.
+/// A mean over images, computed from the means of batches.
 struct Mean {
   double sum = 0, images = 0;
 
@@ -42,17 +42,17 @@ struct Output {
 
 /// The batches of a test.
 struct Plan {
-  std::optional<Epoch> epoch = {};  ///< of the data, if it has an end that is known
+  std::optional<Epoch> epoch = {};  ///< of the data, if its end is known
   Index batches = 0;
-  bool cut = false;  ///< the last batch holds only what is left of the epoch
+  bool cut = false;  ///< the last batch has only the remaining records of the epoch
 
   Index images(Index batch) const {
-    if (!epoch) return 1;  // all batches count the same
+    if (!epoch) return 1;  // all batches have the same weight
     return cut && batch + 1 == batches ? epoch->last_batch() : epoch->batch;
   }
 };
 
-/// A net under test, and what it has given so far.
+/// A net under test and its accumulated results.
 struct NetUnderTest {
   Member files;
   std::unique_ptr<Net> net;
@@ -69,7 +69,7 @@ bool evaluates_detections(const Net& net, const std::string& output) {
   });
 }
 
-/// Runs batch number `batch`, of `images` images, and adds it up; logs each output if asked.
+/// Runs batch number `batch`, of `images` images, and adds up its results. `log`: logs outputs.
 void run_batch(NetUnderTest& tested, Index batch, Index images, bool log) {
   Net& net = *tested.net;
   const auto weight = static_cast<double>(images);
@@ -93,7 +93,7 @@ void run_batch(NetUnderTest& tested, Index batch, Index images, bool log) {
 
 using Names = std::vector<std::string>;
 
-/// The blobs that are read after each pass.
+/// Returns the names of the blobs that are read after each pass.
 Names names_of(Net& net, const Classifier& classifier) {
   Names names;
   for (const std::string& name : net.blob_names())
@@ -102,7 +102,7 @@ Names names_of(Net& net, const Classifier& classifier) {
   return names;
 }
 
-/// Makes the data layers give FLAGS_views views of each image.
+/// Sets the number of views of all data layers to FLAGS_views.
 void set_views(SourcedNet& source, const std::string& file) {
   if (FLAGS_views < 0) throw UsageError("--views must not be negative");
   if (FLAGS_views == 0) return;
@@ -144,7 +144,7 @@ NetUnderTest open(Context& ctx, const Member& files, Overrides& overrides) {
   return tested;
 }
 
-/// The batches that --iterations asks for; without it, those of one pass over the data.
+/// Returns the number of batches in --iterations or, without that flag, in one epoch of the data.
 Plan plan_of(const std::vector<NetUnderTest>& nets) {
   Plan plan{.batches = FLAGS_iterations};
   if (is_given("iterations")) return plan;
@@ -165,13 +165,13 @@ Plan plan_of(const std::vector<NetUnderTest>& nets) {
   return plan;
 }
 
-/// `arena` is for the blobs of all nets: they never run at the same time.
+/// `arena` holds the blobs of all nets, which never run at the same time.
 void save_memory(NetUnderTest& tested, const std::shared_ptr<Arena>& arena) {
   const Names read = tested.classifier ? names_of(*tested.net, *tested.classifier) : Names();
   tested.net->save_memory(Passes::forward, read, arena);
 }
 
-/// Logs and prints what DetectionEvaluate layers found.
+/// Logs and prints the average precisions of DetectionEvaluate layers.
 void report_detections(const NetUnderTest& tested) {
   for (const auto& [output, scores] : tested.detections) {
     const auto precisions = scores.average_precisions(SolverParameter().ap_version());
@@ -187,7 +187,7 @@ void report_detections(const NetUnderTest& tested) {
   }
 }
 
-/// Logs Caffe's lines and prints how often the net was right.
+/// Logs Caffe's lines and prints the error rates.
 void report(const NetUnderTest& tested, bool name) {
   LOG_IF(INFO, name) << tested.files.weights << ":";
   LOG(INFO) << "Loss: " << tested.loss.value();

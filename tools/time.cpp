@@ -1,4 +1,4 @@
-// `doppio time`: how long each layer takes.
+// `doppio time`: measures the time of each layer.
 #include <glog/logging.h>
 
 #include <algorithm>
@@ -20,7 +20,7 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-/// Milliseconds that `action` takes, including what it queued on an accelerator.
+/// Returns the milliseconds that `action` takes, including work queued on an accelerator.
 template <class Action>
 double milliseconds(Context& ctx, Action action) {
   const auto begin = Clock::now();
@@ -33,7 +33,7 @@ struct Times {
   double forward = 0, backward = 0;
 };
 
-/// One pass forward and back, adding the times of each layer.
+/// Runs one forward and backward pass and adds the times of each layer.
 Times run_once(Net& net, std::vector<Times>& layers) {
   Context& ctx = net.context();
   Times sum;
@@ -56,7 +56,7 @@ Times run_once(Net& net, std::vector<Times>& layers) {
   return sum;
 }
 
-/// The value that `percent` of `values` do not exceed.
+/// Returns the value at `percent` % of the sorted values.
 double percentile(std::vector<double> values, std::size_t percent) {
   const auto at = values.begin() + static_cast<std::ptrdiff_t>((values.size() - 1) * percent / 100);
   std::nth_element(values.begin(), at, values.end());
@@ -70,7 +70,7 @@ void log_layer(const std::string& name, const char* pass, double ms, double mult
             << speed.str();
 }
 
-/// The net of --model in the phase of --phase, or in the first one that it has all layers for.
+/// Returns the net of --model in the phase of --phase, or in the first complete phase.
 std::unique_ptr<Net> make_net(Context& ctx, const std::vector<std::string>& sets) {
   const std::vector<Phase> phases = phases_of_flag();
   const auto make = [&](Phase phase) {

@@ -1,4 +1,4 @@
-// `doppio train`: trains a net as a solver prototxt says.
+// `doppio train`: trains the net of a solver prototxt.
 #include <gflags/gflags.h>
 #include <glog/logging.h>
 #include <sys/resource.h>
@@ -35,7 +35,7 @@ void check_flags() {
                      "with them, or name the .solverstate beside it to continue its run");
 }
 
-/// The GPUs if --gpu or `solver_mode: GPU` asks for them, else the CPU.
+/// Returns contexts for GPUs if --gpu or `solver_mode: GPU` requests them, else for the CPU.
 std::vector<std::unique_ptr<Context>> contexts_for(const SourcedSolver& source) {
   const SolverParameter& p = source.param;
   if (!FLAGS_gpu.empty()) return open_gpus();
@@ -57,7 +57,7 @@ std::vector<std::unique_ptr<Context>> contexts_for(const SourcedSolver& source) 
   return contexts;
 }
 
-/// The solver prototxt with the changes that flags ask for.
+/// Reads the solver prototxt and applies the flags that change it.
 SourcedSolver read_changed_solver(Overrides& overrides) {
   SourcedSolver source = read_solver(FLAGS_solver);
   overrides.apply(source.param, source.fields);
@@ -68,7 +68,7 @@ SourcedSolver read_changed_solver(Overrides& overrides) {
   return source;
 }
 
-/// Takes the weight files to begin with out of the solver; --weights comes before its own.
+/// Removes the initial weight files from the solver and returns them. --weights overrides them.
 std::vector<std::string> take_weights(SolverParameter& solver) {
   std::vector<std::string> files;
   if (FLAGS_weights.empty() && FLAGS_snapshot.empty())
@@ -78,7 +78,7 @@ std::vector<std::string> take_weights(SolverParameter& solver) {
   return FLAGS_weights.empty() ? files : comma_list(FLAGS_weights);
 }
 
-/// Measures training without the time of tests.
+/// Measures training speed without the time of tests.
 class Throughput final : public SolverObserver {
  public:
   void on_start(Solver&) override { resume(); }
@@ -91,7 +91,7 @@ class Throughput final : public SolverObserver {
   }
   void on_test_start(Solver&, int) override {
     seconds_ += since();
-    resume();  // for a test that is never finished
+    resume();  // in case the test does not complete
   }
   void on_test(Solver&, const TestResult&) override { resume(); }
   void on_stop(Solver&, bool) override {
@@ -113,7 +113,7 @@ class Throughput final : public SolverObserver {
   Index images_ = 0;
 };
 
-/// Remembers the state file that was written last.
+/// Remembers the last state file written.
 class LastSnapshot final : public SolverObserver {
  public:
   explicit LastSnapshot(const std::string& state) : state_(state) {}
@@ -136,7 +136,7 @@ void warn_if_finished(const Solver& solver) {
       << (plateau ? "" : "; --set max_iter=N with a larger N trains longer");
 }
 
-/// Logs the command that continues from `state`, even with --quiet: nothing else tells it.
+/// Logs the command that continues from `state`. A warning, so that it appears even with --quiet.
 void log_how_to_continue(const Solver& solver, const std::string& state,
                          const std::vector<std::string>& command_line) {
   std::vector<std::string> command;

@@ -1,4 +1,4 @@
-// `doppio upgrade`: files of older Caffe versions and of forks, written in today's form.
+// `doppio upgrade`: converts files of older Caffe versions and of forks to today's format.
 #include <glog/logging.h>
 #include <google/protobuf/text_format.h>
 
@@ -58,7 +58,7 @@ SolverParameter upgraded_solver(const std::string& file) {
   return solver;
 }
 
-/// Weights as other readers know them too: with a shape, and as plain floats.
+/// Stores weights in the form that all readers know: with a shape, and as plain floats.
 void store_plainly(BlobProto& blob) {
   const bool empty = blob.data_size() == 0 && blob.double_data_size() == 0 && !blob.has_raw_data();
   if (empty || (blob.data_size() > 0 && blob.has_shape())) return;
@@ -81,7 +81,7 @@ NetParameter upgraded_weights(const std::string& file) {
   return net;
 }
 
-/// The layers of --phase, or all of them without that flag.
+/// Returns the layers of --phase, or all layers without that flag.
 NetParameter in_phase(SourcedNet source) {
   if (FLAGS_phase.empty()) return std::move(source.net);
   const NetState state = state_of_flags(phases_of_flag().front());

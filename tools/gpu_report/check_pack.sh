@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Whether every program of an unpacked pack starts where nothing is installed but glibc and CUDA's libraries: each
-# library must come from the pack or be one of those, and define every symbol that is asked of it. Fails otherwise.
+# Checks that every program of an unpacked pack starts on a machine with only glibc and CUDA's libraries: each library
+# must be one of these or come from the pack, and all symbols must be defined. Fails otherwise.
 #
 #   tools/gpu_report/check_pack.sh FOLDER
 set -euo pipefail
@@ -10,7 +10,7 @@ readonly folder installed='^(libc|libm|libdl|librt|libpthread|libresolv|ld-linux
 
 failures=0
 for program in "$folder"/bin/*; do
-  # As ldd -r does, which has no option for the path.
+  # Like ldd -r, which has no option for the library path.
   traced=$(LD_LIBRARY_PATH=$folder/lib LD_TRACE_LOADED_OBJECTS=1 LD_WARN=yes LD_BIND_NOW=yes "$program" 2>&1) || true
   strange=$(awk -v folder="$folder/lib/" -v installed="$installed" '
     $2 == "=>" && index($3, folder) == 1 {next}  # from the pack

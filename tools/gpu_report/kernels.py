@@ -1,4 +1,4 @@
-"""Times of kernels and layers, and the memory checker."""
+"""Measures kernels and layers, and runs the memory checker."""
 
 import collections
 import csv
@@ -14,7 +14,7 @@ from training import training_net
 
 
 def time_kernels(run):
-    """Kernels by Nsight Compute, or else Nsight Systems; layers by `doppio time`."""
+    """Times kernels by Nsight Compute or Nsight Systems, and layers by `doppio time`."""
     profilers = [tool for tool in ("ncu", "nsys") if shutil.which(tool)]
     if not profilers:
         run.write("Neither ncu nor nsys is on the PATH, so kernels are not timed one by one.", "")
@@ -82,7 +82,7 @@ def time_layers(run):
 
 
 def profile(run, type_, prefix, seconds):
-    """What a profiler of some steps of training prints; None if it fails."""
+    """Returns the output of a profiler on some training steps, or None if it fails."""
     process = Process(
         [*prefix, *ours(run, "train", "gpu", type_)],
         seconds,
@@ -114,7 +114,7 @@ METRICS = [
 
 
 def by_ncu(run, type_, seconds):
-    """[[kernel, calls, microseconds, megabytes, wavefronts, percent]]"""
+    """Returns [[kernel, calls, microseconds, megabytes, wavefronts, percent]]."""
     printed = profile(run, type_, [*NCU, f"--metrics={','.join(METRICS)}"], seconds) or ""
     values = collections.defaultdict(lambda: collections.defaultdict(list))
     for row in csv.DictReader(line for line in printed.splitlines() if line.startswith('"')):
@@ -135,7 +135,7 @@ def by_ncu(run, type_, seconds):
 
 
 def by_nsys(run, type_, seconds):
-    """The same without what it does not measure."""
+    """Returns the same columns; those that Nsight Systems does not measure are empty."""
     report = run.work / f"nsys_{type_}"
     if (
         profile(run, type_, ["nsys", "profile", "--cuda-graph-trace=node", "-o", report], seconds)

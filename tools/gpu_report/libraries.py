@@ -1,4 +1,4 @@
-"""Where the programs find their shared libraries."""
+"""Finds the shared libraries of the programs."""
 
 import glob
 import os
@@ -13,7 +13,7 @@ class Missing(Exception):
 
 
 def candidates(python):
-    """Folders of a toolkit, then those of the wheels that `python` can import."""
+    """Returns folders of a toolkit, then those of the wheels that `python` can import."""
     homes = [os.environ[v] for v in ("CUDA_HOME", "CUDA_PATH") if v in os.environ] + [
         "/usr/local/cuda"
     ]
@@ -33,7 +33,7 @@ def candidates(python):
 
 
 def missing(program, env):
-    """Names of the libraries that the loader does not find for `program`."""
+    """Returns the libraries that the loader does not find for `program`."""
     traced = subprocess.run(
         [program], env={**env, "LD_TRACE_LOADED_OBJECTS": "1"}, capture_output=True, text=True
     )
@@ -46,8 +46,8 @@ def missing(program, env):
 
 
 def environment(programs, packed, python):
-    """The environment for our programs, and {library: folder} of what was found for it. It is not
-    for Python, whose own libraries are newer than those of a pack."""
+    """Returns the environment for our programs and {library: folder} of the libraries found. It is
+    not suitable for Python, whose own libraries are newer than those of a pack."""
     env = dict(os.environ)
     path = [str(packed)] if packed.is_dir() else []
     inherited = [p for p in env.get("LD_LIBRARY_PATH", "").split(":") if p]
@@ -75,7 +75,7 @@ def environment(programs, packed, python):
 
 
 def versions(found):
-    """cuDNN's and NCCL's own answers. A process of its own asks, in case that they fail."""
+    """Queries cuDNN and NCCL for their versions, in a child process in case they crash."""
     ask = """import ctypes, sys
 library = ctypes.CDLL(sys.argv[1])
 if 'cudnn' in sys.argv[1]:

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Packs a build with everything it needs, for a machine that has only glibc, the NVIDIA driver and CUDA's libraries.
+# Packs a build with all required libraries for a machine that has only glibc, the NVIDIA driver and CUDA's libraries.
 #
 #   tools/gpu_report/pack.sh BUILD FILE.tar[.xz]
 set -euo pipefail
@@ -7,10 +7,10 @@ cd "$(dirname "$0")/../.."
 
 readonly build=$1 archive=$2 most_mib=45
 readonly programs=(doppio benchmark_net cuda_test conformance_test layers_test solver_test specs_test)
-# Libraries that the other machine has: glibc's, CUDA's and the driver's.
+# Libraries that the target machine provides: glibc's, CUDA's and the driver's.
 readonly provided='^(libc|libm|libdl|librt|libpthread|libresolv|ld-linux[^/]*|lib(cuda|cudart|cublas|cublasLt|cudnn|nccl|nvrtc|nvidia-ml))\.so'
-# Libraries for image formats and network protocols that we never read or speak. With their 100 dependencies they are
-# four fifths of what OpenCV and HDF5 load.
+# Libraries for image formats and network protocols that the programs never use. With their 100 dependencies they are
+# four fifths of the libraries that OpenCV and HDF5 load.
 readonly replaced='^lib(gdal|gdcm[A-Za-z]*|curl(-gnutls)?)\.so'
 
 for program in "${programs[@]}"; do
@@ -26,7 +26,7 @@ while read -r name file; do
 done < <(ldd "${programs[@]/#/$build/bin/}" | awk '$3 ~ "^/" {print $1, $3}')
 
 declare -A stubs
-# copy_libraries FILE: those that FILE needs, and in turn what they need.
+# copy_libraries FILE: copies the libraries that FILE needs, recursively.
 copy_libraries() {
   local name
   for name in $(readelf -d "$1" | sed -n 's/.*(NEEDED).*\[\(.*\)\]/\1/p'); do
@@ -40,8 +40,8 @@ copy_libraries() {
   done
 }
 
-# make_stub NAME: a library with those of NAME's functions that the packed files refer to. They end the program, except
-# GDAL's registration of its drivers, which OpenCV asks for when it decodes its first image: there are none.
+# make_stub NAME: builds a library with the functions of NAME that the packed files use. They abort, except GDAL's
+# registration of drivers, which OpenCV calls before it decodes its first image. The stub registers none.
 make_stub() {
   local name=$1 symbol kind
   nm -D --with-symbol-versions --defined-only "${path[$name]}" | awk '{sub("@@", "@"); print $NF, $(NF - 1)}' | sort >"$work/defined"

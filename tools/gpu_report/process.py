@@ -1,4 +1,4 @@
-"""Programs that are killed, with everything they started, when their time is up."""
+"""Runs programs and kills them, with all their children, after a timeout."""
 
 import os
 import signal
@@ -10,7 +10,7 @@ running = set()
 
 
 class Process:
-    """A program whose output goes to the file `log`; `talks`: its input and output are pipes."""
+    """A program whose output goes to the file `log`, or to pipes if `talks`."""
 
     def __init__(self, command, seconds, log, env=None, talks=False):
         self.command, self.late, self.begin = list(map(str, command)), False, time.monotonic()
@@ -40,15 +40,15 @@ class Process:
             pass  # it has ended
 
     def interrupt_after(self, seconds):
-        """Sends SIGINT, as Ctrl-C does, unless the program ends before."""
+        """Sends SIGINT, like Ctrl-C, unless the program ends earlier."""
         try:
             self.process.wait(max(0, seconds))
         except subprocess.TimeoutExpired:
             self.kill(signal.SIGINT)
 
     def wait(self):
-        """Waits for the end, and returns the exit status: negative after a signal, None when its
-        time was up."""
+        """Waits for the end and returns the exit status: negative after a signal, None after a
+        timeout."""
         status = self.process.wait()
         self.timer.cancel()
         self.kill()  # what it started and left running
@@ -57,7 +57,7 @@ class Process:
         return None if self.late else status
 
     def ask(self, line):
-        """Sends `line`, unless it is None, and returns the answer; None if the program has ended."""
+        """Sends `line`, unless it is None. Returns the answer, or None if the program has ended."""
         try:
             if line is not None:
                 self.process.stdin.write(f"{line}\n")
@@ -67,7 +67,7 @@ class Process:
             return None
 
     def finish(self, line=""):
-        """Sends the last line, and returns everything that the program prints until its end."""
+        """Sends the last line and returns all further output of the program."""
         try:
             self.process.stdin.write(line)
             self.process.stdin.close()
@@ -76,7 +76,7 @@ class Process:
         return self.process.stdout.read()
 
     def close(self):
-        """Ends the input of a program that talks, and waits for it."""
+        """Closes the input of a program with pipes and waits for it."""
         self.finish()
         return self.wait()
 
@@ -88,7 +88,7 @@ def kill_all():
 
 
 def outcome(status):
-    """An exit status in words."""
+    """Describes an exit status in words."""
     if status is None:
         return "killed when its time was up"
     return f"exit status {status}" if status >= 0 else f"killed by {signal.Signals(-status).name}"

@@ -72,7 +72,7 @@ def show_versions(run):
 
 
 def run_tests(run):
-    """Beside them PyTorch compiles, and the database for later steps is made."""
+    """Runs the tests while PyTorch compiles and the database for later steps is created."""
     beside = speed.warm_torch_compile(run) if run.torch and run.does("speed") else []
     if run.does("kernels") or run.does("training"):
         run.database = training.start_database(run)
@@ -83,7 +83,7 @@ def run_tests(run):
 
 
 LIMIT = 480  # seconds of a report
-# Name: title, most seconds, what it does.
+# Name: title, maximum seconds, function.
 STEPS = {
     "versions": ("Versions", 15, show_versions),
     "algorithms": ("cuDNN's algorithms", 45, speed.choose_algorithms),
@@ -97,7 +97,7 @@ STEPS = {
 
 
 class Run:
-    """Where things are, and how much time is left."""
+    """Paths and remaining time of a report."""
 
     def __init__(self, options):
         self.options, self.begin, self.failed, self.database = options, time.monotonic(), [], None
@@ -196,7 +196,7 @@ class Run:
 
 
 def parse_only(only):
-    """The steps that --only names, and the filter for tests."""
+    """Returns the steps in --only, and the filter for tests."""
     steps = [item.split("/")[0] for item in only.split(",")] if only else list(STEPS)
     filters = [item.removeprefix("tests/") for item in only.split(",") if item.startswith("tests/")]
     return steps, ":".join(filters)

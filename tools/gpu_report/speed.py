@@ -1,4 +1,4 @@
-"""Algorithms of convolutions, and images per second of training and inference beside PyTorch."""
+"""Chooses convolution algorithms and compares images per second with PyTorch."""
 
 import csv
 import re
@@ -11,7 +11,7 @@ TYPES = ["FLOAT32", "TF32", "BFLOAT16"]
 
 
 class Skip(Exception):
-    """Why a step cannot be run here."""
+    """A step cannot run on this machine."""
 
 
 def net_file(run, mode):
@@ -37,12 +37,12 @@ def theirs(run, mode, type_, *flags):
 
 
 def message_of(line):
-    """A line of the log without level, time, thread and place."""
+    """Returns a log line without level, time, thread and location."""
     return re.sub(r"^[IWEF]\d+ [\d:.]+ +\d+ [\w./]+:\d+\] ", "", line)
 
 
 def choose_algorithms(run):
-    """Alone on the GPU, which the searches need. The other steps find their results in the cache."""
+    """Searches need exclusive use of the GPU. Later steps find the results in the cache."""
     lines, rows = [], []
     for type_ in TYPES:
         log = run.log(f"algorithms_{type_}")
@@ -91,7 +91,7 @@ def choose_algorithms(run):
 
 
 class Worker:
-    """A benchmark that answers a number of steps with the seconds that they took."""
+    """A benchmark process. It reads a number of steps and prints the seconds that they took."""
 
     def __init__(self, run, mode, type_, column, command):
         self.run, self.mode, self.type, self.column = run, mode, type_, column
@@ -104,7 +104,7 @@ class Worker:
         self.process = Process(self.command, self.run.step_left(), self.log, env, talks=True)
 
     def warm_up(self):
-        """Takes the GPU for its searches: one worker at a time."""
+        """Searches for algorithms. Only one worker may use the GPU meanwhile."""
         if self.python:
             self.process.ask("go")
         else:
@@ -126,7 +126,7 @@ def inductor(run):
 
 
 def warm_torch_compile(run):
-    """Compiles PyTorch's nets beside the tests: that takes longer than all measurements."""
+    """Compiles PyTorch's nets during the tests, as it takes longer than all measurements."""
     return [
         Process(
             theirs(run, mode, type_, "--compile"),
@@ -139,7 +139,7 @@ def warm_torch_compile(run):
 
 
 def compare_speed(run):
-    """PyTorch's workers are started together, all are warmed up one by one and measured in turn."""
+    """Starts PyTorch's workers together, warms up all workers one by one and measures in turn."""
     columns = {"cuDNN": "gpu", "cuBLAS": "cublas"}
     workers = []
     for mode, type_ in [("train", t) for t in TYPES] + [("forward", t) for t in TYPES[1:]]:
@@ -210,7 +210,7 @@ def compare_speed(run):
 
 
 def sweep(run):
-    """What cuDNN offers for AlexNet's convolutions in other layouts and groups, by PyTorch."""
+    """Times AlexNet's convolutions in cuDNN with other layouts and groups, by PyTorch."""
     if not run.torch:
         raise Skip(run.why_no_torch)
     log, out = run.log("sweep"), run.out / "sweep.csv"

@@ -11,7 +11,7 @@ import xml.etree.ElementTree
 from process import Process, outcome
 from tables import append_rows
 
-# Program: number of shards, which tests are about the GPU.
+# Program: number of shards, filter of the GPU tests.
 PROGRAMS = {
     "specs_test": (10, "*cuda*"),
     "cuda_test": (3, "*"),
@@ -25,7 +25,7 @@ Shard = collections.namedtuple("Shard", "program label command env")
 
 
 def names_of(run, program, pattern):
-    """The tests of a program that `pattern` selects."""
+    """Returns the tests of a program that match `pattern`."""
     log = run.log(f"{program}.list")
     Process(
         [run.bin / program, "--gtest_list_tests", f"--gtest_filter={pattern}"],
@@ -45,7 +45,7 @@ def names_of(run, program, pattern):
 
 
 def shards_of(run, chosen):
-    """`chosen`: {program: GoogleTest's filter, or names of cases with colons between}."""
+    """Returns the shards of `chosen`: {program: GoogleTest filter, or names joined by colons}."""
     shards = []
 
     def add(program, count, command):
@@ -90,7 +90,7 @@ def from_xml(program, file):
 
 
 def from_log(program, text, end):
-    """What a shard that left no XML has said until its end."""
+    """Yields the tests in the output of a shard that wrote no XML."""
     last = None
     for kind, name in re.findall(
         r"^\[ *(RUN|OK|FAILED|SKIPPED) *\] (\S+?)(?:,.*)?(?: \(\d+ ms\))?$", text, re.MULTILINE
@@ -122,7 +122,7 @@ def from_conformance(program, text):
 
 
 def run_shard(run, shard):
-    """Its tests, and how it ended."""
+    """Returns the tests of a shard, and how it ended."""
     log = run.log(shard.label)
     os.makedirs(shard.env["XDG_CACHE_HOME"], exist_ok=True)
     if run.step_left() < 1:
@@ -207,7 +207,7 @@ def write(run, tests, ends):
 
 
 def failed_before(folder):
-    """{program: filter} of the tests that tests.csv in `folder` has not as passed or skipped."""
+    """Returns {program: filter} of the tests neither passed nor skipped in `folder`/tests.csv."""
     chosen = collections.defaultdict(list)
     with open(f"{folder}/tests.csv", newline="") as file:
         for row in csv.DictReader(file):

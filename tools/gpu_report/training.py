@@ -1,4 +1,4 @@
-"""Training from a database that is made here."""
+"""Measures training from a database of random images."""
 
 import os
 import re
@@ -11,7 +11,7 @@ SIDE = 256  # of the images, in pixels
 
 
 def start_database(run):
-    """A raw LMDB of `--images` images of noise, of which 64 are different."""
+    """Creates a raw LMDB of `--images` images of noise, 64 of which are distinct."""
     folder = run.work / "images"
     folder.mkdir(exist_ok=True)
     files = min(64, run.options.images)
@@ -38,7 +38,7 @@ def start_database(run):
 
 
 def database(run):
-    """Waits for the database, which may have been started beside the tests."""
+    """Waits for the database, whose creation may have started during the tests."""
     if not run.database:
         run.database = start_database(run)
     if run.database.wait() != 0:
