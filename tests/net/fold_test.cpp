@@ -1,4 +1,4 @@
-// Inference with layers taken over by the convolution before them: BatchNorm, Scale, Eltwise, ReLU.
+// Inference with BatchNorm, Scale, Eltwise and ReLU layers fused into the preceding convolution.
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -36,7 +36,7 @@ std::string normalization(const std::string& blob) {
          one_to_one("ReLU", "relu_" + blob, blob, blob);
 }
 
-/// A net in TEST with input x of 2 x `channels` x 20 x 21 and statistics of its own.
+/// A net in TEST with input x of 2 x `channels` x 20 x 21 and nontrivial statistics.
 struct Inference {
   Inference(const std::string& layers, bool fusion, Index channels = 32, Phase phase = TEST)
       : ctx(7) {
@@ -77,7 +77,7 @@ struct Inference {
   std::unique_ptr<Net> net;
 };
 
-/// The root mean square of a - b, relative to b's.
+/// The root mean square of a - b, relative to that of b.
 double difference(const Tensor& a, const Tensor& b) {
   const std::vector<float> x = values(a), y = values(b);
   EXPECT_EQ(x.size(), y.size());
@@ -226,7 +226,7 @@ TEST(Folding, IsPlanned) {
   EXPECT_EQ(held(conv + normalization("c")) - held(conv), 4 * (32 * 32 + 32));
 }
 
-/// A residual block: the sum of two convolutions' results, and what follows it.
+/// A residual block: the sum of two convolutions, and the layers after it.
 const std::string kBlock =
     convolution("a", "x", "num_output: 32 kernel_size: 1") + normalization("a") +
     convolution("b", "a", "num_output: 64 kernel_size: 1") +

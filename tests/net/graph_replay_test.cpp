@@ -14,7 +14,7 @@ class GraphReplayTest : public testing::Test {
     x.reshape({4});
   }
 
-  /// Runs `passes` passes, and returns for each whether a graph did the work.
+  /// Runs `passes` passes. Returns for each whether a graph did the work.
   std::vector<bool> run(int passes, const PassKey& key = {}) {
     std::vector<bool> by_graph;
     for (int i = 0; i < passes; ++i) {

@@ -1,4 +1,4 @@
-// What a net keeps of its weights between passes must never outlive them.
+// Weights that a net caches between passes must be updated whenever the weights change.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -14,8 +14,8 @@
 namespace doppio {
 namespace {
 
-/// A convolution by each engine that keeps weights: a of 1 x 1, b of 3 x 3 and c of odd channels;
-/// d shares b's.
+/// A convolution for each engine that caches weights: a is 1 x 1, b is 3 x 3, c has odd channels,
+/// and d shares b's weights.
 const char* const kNet =
     "layer { name: 'in' type: 'Input' top: 'x' input_param { shape { dim: [2, 64, 20, 21] } } }"
     "layer { name: 'a' type: 'Convolution' bottom: 'x' top: 'a' convolution_param {"
@@ -47,7 +47,7 @@ struct Chain {
   std::unique_ptr<Net> net;
 };
 
-/// What a net that has never run gives with the weights of `run`.
+/// Returns the output of a new net with the weights of `run`.
 std::vector<float> fresh_result(Chain& run) {
   Chain fresh(99);
   for (std::size_t i = 0; i < run.net->parameters().size(); ++i)

@@ -20,7 +20,7 @@ NetState state_of(Phase phase) {
   return s;
 }
 
-/// The net of train_val.prototxt `file` in `phase`, on `images` that come from no database.
+/// Returns the net of train_val.prototxt `file` in `phase`, with `images` in place of a database.
 SourcedNet without_database(const std::string& file, Phase phase, const Shape& images) {
   SourcedNet source = filter(read_prototxt(file), state_of(phase));
   LayerParameter& data = *source.net.mutable_layer(0);

@@ -81,8 +81,7 @@ const char* const kLoss =
     " layer { name: 'loss' type: 'Reduction' bottom: 'c' top: 'loss' loss_weight: 1 "
     "reduction_param { operation: SUMSQ } }";
 
-/// Convolution, batch normalization, scale and ReLU: a pass of training, or of inference without a
-/// loss.
+/// Convolution, batch normalization, scale and ReLU: a training pass, or inference without a loss.
 struct NormalizedRun {
   NormalizedRun(Phase phase, bool fusion, Index channels) : ctx(7) {
     ctx.fusion = fusion;
@@ -145,7 +144,7 @@ TEST(Fusion, ScaleAndReluGiveTheSame) {
     }
 }
 
-/// Convolution, LRN and pooling of `images` images, saving memory but for the blobs `keep`.
+/// Convolution, LRN and pooling of `images` images. Saves memory except for the blobs `keep`.
 struct PooledRun {
   PooledRun(const std::string& lrn, const std::string& pooling, bool fusion,
             const std::vector<std::string>& keep = {}, Index images = 5)
@@ -198,7 +197,7 @@ TEST(Fusion, PoolingBehindLrnGivesTheSame) {
 TEST(Fusion, LrnAndPoolingWorkPieceByPiece) {
   const char* const lrn = "local_size: 5";
   const char* const pooling = "pool: MAX kernel_size: 3 stride: 2";
-  const Index images = 50;  // of 48,544 values, so that a million takes 21
+  const Index images = 50;  // 21 of them have more than a million values
   PooledRun apart(lrn, pooling, false, {}, images), together(lrn, pooling, true, {}, images);
   ASSERT_TRUE(together.fused());
   EXPECT_EQ(values(together.net->blob("c").data), values(apart.net->blob("c").data));

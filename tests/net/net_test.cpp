@@ -26,7 +26,7 @@ std::unique_ptr<Net> make_net(Context& ctx, const std::string& text) {
   return std::make_unique<Net>(ctx, parse_prototxt(text, "net.prototxt"), train());
 }
 
-/// A file name in a folder of its own, removed at the end of the test.
+/// A file name in a temporary folder.
 class NetFiles : public testing::Test {
  protected:
   NetFiles()
@@ -63,13 +63,13 @@ TEST(Net, CountsMultiplyAdds) {
                "layer { name: 'relu' type: 'ReLU' bottom: 'y' top: 'y' }" +
                    inner_product("ip", "y", 10, "param { lr_mult: 0 }") +
                    "layer { name: 'loss' type: 'Reduction' bottom: 'ip' top: 'l' loss_weight: 1 }");
-  // Maps of 4 x 4 whose every value sums 2 channels of 3 x 3; no gradient reaches the input.
+  // Maps of 4 x 4, where each value sums 2 channels of 3 x 3. The input needs no gradient.
   const double convolution = 5 * 8 * 16 * 18, inner = 5 * 10 * 128;
   EXPECT_EQ(multiply_adds(net->layer("conv")), convolution);
   EXPECT_EQ(backward_multiply_adds(net->layer("conv")), convolution);
   EXPECT_EQ(multiply_adds(net->layer("relu")), 0);
   EXPECT_EQ(multiply_adds(net->layer("ip")), inner);
-  EXPECT_EQ(backward_multiply_adds(net->layer("ip")), inner);  // of the bottom; the weights rest
+  EXPECT_EQ(backward_multiply_adds(net->layer("ip")), inner);  // gradient of the bottom only
 }
 
 TEST(Net, ForwardsBackwardsAndSumsTheLoss) {
@@ -102,7 +102,7 @@ TEST(Net, SharesParametersByNameAndAddsTheirGradients) {
   expect_values(net->layer("b").layer->params[0].grad, {5, 7, 5, 7});
 }
 
-/// Beside the backward pass, an update has to wait for no layer that comes after its own.
+/// An update overlaps the backward pass, so it must not wait for layers computed later.
 TEST(Net, GradientsAreCompletedInGroupsFromTheLastLayerOn) {
   Context ctx;
   const SourcedNet source = parse_prototxt(R"(
@@ -140,7 +140,7 @@ TEST(Net, EachSharerDecidesWhetherItComputesTheGradient) {
   set_values(net->blob("x").data, {1, 2});
   net->forward();
   net->backward();
-  // As above, but what a would add is missing.
+  // As above, but without the term that a would add.
   expect_values(net->parameters()[0].blob->grad, {3, 3, 3, 3});
 }
 
@@ -269,7 +269,7 @@ TEST_F(NetFiles, Hdf5OfEqualWeightsIsEqual) {
   Context ctx;
   const auto net = make_net(ctx, kInput + inner_product("a", "x", 2));
   const std::string first = net->save(file("a.h5"));
-  sleep(1);  // the format can hold times in seconds
+  sleep(1);  // the format may store times in seconds
   EXPECT_EQ(net->save(file("b.h5")), first);
 }
 
@@ -354,7 +354,7 @@ TEST(MemoryPlan, CountsBytesWithoutAllocating) {
   EXPECT_EQ(plan.total.activations, 4 * (2 + 3 + 2));
   EXPECT_EQ(plan.total.parameters, 4 * (6 + 3 + 6 + 2));
   EXPECT_EQ(plan.total.parameter_gradients, plan.total.parameters);
-  EXPECT_EQ(plan.total.gradients, 4 * 3);    // of a; nothing below it learns
+  EXPECT_EQ(plan.total.gradients, 4 * 3);    // of a; no layer below it learns
   EXPECT_EQ(plan.shared, 2 * 64);            // data and gradient of a, a cache line each
   EXPECT_EQ(plan.lasting, 4 * (2 + 2 + 2));  // x, b and the gradient of b
   EXPECT_EQ(plan_memory(*net, Passes::forward).shared, 64);

@@ -1,4 +1,4 @@
-// Who chooses how a layer computes: `engine` in the prototxt, and Context::reference.
+// Choice of implementations by `engine` in the prototxt and by Context::reference.
 #include <gtest/gtest.h>
 
 #include "core/cpu.hpp"
@@ -9,8 +9,8 @@
 namespace doppio {
 namespace {
 
-/// A net of layers that have several implementations and can be fused, `engine` being in all of
-/// their messages that have the field; after one pass in TEST.
+/// A net after one pass in TEST. Its layers have several implementations and can be fused. `engine`
+/// is set in all messages that have the field.
 struct OnePass {
   explicit OnePass(const std::string& engine, bool reference = false) : ctx(7) {
     ctx.reference = reference;

@@ -1,4 +1,4 @@
-// Sizes that no blob can have, in every layer that multiplies them.
+// Sizes that no blob can have, in every layer that multiplies sizes.
 #include <gtest/gtest.h>
 
 #include "doppio/net.hpp"
@@ -127,7 +127,7 @@ std::string net_of(const Hostile& h) {
   return input + layer + " }";
 }
 
-/// Nothing is allocated in a dry run, so that what is not refused does no harm here.
+/// A dry run allocates nothing, so a size that is wrongly accepted does no harm.
 TEST(Sizes, ThatAreTooLargeAreErrorsThatNameTheField) {
   for (const Hostile& h : kHostile) {
     SCOPED_TRACE(str(h.type, ": ", h.param));

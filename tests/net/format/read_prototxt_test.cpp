@@ -31,7 +31,7 @@ TEST(ReadPrototxt, KnowsTheLineOfEveryField) {
   EXPECT_EQ(source.where(0, "convolution_param.num_output").text(), "net.prototxt:6:23");
   EXPECT_EQ(source.where(0, "convolution_param.kernel_size").text(), "net.prototxt:6:37");
   EXPECT_EQ(source.where(1, "bottom[0]").text(), "net.prototxt:8:36");
-  // A field that is not written stands where its message does.
+  // A field that is not set has the location of its message.
   EXPECT_EQ(source.where(0, "convolution_param.pad").text(), "net.prototxt:6:3");
   EXPECT_EQ(source.where(1, "pooling_param.pad").text(), "net.prototxt:8:1");
 }

@@ -113,7 +113,7 @@ void add_floats(BlobProto& blob, const std::vector<float>& values) {
   for (const float v : values) blob.add_data(v);
 }
 
-/// Statistics, scale and bias that kNet has after loading `weights`.
+/// Returns statistics, scale and bias of kNet after loading `weights`.
 std::vector<std::vector<float>> load(const NetParameter& weights) {
   const ScratchFolder folder;
   const std::string file = folder.write("w.caffemodel", weights.SerializeAsString());
@@ -185,8 +185,8 @@ TEST(ForksWeights, RawDataOfEveryKind) {
   }
 }
 
-/// Fields whose numbers mean other things in a fork: an engine as text in 149, a SmoothL1Loss
-/// parameter in 148 (here Clip's, which has required fields), text where a message is expected.
+/// Fields whose numbers have other meanings in a fork: an engine as text in 149, a SmoothL1Loss
+/// parameter in 148 (here Clip's, which has required fields), text in place of a message.
 TEST(ForksWeights, OtherFieldsOfForksDoNotMatter) {
   NetParameter net;
   LayerParameter& bn = *net.add_layer();

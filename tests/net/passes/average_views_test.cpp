@@ -9,7 +9,7 @@ constexpr char kData[] =
     "layer { name: 'd' type: 'Data' top: 'x' top: 'label' transform_param { views: 10 } }\n"
     "layer { name: 'ip' type: 'InnerProduct' bottom: 'x' top: 'ip' }\n";
 
-/// "bottoms>type>tops" of every layer after the first two.
+/// Returns "bottoms>type>tops" of every layer after the first two.
 std::string outline(const std::string& rest) {
   std::string s;
   const SourcedNet out = average_views(parse_prototxt(kData + rest, "n"));

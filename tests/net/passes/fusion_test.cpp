@@ -1,4 +1,4 @@
-// Which layers may do the work of which; net_fusion_test.cpp runs them.
+// Which layers may be fused. net_fusion_test.cpp tests their results.
 #include "net/passes/fusion.hpp"
 
 #include "net/passes/passes.hpp"
@@ -7,7 +7,7 @@
 namespace doppio {
 namespace {
 
-/// The layers that layer `first` may do the work of, in a net of an input d and the layers `text`.
+/// Returns the layers that `first` may fuse, in a net of an input d and the layers `text`.
 std::string group(const std::string& first, const std::string& text) {
   Context ctx;
   NetState state;

@@ -1,4 +1,4 @@
-// When blobs are given up, and nets that save memory.
+// When blobs are released, and nets that save memory.
 #include "net/passes/liveness.hpp"
 
 #include <map>
@@ -36,7 +36,7 @@ const std::string kData =
 const std::string kChain = kData + inner_product("a", "x") + layer("r", "ReLU", "a", "a") +
                            inner_product("b", "a") + layer("loss", "SoftmaxWithLoss", "b y", "l");
 
-/// "layer forward: +begins -ends" of every step where something happens.
+/// Returns "layer forward: +begins -ends" of every step at which a lifetime begins or ends.
 std::string outline(const Net& net, Passes passes, const std::vector<std::string>& keep = {}) {
   const Liveness live = find_lifetimes(net, passes, keep);
   std::string text;
@@ -59,9 +59,9 @@ TEST(Liveness, DataLivesAsLongAsTheTraitsSay) {
             "a forward: +blob 'a'\n"
             "b forward: +blob 'b' -blob 'a'\n"
             "loss forward: -blob 'b'\n");
-  // A loss needs its scores again, an inner product its bottom, a ReLU its top, and so does
-  // the layer below if the ReLU is fused into it. The gradient of a lives from the layer above to
-  // the layer below.
+  // Backward of a loss reads its scores, of an inner product its bottom, and of a ReLU its top. The
+  // layer below reads that too if the ReLU is fused into it. The gradient of a is live from the
+  // layer above to the layer below.
   EXPECT_EQ(outline(*net, Passes::forward_and_backward),
             "a forward: +blob 'a'\n"
             "b forward: +blob 'b'\n"
@@ -95,13 +95,13 @@ TEST(Liveness, ViewsLiveAsLongAsTheLastOfThem) {
 TEST(Liveness, CountsWhatAnArenaNeeds) {
   Context ctx;
   const auto net = make_net(ctx, kChain);
-  // Three rows of two floats take a cache line: a and b, then the gradient of b, then that of a in
-  // b's place.
+  // Three rows of two floats fit in a cache line: a and b, then the gradient of b, then the
+  // gradient of a in the memory of b.
   EXPECT_EQ(arena_bytes(*net, find_lifetimes(*net, Passes::forward, {})), 2 * 64);
   EXPECT_EQ(arena_bytes(*net, find_lifetimes(*net, Passes::forward_and_backward, {})), 3 * 64);
 }
 
-/// Loss and gradients of two iterations, in which all that a net saves must make no difference.
+/// Returns loss and gradients of two iterations, which memory saving must not change.
 std::vector<float> results(Net& net) {
   std::vector<float> all;
   for (int i = 0; i < 2; ++i) {

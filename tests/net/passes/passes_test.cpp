@@ -1,4 +1,4 @@
-// The passes between a prototxt and a net: text in, text out.
+// The passes between a prototxt and a net, tested on text.
 #include "net/passes/passes.hpp"
 
 #include "support/layer_harness.hpp"
@@ -17,7 +17,7 @@ NetState state(Phase phase, int level = 0, std::vector<std::string> stages = {})
 
 SourcedNet parse(const std::string& text) { return parse_prototxt(text, "n"); }
 
-/// "name:type(bottoms->tops)" of every layer, a line each.
+/// Returns "name:type(bottoms->tops)" of every layer, one per line.
 std::string outline(const NetParameter& net) {
   std::string s;
   for (const LayerParameter& l : net.layer()) {
@@ -87,7 +87,7 @@ TEST(InsertSplits, OnePerBlobThatIsReadMoreThanOnce) {
             "x_in_0_split:Split(x -> x_in_0_split_0 x_in_0_split_1)\n"
             "a:A(x_in_0_split_0 -> a)\n"
             "b:B(x_in_0_split_1 y -> b)\n");
-  EXPECT_EQ(out.where(1).text(), "n:1:1");  // a split stands where its producer does
+  EXPECT_EQ(out.where(1).text(), "n:1:1");  // a split has its producer's location
 }
 
 TEST(InsertSplits, AnInPlaceLayerMakesANewVersion) {

@@ -7,7 +7,7 @@
 namespace doppio {
 namespace {
 
-/// The data layer's part for rank 1 of 2, as text; one thread does not depend on the machine.
+/// Returns the data layer of rank 1 of 2 as text, which is portable with one thread.
 std::string part(const std::string& layer) {
   LayerParameter param;
   EXPECT_TRUE(google::protobuf::TextFormat::ParseFromString(layer, &param));
@@ -24,7 +24,7 @@ TEST(ShardDataLayer, ReadsEverySecondImage) {
 }
 
 TEST(ShardDataLayer, OfAShardAsWell) {
-  // It has the images 2, 5, 8, ..., of which rank 1 of 2 gets 5, 11, 17, ...
+  // The layer reads images 2, 5, 8, ..., of which rank 1 of 2 gets 5, 11, 17, ...
   EXPECT_EQ(part("type: 'Data' data_param { batch_size: 6 threads: 1 shard: 2 shards: 3 }"),
             "type: \"Data\" data_param { batch_size: 3 threads: 1 shard: 5 shards: 6 }");
 }

@@ -23,7 +23,7 @@ void write(const std::string& file, const std::string& bytes) {
   std::ofstream(file, std::ios::binary) << bytes;
 }
 
-/// What `blob` holds; its first value must be `first` and the others one more each.
+/// Expects that `blob` contains `first`, `first` + 1, and so on.
 void expect_counts_from(float first, const BlobFile& in, const BlobProto& blob, Index count) {
   Tensor tensor;
   tensor.reshape({count});
@@ -47,7 +47,7 @@ TEST(BlobFile, LeavesLongDataInTheFile) {
   NetParameter skim;
   ASSERT_TRUE(in.parse(skim));
   EXPECT_EQ(skim.name(), "n");
-  EXPECT_FALSE(skim.layer(0).has_inner_product_param());  // is not needed for weights
+  EXPECT_FALSE(skim.layer(0).has_inner_product_param());  // not needed for weights
   EXPECT_EQ(skim.layer(0).blobs(0).data_size(), 0);
   EXPECT_EQ(skim.layer(0).blobs(0).shape().dim(0), kMany);
   EXPECT_EQ(skim.layer(0).blobs(1).data_size(), 3);
