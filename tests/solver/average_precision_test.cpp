@@ -12,8 +12,8 @@ Tensor rows(const std::vector<float>& all) {
   return tensor;
 }
 
-// Class 1 has 4 objects. By score: right, wrong, right, neither, right; the curve of recall and
-// precision is (1/4, 1), (1/4, 1/2), (1/2, 2/3), (3/4, 3/4).
+// Class 1 has 4 objects. By score its detections are right, wrong, right, ignored, right. The
+// points (recall, precision) are (1/4, 1), (1/4, 1/2), (1/2, 2/3), (3/4, 3/4).
 DetectionScores of_two_batches() {
   DetectionScores scores;
   scores.add(rows({-1, 1, 3, -1, -1, 0, 1, 0.9f, 1, 0, 0, 1, 0.5f, 0, 0, 1, 1, 0.7f, 1, 0}));
@@ -28,7 +28,7 @@ TEST(AveragePrecision, IsAnAreaOrAMeanOfTheCurve) {
   };
   EXPECT_NEAR(precision("Integral"), (1 + 2 / 3.0 + 3 / 4.0) / 4, 1e-6);
   EXPECT_NEAR(precision("MaxIntegral"), (1 + 0.75 + 0.75) / 4, 1e-6);
-  // Recalls 0, 0.1, 0.2: 1; 0.3 to 0.7: 0.75; 0.8 to 1: 0.
+  // Precision is 1 at recalls 0, 0.1 and 0.2, then 0.75 up to 0.7, and 0 from 0.8 on.
   EXPECT_NEAR(precision("11point"), (3 * 1 + 5 * 0.75) / 11, 1e-6);
 }
 

@@ -13,7 +13,7 @@ namespace {
 
 constexpr int kSize = 24;
 
-/// An image of noise with a square of 8 x 8 pixels on it, bright (class 1) or dark (class 2).
+/// An image of noise with a square of 8 x 8 pixels, bright (class 1) or dark (class 2).
 std::string record(int n) {
   const Random draws{7, 7, static_cast<std::uint64_t>(n)};
   const int label = 1 + n % 2, side = 8;
@@ -43,7 +43,7 @@ std::string record(int n) {
   return result.SerializeAsString();
 }
 
-/// Two convolutions, a prior of 8 x 8 pixels per cell of 4 x 4, and the layers of SSD after them.
+/// Two convolutions, a prior of 8 x 8 pixels per cell of 4 x 4, and SSD's layers.
 std::string detector(const std::string& source) {
   const auto head = [](const std::string& name, int outputs) {
     return "layer { name: '" + name + "' type: 'Convolution' bottom: 'c2' top: '" + name +

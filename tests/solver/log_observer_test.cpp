@@ -12,7 +12,7 @@
 namespace doppio {
 namespace {
 
-/// The log of training; numbers other than integers become "?".
+/// Returns the log of training, with "?" for numbers that are not integers.
 std::vector<std::string> log_of(const SolverParameter& param) {
   Context ctx;
   Solver solver(ctx, param);
@@ -46,7 +46,7 @@ TEST(LogObserver, WritesTheLinesThatParsersRead) {
       "Optimization Done.",
   };
   std::vector<std::string> actual = log_of(param);
-  for (std::string& line : actual)  // an accuracy of 0 or 1 has no point
+  for (std::string& line : actual)  // an accuracy of 0 or 1 has no decimal point
     line = std::regex_replace(line, std::regex("accuracy = [01]$"), "accuracy = ?");
   EXPECT_EQ(actual, expected);
 }

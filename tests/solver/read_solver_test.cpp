@@ -9,7 +9,7 @@
 namespace doppio {
 namespace {
 
-/// The message of the error that a solver prototxt of these lines gives; the folder's name is cut.
+/// Returns the error message for a solver prototxt of these lines, without the folder's name.
 std::string error_in(const std::string& text) {
   const ScratchFolder folder;
   const std::string file = folder.write("solver.prototxt", text);

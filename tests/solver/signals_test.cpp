@@ -38,13 +38,13 @@ TEST(Signals, SnapshotAndStopCombine) {
 TEST(Signals, CanBeGivenOtherEffects) {
   SignalHandler handler(SolverAction::snapshot, SolverAction::none);
   ::raise(SIGINT);
-  ::raise(SIGINT);  // asks for no stop, so it may come as often as it likes
+  ::raise(SIGINT);  // does not request a stop, so a second one does not end the process
   EXPECT_EQ(handler.poll(), SolverAction::snapshot);
   ::raise(SIGHUP);
   EXPECT_EQ(handler.poll(), SolverAction::none);
 }
 
-/// The signal that ended a child process which ran `action`; 0 if none did.
+/// Returns the signal that ended a child process running `action`, or 0.
 template <class F>
 int fatal_signal_of(F action) {
   const pid_t child = ::fork();

@@ -55,7 +55,7 @@ TEST_P(Resume, ContinuesBitForBit) {
   const auto expected = keep_diary(unbroken);
   unbroken.solve();
 
-  param.set_random_seed(1234);  // training continues with the snapshot's seed, not this one
+  param.set_random_seed(1234);  // the snapshot's seed replaces this one
   Solver resumed(resumed_ctx, param);
   const auto actual = keep_diary(resumed);
   resumed.restore(folder / (hdf5 ? "run_iter_5.solverstate.h5" : "run_iter_5.solverstate"));
@@ -88,7 +88,7 @@ TEST(Snapshot, OfAStopInsideATestContinuesBitForBit) {
   Solver unbroken(unbroken_ctx, param), stopped(stopped_ctx, param), resumed(resumed_ctx, param);
   const auto expected = keep_diary(unbroken), actual = keep_diary(resumed);
   unbroken.solve();
-  // Questions 1-3: the test at 0; 4, 5: two iterations; 6: the test at 2.
+  // Polls 1-3: the test at 0; 4, 5: two iterations; 6: the test at 2.
   stopped.set_action_source([n = 0]() mutable {
     return ++n == 7 ? SolverAction::snapshot_and_stop : SolverAction::none;
   });
@@ -133,7 +133,7 @@ TEST(Snapshot, HoldsGradientsIfAsked) {
   EXPECT_EQ(std::vector<float>(diff.begin(), diff.end()), grad);
 }
 
-/// Copies run_iter_1 as `stem`, in one of the folders.
+/// Copies run_iter_1 as `stem` to one of the folders.
 void copy_snapshot(const ScratchFolder& folder, const std::string& stem) {
   for (const char* ending : {".caffemodel", ".solverstate"}) {
     fs::create_directories(fs::path(folder / stem).parent_path());
@@ -231,7 +231,7 @@ TEST(Snapshot, NamesTheFileThatIsDamaged) {
       bad[bad.find(bytes)] ^= 1;
       std::ofstream(file, std::ios::binary) << bad;
       const std::string error = error_of([&] { solver.restore(state); });
-      // Of weights in HDF5, the hash in the state speaks first.
+      // For weights in HDF5, the hash in the state is checked first.
       EXPECT_TRUE(contains(error, file + " is damaged: ") ||
                   contains(error, file + "' are damaged"))
           << error;

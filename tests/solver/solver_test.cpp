@@ -184,7 +184,7 @@ TEST(Solver, StartsFromWeights) {
 
 // ---- Stopping ----
 
-/// Answers `action` at the `nth` question, "none" otherwise.
+/// Returns `action` at the `nth` poll, otherwise "none".
 std::function<SolverAction()> at_question(int nth, SolverAction action) {
   return [=, n = 0]() mutable { return ++n == nth ? action : SolverAction::none; };
 }
@@ -197,7 +197,7 @@ TEST(Solver, StopsWhenAskedTo) {
   solver.solve();
   EXPECT_EQ(diary->events, "start i0 i1 early");
   EXPECT_TRUE(solver.stopped_early());
-  solver.step(1);  // may continue
+  solver.step(1);  // continues after the stop
   EXPECT_EQ(solver.iteration(), 3);
 }
 

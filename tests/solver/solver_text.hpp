@@ -8,7 +8,7 @@
 
 namespace doppio {
 
-/// The SolverParameter written as `text`.
+/// Parses a SolverParameter from `text`.
 inline SolverParameter solver_param(const std::string& text) {
   SolverParameter param;
   ensure(google::protobuf::TextFormat::ParseFromString(text, &param), "the test's text parses");

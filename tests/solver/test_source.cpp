@@ -8,9 +8,8 @@
 namespace doppio {
 namespace {
 
-/// Endless records of 3 random features, labelled with the index of the largest; it can be moved
-/// to any record.
-/// A layer of the name "poisoned" gives nan from record 8 on.
+/// An endless source of records with 3 random features, labelled with the index of the largest. It
+/// supports seek(). A layer named "poisoned" yields nan from record 8 on.
 class TestSource final : public Layer {
  public:
   explicit TestSource(const LayerParameter& p)

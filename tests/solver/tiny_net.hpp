@@ -9,8 +9,8 @@
 
 namespace doppio {
 
-/// A classifier of 3 features in 3 classes with dropout, fed by a TestSource that remembers how
-/// many records it gave: what a snapshot has to hold, in one screen. The batch is `batch` samples.
+/// A classifier of 3 features into 3 classes with dropout. Its TestSource counts records, so the
+/// net has all kinds of state that a snapshot must store. `batch` is the batch size.
 inline std::string tiny_net(int batch = 4, const std::string& first_layer = "data") {
   return "name: 'tiny'"
          " layer { name: '" +
@@ -31,13 +31,13 @@ inline std::string tiny_net(int batch = 4, const std::string& first_layer = "dat
                top: 'loss' })";
 }
 
-/// Parameters of a solver of the tiny net; `more` may not repeat what is set here.
+/// Solver parameters for the tiny net. `more` must not repeat fields that are set here.
 inline SolverParameter tiny_solver(const std::string& more, const std::string& net = tiny_net()) {
   return solver_param("net_param { " + net + " } base_lr: 0.1 lr_policy: 'fixed' random_seed: 3 " +
                       "snapshot_after_train: false " + more);
 }
 
-/// All weights and all history of a solver.
+/// Returns all weights and the history of a solver.
 inline std::vector<float> memory_of(Solver& solver) {
   std::vector<float> all;
   const auto add = [&](const Tensor& tensor) {
@@ -49,7 +49,7 @@ inline std::vector<float> memory_of(Solver& solver) {
   return all;
 }
 
-/// Writes down everything that a solver tells its observers.
+/// Records all observer calls of a solver.
 struct Diary final : SolverObserver {
   void on_start(Solver&) override { events += "start "; }
   void on_iteration(Solver&, int iteration, float loss, float rate) override {

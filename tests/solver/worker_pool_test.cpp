@@ -15,7 +15,7 @@ namespace {
 TEST(WorkerPool, WorksForAllMembersAtOnceOnThreadsThatStay) {
   WorkerPool pool(3);
   std::vector<std::thread::id> first(3), second(3);
-  std::barrier<> all_there(3);  // never opens if one has to wait for another's end
+  std::barrier<> all_there(3);  // blocks forever unless all members run concurrently
   pool.run([&](std::size_t member) {
     first[member] = std::this_thread::get_id();
     all_there.arrive_and_wait();

@@ -82,7 +82,7 @@ TEST(LearningRate, MinLrIsTheFloorOfEveryPolicy) {
   EXPECT_FLOAT_EQ(policy("lr_policy: 'exp' gamma: 0.5 min_lr: 0.2").rate(2), 0.2f);
   EXPECT_FLOAT_EQ(policy("lr_policy: 'poly' power: 1 max_iter: 4 min_lr: 0.1").rate(2), 0.3f);
   EXPECT_FLOAT_EQ(policy("lr_policy: 'poly' power: 1 max_iter: 4 min_lr: 0.1").rate(9), 0.1f);
-  // Without it a rate may be negative, as in Caffe.
+  // Without min_lr a rate may be negative, as in Caffe.
   EXPECT_FLOAT_EQ(LearningRatePolicy(solver_param("base_lr: -1 lr_policy: 'fixed'")).rate(0), -1);
 }
 
@@ -97,7 +97,7 @@ TEST(LearningRate, WarmsUpFromZeroWithoutAnIterationAtZero) {
       policy("lr_policy: 'step' gamma: 0.5 stepsize: 2 warmup_iter: 4 min_lr: 0.4");
   EXPECT_FLOAT_EQ(p.rate(0), 0.125f);
   EXPECT_FLOAT_EQ(p.rate(1), 0.25f);
-  EXPECT_FLOAT_EQ(p.rate(2), 0.3f);  // to where the policy is, which is at min_lr
+  EXPECT_FLOAT_EQ(p.rate(2), 0.3f);  // warm-up rises to the policy's rate, which is min_lr
   EXPECT_FLOAT_EQ(p.rate(3), 0.4f);
   EXPECT_FLOAT_EQ(p.rate(4), 0.4f);
 }

@@ -14,7 +14,7 @@ namespace {
 
 constexpr char kPlateau[] = "gamma: 0.5 test_iter: 1 test_interval: 1 ";
 
-/// A solver under lr_policy "plateau" that watches `metric`.
+/// A solver with lr_policy "plateau" that watches `metric`.
 SolverParameter plateau_solver(const std::string& metric, const std::string& more,
                                const std::string& net = tiny_net()) {
   SolverParameter param = tiny_solver(kPlateau + more, net);
@@ -24,7 +24,7 @@ SolverParameter plateau_solver(const std::string& metric, const std::string& mor
   return param;
 }
 
-/// The plateau of a solver of the tiny net, after tests with these values.
+/// The plateau policy of a solver of the tiny net, after tests with these values.
 struct Watching {
   Watching(const std::string& metric, const std::string& more, const std::vector<float>& values)
       : solver(ctx, plateau_solver(metric, more)), plateau(*solver.policy().plateau()) {
@@ -46,7 +46,7 @@ TEST(Plateau, DropsWhenAnAccuracyHasNotRisen) {
   EXPECT_EQ(Watching("accuracy", patience, {0.5f, 0.6f, 0.7f, 0.8f}).plateau.drops(), 0);
   EXPECT_EQ(Watching("accuracy", patience, {0.5f, 0.5f}).plateau.drops(), 0);
   EXPECT_EQ(Watching("accuracy", patience, {0.5f, 0.5f, 0.4f}).plateau.drops(), 1);
-  // A better test starts the count again, and so does a drop.
+  // An improvement restarts the count of tests, and so does a drop.
   EXPECT_EQ(Watching("accuracy", patience, {0.5f, 0.4f, 0.6f, 0.5f}).plateau.drops(), 0);
   EXPECT_EQ(Watching("accuracy", patience, {0.5f, 0.4f, 0.4f, 0.4f}).plateau.drops(), 1);
   EXPECT_EQ(Watching("accuracy", patience, {0.5f, 0.4f, 0.4f, 0.4f, 0.5f}).plateau.drops(), 2);
@@ -70,7 +70,7 @@ TEST(Plateau, FinishesWhenItMayNotDropAnyMore) {
   Watching w("accuracy", "plateau_patience: 2 plateau_max_drops: 1", {0.5f, 0, 0, 0});
   EXPECT_EQ(w.plateau.drops(), 1);
   EXPECT_FALSE(w.plateau.finished());
-  w.see(0, "accuracy", 1);  // another net does not count
+  w.see(0, "accuracy", 1);  // other nets are ignored
   EXPECT_FALSE(w.plateau.finished());
   w.see(0, "accuracy");
   EXPECT_TRUE(w.plateau.finished());
@@ -110,7 +110,7 @@ TEST(Plateau, NamesWhatIsWrong) {
                        "the top of an Accuracy layer"));
 }
 
-/// A net whose loss stays the same: the rate is too small to change anything.
+/// A net whose loss is constant, because the rate is too small to change any weight.
 std::string constant_net() {
   return R"( layer { name: 'data' type: 'DummyData' top: 'data' top: 'label' dummy_data_param {
                shape { dim: 2 dim: 3 } shape { dim: 2 }
@@ -129,7 +129,7 @@ TEST(PlateauSolver, DropsThreeTimesAndEnds) {
   Solver solver(ctx, param);
   const auto diary = keep_diary(solver);
   solver.solve();
-  // The test of iteration 0 is the best; those of 2, 4 and 6 come in vain for the second time.
+  // The test of iteration 0 is the best. Those of 2, 4 and 6 do not improve for the second time.
   const float r = 1e-20f;
   const std::vector<float> expected = {r, r, r / 2, r / 2, r / 4, r / 4, r / 8, r / 8};
   EXPECT_EQ(diary->rates, expected);
@@ -155,7 +155,7 @@ TEST_P(PlateauSnapshots, ContinueBitForBit) {
   Solver unbroken(unbroken_ctx, param);
   const auto expected = keep_diary(unbroken);
   unbroken.solve();
-  ASSERT_GE(unbroken.policy().current_step(), 3);  // or this would test nothing
+  ASSERT_GE(unbroken.policy().current_step(), 3);  // otherwise nothing is tested
 
   int counting = 0;  // snapshots between two drops
   for (const int at : {5, 10, 15, 20, 25, 30, 35}) {
@@ -199,12 +199,12 @@ TEST(PlateauSolver, LooksForTheBestAnewWhenItWatchesAnotherMetric) {
                        "plateau_metric loss is looked for anew"))
       << lines.all();
   EXPECT_EQ(other.plateau.drops(), 1);
-  other.see(3, "loss");  // worse than 0.5, but the first
+  other.see(3, "loss");  // worse than 0.5, but the first of this metric
   other.see(4, "loss");
   EXPECT_EQ(other.plateau.drops(), 1);
   same.see(0, "accuracy");
   EXPECT_EQ(same.plateau.drops(), 2);
-  // A state without the name is one of the same metric.
+  // A state without a metric name is assumed to have the same metric.
   state.clear_plateau_metric();
   other.plateau.restore(state);
   other.see(3, "loss");

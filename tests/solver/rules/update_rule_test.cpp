@@ -12,7 +12,7 @@
 namespace doppio {
 namespace {
 
-/// One parameter of two elements, weights {1, -2}, gradient {0.5, 1}, learning rate 0.1.
+/// One parameter with weights {1, -2}, gradient {0.5, 1} and learning rate 0.1.
 class Rule : public testing::TestWithParam<Device> {
  protected:
   Rule() {
