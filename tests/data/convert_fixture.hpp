@@ -27,7 +27,7 @@ inline std::vector<Stored> read_all(const std::string& database) {
 
 class ConvertTest : public testing::Test {
  protected:
-  /// Writes an image whose pixels are all (b, g, r); returns its name in the folder.
+  /// Writes an image of one colour (b, g, r). Returns its name in the folder.
   std::string image(const std::string& name, int height, int width, cv::Scalar bgr) {
     cv::imwrite(folder / name, cv::Mat(height, width, CV_8UC3, bgr));
     return name;

@@ -13,7 +13,7 @@ namespace {
 using Batch = std::vector<int>;
 using Numbers = Prefetcher<int, Batch>;
 
-/// Batches of the squares of 0, 1, 2, ...; throws instead of claiming or making certain numbers.
+/// Prefetches the squares of 0, 1, 2, ... and throws when it claims or makes given numbers.
 struct Squares {
   Numbers::Steps steps() {
     return {[this] {

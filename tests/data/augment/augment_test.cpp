@@ -40,7 +40,7 @@ void expect_box(const Box& actual, const Box& wanted) {
   EXPECT_NEAR(actual.ymax, wanted.ymax, 1e-6f);
 }
 
-/// The values of an image of bytes, row by row.
+/// Returns the values of an 8-bit image, row by row.
 std::vector<int> bytes(const cv::Mat& image) {
   std::vector<int> result;
   for (int y = 0; y < image.rows; ++y)
@@ -68,7 +68,7 @@ TEST(ProjectObjects, KeepsWhatTheConstraintWants) {
     return left.size();
   };
   EXPECT_EQ(kept(""), 1u);  // the centres are at 0.4 and 0.65
-  EXPECT_EQ(kept("emit_type: MIN_OVERLAP emit_overlap: 0.1"), 2u);  // 0.75 and 0.2 are in it
+  EXPECT_EQ(kept("emit_type: MIN_OVERLAP emit_overlap: 0.1"), 2u);  // 0.75 and 0.2 are inside
   EXPECT_EQ(kept("emit_type: MIN_OVERLAP emit_overlap: 0.5"), 1u);
   EXPECT_EQ(kept("emit_type: MIN_OVERLAP emit_overlap: 0.8"), 0u);
 }
@@ -126,7 +126,7 @@ TEST(CutOut, TakesWholePixels) {
   for (int i = 0; i < 16; ++i) image.data[i] = static_cast<unsigned char>(i);
   expect_box(cut_out(image, {0.25f, 0.5f, 0.8f, 1}), {0.25f, 0.5f, 0.75f, 1});
   EXPECT_EQ(bytes(image), (std::vector<int>{9, 10, 13, 14}));
-  expect_box(cut_out(image, {0.9f, 0.9f, 0.95f, 0.95f}), {0.5f, 0.5f, 1, 1});  // at least one
+  expect_box(cut_out(image, {0.9f, 0.9f, 0.95f, 0.95f}), {0.5f, 0.5f, 1, 1});  // at least one pixel
 }
 
 TEST(SampleCrop, MeetsItsConstraint) {
@@ -164,7 +164,7 @@ TEST(SampleCrop, MeetsItsConstraint) {
 }
 
 TEST(SampleCrop, TakesOneOfAllThatAreFound) {
-  // The whole image, once, and three halves: a quarter of the draws gives the first.
+  // The whole image once and three halves, so a quarter of the draws returns the whole.
   const auto p = parse<AnnotatedDataParameter>(
       "batch_sampler { max_sample: 1 } "
       "batch_sampler { max_sample: 3 sampler { min_scale: 0.5 max_scale: 0.5 } }");
@@ -223,7 +223,7 @@ TEST(ResizeImage, DrawsTheInterpolation) {
   EXPECT_EQ(results.size(), 5u);
 }
 
-/// The results of 40 draws for one pixel B, G, R.
+/// Returns the results of 40 draws for one pixel (B, G, R).
 std::set<std::vector<int>> distorted(const cv::Scalar& pixel, const std::string& text) {
   std::set<std::vector<int>> results;
   for (std::uint64_t pass = 0; pass < 40; ++pass) {
@@ -256,7 +256,7 @@ TEST(Distort, ChangesColours) {
 }
 
 TEST(Distort, ContrastComesBeforeOrBehindTheColours) {
-  // 200 * 2 = 255 at most: what follows makes a difference.
+  // 200 * 2 is clipped to 255, so the order of the operations matters.
   EXPECT_EQ(distorted({200, 100, 100},
                       "contrast_prob: 1 contrast_lower: 2 contrast_upper: 2 "
                       "saturation_prob: 1 saturation_lower: 0.5 saturation_upper: 0.5")
@@ -264,7 +264,7 @@ TEST(Distort, ContrastComesBeforeOrBehindTheColours) {
             2u);
 }
 
-/// What the noise makes of an image of `pixels` in one row.
+/// Returns a one-row image of `pixels` after adding noise.
 cv::Mat noisy(const cv::Mat& pixels, const std::string& text) {
   cv::Mat image = pixels.clone();
   DrawSequence d = draws();

@@ -192,7 +192,7 @@ TEST_F(Convert, ResumesWhereItStopped) {
     EXPECT_EQ(resumed[i].key, whole[i].key);
     EXPECT_EQ(resumed[i].datum.data(), whole[i].datum.data());
   }
-  EXPECT_EQ(convert_imageset(o).written, 0);  // nothing is left to do
+  EXPECT_EQ(convert_imageset(o).written, 0);  // the conversion is complete
   o.seed = 4;
   EXPECT_ERROR(convert_imageset(o), "is not what this list makes");
   EXPECT_EQ(read_all(o.database).size(), 10u);

@@ -86,7 +86,7 @@ TEST_F(MeanOf, NamesTheRecordThatDoesNotFit) {
 }
 
 TEST_F(MeanOf, FindsColourComponentsInTheSamePass) {
-  // Blue 0 and 2 with green alike; red is always 5.
+  // Blue is 0 or 2 and green equals it. Red is always 5.
   Datum datum;
   datum.set_channels(3);
   datum.set_height(1);

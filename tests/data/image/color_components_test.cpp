@@ -12,13 +12,13 @@
 namespace doppio {
 namespace {
 
-/// A view of 3 x 1 x W floats, channel after channel.
+/// Returns a view of 3 x 1 x W floats in planar order.
 Image row_of(const std::vector<float>& values) {
   const Index W = static_cast<Index>(values.size()) / 3;
   return {3, 1, W, 0, nullptr, values.data(), W, W, 1};
 }
 
-/// |u . v| of two unit vectors: 1 if they are the same but for the sign.
+/// Returns |u . v| of two unit vectors, which is 1 if they are equal up to the sign.
 double likeness(const ColorComponents::Vector& u, const ColorComponents::Vector& v) {
   return std::abs(u[0] * v[0] + u[1] * v[1] + u[2] * v[2]);
 }
@@ -48,7 +48,7 @@ TEST(ColorSums, AgreesWithOpenCv) {
       pixels.at<double>(i, c) = bytes.back();
     }
   }
-  ColorSums first, second;  // interleaved pixels, in two parts
+  ColorSums first, second;  // interleaved pixels, added in two parts
   first.add({3, 20, 10, 0, bytes.data(), nullptr, 1, 30, 3});
   second.add({3, 30, 10, 0, bytes.data() + 600, nullptr, 1, 30, 3});
   first.add(second);

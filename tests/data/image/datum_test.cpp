@@ -17,7 +17,7 @@ std::string encode(const cv::Mat& image, const std::string& ending) {
   return {bytes.begin(), bytes.end()};
 }
 
-/// 2 x 3 pixels whose channel c at (h, w) is 100 c + 10 h + w.
+/// Returns 2 x 3 pixels with the value 100 c + 10 h + w.
 cv::Mat small_image(int channels = 3) {
   cv::Mat image(2, 3, CV_8UC(channels));
   for (int h = 0; h < 2; ++h)
@@ -130,7 +130,7 @@ TEST(ImageFile, HeaderStatesTheSize) {
   EXPECT_FALSE(image_header("\xff\xd8\xff"));
 }
 
-/// An Exif block that states an orientation, in either order of bytes.
+/// Returns an Exif block with an orientation, in either byte order.
 std::string exif(char orientation, bool big = true) {
   const std::string block =
       big ? std::string("MM\0\x2a\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0", 19) + orientation
@@ -146,7 +146,7 @@ std::string with_exif(std::string jpeg, const std::string& block) {
                             block);
 }
 
-/// `png` with a chunk before its pixels.
+/// Inserts a chunk before the pixels of `png`.
 std::string with_chunk(std::string png, const std::string& type, const std::string& contents) {
   constexpr std::size_t kAfterHeader = 33;
   const auto big_endian = [](std::uint32_t value) {
@@ -239,7 +239,7 @@ TEST(ImageFile, TurnedJpegsAreReducedToo) {
 
 TEST(ImageFile, DamagedExifIsIgnored) {
   std::string block = exif(6);
-  block[4] = '\x7f';  // the directory would lie far beyond the block
+  block[4] = '\x7f';  // a directory offset far beyond the block
   EXPECT_EQ(decode_image(with_exif(encode(noise(3), ".jpg"), block), Color::color).rows, 20);
   EXPECT_EQ(decode_image(with_exif(encode(noise(3), ".jpg"), exif(9)), Color::color).rows, 20);
 }

@@ -49,7 +49,7 @@ TEST(Transformer, SubtractsMeanValuesThenScales) {
 TEST(Transformer, TestCropIsCentral) {
   Transformer t = make("crop_size: 2");
   EXPECT_EQ(t.prepare({2, 3, 5}), Shape({2, 2, 2}));
-  // (3 - 2) / 2 = 0 rows and (5 - 2) / 2 = 1 column are cut off first.
+  // The crop starts at row (3 - 2) / 2 = 0 and column (5 - 2) / 2 = 1.
   EXPECT_EQ(run(t, Counting(2, 3, 5).image), (Values{1, 2, 6, 7, 16, 17, 21, 22}));
 }
 
@@ -73,7 +73,7 @@ TEST(Transformer, TrainDrawsEveryCropAndMirrorEquallyOften) {
   std::map<Values, int> seen;
   const int images = 12000;
   for (std::uint64_t i = 0; i < images; ++i) ++seen[run(t, counting.image, Random{1, 2, i})];
-  ASSERT_EQ(seen.size(), 12u);  // 2 x 3 places, twice
+  ASSERT_EQ(seen.size(), 12u);  // 2 x 3 positions, each with and without mirroring
   EXPECT_TRUE(seen.contains({0, 1, 4, 5}));
   EXPECT_TRUE(seen.contains({7, 6, 11, 10}));
   for (const auto& [values, count] : seen) EXPECT_NEAR(count, images / 12, 120);

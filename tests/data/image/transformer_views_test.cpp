@@ -1,4 +1,4 @@
-// The transformer's colour shift and its several views of an image.
+// The transformer's colour shift and multiple views of an image.
 #include <google/protobuf/text_format.h>
 
 #include <numeric>
@@ -35,7 +35,7 @@ class ColorShift : public testing::Test {
   ScratchFolder folder;
   const std::vector<std::uint8_t> bytes = {10, 20, 30, 40, 50, 60};
   const Image image{3, 1, 2, 0, bytes.data(), nullptr, 2, 2, 1};
-  // Along the first channel, and along the two others alike.
+  // One component along the first channel, one equally along the two others.
   const ColorComponents components = {
       {2550, 510, 0},
       {{{1, 0, 0}, {0, std::sqrt(0.5), std::sqrt(0.5)}, {0, std::sqrt(0.5), -std::sqrt(0.5)}}}};
@@ -57,7 +57,7 @@ TEST_F(ColorShift, AddsOneShiftPerImageAheadOfTheScale) {
     EXPECT_NEAR(once[2 * c], once[2 * c + 1], 1e-5f);
     EXPECT_NEAR(twice[2 * c], 2 * once[2 * c], 1e-5f);
   }
-  EXPECT_NEAR(once[2], once[4], 1e-5f);  // the second component is the same in both channels
+  EXPECT_NEAR(once[2], once[4], 1e-5f);  // the second component has equal values in both channels
 }
 
 TEST_F(ColorShift, DependsOnTheDrawsAlone) {
@@ -78,7 +78,7 @@ TEST_F(ColorShift, HasTheDeviationsOfThePaper) {
     both += a * b / n;
     mean += a / n;
   }
-  // 0.1 * 2550 / 255 = 1 and 0.1 * 510 / 255 = 0.2.
+  // Standard deviations are 0.1 * 2550 / 255 = 1 and 0.1 * 510 / 255 = 0.2.
   EXPECT_NEAR(std::sqrt(first), 1, 0.03);
   EXPECT_NEAR(std::sqrt(second), 0.2, 0.006);
   EXPECT_NEAR(both / 0.2, 0, 0.04);

@@ -13,17 +13,17 @@ namespace {
 
 namespace fs = std::filesystem;
 
-/// What holds for both kinds.
+/// Tests that apply to both backends.
 class DatabaseOf : public testing::TestWithParam<Backend> {
  protected:
-  /// A database with records "0".."n-1" whose values are "v0".."v(n-1)".
+  /// Creates a database with keys "0".."n-1" and values "v0".."v(n-1)".
   std::string make(int n, IfThere if_there = IfThere::fail) {
     const auto writer = make_database(path, GetParam(), if_there);
     for (int i = 0; i < n; ++i) writer->put(str(i), str("v", i));
     writer->finish();
     return path;
   }
-  /// What lies beside the database.
+  /// Returns the names in the database's parent folder.
   std::set<std::string> entries() const {
     std::set<std::string> names;
     for (const auto& entry : fs::directory_iterator(folder / ""))

@@ -14,7 +14,7 @@ class Hdf5Foreign : public testing::Test {
  protected:
   Hdf5Foreign() : file_(H5Fcreate(name.c_str(), H5F_ACC_TRUNC, H5P_DEFAULT, H5P_DEFAULT)) {}
 
-  /// Dataset "x" of `count` elements in chunks of at most 4.
+  /// Creates the dataset "x" of `count` elements in chunks of at most 4.
   hid_t create(hid_t type, hsize_t count, hid_t creation = H5Pcreate(H5P_DATASET_CREATE)) {
     const hsize_t chunk = std::min<hsize_t>(count, 4);
     H5Pset_chunk(creation, 1, &chunk);
@@ -22,7 +22,7 @@ class Hdf5Foreign : public testing::Test {
     return H5Dcreate2(file_, "x", type, space, H5P_DEFAULT, creation, H5P_DEFAULT);
   }
 
-  /// Closes the file with all that is open in it, and reads "x".
+  /// Closes the file and all its open objects, then reads "x".
   std::vector<float> read() {
     close();
     Tensor t;
@@ -31,7 +31,7 @@ class Hdf5Foreign : public testing::Test {
     EXPECT_EQ(h5->shape("x"), t.shape());
     return values(t);
   }
-  /// The error of shape("x"), which must be that of read("x") as well.
+  /// Returns the error of shape("x"), which must equal that of read("x").
   std::string error() {
     close();
     Tensor t;

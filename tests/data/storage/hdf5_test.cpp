@@ -15,7 +15,7 @@ class Hdf5 : public testing::Test {
   void SetUp() override {
     if (!built_with_hdf5()) GTEST_SKIP() << "this build has no HDF5";
   }
-  /// A file with two datasets, an integer and a string.
+  /// Writes a file with two datasets, an integer and a string.
   std::string make_file() {
     const std::string file = folder / "a.h5";
     const auto h5 = create_hdf5(file);

@@ -22,7 +22,7 @@ class LevelDb : public testing::Test {
     writer.finish();
     return path;
   }
-  /// The path of the file in `path` whose name ends so.
+  /// Returns the path of the file in `path` with this extension.
   static std::string file_of(const std::string& path, const std::string& ending) {
     for (const auto& file : fs::directory_iterator(path))
       if (file.path().string().ends_with(ending)) return file.path();
@@ -32,9 +32,9 @@ class LevelDb : public testing::Test {
 };
 
 TEST_F(LevelDb, ReadsAnUnfinishedLogBesideTables) {
-  const std::string path = make(3);  // in a log
+  const std::string path = make(3);  // stored in a log
   LevelDbWriter(path, IfThere::append).finish();
-  LevelDbWriter writer(path, IfThere::append);  // opening made a table of it
+  LevelDbWriter writer(path, IfThere::append);  // opening has converted the log to a table
   ASSERT_NE(file_of(path + ".partial", ".ldb"), "");
   writer.put("2000", "late");
   writer.finish();
@@ -103,7 +103,7 @@ TEST_F(LevelDb, ATableThatIsCutWhileItIsReadIsAnError) {
     }
     writer.finish();
   }
-  LevelDbWriter(path, IfThere::append).finish();  // makes a table of the log
+  LevelDbWriter(path, IfThere::append).finish();  // converts the log to a table
   LevelDbReader reader(path);
   const std::string table = file_of(path, ".ldb");
   ASSERT_NE(table, "");

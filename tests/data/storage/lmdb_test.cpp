@@ -17,7 +17,7 @@ namespace fs = std::filesystem;
 
 class Lmdb : public testing::Test {
  protected:
-  /// A database with records "0".."n-1" whose values are "v0".."v(n-1)".
+  /// Creates a database with keys "0".."n-1" and values "v0".."v(n-1)".
   std::string make(int n, const std::string& name = "lmdb") {
     const std::string path = folder / name;
     LmdbWriter writer(path);
@@ -104,7 +104,7 @@ TEST_F(Lmdb, RefusesAnImpossiblePageSize) {
 
 TEST_F(Lmdb, AHeadInTheOtherOnesPlaceIsAnError) {
   const std::string path = make(3);
-  patch(path, 144, "\x05");  // the number of a transaction, even in the first head
+  patch(path, 144, "\x05");  // transaction number of the first meta page, which should be even
   for (const bool write : {false, true})
     EXPECT_TRUE(contains(error_of([&] {
                            if (write) LmdbWriter(path, IfThere::append);
@@ -113,7 +113,7 @@ TEST_F(Lmdb, AHeadInTheOtherOnesPlaceIsAnError) {
                          "its head contradicts itself"));
 }
 
-/// Reads every record in order and by its place, and looks at what a writer would.
+/// Reads every record in order and by position, and runs the checks of a writer.
 void use(const std::string& path) {
   for (const bool in_order : {true, false}) {
     LmdbReader reader(path);
@@ -132,7 +132,7 @@ TEST_F(Lmdb, WrongBytesInPagesAreErrorsAndNeverCrash) {
     writer.finish();
   }
   LmdbWriter(path, IfThere::append).finish();
-  for (int i = 0; i < 2; ++i) {  // so that there are free pages
+  for (int i = 0; i < 2; ++i) {  // leaves free pages
     LmdbWriter writer(path, IfThere::append);
     writer.put(str(2000 + i), "w");
     writer.finish();
@@ -159,7 +159,7 @@ TEST_F(Lmdb, WrongBytesInPagesAreErrorsAndNeverCrash) {
           ++refused;
         }
       }
-  EXPECT_GT(refused, tried / 8);  // most pages hold values, which nothing checks
+  EXPECT_GT(refused, tried / 8);  // most pages contain values, which are not checked
 }
 
 TEST_F(Lmdb, AFileThatIsCutWhileItIsReadIsAnError) {
@@ -185,7 +185,7 @@ TEST_F(Lmdb, AFileThatIsOverwrittenWhileItIsReadIsAnError) {
                        "was changed while it was being read"));
 }
 
-/// What another program may make: records in the database `name` (none: the unnamed one).
+/// Writes records as another program may do: to the database `name` (null: the unnamed one).
 void make_foreign(const std::string& path, const char* name, unsigned flags) {
   fs::create_directory(path);
   MDB_env* env = nullptr;
