@@ -15,7 +15,7 @@ constexpr const char* kInputs =
 const std::vector<float> kScores = {7, 6, 5, 4, 3, 2, 1,  //
                                     1, 2, 2, 0, 0, 0, 0};
 
-/// The counts of a net that got two rows of seven scores.
+/// Returns the counts of a net for two rows of seven scores.
 TopCounts counts_of(const std::string& layers, const std::vector<float>& labels,
                     const std::vector<float>& scores = kScores) {
   const NetParameter param = parse_prototxt(kInputs + layers, "net").net;
@@ -33,10 +33,10 @@ TopCounts counts_of(const std::string& layers, const std::vector<float>& labels,
 TEST(TopCounts, CountsTheBestOneAndFive) {
   const std::string loss =
       "layer { name: 'l' type: 'SoftmaxWithLoss' bottom: 'x' bottom: 'label' }";
-  EXPECT_EQ(counts_of(loss, {0, 1}).top1(), 1);  // the second row's best two are equal
+  EXPECT_EQ(counts_of(loss, {0, 1}).top1(), 1);  // the two best scores of the second row are equal
   EXPECT_EQ(counts_of(loss, {0, 1}).top5(), 2);
   EXPECT_EQ(counts_of(loss, {4, 3}).top1(), 0);
-  EXPECT_EQ(counts_of(loss, {4, 3}).top5(), 1);  // five others are as good as class 3
+  EXPECT_EQ(counts_of(loss, {4, 3}).top5(), 1);  // five other scores equal that of class 3
   EXPECT_EQ(counts_of(loss, {0, 1}).summary(),
             "top-1 error 50.00 %, top-5 error 0.00 % (accuracy 50.00 %, 100.00 %) of 2 labels");
 }

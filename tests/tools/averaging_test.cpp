@@ -1,5 +1,4 @@
-// `test` and `classify` with several views of an image and several nets, and `mean --pca`, which
-// training with them needs.
+// `test` and `classify` with several views and several nets, and `mean --pca`.
 #include <opencv2/core.hpp>
 #include <opencv2/imgcodecs.hpp>
 
@@ -22,7 +21,7 @@ constexpr char kScores[] =
 class Averaging : public testing::Test {
  protected:
   Averaging() {
-    // Gray images of 4 x 4, dark in the middle 2 x 2 and white around it, of class 1.
+    // Gray images of 4 x 4 of class 1, dark in the central 2 x 2 pixels and white around them.
     cv::Mat image(4, 4, CV_8UC1, cv::Scalar(100));
     image(cv::Rect(1, 1, 2, 2)) = 0;
     cv::imwrite(picture, image);
@@ -37,8 +36,8 @@ class Averaging : public testing::Test {
     writer.finish();
   }
 
-  /// Weights of a net whose score of class 1 is `weight` times the sum of the 2 x 2 pixels, and of
-  /// class 0 `bias`.
+  /// Writes weights of a net whose score is `weight` times the sum of the 2 x 2 pixels for class 1,
+  /// and `bias` for class 0.
   std::string weights(const std::string& name, float weight, float bias) const {
     Context ctx;
     Net net(ctx, deploy, TEST);
@@ -77,20 +76,20 @@ class Averaging : public testing::Test {
 };
 
 TEST_F(Averaging, TestTakesSeveralViews) {
-  // The centre has no light and is of class 0; three pixels of each corner have.
+  // The centre is dark and thus of class 0. Three pixels of each corner are white.
   const std::string file = weights("w", 1, 1);
   EXPECT_EQ(test(file).out, "top-1 error 100.00 % (accuracy 0.00 %) of 4 labels\n");
   EXPECT_EQ(test(file, {"--views=2"}).out, "top-1 error 100.00 % (accuracy 0.00 %) of 4 labels\n");
   const Outcome ten = test(file, {"--views=10", "--quiet=false"});
   EXPECT_EQ(ten.out, "top-1 error 0.00 % (accuracy 100.00 %) of 4 labels\n") << ten.err;
-  // Its outputs are those of the mean, 4/5 + 1/5 * 1/(1 + e), too: -log(0.85379).
+  // Its outputs are also those of the mean, 4/5 + 1/5 * 1/(1 + e): -log(0.85379).
   EXPECT_TRUE(contains(ten.err, "] a = 1\n")) << ten.err;
   EXPECT_TRUE(contains(ten.err, "] Loss: 0.15807")) << ten.err;
   EXPECT_EQ(test(file, {"--set", "in.transform_param.views=5"}).out, ten.out);
 }
 
 TEST_F(Averaging, TestAveragesSeveralNets) {
-  // Without light: class 0 for sure, class 1 narrowly.
+  // `sure` predicts class 0 with certainty, `narrow` predicts class 1 by a small margin.
   const std::string sure = weights("sure", 0, 5), narrow = weights("narrow", 0, -0.1f);
   const Outcome r = test(narrow + "," + sure);
   EXPECT_EQ(r.exit_code, 0) << r.err;
@@ -183,7 +182,7 @@ TEST_F(Averaging, ClassifyTakesSeveralViews) {
 }
 
 TEST_F(Averaging, ClassifyAveragesSeveralNets) {
-  // 1 / (1 + e^5) = 0.0067 and 1 / (1 + e^-1) = 0.7311 of class 1.
+  // The probabilities of class 1 are 1 / (1 + e^5) = 0.0067 and 1 / (1 + e^-1) = 0.7311.
   const Outcome r = classify(weights("sure", 0, 5) + "," + weights("narrow", 0, -1));
   EXPECT_EQ(r.exit_code, 0) << r.err;
   EXPECT_TRUE(contains(r.out, "0.6311 - \"0\"\n0.3689 - \"1\"\n")) << r.out;
@@ -227,7 +226,7 @@ TEST(MeanPca, PrintsAndWritesComponentsThatTrainingTakes) {
       run_doppio({"mean", folder / "train_lmdb", "--pca=" + folder / "pca.binaryproto"});
   ASSERT_EQ(r.exit_code, 0) << r.err;
   const ColorComponents c = read_color_components(folder / "pca.binaryproto");
-  // Noise from 0 to 255 in every channel has a variance of (256 * 256 - 1) / 12 = 5461.
+  // Uniform noise from 0 to 255 in every channel has a variance of (256 * 256 - 1) / 12 = 5461.
   for (const double variance : c.variances) EXPECT_NEAR(variance, 5461, 900);
   EXPECT_TRUE(contains(r.out, str("component [0]: variance ", c.variances[0]).substr(0, 28)))
       << r.out;

@@ -1,4 +1,4 @@
-// `doppio convert` and `doppio mean`: their flags reach the library, whose own tests do the rest.
+// `doppio convert` and `doppio mean`: the effect of flags. The library has tests of its own.
 #include <gtest/gtest.h>
 #include <signal.h>
 #include <unistd.h>
@@ -18,7 +18,7 @@
 namespace doppio {
 namespace {
 
-/// An idx file: a magic number, sizes (all big-endian), and bytes.
+/// Returns an idx file: a magic number, sizes (all big-endian), and bytes.
 std::string idx(int axes, const std::vector<int>& sizes, const std::string& bytes) {
   std::string file{0, 0, 8, static_cast<char>(axes)};
   for (const int size : sizes) file += {0, 0, 0, static_cast<char>(size)};
@@ -92,7 +92,7 @@ TEST_F(Convert, ImagesetResumesInAnyFormat) {
       << again.err;
 }
 
-/// Starts a conversion of many images and sends it `signal` when it has begun; its exit code.
+/// Converts many images, sends `signal` after the start, and returns the exit code.
 int interrupted(const std::vector<std::string>& arguments, int signal, const std::string& database,
                 const std::string& log) {
   const int process = start_doppio(arguments, log);
@@ -148,7 +148,7 @@ TEST_F(Convert, AFullDiskIsAnErrorThatLeavesNothing) {
   for (const char* backend : {"lmdb", "leveldb"})
     for (const long room : {5000L, 9000L, 60'000L, 150'000L}) {
       const Outcome r = run_doppio(imageset("long.txt", {str("--backend=", backend)}), {}, room);
-      if (r.exit_code == 0) {  // LevelDB's files may each have been small enough
+      if (r.exit_code == 0) {  // each of LevelDB's files may have been within the limit
         EXPECT_EQ(open_database(folder / "db")->size(), 300);
         std::filesystem::remove_all(folder / "db");
       } else {

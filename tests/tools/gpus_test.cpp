@@ -13,7 +13,7 @@ namespace {
 
 constexpr const char* kLoading = "CUDA_MODULE_LOADING";
 
-/// What open_gpus() leaves in the environment; whether there are GPUs is no matter.
+/// Returns the loading mode that open_gpus() sets in the environment, even if there is no GPU.
 std::string loading_with(const std::string& gpus) {
   const gflags::FlagSaver restore;
   FLAGS_gpu = gpus;

@@ -13,7 +13,7 @@
 namespace doppio {
 namespace {
 
-/// A colour image without symmetries: pixel (h, w) is B = 10 h + w, G = 100 + h, R = 200 + w.
+/// Returns an asymmetric colour image: pixel (h, w) has B = 10 h + w, G = 100 + h, R = 200 + w.
 cv::Mat sample(int height, int width) {
   cv::Mat image(height, width, CV_8UC3);
   for (int h = 0; h < height; ++h)
@@ -30,7 +30,7 @@ std::vector<float> prepared(const ImagePreparation& preparation, const Shape& in
   return out;
 }
 
-/// What the data layer makes of a record in phase TEST.
+/// Returns the data layer's output for a record in phase TEST.
 std::vector<float> trained_on(const std::string& record, const TransformationParameter& param,
                               const Shape& input) {
   DatumReader reader(input[0] == 1 ? Color::gray : Color::color);
@@ -100,7 +100,7 @@ TEST_F(ImageInputTest, EqualsTheTrainingTransformAfterResizing) {
   TransformationParameter param;
   param.set_crop_size(3);
   EXPECT_EQ(prepared(p, {3, 3, 3}, file), trained_on(encoded_record(small), param, {3, 3, 3}));
-  p.resize = 0;  // straight to the input's size
+  p.resize = 0;  // resized to the input's size without a crop
   EXPECT_EQ(prepared(p, {3, 5, 5}, file), trained_on(encoded_record(small), {}, {3, 5, 5}));
 }
 

@@ -16,7 +16,7 @@ class Interrupt : public testing::Test {
     ASSERT_EQ(run_doppio(folder.train({"--set", "max_iter=1"})).exit_code, 0);
   }
 
-  /// Starts `command`, sends `signal` once `started()`, and returns its exit code.
+  /// Starts `command`, sends `signal` once `started()` returns true, and returns the exit code.
   template <class Started>
   int interrupted(const std::string& command, const std::vector<std::string>& more, int signal,
                   Started started) const {

@@ -1,4 +1,4 @@
-// glog's flags and variables, which scripts for Caffe pass.
+// glog's flags and environment variables, as used by scripts for Caffe.
 #include <gtest/gtest.h>
 
 #include "data/image/image_file.hpp"
@@ -16,7 +16,7 @@ class Logging : public testing::Test {
     if (!program.empty()) arguments.insert(arguments.begin(), DOPPIO_TOOL);
     return run_doppio(arguments, program);
   }
-  /// The contents of the INFO log in folder `log`; empty if there is none.
+  /// Returns the contents of the INFO log in folder `log`, or "" if there is none.
   std::string log() const {
     const std::string link = folder / "log/doppio.INFO";
     return access(link.c_str(), R_OK) == 0 ? read_file(link) : "";

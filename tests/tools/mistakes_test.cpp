@@ -1,4 +1,4 @@
-// Mistakes in files that `doppio train` is given: one clear message, exit code 1, nothing lost.
+// Invalid files for `doppio train`: one clear message, exit code 1, and no loss of data.
 #include <gtest/gtest.h>
 #include <unistd.h>
 
@@ -15,8 +15,7 @@ namespace {
 
 class Mistakes : public testing::Test {
  protected:
-  /// Expects that training fails with one message, `message`, in which FOLDER stands for the
-  /// folder.
+  /// Expects that training fails with the single message `message`. FOLDER stands for the folder.
   void expect_error(std::string message, std::vector<std::string> more = {}) const {
     more.push_back("--quiet");
     const Outcome r = run_doppio(folder.train(more));
@@ -197,7 +196,7 @@ TEST_F(Mistakes, FullDiskLosesNoEarlierSnapshot) {
                                              "--set", "snapshot=2", "--quiet"}),
                                {}, 30'000);
   EXPECT_EQ(r.exit_code, 1);
-  // The snapshot on the way is logged and training continues; the last one is an error.
+  // A failed intermediate snapshot is logged and training continues. At the end it is an error.
   EXPECT_TRUE(contains(r.err, "No snapshot of iteration 2: ")) << r.err;
   EXPECT_TRUE(contains(
       r.err, "; earlier snapshots are kept and training continues\ndoppio: error: cannot write '" +

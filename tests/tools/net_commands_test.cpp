@@ -1,4 +1,4 @@
-// Commands that run a net whose inputs are filled by hand: test, time, classify and plan.
+// Commands that run a net with hand-made inputs: test, time, classify and plan.
 #include <opencv2/core.hpp>
 #include <opencv2/imgcodecs.hpp>
 #include <regex>
@@ -33,7 +33,7 @@ class NetCommands : public testing::Test {
   NetCommands() {
     Context ctx;
     Net net(ctx, deploy, TEST);
-    // Class 0 likes blue, class 1 green, class 2 red.
+    // The scores of classes 0, 1 and 2 depend on blue, green and red.
     std::vector<float> weights(36, 0);
     for (std::size_t i = 0; i < 12; ++i) weights[i / 4 * 12 + i] = 0.01f;
     set_values(net.layer("ip").layer->params[0].data, weights);
@@ -105,7 +105,7 @@ TEST_F(NetCommands, TestPrintsCaffesLinesAndASummary) {
   const Outcome r =
       run_doppio({"test", "--model=" + net, "--weights", model, "--iterations=2", "--quiet=false"});
   EXPECT_EQ(r.exit_code, 0) << r.err;
-  // All data is 0, so the scores are the biases, and the label is 0 everywhere.
+  // All data is 0, so the scores equal the biases, and all labels are 0.
   for (const char* line :
        {"] Running for 2 iterations.\n", "] Batch 0, loss = 0.794", "] Batch 1, loss = 0.794",
         "] Loss: 1.588", "] loss = 0.794", " (* 2 = 1.588"})
@@ -149,7 +149,7 @@ TEST_F(NetCommands, TimeReportsEveryLayer) {
     EXPECT_TRUE(std::regex_search(r.err, std::regex(line))) << line << r.err;
 }
 
-/// The MiB that the plan prints after `name`.
+/// Returns the MiB that the plan prints after `name`.
 double mebibytes(const std::string& text, const std::string& name) {
   std::smatch found;
   EXPECT_TRUE(std::regex_search(text, found, std::regex(name + " +([0-9.]+)"))) << name << text;
@@ -179,12 +179,12 @@ TEST_F(NetCommands, PlanPredictsWhatTrainingTakes) {
   ASSERT_EQ(plan.exit_code, 0) << plan.err;
   ASSERT_EQ(train.exit_code, 0) << train.err;
   const double predicted = mebibytes(plan.out, "peak");
-  // Four blobs of 32 MiB and their gradients take turns.
+  // Four blobs of 32 MiB and their gradients share memory.
   EXPECT_LT(predicted - mebibytes(plan.out, "the program itself"), 200) << plan.out;
   EXPECT_NEAR(mebibytes(train.err, "peak memory"), predicted, 0.05 * predicted) << plan.out;
 }
 
-/// A net of one phase only.
+/// Returns a net with layers for one phase only.
 std::string net_of(const std::string& phase) {
   return "layer { name: 'd' type: 'Input' top: 'x' include { phase: " + phase +
          " } input_param { shape { dim: 2 dim: 3 } } }\n"

@@ -1,4 +1,4 @@
-// Where output goes that cannot be written, or that nobody reads.
+// Output that cannot be written, or that is not read.
 #include <gtest/gtest.h>
 
 #include "data/image/image_file.hpp"
@@ -17,7 +17,7 @@ Outcome bash(const std::string& line) {
 
 class Output : public testing::Test {
  protected:
-  /// `doppio train` as one word for bash.
+  /// Returns `doppio train` and its arguments as text for bash.
   std::string train(const std::string& more) const {
     return "doppio train --solver=" + folder / "solver.prototxt" + " --set max_iter=2 " + more;
   }

@@ -25,7 +25,7 @@ NetState state_of(Phase phase) {
   return state;
 }
 
-/// The layers for `phase` after the changes.
+/// Returns the net for `phase` after the changes.
 SourcedNet changed(const std::vector<std::string>& sets, Phase phase = TRAIN) {
   Overrides overrides(sets);
   return overrides.apply(parse_prototxt(kNet, "net.prototxt"), state_of(phase));

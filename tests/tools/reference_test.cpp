@@ -1,4 +1,4 @@
-// --reference: computing by the slow implementations that define the results.
+// --reference selects the slow implementations that define the results.
 #include <gtest/gtest.h>
 
 #include "support/scratch_folder.hpp"

@@ -25,7 +25,7 @@ int start(std::vector<std::string> arguments, const std::string& program, long m
   const pid_t process = fork();
   if (process < 0) throw std::runtime_error("fork failed");
   if (process > 0) return process;
-  // In the child: only calls that are safe between fork and exec.
+  // The child may only make calls that are safe between fork and exec.
   if (max_file_bytes > 0) {
     const auto bytes = static_cast<rlim_t>(max_file_bytes);
     const rlimit limit = {bytes, bytes};

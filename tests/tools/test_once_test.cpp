@@ -1,4 +1,4 @@
-// Which images `doppio test` runs on, and what each counts.
+// Which images `doppio test` uses, and the weight of each.
 #include <gtest/gtest.h>
 
 #include <regex>
@@ -22,7 +22,7 @@ class TestOnce : public testing::Test {
     return run_doppio(arguments);
   }
 
-  /// The mean of output `name` in a log.
+  /// Returns the mean of output `name` in a log.
   static double mean(const std::string& log, const std::string& name) {
     std::smatch match;
     EXPECT_TRUE(std::regex_search(log, match, std::regex("\\] " + name + " = ([-.e\\d]+)"))) << log;

@@ -21,7 +21,7 @@ std::vector<std::string> lines_with(const std::string& text, const std::string& 
   return lines;
 }
 
-/// Word number `n` of a line, from 1, as awk counts.
+/// Returns word `n` of a line, counted from 1 as in awk.
 std::string word(const std::string& line, int n) {
   std::istringstream in(line);
   std::string w;
@@ -68,15 +68,15 @@ TEST_F(Train, WritesLinesThatPublishedParsersRead) {
       count(
           R"(\] Trained on 30 images in \S+ s without tests: \S+ images/s; peak memory \d+ MiB\n)"),
       1);
-  // Parsers in awk count words.
+  // Log parsers in awk count words.
   EXPECT_EQ(word(lines_with(r.err, "lr = ").at(1), 9), "0.05");
   EXPECT_EQ(word(lines_with(r.err, "lr = ").at(2), 9), "0.025");
   EXPECT_TRUE(std::regex_match(word(lines_with(r.err, "Test net output #0").at(0), 11),
                                std::regex(number)));
 }
 
-/// Expects 20 iterations to give the same files as 10, a snapshot and 10 more. `sets` are values of
-/// --set.
+/// Expects 20 iterations to give the same files as 10, a snapshot and 10 more. `sets` are the
+/// values of --set.
 void expect_exact_resume(const TrainingFolder& folder, const std::vector<std::string>& sets) {
   const auto train = [&](const std::string& more) {
     std::vector<std::string> arguments = folder.train({more});
@@ -90,7 +90,7 @@ void expect_exact_resume(const TrainingFolder& folder, const std::vector<std::st
     unlink((folder / file).c_str());
 
   ASSERT_EQ(train("--set=max_iter=10").exit_code, 0);
-  EXPECT_FALSE(read_file(folder / "noise_iter_10.caffemodel") == whole);  // they do change
+  EXPECT_FALSE(read_file(folder / "noise_iter_10.caffemodel") == whole);  // the weights do change
   const Outcome r = train("--snapshot=" + folder / "noise_iter_10.solverstate");
   ASSERT_EQ(r.exit_code, 0) << r.err;
   EXPECT_TRUE(contains(r.err, "Resuming from " + folder / "noise_iter_10.solverstate"));
@@ -110,7 +110,7 @@ TEST_F(Train, ResumesAPlateauBitForBit) {
                                "plateau_max_drops=20", "test_interval=1", "warmup_iter=3"});
   SolverState state;
   ASSERT_TRUE(state.ParseFromString(read_file(folder / "noise_iter_20.solverstate")));
-  EXPECT_GE(state.current_step(), 3);  // or this would test nothing
+  EXPECT_GE(state.current_step(), 3);  // otherwise nothing is tested
 }
 
 TEST_F(Train, QuietLogsNothing) {
@@ -189,7 +189,7 @@ TEST_F(Train, PlanKnowsTheSolversNetsAndRule) {
   ASSERT_EQ(r.exit_code, 0) << r.err;
   EXPECT_TRUE(contains(r.out, "TRAIN net, " + folder / "net.prototxt")) << r.out;
   EXPECT_TRUE(contains(r.out, "TEST net, ")) << r.out;
-  // ip: 16384 x 64 weights and 16384 biases are 4.06 MiB, and Adam remembers two values for each.
+  // ip: 16384 x 64 weights and 16384 biases take 4.06 MiB. Adam keeps two values for each.
   const std::regex ip(R"(\nip +InnerProduct +5 x 16384 +0\.31 +0\.00 +4\.06 +4\.06 +8\.12\n)");
   EXPECT_TRUE(std::regex_search(r.out, ip)) << r.out;
   EXPECT_TRUE(std::regex_search(r.out, std::regex(R"(\ntraining +MiB\nparameters +4\.)"))) << r.out;
@@ -198,7 +198,7 @@ TEST_F(Train, PlanKnowsTheSolversNetsAndRule) {
   EXPECT_TRUE(contains(both.err, "needs --model or --solver")) << both.err;
 }
 
-/// Starts a long training, sends it `signal` once it is under way, and returns its exit code.
+/// Starts a long training, sends `signal` while it runs, and returns the exit code.
 int interrupted(const TrainingFolder& folder, int signal, const std::vector<std::string>& more) {
   std::vector<std::string> arguments = {"--set", "max_iter=100000000", "--set", "display=1"};
   arguments.insert(arguments.end(), more.begin(), more.end());
@@ -216,7 +216,7 @@ TEST_F(Train, SigtermWritesASnapshotAndAsksToBeStartedAgain) {
   EXPECT_EQ(interrupted(folder, SIGTERM, {}), 75);
   ASSERT_EQ(folder.files_with(".solverstate").size(), 1u) << read_file(folder / "log");
   EXPECT_TRUE(contains(read_file(folder / "log"), "Optimization stopped early."));
-  EXPECT_TRUE(contains(read_file(folder / "log"), "Optimization Done."));  // as Caffe's tool
+  EXPECT_TRUE(contains(read_file(folder / "log"), "Optimization Done."));  // like Caffe's tool
   EXPECT_TRUE(contains(read_file(folder / "log"), "SIGTERM: finishing iteration "));
   const std::string state = folder / folder.files_with(".solverstate")[0];
   EXPECT_EQ(run_doppio(folder.train({"--snapshot=" + state, "--set", "max_iter=1"})).exit_code, 0);

@@ -7,8 +7,8 @@
 
 namespace doppio {
 
-/// A folder with a solver, a net and two databases of coloured noise: four classes, 8 x 8 pixels.
-/// The net has a random crop, a mirror and dropout.
+/// A folder with a solver, a net and two databases of coloured noise with four classes and 8 x 8
+/// pixels. The net has random crops, mirroring and dropout.
 class TrainingFolder {
  public:
   TrainingFolder();
@@ -17,12 +17,12 @@ class TrainingFolder {
   std::string write(const std::string& name, const std::string& contents) const {
     return folder_.write(name, contents);
   }
-  /// The net with `from` replaced by `to`, which must occur.
+  /// Writes the net with `from`, which must occur, replaced by `to`. Returns the path.
   std::string write_net(const std::string& from, const std::string& to) const;
 
-  /// `doppio train` on solver.prototxt with more arguments.
+  /// Returns `doppio train` on solver.prototxt with additional arguments.
   std::vector<std::string> train(const std::vector<std::string>& more = {}) const;
-  /// Names in the folder that contain `part`.
+  /// Returns the names in the folder that contain `part`.
   std::vector<std::string> files_with(const std::string& part) const;
 
  private:
@@ -30,7 +30,7 @@ class TrainingFolder {
   std::string net_;
 };
 
-/// Makes a database of `labels.size()` records of 3 x 8 x 8 random bytes that depend on `seed`.
+/// Creates a database of `labels.size()` records of 3 x 8 x 8 random bytes that depend on `seed`.
 void write_database(const std::string& path, const std::vector<int>& labels, unsigned seed);
 
 }  // namespace doppio

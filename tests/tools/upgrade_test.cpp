@@ -1,4 +1,4 @@
-// `doppio upgrade`, on each kind of file.
+// `doppio upgrade` for each kind of file.
 #include <google/protobuf/text_format.h>
 
 #include <fstream>
@@ -17,7 +17,7 @@ namespace {
 
 class Upgrade : public testing::Test {
  protected:
-  /// What `doppio COMMAND` makes of a file with these contents.
+  /// Returns the output of `doppio COMMAND` for a file with these contents.
   std::string upgrade(const std::string& contents, const std::string& command = "upgrade") {
     const Outcome r = run_doppio({command, folder.write("in", contents), folder / "out"});
     EXPECT_EQ(r.exit_code, 0) << r.err;
@@ -72,7 +72,7 @@ TEST_F(Upgrade, Weights) {
   raw.set_raw_data(std::string("\0\x3e", 2));
   NetParameter net;
   ASSERT_TRUE(net.ParseFromString(upgrade(old.SerializeAsString(), "upgrade_net_proto_binary")));
-  net.DiscardUnknownFields();  // the file's checksum
+  net.DiscardUnknownFields();  // removes the checksum field
   EXPECT_EQ(net.ShortDebugString(),
             "layer { name: \"c\" type: \"Convolution\" blobs { data: 1.5 data: 2.5 shape { dim: 1 "
             "dim: 1 dim: 1 dim: 2 } } blobs { data: 1.5 shape { dim: 1 } } }");

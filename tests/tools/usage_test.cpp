@@ -1,4 +1,4 @@
-// What a person meets first: help, spelling mistakes and exit codes.
+// Help, spelling mistakes and exit codes.
 #include <gtest/gtest.h>
 
 #include <filesystem>
@@ -11,7 +11,7 @@
 namespace doppio {
 namespace {
 
-/// The words of a command's name.
+/// Splits a command's name into words.
 std::vector<std::string> words(const std::string& name) {
   const std::size_t space = name.find(' ');
   if (space == name.npos) return {name};
