@@ -1,13 +1,13 @@
 #!/usr/bin/env python3
 """Measures this machine, then training and inference of the nets in models/, beside PyTorch.
 
-    benchmarks/run.py                          everything; about half an hour
+    benchmarks/run.py                          all nets; takes about half an hour
     benchmarks/run.py alexnet lenet --quick    some nets, shorter runs, two rounds
-    benchmarks/run.py --torch=PYTHON           with PyTorch, which PYTHON (of a venv, say) can import
+    benchmarks/run.py --torch=PYTHON           with PyTorch, imported by the interpreter PYTHON
 
-Builds what it needs, makes databases of noise in build/benchmark_data, and prints tables in Markdown, which
-build/benchmark_data/results.md keeps. Ours and PyTorch take turns, round by round; a figure is the median of
-its rounds.
+Builds the programs, makes databases of noise in build/benchmark_data, and prints Markdown tables, which are also
+written to build/benchmark_data/results.md. Doppio and PyTorch run in turn, round by round; each figure is the
+median of its rounds.
 """
 import argparse
 import collections
@@ -267,13 +267,13 @@ def row(case, batch, flop, peak, ours, theirs):
 def parse_options():
     parser = argparse.ArgumentParser(description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("nets", nargs="*", help="of " + ", ".join(NETS) + "; none: all")
+    parser.add_argument("nets", nargs="*", help="nets from " + ", ".join(NETS) + "; default: all")
     parser.add_argument("--quick", action="store_true", help="shorter runs, two rounds")
-    parser.add_argument("--rounds", type=int, default=0, help="default 5")
+    parser.add_argument("--rounds", type=int, default=0, help="number of rounds; default 5")
     parser.add_argument("--torch", default="", help="a Python interpreter that can import torch")
-    parser.add_argument("--type", choices=["fp32", "bf16"], default="fp32", help="of the products")
+    parser.add_argument("--type", choices=["fp32", "bf16"], default="fp32", help="precision of products")
     parser.add_argument("--modes", default="train,forward,one",
-                        help="of train, forward (the same batch) and one (forward of one image)")
+                        help="modes from train, forward (of the same batch) and one (forward of one image)")
     options = parser.parse_args()
     unknown = set(options.nets) - set(NETS)
     if unknown:

@@ -17,12 +17,12 @@
 #include "tools/interrupt.hpp"
 #include "tools/setup.hpp"
 
-DEFINE_string(mean, "", "mean image to subtract (.binaryproto), of the size before the crop");
+DEFINE_string(mean, "", "mean image to subtract (.binaryproto), of the size before cropping");
 DEFINE_string(mean_value, "", "values to subtract: one, or one per channel (B,G,R)");
 DEFINE_double(scale, 1, "factor on the values after the mean is subtracted");
 DEFINE_int32(resize, 0,
-             "height and width before the central crop; 0: the mean image's or, without one, the "
-             "input's");
+             "height and width to resize to before the center crop; 0: those of the mean image or, "
+             "without one, of the input");
 
 namespace doppio {
 
@@ -37,7 +37,7 @@ std::vector<float> numbers(const std::string& flag, const std::string& text) {
       values.push_back(std::stof(item, &used));
       if (used != item.size() || !std::isfinite(values.back())) throw std::invalid_argument(item);
     } catch (const std::logic_error&) {
-      throw UsageError("--" + flag + "=" + text + ": '" + item + "' is no finite number");
+      throw UsageError("--" + flag + "=" + text + ": '" + item + "' is not a finite number");
     }
   return values;
 }
@@ -92,13 +92,13 @@ class ImageNet {
     const NetState state = state_of_flags(TEST);
     net_ = std::make_unique<Net>(ctx, read_model(overrides, state, files.model), state);
     require(net_->inputs().size() == 1, files.model,
-            ": one Input layer with one top is wanted, for the image; use the deploy.prototxt of "
+            ": expected one Input layer with one top, for the image; use the deploy.prototxt of "
             "the model");
     load_weights(*net_, {files.weights});
     Blob& input = net_->blob(net_->inputs()[0]);
     const std::vector<Index>& dims = input.shape().dims();
     require(dims.size() == 4, files.model, ": the input is ", input.shape().text(),
-            "; N x C x H x W is wanted");
+            "; expected N x C x H x W");
     images_ = std::make_unique<ImageInput>(preparation, Shape{dims[1], dims[2], dims[3]});
     input.reshape(input.shape().with(0, views_));
     net_->reshape();

@@ -9,7 +9,7 @@
 #include "tools/interrupt.hpp"
 #include "tools/progress.hpp"
 
-DEFINE_string(images, "", "file of images (train-images-idx3-ubyte or alike, or a .gz of it)");
+DEFINE_string(images, "", "idx file of images, such as train-images-idx3-ubyte, or a .gz of it");
 
 namespace doppio {
 
@@ -36,19 +36,19 @@ int run(const Arguments& given) {
 }  // namespace
 
 Command convert_idx_command() {
-  return {
-      .name = "convert idx",
-      .summary = "make a database from images and labels in MNIST's idx format",
-      .operands = "DB",
-      .flags = {"images", "labels", "backend", "overwrite"},
-      .example =
-          "doppio convert idx --images=train-images-idx3-ubyte.gz \\\n"
-          "    --labels=train-labels-idx1-ubyte.gz train_lmdb",
-      .run = run,
-      .min_operands = 1,
-      .max_operands = 1,
-      .notes =
-          "DB is made in DB.partial; --overwrite replaces the old one once the new one is whole."};
+  return {.name = "convert idx",
+          .summary = "make a database from images and labels in MNIST's idx format",
+          .operands = "DB",
+          .flags = {"images", "labels", "backend", "overwrite"},
+          .example =
+              "doppio convert idx --images=train-images-idx3-ubyte.gz \\\n"
+              "    --labels=train-labels-idx1-ubyte.gz train_lmdb",
+          .run = run,
+          .min_operands = 1,
+          .max_operands = 1,
+          .notes =
+              "DB is made in DB.partial; --overwrite replaces the old one when the new one is "
+              "complete."};
 }
 
 }  // namespace doppio

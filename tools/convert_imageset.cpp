@@ -13,16 +13,16 @@
 #include "tools/interrupt.hpp"
 #include "tools/progress.hpp"
 
-DEFINE_bool(shuffle, false, "put the images into a random order");
-DEFINE_int64(seed, -1, "of --shuffle; a negative one is drawn, and logged");
+DEFINE_bool(shuffle, false, "store the images in random order");
+DEFINE_int64(seed, -1, "seed of --shuffle; if negative, one is chosen and logged");
 DEFINE_int32(resize_height, 0, "height to resize all images to, in pixels; 0: keep");
 DEFINE_int32(resize_width, 0, "width to resize all images to, in pixels; 0: keep");
 DEFINE_bool(check_size, false, "refuse images that differ in size");
 DEFINE_bool(encoded, false, "store image files instead of pixels");
 DEFINE_string(encode_type, "",
-              "format to store, such as png or jpg; empty: as the file's name ends");
+              "format to store, such as png or jpg; empty: that of the image file");
 DEFINE_bool(resume, false, "continue where an interrupted conversion stopped");
-DEFINE_string(on_error, "fail", "what images that cannot be read do: fail, or skip them");
+DEFINE_string(on_error, "fail", "what to do with images that cannot be read: fail or skip");
 
 namespace doppio {
 
@@ -30,7 +30,7 @@ namespace {
 
 int run(const Arguments& given) {
   if (FLAGS_on_error != "fail" && FLAGS_on_error != "skip")
-    throw UsageError("--on_error=" + FLAGS_on_error + ": fail or skip is wanted");
+    throw UsageError("--on_error=" + FLAGS_on_error + ": expected fail or skip");
   ImagesetOptions options;
   options.root = given.operands[0];
   options.list = given.operands[1];
@@ -90,13 +90,12 @@ Command convert_imageset_command() {
       .max_operands = 3,
       .notes =
           "LIST has a line \"path label\" for each image; ROOT/ is put before the path.\n"
-          "With --on_error=fail all damaged images are listed and no database is made.\n"
-          "The database is made in DB.partial, which no command reads, and becomes DB once it is\n"
-          "whole; with --overwrite the old DB stays until then. After Ctrl-C or a kill the same\n"
-          "command with --resume (with --shuffle, and the same --seed) continues DB.partial, or "
-          "adds\n"
-          "to a DB the images by which LIST has grown; with --resume it also stays after an "
-          "error."};
+          "With --on_error=fail, all damaged images are listed and no database is made.\n"
+          "The database is made in DB.partial, which no command reads, and renamed to DB when it\n"
+          "is complete; with --overwrite, the old DB is kept until then. If the conversion was\n"
+          "interrupted, the same command with --resume (and, with --shuffle, the same --seed)\n"
+          "continues DB.partial. If DB is complete and LIST has grown, --resume adds the new\n"
+          "images to DB. With --resume, DB.partial is also kept after an error."};
 }
 
 }  // namespace doppio

@@ -105,7 +105,7 @@ int run_and_report(const std::vector<std::string>& arguments, const char* progra
     print_error(
         Error(str("cannot use '", printable(e.path1().string()), "': ", e.code().message())));
   } catch (const std::system_error& e) {
-    print_error(Error(str("the system refuses: ", e.what())));
+    print_error(Error(str("the system reports: ", e.what())));
   } catch (const std::exception& e) {
     std::cerr << "doppio: internal error: " << e.what() << '\n';
     return kInternal;

@@ -9,9 +9,9 @@ namespace doppio {
 
 /// The help text on several nets and views.
 constexpr const char* kEnsembleHelp =
-    "Several files in --weights, separated by commas, are as many nets, whose probabilities are\n"
-    "averaged; --model is one net for all of them, or a list with one for each. (`doppio train`\n"
-    "copies several files into one net.)";
+    "If --weights lists several files, separated by commas, each makes a net of its own and the\n"
+    "probabilities of these nets are averaged. --model is one net for all files, or a list of one\n"
+    "net per file. (`doppio train` copies several files into one net.)";
 
 /// One of the nets that `test` and `classify` average.
 struct Member {

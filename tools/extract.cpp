@@ -156,9 +156,9 @@ Command extract_command() {
       .min_operands = 2,
       .max_operands = 2,
       .notes =
-          "The net runs in phase TEST, --iterations batches. A record is a Datum with\n"
-          "float_data, its key the number of the item with ten digits. DB is made in DB.partial,\n"
-          "and --overwrite replaces the old one once the new one is whole."};
+          "The net runs in phase TEST for --iterations batches. A record is a Datum with\n"
+          "float_data; its key is the number of the item in ten digits. DB is made in DB.partial;\n"
+          "--overwrite replaces the old one when the new one is complete."};
 }
 
 }  // namespace doppio

@@ -11,33 +11,35 @@
 #include "doppio/error.hpp"
 #include "tools/logging.hpp"
 
-DEFINE_string(gpu, "", "run on the GPU of this number; `train` also on several: 0,1 or `all`");
+DEFINE_string(gpu, "", "number of the GPU to run on; `train` also takes several: 0,1 or `all`");
 DEFINE_string(model, "", "net prototxt");
 DEFINE_string(weights, "", "weight files (.caffemodel or .caffemodel.h5), separated by commas");
 DEFINE_string(solver, "", "solver prototxt");
 DEFINE_int32(iterations, 50,
-             "number of batches; without it, `test` covers a set that has an end exactly once");
-DEFINE_string(phase, "", "phase of the net: TRAIN or TEST; without it, each that the net has");
-DEFINE_int32(level, 0, "level that include and exclude rules of the net are checked against");
-DEFINE_string(stage, "", "stages for the same rules, separated by commas");
+             "number of batches; without it, `test` reads a set of known size exactly once");
+DEFINE_string(phase, "",
+              "phase of the net: TRAIN or TEST; without it, each phase that the net has");
+DEFINE_int32(level, 0, "level of the net, for its include and exclude rules");
+DEFINE_string(stage, "", "stages of the net, for the same rules, separated by commas");
 DEFINE_int32(views, 0,
-             "views of each image to average the probabilities over: 10 (corners, centre and their "
-             "mirror images), 5 (no mirror images), 2 (centre and mirror image) or 1; 0: as the "
-             "prototxt says");
+             "views of each image, whose probabilities are averaged: 10 (corners, center and "
+             "their mirror images), 5 (no mirror images), 2 (center and its mirror image) or 1; "
+             "0: as the prototxt says");
 DEFINE_string(labels, "",
-              "names of the classes, one a line; for `convert idx` an idx file of labels");
+              "file with the class names, one per line; for `convert idx`, an idx file of labels");
 DEFINE_string(backend, "lmdb", "format of the database: lmdb or leveldb");
-DEFINE_bool(overwrite, false, "replace a database that exists, once the new one is whole");
-DEFINE_bool(gray, false, "read images as gray");
+DEFINE_bool(overwrite, false, "replace an existing database when the new one is complete");
+DEFINE_bool(gray, false, "convert images to gray");
 DEFINE_int32(threads, 0, "threads to compute with; 0: one per core");
-DEFINE_bool(no_fusion, false, "run every layer by itself");
+DEFINE_bool(no_fusion, false, "run every layer separately");
 DEFINE_bool(
     reference, false,
-    "compute by the reference: convolutions as im2col and a matrix product, Pooling and LRN "
-    "by generic kernels, every layer by itself; slow");
+    "use the reference implementation: im2col and a matrix product for convolutions, generic "
+    "kernels for Pooling and LRN, every layer separately; slow");
 DEFINE_bool(quiet, false, "log only warnings and errors");
 DEFINE_bool(verbose, false, "log details, such as the choice of engines");
-DEFINE_string(set, "", "FIELD=VALUE or LAYER.FIELD=VALUE: change a field, see below; may repeat");
+DEFINE_string(set, "",
+              "FIELD=VALUE or LAYER.FIELD=VALUE: change a field (see below); may be repeated");
 
 namespace doppio {
 
@@ -48,10 +50,10 @@ using gflags::CommandLineFlagInfo;
 const std::vector<std::string> kCommonFlags = {"threads", "quiet", "verbose"};
 
 const char* const kSetHelp =
-    "--set changes the prototxt for one run, as often as it is given:\n"
+    "--set changes a field of the prototxt for one run. It may be given several times:\n"
     "  base_lr=0.02               a field of the solver\n"
     "  compute_type=BFLOAT16      a field that only nets have\n"
-    "  data.batch_size=64         a field of a layer, found in the messages that the layer has\n"
+    "  data.batch_size=64         a field of a layer, in whichever message of the layer has it\n"
     "  conv1.convolution_param.weight_filler.std=0.02   a field by its full path\n"
     "  test:data.batch_size=10    only in nets of phase TEST (or train:)\n"
     "  stepvalue=100,200          a repeated field is replaced\n";
@@ -155,8 +157,7 @@ Arguments apply_command_line(const CommandLine& line, const Command& command, in
     if (name == "set")
       arguments.sets.push_back(value);
     else if (!set_flag(name, value))
-      throw UsageError(
-          str("--", name, "=", printable(value), ": ", wanted(name, value), " is wanted"));
+      throw UsageError(str("--", name, "=", printable(value), ": expected ", wanted(name, value)));
   }
   const auto operands = line.words.begin() + name_words;
   arguments.operands.assign(operands, line.words.end());
@@ -165,7 +166,7 @@ Arguments apply_command_line(const CommandLine& line, const Command& command, in
   const int n = static_cast<int>(arguments.operands.size());
   if (n < command.min_operands || n > command.max_operands) {
     const std::string wanted = command.operands.empty() ? "no words" : command.operands;
-    throw UsageError(str("`doppio ", command.name, "` takes ", wanted, " beside its flags, not ",
+    throw UsageError(str("`doppio ", command.name, "` takes ", wanted, " besides its flags, not ",
                          n == 0 ? "nothing" : "'" + printable(arguments.operands.back()) + "'"));
   }
   return arguments;

@@ -30,7 +30,7 @@ Size size_before_crop(const ImagePreparation& preparation, const Shape& input) {
 
 ImageInput::ImageInput(const ImagePreparation& preparation, const Shape& input) {
   require(input.axes() == 3 && (input[0] == 1 || input[0] == 3),
-          "the input of the net is no image; 1 or 3 channels x height x width are wanted, it is ",
+          "the input of the net is not an image; expected 1 or 3 channels x height x width, it is ",
           input.text());
   require(preparation.resize >= 0, "resize must not be negative, it is ", preparation.resize);
   color_ = input[0] == 1 ? Color::gray : Color::color;

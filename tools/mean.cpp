@@ -12,8 +12,8 @@
 #include "tools/progress.hpp"
 
 DEFINE_string(pca, "",
-              "also find the principal components of the colours, and write them to this file for "
-              "transform_param.pca_file");
+              "also compute the principal components of the colors and write them to this file, "
+              "for transform_param.pca_file");
 
 namespace doppio {
 

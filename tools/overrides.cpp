@@ -30,7 +30,7 @@ Step parse_step(const std::string& word) {
   const std::string digits = word.substr(open + 1, word.size() - open - 2);
   require(word.back() == ']' && !digits.empty() && digits.size() < 6 &&
               digits.find_first_not_of("0123456789") == digits.npos,
-          "'", word, "' is no field; an index is written as in param[0]");
+          "'", word, "' is not a field; write an index as in param[0]");
   return {word.substr(0, open), std::stoi(digits)};
 }
 

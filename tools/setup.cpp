@@ -16,7 +16,7 @@ namespace doppio {
 
 namespace {
 
-constexpr const char* kWanted = ": numbers of GPUs are wanted, as in 0 or 0,1, or `all`";
+constexpr const char* kWanted = ": expected numbers of GPUs, such as 0 or 0,1, or `all`";
 
 const char* outcome_name(CopiedLayer::Outcome outcome) {
   switch (outcome) {
@@ -91,7 +91,7 @@ std::vector<Phase> phases_of_flag() {
   if (FLAGS_phase.empty()) return {TRAIN, TEST};
   Phase phase = TRAIN;
   if (!Phase_Parse(FLAGS_phase, &phase))
-    throw UsageError("--phase=" + FLAGS_phase + ": TRAIN or TEST is wanted" +
+    throw UsageError("--phase=" + FLAGS_phase + ": expected TRAIN or TEST" +
                      did_you_mean(FLAGS_phase, {"TRAIN", "TEST"}));
   return {phase};
 }

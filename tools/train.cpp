@@ -17,7 +17,8 @@
 #include "tools/setup.hpp"
 
 DEFINE_string(snapshot, "",
-              "continue from this .solverstate; with --weights, from other weights than its own");
+              "resume from this .solverstate; with --weights, with those weights instead of its "
+              "own");
 DEFINE_string(sigint_effect, "stop", "what SIGINT (Ctrl-C) does: stop, snapshot or none");
 DEFINE_string(sighup_effect, "snapshot", "what SIGHUP does: stop, snapshot or none");
 
@@ -197,19 +198,19 @@ int run(const Arguments& given) {
 Command train_command() {
   return {
       .name = "train",
-      .summary = "train a net, or continue from a snapshot or start from given weights",
+      .summary = "train a net from scratch, from a snapshot or from given weights",
       .operands = "",
       .flags = {"solver", "snapshot", "weights", "gpu", "level", "stage", "sigint_effect",
                 "sighup_effect", "set", "no_fusion", "reference"},
       .example = "doppio train --solver=models/lenet/solver.prototxt --set max_iter=1000",
       .run = run,
       .notes =
-          "--level and --stage count only for the training net.\n"
-          "With several GPUs, batch_size is that of all of them together: each gets its part of "
-          "every batch, and\ntheir gradients are averaged. Tests run on the first one.\n"
-          "Ctrl-C and SIGTERM finish the iteration, write a snapshot and log the command that "
-          "continues\nthe run; a second Ctrl-C stops at once. After SIGTERM the exit code is 75, "
-          "so that a scheduler\ncan start the run again with --snapshot."};
+          "--level and --stage apply to the training net only.\n"
+          "With several GPUs, batch_size is that of all GPUs together: every batch is divided\n"
+          "among them and their gradients are averaged. Tests run on the first GPU.\n"
+          "Ctrl-C and SIGTERM finish the iteration, write a snapshot and log the command that\n"
+          "continues the run; a second Ctrl-C stops at once. After SIGTERM the exit code is 75,\n"
+          "so that a scheduler can restart the run with --snapshot."};
 }
 
 }  // namespace doppio

@@ -114,20 +114,21 @@ int run(const Arguments& given) {
 }  // namespace
 
 Command upgrade_command() {
-  return {.name = "upgrade",
-          .summary = "rewrite an old net, solver or weight file in today's form",
-          .operands = "IN OUT",
-          .flags = {"phase", "level", "stage"},
-          .example = "doppio upgrade old_train_val.prototxt train_val.prototxt",
-          .run = run,
-          .min_operands = 2,
-          .max_operands = 2,
-          .aliases = {"upgrade_net_proto_text", "upgrade_net_proto_binary",
-                      "upgrade_solver_proto_text"},
-          .notes =
-              "IN may be a net or a solver as text, or a net with weights (.caffemodel), of any\n"
-              "version of Caffe. OUT is written even if nothing had to change. Comments are lost.\n"
-              "With --phase, only the layers of a text net that it has in that phase are written."};
+  return {
+      .name = "upgrade",
+      .summary = "convert an old net, solver or weight file to the current format",
+      .operands = "IN OUT",
+      .flags = {"phase", "level", "stage"},
+      .example = "doppio upgrade old_train_val.prototxt train_val.prototxt",
+      .run = run,
+      .min_operands = 2,
+      .max_operands = 2,
+      .aliases = {"upgrade_net_proto_text", "upgrade_net_proto_binary",
+                  "upgrade_solver_proto_text"},
+      .notes =
+          "IN is a net or a solver as text, or a net with weights (.caffemodel), of any version\n"
+          "of Caffe. OUT is written even if nothing changes. Comments are lost. With --phase,\n"
+          "OUT has only the layers of that phase; this works for nets as text."};
 }
 
 }  // namespace doppio

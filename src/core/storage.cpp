@@ -29,7 +29,7 @@ void* heap_memory(std::size_t bytes) {
   const bool huge = bytes >= 4 * kHugePage;
   void* memory = std::aligned_alloc(huge ? kHugePage : kAlignment, bytes);
   require(memory != nullptr, "out of memory: ", bytes,
-          " bytes wanted on the host; try a smaller batch_size");
+          " bytes needed on the host; try a smaller batch_size");
   if (huge) madvise(memory, bytes, MADV_HUGEPAGE);
   return memory;
 }
@@ -239,7 +239,7 @@ Bf16* Storage::nhwc_bf16(const std::shared_ptr<Accelerator>& accelerator, const 
 
 void Storage::require_contents() const {
   require(!released_, name_,
-          " was given up after its last use, because the net saves memory; name ",
+          " was released after its last use, because the net saves memory; name ",
           "the blob in `keep` of Net::save_memory() to read it after the passes");
 }
 

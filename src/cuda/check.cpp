@@ -38,8 +38,8 @@ void check(cudaError_t status, std::string_view doing) {
   // Kernels run asynchronously, so an earlier one may be the cause.
   throw InternalError(
       str("CUDA, ", doing, ": ", cudaGetErrorString(status), " (", cudaGetErrorName(status), ")",
-          is_sticky(status) ? "; a kernel failed, perhaps an earlier one, and this process cannot "
-                              "use the GPU any more; CUDA_LAUNCH_BLOCKING=1 shows in which kernel"
+          is_sticky(status) ? "; a kernel failed, perhaps an earlier one, and this process can no "
+                              "longer use the GPU; CUDA_LAUNCH_BLOCKING=1 shows in which kernel"
                             : ""));
 }
 

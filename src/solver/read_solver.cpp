@@ -91,7 +91,7 @@ SolverNet train_net(const SourcedSolver& solver) {
   note(p.has_train_net_param(), "train_net_param");
   require(count > 0, "there is no net to train; name its file with net");
   require_field(count == 1, last, "more than one net to train is given (", given,
-                "); exactly one is wanted");
+                "); exactly one is needed");
 
   if (p.has_train_net())
     return with_state(solver, from_file(p.train_net(), "train_net"), TRAIN, p.train_state());

@@ -463,7 +463,7 @@ TEST(Tensor, ReadingTooLateIsAnErrorUntilItIsWrittenAgain) {
   view.release();
   EXPECT_TRUE(tensor.is_released());
   EXPECT_EQ(error_of([&] { tensor.read_host(); }),
-            "blob 'a' was given up after its last use, because the net saves memory; name the blob "
+            "blob 'a' was released after its last use, because the net saves memory; name the blob "
             "in `keep` of Net::save_memory() to read it after the passes");
   EXPECT_THROW(tensor.update_host(), Error);
   set_values(tensor, {3, 4});
@@ -489,7 +489,7 @@ TEST(Tensor, WhatIsOmittedIsAnErrorUntilItIsWritten) {
   tensor.use_arena(std::make_shared<Arena>(1 << 20), "blob 'x'");
   tensor.mark_unavailable();
   EXPECT_TRUE(tensor.is_released());
-  EXPECT_ERROR(tensor.read_host(), "blob 'x' was given up");
+  EXPECT_ERROR(tensor.read_host(), "blob 'x' was released");
   set_values(tensor, {1, 2, 3, 4});
   expect_values(tensor, {1, 2, 3, 4});
 }

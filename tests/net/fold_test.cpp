@@ -205,7 +205,7 @@ TEST(Folding, WritesTheTopOfTheBatchNorm) {
   for (int pass = 0; pass < 2; ++pass) saving.net->forward();
   EXPECT_TRUE(saving.fused("n"));
   EXPECT_LT(difference(saving.net->blob("n").data, apart.net->blob("n").data), 1e-5);
-  EXPECT_NE(error_of([&] { saving.net->blob("c").data.read_host(); }).find("blob 'c' was given up"),
+  EXPECT_NE(error_of([&] { saving.net->blob("c").data.read_host(); }).find("blob 'c' was released"),
             std::string::npos);
   for (Inference* run : {&apart, &saving}) {
     run->net->blob("x").reshape({3, 32, 4, 5});
@@ -247,7 +247,7 @@ TEST(Folding, AddsTheOtherBranch) {
   EXPECT_TRUE(folded.fused("relu_sum"));
   for (const char* blob : {"sum", "d"})
     EXPECT_LT(difference(folded.net->blob(blob).data, apart.net->blob(blob).data), 1e-5) << blob;
-  EXPECT_NE(error_of([&] { folded.net->blob("c").data.read_host(); }).find("was given up"),
+  EXPECT_NE(error_of([&] { folded.net->blob("c").data.read_host(); }).find("was released"),
             std::string::npos);
   folded.net->save_memory(Passes::forward, {"c"});
   folded.net->forward();

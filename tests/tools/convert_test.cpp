@@ -164,7 +164,7 @@ TEST_F(Convert, AFullDiskIsAnErrorThatLeavesNothing) {
 TEST_F(Convert, ImagesetRefusesBadFlags) {
   const Outcome r = run_doppio(imageset("good.txt", {"--on_error=ignore"}));
   EXPECT_EQ(r.exit_code, 2);
-  EXPECT_TRUE(contains(r.err, "fail or skip is wanted")) << r.err;
+  EXPECT_TRUE(contains(r.err, "expected fail or skip")) << r.err;
   EXPECT_EQ(run_doppio(imageset("good.txt", {"--backend=sqlite"})).exit_code, 1);
   EXPECT_EQ(run_doppio({"convert", "imageset", folder / ""}).exit_code, 2);
   const Outcome half = run_doppio({"convert"});
@@ -203,7 +203,7 @@ TEST_F(Convert, IdxAndMean) {
       contains(run_doppio({"mean", folder / "idx_lmdb", inside}).err, "within the database"));
   EXPECT_TRUE(contains(run_doppio({"mean", folder / "idx_lmdb", folder / ""}).err, "is a folder"));
   EXPECT_TRUE(contains(run_doppio({"mean", folder / "idx_lmdb", twice, "--pca=" + twice}).err,
-                       "need a file each"));
+                       "need different files"));
   EXPECT_EQ(LmdbReader(folder / "idx_lmdb").size(), 2);
 
   EXPECT_EQ(run_doppio({"convert", "idx", "--labels=" + labels, folder / "x"}).exit_code, 2);

@@ -109,11 +109,12 @@ TEST_F(ImageInputTest, IsGrayForAnInputOfOneChannel) {
 }
 
 TEST_F(ImageInputTest, RefusesWhatDoesNotFit) {
-  EXPECT_EQ(error_of([&] {
-              prepared({}, {2, 6, 8}, file);
-            }),
-            "the input of the net is no image; 1 or 3 channels x height x width are wanted, it is "
-            "2 x 6 x 8");
+  EXPECT_EQ(
+      error_of([&] {
+        prepared({}, {2, 6, 8}, file);
+      }),
+      "the input of the net is not an image; expected 1 or 3 channels x height x width, it is "
+      "2 x 6 x 8");
   ImagePreparation p;
   p.resize = 9;
   EXPECT_EQ(

@@ -97,7 +97,7 @@ TEST_F(NetCommands, ClassifyExplainsWhatDoesNotFit) {
   EXPECT_TRUE(contains(error({"--labels=gone", red}), "cannot read gone: No such file"));
   EXPECT_EQ(run_doppio(classify({"--mean_value=1,x", red})).exit_code, 2);
   const std::string two = folder.write("two.prototxt", kTest);
-  EXPECT_TRUE(contains(error({"--model=" + two, red}), "one Input layer with one top is wanted"));
+  EXPECT_TRUE(contains(error({"--model=" + two, red}), "expected one Input layer with one top"));
 }
 
 TEST_F(NetCommands, TestPrintsCaffesLinesAndASummary) {

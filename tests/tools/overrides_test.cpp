@@ -129,7 +129,7 @@ TEST(Overrides, RefusesWhatItCannotFind) {
             "--set conv1.param[2].lr_mult=1: error: there is no 'param[2]': param is written 2 "
             "times");
   EXPECT_EQ(refusal("conv1.param[x].lr_mult=1"),
-            "--set conv1.param[x].lr_mult=1: error: 'param[x]' is no field; an index is written as "
+            "--set conv1.param[x].lr_mult=1: error: 'param[x]' is not a field; write an index as "
             "in param[0]");
   EXPECT_EQ(refusal("conv1.name.length=1"),
             "--set conv1.name.length=1: error: 'name' is a value and has no fields");

@@ -287,7 +287,7 @@ TEST_F(Train, SeveralGpusShareTheBatch) {
   const Outcome odd = run_doppio(folder.train({"--gpu=0,1"}));
   EXPECT_EQ(odd.exit_code, 1);
   EXPECT_TRUE(contains(odd.err, "net.prototxt:4:")) << odd.err;
-  EXPECT_TRUE(contains(odd.err, "cannot be shared out evenly among 2; 4 or 6 can")) << odd.err;
+  EXPECT_TRUE(contains(odd.err, "cannot be divided evenly among 2; 4 or 6 can")) << odd.err;
 }
 
 }  // namespace

@@ -53,7 +53,7 @@ TEST(Usage, EveryCommandHasHelp) {
 TEST(Usage, HelpShowsDefaults) {
   const std::string help = run_doppio({"time", "-help"}).out;
   EXPECT_TRUE(contains(help, " exactly once (default 50)")) << help;
-  EXPECT_TRUE(contains(help, "TRAIN or TEST; without it, each that the net has")) << help;
+  EXPECT_TRUE(contains(help, "TRAIN or TEST; without it, each phase that the net has")) << help;
 }
 
 TEST(Usage, PrintsTheVersion) {
@@ -82,31 +82,31 @@ TEST(Usage, NamesWhatIsNearAMisspeltWord) {
 TEST(Usage, RefusesFlagsAndWordsThatACommandDoesNotTake) {
   expect_usage_error({"test", "--phase=TEST"}, "`doppio test` takes no --phase");
   expect_usage_error({"layers", "ReLU"},
-                     "`doppio layers` takes no words beside its flags, not 'ReLU'");
+                     "`doppio layers` takes no words besides its flags, not 'ReLU'");
   expect_usage_error({"classify"},
-                     "`doppio classify` takes IMAGE... beside its flags, not nothing");
+                     "`doppio classify` takes IMAGE... besides its flags, not nothing");
 }
 
 TEST(Usage, RefusesBadValues) {
-  expect_usage_error({"time", "--iterations=many"}, "--iterations=many: an integer is wanted");
+  expect_usage_error({"time", "--iterations=many"}, "--iterations=many: expected an integer");
   expect_usage_error({"time", "--model=x", "--iterations=0"}, "--iterations must be at least 1");
-  expect_usage_error({"test", "--quiet=perhaps"}, "--quiet=perhaps: true or false is wanted");
+  expect_usage_error({"test", "--quiet=perhaps"}, "--quiet=perhaps: expected true or false");
   expect_usage_error({"time", "--iterations=99999999999"},
-                     "--iterations=99999999999: a smaller integer is wanted");
-  expect_usage_error({"classify", "--scale=nan", "x"}, "--scale=nan: a finite number is wanted");
+                     "--iterations=99999999999: expected a smaller integer");
+  expect_usage_error({"classify", "--scale=nan", "x"}, "--scale=nan: expected a finite number");
   expect_usage_error({"devices", "--gpu=x"},
-                     "--gpu=x: numbers of GPUs are wanted, as in 0 or 0,1, or `all`");
+                     "--gpu=x: expected numbers of GPUs, such as 0 or 0,1, or `all`");
   expect_usage_error({"layers", "--threads=-1"}, "--threads must not be negative");
   expect_usage_error({"layers", "--threads=2000000"},
                      "--threads=2000000: at most 1024 are possible");
   expect_usage_error({"time", "--model"}, "--model needs a value: --model=VALUE");
   expect_usage_error({"time", "--model", "--quiet"}, "--model needs a value: --model=VALUE");
   expect_usage_error({"time", "--model=x", "--phase=NIGHT"},
-                     "--phase=NIGHT: TRAIN or TEST is wanted");
+                     "--phase=NIGHT: expected TRAIN or TEST");
   expect_usage_error({"time", "--model=x", "--gpu=one"},
-                     "--gpu=one: numbers of GPUs are wanted, as in 0 or 0,1, or `all`");
+                     "--gpu=one: expected numbers of GPUs, such as 0 or 0,1, or `all`");
   expect_usage_error({"time", "--model=x", "--gpu=,"},
-                     "--gpu=,: numbers of GPUs are wanted, as in 0 or 0,1, or `all`");
+                     "--gpu=,: expected numbers of GPUs, such as 0 or 0,1, or `all`");
   expect_usage_error({"time", "--model=x", "--gpu=0,0"}, "--gpu=0,0: GPU 0 is named twice");
   expect_usage_error({"time", "--model=x", "--gpu=0,1"},
                      "--gpu=0,1: only `train` uses several GPUs; name one");

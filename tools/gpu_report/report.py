@@ -7,7 +7,7 @@
     tools/gpu_report.sh --only=speed,training        only some steps
 
 Writes report.md, tables, algorithms.txt and logs.tar.gz into --out while it runs, so that a run
-that is killed leaves what it had. Exit status: 0, 1 if a test or a step failed, 2 for wrong
+that is killed leaves the results so far. Exit status: 0, 1 if a test or a step failed, 2 for wrong
 options, 3 if a program cannot start here.
 """
 
@@ -208,57 +208,57 @@ def parse_options():
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--build", help="folder with bin/; default: the pack's, or build-cuda")
+    parser.add_argument("--build", help="build folder; default: that of the pack, or build-cuda")
     parser.add_argument(
         "--out", default="gpu_report", help="folder for the report; default gpu_report"
     )
     parser.add_argument(
         "--only",
         default="",
-        help=f"steps, of {','.join(STEPS)}; tests/FILTER: with a filter of GoogleTest's",
+        help=f"steps to run, from {','.join(STEPS)}; tests/FILTER selects tests as GoogleTest",
     )
     parser.add_argument(
-        "--rerun", default="", help="folder of an earlier report: only its tests that did not pass"
+        "--rerun", default="", help="folder of an earlier report, whose failed tests are run again"
     )
     parser.add_argument(
         "--slack",
         type=float,
         default=1,
-        help="multiplies all limits of time, for emulated GPUs; default 1",
+        help="factor on all time limits, for emulated GPUs; default 1",
     )
     parser.add_argument(
         "--jobs",
         type=int,
         default=max(2, os.cpu_count() or 2),
-        help="test programs at once; default: one a core",
+        help="number of test programs that run in parallel; default: one per core",
     )
     parser.add_argument(
-        "--python", default="python3", help="interpreter that has PyTorch; none: without PyTorch"
+        "--python", default="python3", help="Python interpreter with PyTorch; none: no PyTorch"
     )
     parser.add_argument(
         "--net",
         default="alexnet",
-        help="of models/, which must crop colour images; default alexnet",
+        help="net of models/ that crops color images; default alexnet",
     )
-    parser.add_argument("--batch", type=int, default=256, help="images in a batch; default 256")
+    parser.add_argument("--batch", type=int, default=256, help="images per batch; default 256")
     parser.add_argument(
         "--images", type=int, default=4096, help="images in the database; default 4096"
     )
     parser.add_argument(
-        "--steps", type=int, default=5, help="steps of the first measurement; default 5"
+        "--steps", type=int, default=5, help="number of steps in the first measurement; default 5"
     )
     parser.add_argument(
-        "--seconds", type=float, default=1.5, help="of each of the others; default 1.5"
+        "--seconds", type=float, default=1.5, help="length of all other measurements; default 1.5"
     )
-    parser.add_argument("--rounds", type=int, default=2, help="of measurements; default 2")
+    parser.add_argument("--rounds", type=int, default=2, help="number of measurements; default 2")
     parser.add_argument(
         "--display",
         type=int,
         default=50,
-        help="training iterations between two lines of the log; default 50",
+        help="training iterations between log lines; default 50",
     )
     parser.add_argument(
-        "--memcheck", default="KernelTest*:GpuMaps*", help="tests that the memory checker runs"
+        "--memcheck", default="KernelTest*:GpuMaps*", help="tests to run in the memory checker"
     )
     options = parser.parse_args()
     if options.rerun:

@@ -85,9 +85,9 @@ class AlgorithmFile {
 
 std::string name_of_gpu() {
   int id = 0;
-  check(cudaGetDevice(&id), "asking for the device");
+  check(cudaGetDevice(&id), "querying the device");
   cudaDeviceProp properties;
-  check(cudaGetDeviceProperties(&properties, id), "asking for the device's properties");
+  check(cudaGetDeviceProperties(&properties, id), "querying the device's properties");
   return properties.name;
 }
 

@@ -35,7 +35,7 @@ const char* name_of(cudnnMathType_t math) {
 
 std::size_t workspace_limit(const ConvolutionGeometry& g) {
   std::size_t free = 0, total = 0;
-  check(cudaMemGetInfo(&free, &total), "asking for the memory");
+  check(cudaMemGetInfo(&free, &total), "querying free memory");
   return most_workspace(g, total);
 }
 
@@ -117,7 +117,7 @@ FoundAlgorithm PassChoice::search(Context& ctx, bool fused, const Run& run) {
     return {best, lasting && shortest < std::numeric_limits<float>::infinity()};
   } catch (const OutOfMemory& e) {
     LOG(WARNING) << "No algorithms were compared for " << name_ << " of " << g_.text()
-                 << ", which may be slow: " << e.what();
+                 << ", which may therefore be slow: " << e.what();
     // Implicit GEMM is deterministic and needs almost no workspace.
     const ConvolutionAlgorithm modest{1, maths_for(g_.precision).front(), calls_.front().layout()};
     return {select(ctx, modest) ? modest : ConvolutionAlgorithm{}, false};

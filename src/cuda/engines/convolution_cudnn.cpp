@@ -226,7 +226,7 @@ class CudnnConvolution final : public ConvolutionEngine {
 }  // namespace
 
 std::string why_not_cudnn_convolution(const ConvolutionGeometry& g) {
-  if (g.windows.axes != 2) return "it is for two spatial axes";
+  if (g.windows.axes != 2) return "it supports only two spatial axes";
   if (g.force_nd_im2col) return "force_nd_im2col asks for im2col";
   if (g.overhangs()) return "a window reaches beyond the padded map";
   if (g.precision != Precision::float32 && !g.four_axes) return "channels are not the second axis";
@@ -234,7 +234,7 @@ std::string why_not_cudnn_convolution(const ConvolutionGeometry& g) {
   const Index y = g.batch * g.num_output * g.windows.out_count();
   if (x == 0) return "the bottom is empty";
   if (std::max({x, y, g.weight_shape().count()}) > std::numeric_limits<int>::max())
-    return "it counts to 2^31 only";
+    return "its indices end at 2^31";
   return cudnn().why_not;
 }
 

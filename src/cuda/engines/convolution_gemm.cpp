@@ -236,14 +236,14 @@ class BatchedGemmConvolution final : public ConvolutionEngine {
 }  // namespace
 
 std::string why_not_batched_gemm_convolution(const ConvolutionGeometry& g) {
-  if (g.windows.axes != 2) return "it is for two spatial axes";
-  if (g.force_nd_im2col) return "force_nd_im2col asks for the general one";
+  if (g.windows.axes != 2) return "it supports only two spatial axes";
+  if (g.force_nd_im2col) return "force_nd_im2col asks for the general code";
   if (g.batch * g.channels * g.windows.in_count() == 0) return "the bottom is empty";
   constexpr Index kMaxIndex = Index{1} << 30;  // limit of Divider, with room for padding
   const Index rows = g.channels / g.group * g.windows.kernel_count();
   if (rows > kMaxIndex / g.group || g.windows.in_count() > kMaxIndex ||
       g.windows.out_count() > kMaxIndex)
-    return "it counts to 2^30 only";
+    return "its indices end at 2^30";
   return {};
 }
 

@@ -55,12 +55,12 @@ CudnnPass::Operands ConvolutionTrial::operands(Layout layout) {
 void ConvolutionTrial::begin() {
   const auto stream = static_cast<cudaStream_t>(ctx.stream());
   if (!events_) events_ = std::make_shared<Events>();
-  check(cudaEventRecord(events_->begin, stream), "marking a place in a stream");
+  check(cudaEventRecord(events_->begin, stream), "recording an event");
 }
 
 float ConvolutionTrial::end() {
   const auto stream = static_cast<cudaStream_t>(ctx.stream());
-  check(cudaEventRecord(events_->end, stream), "marking a place in a stream");
+  check(cudaEventRecord(events_->end, stream), "recording an event");
   check(cudaEventSynchronize(events_->end), "waiting for a convolution");
   float milliseconds = 0;
   check(cudaEventElapsedTime(&milliseconds, events_->begin, events_->end),

@@ -58,7 +58,7 @@ bool multiplies_rounded(const Context& ctx) {
   int major = 0;
   cuda::check(
       cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, ctx.accelerator()->id()),
-      "asking for the compute capability");
+      "querying the compute capability");
   return major >= 8;
 }
 

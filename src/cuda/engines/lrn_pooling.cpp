@@ -118,7 +118,7 @@ class CudaLrnPooling final : public LrnPoolingEngine {
 
 std::string why_not_cuda_pooling(const PoolingGeometry& g) {
   if (g.method != PoolingMethod::max && g.method != PoolingMethod::average)
-    return "it knows MAX and AVE only";
+    return "it supports only MAX and AVE";
   return g.has_argmax() && g.argmax_size() > 1 ? "windows have more than 256 pixels" : "";
 }
 
@@ -127,7 +127,7 @@ std::unique_ptr<PoolingEngine> make_cuda_pooling(const PoolingGeometry& geometry
 }
 
 std::string why_not_cuda_lrn(const LrnGeometry& g) {
-  return g.across ? "" : "it knows ACROSS_CHANNELS only";
+  return g.across ? "" : "it supports only ACROSS_CHANNELS";
 }
 
 std::unique_ptr<LrnEngine> make_cuda_lrn(const LrnGeometry& geometry) {
@@ -135,7 +135,7 @@ std::unique_ptr<LrnEngine> make_cuda_lrn(const LrnGeometry& geometry) {
 }
 
 std::string why_not_cuda_lrn_pooling(const LrnGeometry& lrn, const PoolingGeometry& pooling) {
-  if (lrn.reference || pooling.reference) return "the generic engines are asked for";
+  if (lrn.reference || pooling.reference) return "the generic engines were requested";
   const std::string reason = why_not_cuda_lrn(lrn);
   return reason.empty() ? why_not_cuda_pooling(pooling) : reason;
 }

@@ -21,7 +21,7 @@ namespace {
 
 AcceleratorInfo describe(int id) {
   cudaDeviceProp properties;
-  cuda::check(cudaGetDeviceProperties(&properties, id), "asking for the device's properties");
+  cuda::check(cudaGetDeviceProperties(&properties, id), "querying the device's properties");
   return {id, properties.name, properties.totalGlobalMem,
           str(properties.major, ".", properties.minor)};
 }

@@ -115,7 +115,7 @@ class NcclCommunicator final : public Communicator {
   }
 
   void refuse_aborted() const {
-    require(!aborted_, "the GPUs cannot train together any more, because one has failed");
+    require(!aborted_, "the GPUs can no longer train together, because one has failed");
   }
 
   const std::vector<std::shared_ptr<Accelerator>> accelerators_;

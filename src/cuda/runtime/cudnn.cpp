@@ -19,7 +19,7 @@ void check_dnn(cudnnStatus_t status, const char* doing) {
   require(status != CUDNN_STATUS_ALLOC_FAILED, "GPU out of memory, cuDNN ", doing,
           "; try a smaller batch_size");
   throw InternalError(str("cuDNN, ", doing, ": ", cudnn().GetErrorString(status),
-                          "; convolution_param { engine: GEMM } does without cuDNN"));
+                          "; convolution_param { engine: GEMM } works without cuDNN"));
 }
 
 }  // namespace doppio::cuda

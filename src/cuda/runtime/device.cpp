@@ -65,7 +65,7 @@ class CudaDevice final : public Accelerator {
     check_blas(cublasSetStream(blas_, stream_), "setting the stream");
     // By default cuBLAS allocates memory for each capture, and may choose other algorithms.
     blas_memory_ = allocate(kBlasMemory);
-    check_blas(cublasSetWorkspace(blas_, blas_memory_, kBlasMemory), "giving it memory");
+    check_blas(cublasSetWorkspace(blas_, blas_memory_, kBlasMemory), "setting its workspace");
   }
 
   int id() const override { return id_; }
@@ -74,7 +74,7 @@ class CudaDevice final : public Accelerator {
   void open_to(int id) {
     use();
     int can = 0;
-    check(cudaDeviceCanAccessPeer(&can, id, id_), "asking which devices reach each other");
+    check(cudaDeviceCanAccessPeer(&can, id, id_), "querying peer access");
     if (can) pool_.open_to(id);
   }
 
@@ -117,11 +117,11 @@ class CudaDevice final : public Accelerator {
   std::uint64_t begin_upload(void* device, const void* host, std::size_t bytes) override {
     use();
     capture_.refuse("copying to the device");
-    check(cudaEventRecord(reached_, stream_), "marking a place in a stream");
+    check(cudaEventRecord(reached_, stream_), "recording an event");
     check(cudaStreamWaitEvent(uploads_, reached_, 0), "waiting for a stream");
     check(cudaMemcpyAsync(device, host, bytes, cudaMemcpyHostToDevice, uploads_),
           "copying to the device");
-    check(cudaEventRecord(uploaded(++upload_count_), uploads_), "marking a place in a stream");
+    check(cudaEventRecord(uploaded(++upload_count_), uploads_), "recording an event");
     return upload_count_;
   }
 
@@ -165,7 +165,7 @@ class CudaDevice final : public Accelerator {
   void end_side_stream() override {
     use();
     if (std::exchange(current_, stream_) != side_) return;
-    check(cudaEventRecord(side_done_, side_), "marking a place in a stream");
+    check(cudaEventRecord(side_done_, side_), "recording an event");
     check(cudaStreamWaitEvent(stream_, side_done_, 0), "waiting for a stream");
   }
 
@@ -196,7 +196,7 @@ class CudaDevice final : public Accelerator {
       cudaGetLastError();
       throw Error(
           str("out of memory: ", bytes,
-              " page-locked bytes wanted on the host; try a smaller batch_size or prefetch"));
+              " page-locked bytes needed on the host; try a smaller batch_size or prefetch"));
     }
     check(status, "allocating page-locked memory");
     return memory;
@@ -255,7 +255,7 @@ class CudaDevice final : public Accelerator {
 
   void record(cudaEvent_t event) {
     if (capture_.running_here()) return capture_.record(event);
-    check(cudaEventRecord(event, current_), "marking a place in a stream");
+    check(cudaEventRecord(event, current_), "recording an event");
   }
 
   static constexpr std::size_t kBlasMemory = std::size_t{32} << 20;  // cuBLAS's default on Hopper

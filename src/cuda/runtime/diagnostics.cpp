@@ -31,8 +31,8 @@ void require_device(int id, const RuntimeInfo& s) {
           "no NVIDIA GPU was found (driver: CUDA ", version(s.driver),
           "); leave --gpu out to run on the CPU");
   require(s.status == cudaSuccess, flag,
-          "the NVIDIA driver does not work: ", cudaGetErrorString(s.status),
-          "; see what nvidia-smi says", kOrCpu);
+          "the NVIDIA driver does not work: ", cudaGetErrorString(s.status), "; see nvidia-smi",
+          kOrCpu);
   require(id >= 0 && id < s.gpus, flag, "this machine has ", s.gpus,
           s.gpus == 1 ? " GPU, number 0" : str(" GPUs, numbers 0 to ", s.gpus - 1));
 }
@@ -43,7 +43,7 @@ void require_kernels(int id, const std::string& name, const std::string& compute
           ": the NVIDIA driver is too old to compile this build's kernels for ", name,
           "; update it", kOrCpu);
   require(status != cudaErrorDevicesUnavailable, "--gpu=", id, ": ", name,
-          " is in use by another program that has it for itself; see what nvidia-smi says", kOrCpu);
+          " is used exclusively by another program; see nvidia-smi", kOrCpu);
   require(status != cudaErrorNoKernelImageForDevice && status != cudaErrorInvalidDeviceFunction,
           "--gpu=", id, ": ", name, " has compute capability ", compute_capability,
           " and this build has kernels for " DOPPIO_CUDA_ARCHITECTURES
@@ -60,7 +60,7 @@ std::string support(const RuntimeInfo& s) {
 
 std::string out_of_memory(std::size_t wanted, std::size_t free, std::size_t total) {
   const auto mib = [](std::size_t bytes) { return str((bytes + (1 << 19)) >> 20, " MiB"); };
-  return str("GPU out of memory: ", mib(wanted), " wanted, ", mib(free), " of ", mib(total),
+  return str("GPU out of memory: ", mib(wanted), " needed, ", mib(free), " of ", mib(total),
              " free; try a smaller batch_size");
 }
 

@@ -35,7 +35,7 @@ class GraphSequence final : public DeviceGraph {
   void launch(cudaStream_t stream) const {
     for (const Part& part : parts_) {
       if (part.graph) check(cudaGraphLaunch(part.graph, stream), "starting a graph");
-      if (part.event) check(cudaEventRecord(part.event, stream), "marking a place in a stream");
+      if (part.event) check(cudaEventRecord(part.event, stream), "recording an event");
     }
   }
 

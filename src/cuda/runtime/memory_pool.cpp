@@ -25,16 +25,16 @@ void* MemoryPool::allocate(std::size_t bytes, cudaStream_t stream) {
   if (status == cudaErrorMemoryAllocation) {  // the pool may be fragmented
     cudaGetLastError();
     check(cudaStreamSynchronize(stream_), "waiting for the device");
-    check(cudaMemPoolTrimTo(pool_, 0), "giving unused memory back");
+    check(cudaMemPoolTrimTo(pool_, 0), "releasing unused memory");
     status = cudaMallocFromPoolAsync(&memory, bytes, pool_, stream);
   }
   if (status == cudaErrorMemoryAllocation) {
     cudaGetLastError();
     std::size_t free = 0, total = 0;
-    check(cudaMemGetInfo(&free, &total), "asking for the free memory");
+    check(cudaMemGetInfo(&free, &total), "querying free memory");
     std::uint64_t ours = 0;
     check(cudaMemPoolGetAttribute(pool_, cudaMemPoolAttrUsedMemCurrent, &ours),
-          "asking for the memory in use");
+          "querying used memory");
     throw OutOfMemory(out_of_memory(bytes, free, total), free + ours);
   }
   check(status, "allocating memory");

@@ -11,7 +11,7 @@ const Nccl& nccl() {
 
 std::string nccl_version() {
   int version = 0;
-  check_nccl(nccl().GetVersion(&version), "asking for its version");
+  check_nccl(nccl().GetVersion(&version), "querying its version");
   return str("NCCL ", version / 10000, '.', version / 100 % 100, '.', version % 100);
 }
 

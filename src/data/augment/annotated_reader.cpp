@@ -43,8 +43,8 @@ class AnnotatedReader final : public ImageReader {
                 record_.has_datum(),
             "the record is damaged or holds no boxes: it is not an AnnotatedDatum");
     require(record_.has_type() || options_.boxes_assumed || record_.annotation_group_size() > 0,
-            "the record has a label, but no boxes; annotated_data_param { anno_type: BBOX } takes "
-            "such images for empty ones");
+            "the record has a label, but no boxes; annotated_data_param { anno_type: BBOX } reads "
+            "such images as images without objects");
     read_objects();
     pixels_ = pixels_of(datum_.read(record_.datum()));
     options_.augmenter->apply(pixels_, objects_, draws);
@@ -73,7 +73,7 @@ class AnnotatedReader final : public ImageReader {
               label, problem);
     };
     for (const float v : {box.xmin, box.ymin, box.xmax, box.ymax})
-      check(std::isfinite(v), " is not made of numbers");
+      check(std::isfinite(v), " has a coordinate that is not a number");
     check(box.xmin <= box.xmax && box.ymin <= box.ymax,
           " is inverted; it must be (xmin, ymin, xmax, ymax)");
     objects_.push_back({label, a.instance_id(), box, b.difficult()});
@@ -96,7 +96,7 @@ std::set<int> read_label_map(const std::string& path) {
   TextAdvice advice;
   LabelMap map;
   parse_text_format(read_text_file(path), path, map, advice);
-  require(map.item_size() > 0, path, " names no label; a LabelMap is wanted");
+  require(map.item_size() > 0, path, " has no labels; expected a LabelMap");
   std::set<int> labels;
   for (const LabelMapItem& item : map.item()) labels.insert(item.label());
   return labels;

@@ -76,7 +76,7 @@ void check_distortion(const DistortionParameter& p) {
 void distort(cv::Mat& image, const DistortionParameter& p, DrawSequence& draws) {
   require(image.channels() == 3 ||
               (p.saturation_prob() <= 0 && p.hue_prob() <= 0 && p.random_order_prob() <= 0),
-          "distort_param changes colours, and the image is gray; force_color helps");
+          "distort_param changes colors, but the image is gray; set force_color");
   const bool contrast_first = draws.happens(0.5f);
   brightness(image, p, draws);
   if (contrast_first) contrast(image, p, draws);

@@ -32,8 +32,9 @@ void check_expansion(const TransformationParameter& p) {
   const float ratio = p.expand_param().max_expand_ratio();
   require_field(ratio >= 1 && ratio <= kMaxRatio, "transform_param.expand_param",
                 "max_expand_ratio must be from 1 to ", kMaxRatio, ", it is ", ratio);
-  require_field(p.mean_file().empty(), "transform_param.expand_param",
-                "expand_param needs mean_value: mean_file says nothing of what is around an image");
+  require_field(
+      p.mean_file().empty(), "transform_param.expand_param",
+      "expand_param needs mean_value: mean_file has no values for the area around an image");
 }
 
 Box expand(cv::Mat& image, const TransformationParameter& p, DrawSequence& draws) {

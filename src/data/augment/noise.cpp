@@ -64,8 +64,8 @@ void salt_and_pepper(cv::Mat& image, const SaltPepperParameter& p, DrawSequence&
 
 void change_color_space(cv::Mat& image, const NoiseParameter& p) {
   if (!p.convert_to_hsv() && !p.convert_to_lab()) return;
-  require(image.channels() == 3, "noise_param converts colours, and the image is gray; ",
-          "force_color helps");
+  require(image.channels() == 3, "noise_param converts colors, but the image is gray; ",
+          "set force_color");
   if (p.convert_to_hsv()) cv::cvtColor(image, image, cv::COLOR_BGR2HSV);
   if (!p.convert_to_lab()) return;
   cv::Mat lab;
@@ -78,9 +78,9 @@ void change_color_space(cv::Mat& image, const NoiseParameter& p) {
 void check_noise(const NoiseParameter& p) {
   const float share = p.saltpepper_param().fraction();
   require_field(share >= 0 && share <= 1, "transform_param.noise_param", "fraction ", share,
-                " is no share; it must be from 0 to 1");
+                " is out of range; it must be from 0 to 1");
   require_field(p.jpeg() <= 100, "transform_param.noise_param", "jpeg ", p.jpeg(),
-                " is no quality; it must be from 1 to 100");
+                " is out of range; it must be from 1 to 100");
 }
 
 void add_noise(cv::Mat& image, const NoiseParameter& p, DrawSequence& draws) {

@@ -42,7 +42,7 @@ class IdxFile {
   }
 
   void require_end() {
-    require(gzgetc(file_.get()) == -1, name_, " holds more than its head says");
+    require(gzgetc(file_.get()) == -1, name_, " contains more than its header says");
   }
 
  private:

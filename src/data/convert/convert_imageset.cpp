@@ -239,9 +239,9 @@ ImagesetResult convert_imageset(const ImagesetOptions& options) {
       return result;
     }
     const std::size_t damaged = result.damaged.size();
-    require(
-        damaged == 0 || options.on_error == OnError::skip, damaged, " of ", images.size(),
-        " images cannot be read; mend or drop them, or ask to skip them:", listing(result.damaged));
+    require(damaged == 0 || options.on_error == OnError::skip, damaged, " of ", images.size(),
+            " images cannot be read; repair or remove them, or ask to skip them:",
+            listing(result.damaged));
     require(result.written + first > 0, "none of ", images.size(),
             " images can be read:", listing(result.damaged));
     writer->finish();

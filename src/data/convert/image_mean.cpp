@@ -120,7 +120,7 @@ void check_outputs(const MeanOptions& options) {
   };
   require(
       options.output.empty() || options.pca.empty() || plain(options.output) != plain(options.pca),
-      "the mean and the components of the colours need a file each; both are to be ",
+      "the mean and the color components need different files; both are ",
       printable(options.output));
 }
 

@@ -35,7 +35,7 @@ void ColorSums::add_pixels(const Pixel* pixels, const Image& image) {
 
 void ColorSums::add(const Image& image) {
   require(image.channels == kChannels, "the image is ", image.shape().text(),
-          "; principal components of colours need 3 channels: make the database in colour, or "
+          "; principal components of colors need 3 channels: make the database in color, or "
           "leave out --pca");
   if (image.bytes)
     add_pixels(image.bytes, image);
@@ -80,9 +80,9 @@ void write_color_components(const std::string& path, const ColorComponents& comp
 }
 
 ColorComponents read_color_components(const std::string& path) {
-  const Mean blob = read_values_file(path, "a file of colour components");
+  const Mean blob = read_values_file(path, "a file of color components");
   require(blob.shape == Shape({kChannels, kColumns}), path,
-          " is no file of colour components: ", blob.shape.text(),
+          " is not a file of color components: ", blob.shape.text(),
           " values instead of 3 x 4; `doppio mean DB --pca=FILE` makes one");
   ColorComponents components;
   for (std::size_t k = 0; k < kChannels; ++k) {

@@ -42,8 +42,8 @@ bool is_number(std::string_view word) {
 std::string no_label(std::string_view word) {
   const std::string quoted = str("label '", printable(word), "' is not an integer");
   if (is_number(word) && word.find_first_of(",;") != word.npos)
-    return quoted + "; one label is wanted, HDF5Data takes several";
-  if (is_number(word)) return quoted + "; HDF5Data takes labels with a fraction";
+    return quoted + "; an image has one label; HDF5Data reads several";
+  if (is_number(word)) return quoted + "; HDF5Data reads labels with a fraction";
   const std::size_t dot = word.rfind('.');
   const std::string_view ending = dot == word.npos ? "" : word.substr(dot + 1);
   if (ending == "xml" || ending == "json" || ending == "txt")
@@ -75,9 +75,9 @@ ImageEntry parse_line(const TextLine& line, const std::string& root) {
   if (!is_number(more.label) || exists(root + entry.path)) return entry;
   for (Halves image = more; is_number(image.label); image = split_at_last_blank(image.path)) {
     const std::size_t labels = line.text.find_first_not_of(kBlanks, image.path.size());
-    require(!exists(root + std::string(image.path)), "one label is wanted, and '",
+    require(!exists(root + std::string(image.path)), "an image has one label, but '",
             printable(image.path), "' has several: '", line.text.substr(labels),
-            "'; HDF5Data takes those");
+            "'; HDF5Data reads several");
   }
   return entry;
 }
@@ -105,7 +105,7 @@ std::string path_hint(const std::string& root, const std::string& path) {
   if (path.find_first_of(" \t\"'") == 0)
     return "; the blank or quote before the path belongs to it";
   if (is_number(split_at_last_blank(path).label))
-    return "; if the line has several labels, HDF5Data takes those";
+    return "; if the line has several labels, use HDF5Data";
   return slash_hint(root, path);
 }
 

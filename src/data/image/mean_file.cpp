@@ -59,7 +59,7 @@ Mean fit_mean(const Mean& mean, const Shape& image, const std::string& path) {
     return {{C, 1, 1}, mean.values};
   require(dims == Dims{H, W, C}, "mean_file ", path, " is ", mean.shape.text(),
           " and the image before the crop is ", image.text(),
-          "; make the mean anew with `doppio mean`, or give mean_value");
+          "; make another mean with `doppio mean`, or give mean_value");
   Mean planar{image, std::vector<float>(mean.values.size())};
   for (Index hw = 0; hw < H * W; ++hw)
     for (Index c = 0; c < C; ++c)

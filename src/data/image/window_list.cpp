@@ -99,7 +99,7 @@ WindowList read_window_list(const std::string& file, float object_overlap,
     need(words.next() == "#" && words.read(index), "an image begins with '#' and its number");
     list.images.emplace_back(words.path());
     need(words.read(channels, height, width, windows),
-         "path, channels, height, width and number of windows are wanted");
+         "expected path, channels, height, width and number of windows");
     for (int i = 0; i < windows; ++i) {
       Window w{.image = image};
       float overlap = 0;

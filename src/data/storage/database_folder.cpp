@@ -28,11 +28,11 @@ namespace {
 
 constexpr const char* kMark = "UNFINISHED";
 constexpr const char* kMarkText =
-    "The database in this folder is being made, or its making was interrupted.\n"
+    "The database in this folder is being made, or its conversion was interrupted.\n"
     "`doppio convert imageset --resume` with the same arguments continues it.\n";
 constexpr const char* kRemedy =
-    "`doppio convert imageset --resume` with the same arguments continues it, --overwrite begins "
-    "anew";
+    "`doppio convert imageset --resume` with the same arguments continues it, --overwrite starts "
+    "over";
 
 std::string marked(const std::string& folder) { return folder + "/" + kMark; }
 
@@ -229,14 +229,14 @@ void PartialFolder::check_destination() const {
 /// Throws: Error unless the options allow for the result of an interrupted conversion.
 void PartialFolder::check_begun(bool there) const {
   require_replaceable(partial_);
-  require(replaces() || continues(), printable(partial_),
-          " holds what an interrupted conversion made; ", kRemedy);
+  require(replaces() || continues(), printable(partial_), " contains an interrupted conversion; ",
+          kRemedy);
   if (!continues() || !there) return;
   require(replaces(), printable(path_), " exists already, and ", printable(partial_),
-          " holds what an interrupted conversion made; with --overwrite that is finished and then "
+          " contains an interrupted conversion; with --overwrite that is finished and then "
           "replaces it");
-  require(exists(marked(partial_)), printable(partial_), " holds a finished database: ",
-          "--overwrite was interrupted while it exchanged that and ", printable(path_),
+  require(exists(marked(partial_)), printable(partial_), " contains a finished database: ",
+          "--overwrite was interrupted while it exchanged it with ", printable(path_),
           "; keep the one that you want under this name and remove the other");
 }
 
@@ -256,7 +256,7 @@ void PartialFolder::finish() {
   kept_ = whole_ = true;
   const Descriptor parent = lock_databases_in(folder_of(path_));
   const bool there = occupied(path_);
-  require(!there || replaces(), printable(path_), " was made by somebody else meanwhile; ",
+  require(!there || replaces(), printable(path_), " was made by another process in the meantime; ",
           printable(partial_), " holds the new database");
   if (there) require_replaceable(path_);
   unmark(partial_);

@@ -25,7 +25,7 @@ class AverageViews final : public Layer {
     const Shape& shape = bottom[0]->shape();
     axis_ = ClassAxis(shape, 1);
     require_field(axis_.outer % views_ == 0, "transform_param.views", "a batch of ", axis_.outer,
-                  " is no multiple of ", views_, " views");
+                  " is not a multiple of ", views_, " views");
     top[0]->reshape(shape.with(0, axis_.outer / views_));
     probabilities_.reshape(shape);
   }

@@ -239,15 +239,15 @@ class OnednnConvolution final : public ConvolutionEngine {
 }  // namespace
 
 std::string why_not_onednn_convolution(const ConvolutionGeometry& g) {
-  if (g.windows.axes < 1 || g.windows.axes > 3) return "it takes 1 to 3 spatial axes";
+  if (g.windows.axes < 1 || g.windows.axes > 3) return "it supports only 1 to 3 spatial axes";
   if (g.force_nd_im2col) return "force_nd_im2col asks for im2col";
   if (g.overhangs()) return "the kernel exceeds the padded bottom";
   if (g.batch == 0 || g.windows.in_count() == 0) return "the bottom is empty";
   constexpr Index kMaxIndex = std::numeric_limits<std::int32_t>::max();
   for (Index i = 0; i < g.windows.axes; ++i)
     if (g.windows.axis[i].in + 2 * g.windows.axis[i].pad > kMaxIndex)
-      return "it counts to 2^31 only";
-  if (std::max({g.batch, g.channels, g.num_output}) > kMaxIndex) return "it counts to 2^31 only";
+      return "its indices end at 2^31";
+  if (std::max({g.batch, g.channels, g.num_output}) > kMaxIndex) return "its indices end at 2^31";
   try {
     const Choice choice = choose(g, {});
     if (!choice.fast()) return "oneDNN has no fast kernel for it";

@@ -119,7 +119,7 @@ class PaddedConvolution final : public ConvolutionEngine {
 }  // namespace
 
 std::string why_not_padded_convolution(const ConvolutionGeometry& g) {
-  if (!g.four_axes || g.group != 1) return "it takes N x C x H x W in one group";
+  if (!g.four_axes || g.group != 1) return "it supports only N x C x H x W in one group";
   if (g.channels % channel_block() == 0 && g.num_output % channel_block() == 0)
     return "all channels fill whole blocks";
   return why_not_winograd_convolution(filled_up(g));

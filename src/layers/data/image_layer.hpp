@@ -36,7 +36,7 @@ ReadOptions read_options(const Parameter& p, const TransformationParameter& tran
   require_field(p.min_side() == 0 || p.min_side() >= crop, message + ".min_side", "min_side ",
                 p.min_side(), " is less than crop_size ", crop);
   require_field(p.max_skipped() >= 0 && p.max_skipped() <= 1, message + ".max_skipped",
-                "max_skipped ", p.max_skipped(), " is no share; it must be from 0 to 1");
+                "max_skipped ", p.max_skipped(), " is out of range; it must be from 0 to 1");
   return {p.shuffle(),    p.shard(),    p.shards(),
           p.rand_skip(),  p.min_side(), p.on_error() == DataParameter::SKIP,
           p.max_skipped()};

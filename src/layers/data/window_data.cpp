@@ -50,10 +50,10 @@ class WindowData final : public Layer {
     require_field(param_.crop_mode() == "warp" || crop_.square, "window_data_param.crop_mode",
                   "crop_mode '", param_.crop_mode(), "' is unknown",
                   did_you_mean(param_.crop_mode(), {"warp", "square"}),
-                  "; warp or square is wanted");
+                  "; expected warp or square");
     require_field(param_.fg_fraction() >= 0 && param_.fg_fraction() <= 1,
                   "window_data_param.fg_fraction", "fg_fraction ", param_.fg_fraction(),
-                  " is no share; it must be from 0 to 1");
+                  " is out of range; it must be from 0 to 1");
     require_field(transform.views() == 1, "transform_param.views",
                   "WindowData gives one view of a window");
     require_no_augmentation(transform);

@@ -87,7 +87,7 @@ class DetectionEvaluate final : public Layer {
     const auto image = static_cast<Index>(row[0]);
     const bool in_range = row[1] >= 0 && row[1] < static_cast<float>(p_.num_classes());
     if (!in_range || static_cast<Index>(row[1]) == Index{p_.background_label_id()})
-      throw ItemError(str("label ", row[1], " of ", what, " ", number, " is none of ",
+      throw ItemError(str("label ", row[1], " of ", what, " ", number, " is not one of ",
                           p_.num_classes(), " classes, or the background"),
                       image);
     return {image, static_cast<Index>(row[1])};

@@ -251,7 +251,8 @@ MultiBoxLoss::MultiBoxLoss(const LayerParameter& layer)
   require_field(C_ > 0, "multibox_loss_param", "num_classes is missing");
   require_size(C_, "multibox_loss_param.num_classes");
   require_field(Index{p_.background_label_id()} < C_, "multibox_loss_param.background_label_id",
-                "background_label_id ", p_.background_label_id(), " is none of ", C_, " classes");
+                "background_label_id ", p_.background_label_id(), " is not one of ", C_,
+                " classes");
   require_field(!p_.map_object_to_agnostic() || (C_ == 2 && p_.background_label_id() == 0),
                 "multibox_loss_param.map_object_to_agnostic",
                 "map_object_to_agnostic gives objects label background_label_id + 1; it needs "

@@ -38,10 +38,10 @@ class PsroiPooling final : public Layer {
  public:
   explicit PsroiPooling(const LayerParameter& layer) {
     const PSROIPoolingParameter& p = layer.psroi_pooling_param();
-    require_field(p.output_dim() > 0, "psroi_pooling_param", "output_dim is wanted, at least 1");
-    require_field(p.group_size() > 0, "psroi_pooling_param", "group_size is wanted, at least 1");
+    require_field(p.output_dim() > 0, "psroi_pooling_param", "output_dim must be at least 1");
+    require_field(p.group_size() > 0, "psroi_pooling_param", "group_size must be at least 1");
     require_field(p.spatial_scale() > 0 && p.spatial_scale() < 1e4f, "psroi_pooling_param",
-                  "spatial_scale is wanted, positive and less than 10000");
+                  "spatial_scale must be positive and less than 10000");
     output_dim_ = p.output_dim();
     grid_ = {.G = p.group_size(), .scale = p.spatial_scale()};
   }

@@ -57,7 +57,7 @@ class RoiPooling final : public Layer {
              .cols = bins(p, p.pooled_w(), 1),
              .scale = p.spatial_scale()};
     require_field(grid_.rows > 0 && grid_.cols > 0, "roi_pooling_param",
-                  "pooled_h and pooled_w are wanted, both at least 1");
+                  "pooled_h and pooled_w must both be at least 1");
     require_field(grid_.scale > 0 && grid_.scale < 1e4f, "roi_pooling_param.spatial_scale",
                   "spatial_scale must be positive and less than 10000, it is ", grid_.scale);
   }

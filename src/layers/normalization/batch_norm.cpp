@@ -32,7 +32,7 @@ class BatchNorm final : public Layer, public ChannelAffine {
 
   void reshape(Context&, Bottoms bottom, Tops top) override {
     const Shape& shape = bottom[0]->shape();
-    require(shape.axes() > 0, "a scalar has no channels to normalise");
+    require(shape.axes() > 0, "a scalar has no channels to normalize");
     const bool flat = shape.axes() == 1;
     extent_ = {shape[0], flat ? 1 : shape[1], flat ? 1 : shape.count_from(2)};
     if (params.empty()) {

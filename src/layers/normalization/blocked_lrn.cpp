@@ -186,7 +186,7 @@ class BlockedLrn final : public LrnEngine {
 
 std::string why_not_blocked_lrn(const LrnGeometry& g) {
   if (g.layout != Layout::nchw_blocked) return "the maps are not blocked";
-  if (!g.across) return "it knows ACROSS_CHANNELS only";
+  if (!g.across) return "it supports only ACROSS_CHANNELS";
   const bool fits = Columns<16>::capacity(g.channels, g.formula.reach) > 0;
   return fits ? "" : "its buffer is too small for this number of channels";
 }

@@ -64,7 +64,7 @@ class LrnPoolingByImage final : public LrnPoolingEngine {
 }  // namespace
 
 std::string why_not_lrn_pooling_by_image(const LrnGeometry& lrn, const PoolingGeometry& pooling) {
-  if (lrn.reference || pooling.reference) return "the generic engines are asked for";
+  if (lrn.reference || pooling.reference) return "the generic engines were requested";
   if (pooling.method == PoolingMethod::draw || pooling.method == PoolingMethod::expected)
     return "STOCHASTIC depends on the number of the image";
   LrnGeometry blocked = lrn;

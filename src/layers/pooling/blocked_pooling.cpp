@@ -162,7 +162,7 @@ class BlockedPooling final : public PoolingEngine {
 std::string why_not_blocked_pooling(const PoolingGeometry& g) {
   if (g.layout != Layout::nchw_blocked) return "the maps are not blocked";
   if (g.method != PoolingMethod::max && g.method != PoolingMethod::average)
-    return "it knows MAX and AVE only";
+    return "it supports only MAX and AVE";
   return g.has_argmax() && g.argmax_size() > 1 ? "windows have more than 256 pixels" : "";
 }
 

@@ -32,7 +32,7 @@ class CtcGreedyDecoder final : public Layer {
               " steps of ", N_, " texts, it is ", bottom[b]->shape().text());
     require(top.size() <= bottom.size(), "the accuracy of texts needs the right ones as bottom 2");
     require_field(p_.blank_index() < C_, "ctc_decoder_param.blank_index", "blank_index ",
-                  p_.blank_index(), " is none of the ", C_, " classes");
+                  p_.blank_index(), " is not one of the ", C_, " classes");
     has_accuracy_ = bottom.size() == 3 && top.size() > 1;
     has_scores_ = top.size() > (has_accuracy_ ? 2u : 1u);
     top[0]->reshape({N_, T_, 1, 1});

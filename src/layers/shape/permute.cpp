@@ -74,7 +74,7 @@ class Permute final : public Layer {
     std::vector<Index> order = given_;
     for (std::size_t i = 0; i < order.size(); ++i) {
       require_field(order[i] < shape.axes(), "permute_param.order", "order ", order[i],
-                    " is no axis of the bottom ", shape.text());
+                    " is not an axis of the bottom ", shape.text());
       require_field(std::count(order.begin(), order.end(), order[i]) == 1, "permute_param.order",
                     "order has axis ", order[i], " twice");
     }

@@ -70,7 +70,7 @@ class NetAdvice final : public TextAdvice {
     std::vector<std::pair<int, std::string>> lines;
     for (const auto& [name, at] : ignored_)
       lines.emplace_back(at.first.line, str(at.first.file, ":", at.first.line, ": ", name,
-                                            " is passed over: ", at.second));
+                                            " is ignored: ", at.second));
     std::sort(lines.begin(), lines.end());
     for (const auto& [number, line] : lines) warn_once(line);
   }
@@ -148,11 +148,10 @@ void check_kind(const std::string& text, const std::string& file, const pb::Mess
   const int solver = known_fields(text, *SolverParameter::descriptor());
   const Location where = {file, 0, 0};
   if (wanted.GetDescriptor() == NetParameter::descriptor() && solver > net)
-    throw Error("this is a solver; a net is wanted, as solvers name them in their field 'net'",
-                where);
+    throw Error("this is a solver; expected a net, which a solver names in its field 'net'", where);
   if (wanted.GetDescriptor() == SolverParameter::descriptor() && net > solver)
     throw Error(
-        "this is a net; a solver is wanted, which names the net: net: \"" + printable(file) + "\"",
+        "this is a net; expected a solver, which names its net: net: \"" + printable(file) + "\"",
         where);
 }
 

@@ -144,7 +144,7 @@ void report_what_is_left(const V0LayerParameter& old, const std::string& type,
   for (const auto* field : left)
     if (field->name() != "type")
       LOG(WARNING) << source.where(i, str("layer.", field->name())).text() << ": old layer type '"
-                   << type << "' has no field '" << field->name() << "'; it is passed over";
+                   << type << "' has no field '" << field->name() << "'; it is ignored";
 }
 
 }  // namespace

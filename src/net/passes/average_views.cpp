@@ -32,10 +32,10 @@ std::string scores_of(const NetParameter& net, int i) {
   if (k < 0 || net.layer(k).type() != "Softmax" || net.layer(k).bottom_size() == 0)
     return net.layer(i).bottom(0);
   const LayerParameter& softmax = net.layer(k);
-  require(copies, "with views, the scores ahead of layer '", softmax.name(),
+  require(copies, "with views, the scores before layer '", softmax.name(),
           "' are needed, but other layers than Split follow it; let this layer read '",
           softmax.bottom(0), "'");
-  require(softmax.bottom(0) != softmax.top(0), "with views, the scores ahead of layer '",
+  require(softmax.bottom(0) != softmax.top(0), "with views, the scores before layer '",
           softmax.name(), "' are needed; give that layer a top of another name than its bottom");
   return softmax.bottom(0);
 }

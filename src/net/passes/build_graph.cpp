@@ -64,7 +64,7 @@ class Builder {
     if (!is_new && !layer.name().empty())
       LOG(WARNING) << source_.where(i, "name").text() << ": the layer at "
                    << source_.where(namesake->second, "name").text() << " is called '"
-                   << printable(layer.name()) << "' as well; both draw the same random numbers";
+                   << printable(layer.name()) << "', too; both draw the same random numbers";
     check_counts(i, node.traits);
     for (int b = 0; b < layer.bottom_size(); ++b) node.bottoms.push_back(consume(i, b));
     for (int t = 0; t < layer.top_size(); ++t) node.tops.push_back(produce(i, t, node));

@@ -12,7 +12,7 @@ void shard_batch(Parameter& param, const std::string& message, const Shard& shar
   const auto count = static_cast<unsigned>(shard.count);
   const unsigned batch = param.batch_size(), less = batch - batch % count;
   require_field(batch == less, message + ".batch_size", "batch_size ", batch,
-                ", that of all devices together, cannot be shared out evenly among ", count, "; ",
+                ", that of all devices together, cannot be divided evenly among ", count, "; ",
                 less > 0 ? str(less, " or ") : "", less + count, " can");
   param.set_batch_size(batch / count);
   param.set_threads(
@@ -35,8 +35,8 @@ LayerParameter shard_data_layer(LayerParameter layer, const LayerTraits& traits,
   else if (layer.type() == "ImageData")
     shard_batch(*layer.mutable_image_data_param(), "image_data_param", shard);
   else
-    throw Error(str("its batches cannot be shared out among ", shard.count,
-                    " devices, as those of Data, ImageData and AnnotatedData layers can"),
+    throw Error(str("its batches cannot be divided among ", shard.count,
+                    " devices; only those of Data, ImageData and AnnotatedData layers can"),
                 {}, "type");
   return layer;
 }

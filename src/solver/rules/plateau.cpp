@@ -110,8 +110,8 @@ void Plateau::restore(const SolverState& state) {
   tests_ = 0;
   best_.reset();
   if (state.has_plateau_metric() && state.plateau_metric() != metric_) {
-    LOG(INFO) << "The snapshot watched " << state.plateau_metric()
-              << ": the best value of plateau_metric " << metric_ << " is looked for anew";
+    LOG(INFO) << "The snapshot watched " << state.plateau_metric() << ": plateau_metric " << metric_
+              << " starts without a best value";
     return;
   }
   tests_ = state.plateau_tests();

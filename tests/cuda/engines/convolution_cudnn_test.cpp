@@ -202,7 +202,7 @@ TEST_F(CudnnConvolutionTest, RefusesWhatItCannot) {
   EXPECT_EQ(why_not_cudnn_convolution(g), "channels are not the second axis");
   g = kGeometries[0];
   g.batch = Index{1} << 32;
-  EXPECT_EQ(why_not_cudnn_convolution(g), "it counts to 2^31 only");
+  EXPECT_EQ(why_not_cudnn_convolution(g), "its indices end at 2^31");
   g.batch = 0;
   EXPECT_EQ(why_not_cudnn_convolution(g), "the bottom is empty");
 }

@@ -209,7 +209,7 @@ TEST_F(GpuMaps, WhatIsWrittenPastCannotBeRead) {
   Net net(*ctx, parse_prototxt(text, "net").net, NetState());
   net.save_memory(Passes::forward_and_backward);
   net.forward_backward();
-  EXPECT_ERROR(net.blob("norm1").data.read_host(), "blob 'norm1' was given up");
+  EXPECT_ERROR(net.blob("norm1").data.read_host(), "blob 'norm1' was released");
   EXPECT_NO_THROW(net.blob("conv1").data.read_host());
   EXPECT_NO_THROW(net.blob("pool1").data.read_host());
 }

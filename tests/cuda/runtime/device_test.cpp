@@ -47,7 +47,7 @@ TEST_F(DeviceTest, HarnessesShareOneGpu) {
 
 TEST_F(DeviceTest, RunningOutOfMemoryIsAnErrorAndTheDeviceLivesOn) {
   const std::string error = error_of([&] { ctx->accelerator()->allocate(std::size_t{1} << 45); });
-  EXPECT_NE(error.find("GPU out of memory: 33554432 MiB wanted"), std::string::npos) << error;
+  EXPECT_NE(error.find("GPU out of memory: 33554432 MiB needed"), std::string::npos) << error;
   EXPECT_NE(error.find("try a smaller batch_size"), std::string::npos) << error;
   void* memory = ctx->accelerator()->allocate(1024);
   EXPECT_NE(memory, nullptr);

@@ -55,7 +55,7 @@ TEST(Usable, ADriverThatCannotCompileTheKernelsIsNamed) {
             "--gpu=0: the NVIDIA driver is too old to compile this build's kernels for B200; "
             "update it, or leave --gpu out to run on the CPU");
   EXPECT_ERROR(require_kernels(0, "H100", "9.0", cudaErrorDevicesUnavailable),
-               "in use by another program");
+               "used exclusively by another program");
 }
 
 TEST(Usable, SupportNamesTheVersions) {
@@ -74,7 +74,7 @@ TEST(Check, OutOfMemoryIsForTheUserToMend) {
 
 TEST(Usable, OutOfMemoryCountsInMebibytes) {
   EXPECT_EQ(out_of_memory(std::size_t{3} << 30, std::size_t{1} << 30, std::size_t{8} << 30),
-            "GPU out of memory: 3072 MiB wanted, 1024 MiB of 8192 MiB free; try a smaller "
+            "GPU out of memory: 3072 MiB needed, 1024 MiB of 8192 MiB free; try a smaller "
             "batch_size");
 }
 
@@ -97,7 +97,7 @@ TEST(Check, SaysWhatWasBeingDoneAndWhy) {
             "cuBLAS, multiplying: CUBLAS_STATUS_INVALID_VALUE");
   for (const cudaError_t sticky : {cudaErrorIllegalAddress, cudaErrorECCUncorrectable}) {
     const std::string error = internal_error_of([&] { check(sticky, "copying"); });
-    EXPECT_NE(error.find("this process cannot use the GPU any more"), std::string::npos) << error;
+    EXPECT_NE(error.find("this process can no longer use the GPU"), std::string::npos) << error;
     EXPECT_NE(error.find("CUDA_LAUNCH_BLOCKING=1"), std::string::npos) << error;
   }
 }

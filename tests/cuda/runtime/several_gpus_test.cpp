@@ -223,7 +223,7 @@ TEST_F(SeveralGpus, WhatCannotBeSharedOutIsAnError) {
   };
   const std::string odd = refused(data("batch_size: 5"));
   EXPECT_NE(odd.find("layer 'data' (Data): batch_size 5, that of all devices together, cannot be "
-                     "shared out evenly among 2; 4 or 6 can"),
+                     "divided evenly among 2; 4 or 6 can"),
             std::string::npos)
       << odd;
   EXPECT_NE(refused(data("batch_size: 1")).find("among 2; 2 can"), std::string::npos);
@@ -238,7 +238,7 @@ TEST_F(SeveralGpus, WhatCannotBeSharedOutIsAnError) {
   const std::string input = refused(
       "layer { name: 'data' type: 'Input' top: 'data' top: 'label' input_param { "
       "shape { dim: 4 dim: 3 dim: 7 dim: 7 } shape { dim: 4 } } }");
-  EXPECT_NE(input.find("layer 'data' (Input): its batches cannot be shared out among 2 devices, as "
+  EXPECT_NE(input.find("layer 'data' (Input): its batches cannot be divided among 2 devices; only "
                        "those of Data, ImageData and AnnotatedData layers can"),
             std::string::npos)
       << input;
@@ -315,7 +315,7 @@ TEST_F(SeveralGpus, AnErrorInTheUpdateEndsTheTrainingToo) {
     EXPECT_EQ(cuda::emulated::journal()["NCCL abort"] - aborted, 2) << "each once";
 #endif
     EXPECT_EQ(error_of([&] { two->step(3); }),
-              "the GPUs cannot train together any more, because one has failed");
+              "the GPUs can no longer train together, because one has failed");
   }
 }
 

@@ -334,8 +334,9 @@ TEST(Augmenter, RefusesBadParameters) {
                "max_expand_ratio must be from 1 to 100, it is 0.5");
   expect_error("expand_param {} mean_file: 'm'", "", "expand_param needs mean_value");
   expect_error("resize_param { height: 3 }", "", "height 3 and width 0: give both");
-  expect_error("noise_param { saltpepper_param { fraction: 2 } }", "", "fraction 2 is no share");
-  expect_error("noise_param { jpeg: 101 }", "", "jpeg 101 is no quality");
+  expect_error("noise_param { saltpepper_param { fraction: 2 } }", "",
+               "fraction 2 is out of range");
+  expect_error("noise_param { jpeg: 101 }", "", "jpeg 101 is out of range");
   expect_error("", "batch_sampler { sampler { min_scale: 2 } }", "0 < min_scale <= max_scale <= 1");
   expect_error("", "batch_sampler { sampler { min_aspect_ratio: 2 } }",
                "0 < min_aspect_ratio <= max_aspect_ratio");
@@ -350,9 +351,9 @@ TEST(Augmenter, SaysWhereImagesDoNotFit) {
   };
   const cv::Mat gray(2, 2, CV_8U, cv::Scalar(0));
   EXPECT_TRUE(contains(error(gray, "distort_param { hue_prob: 1 }"),
-                       "distort_param changes colours, and the image is gray"));
+                       "distort_param changes colors, but the image is gray"));
   EXPECT_TRUE(contains(error(gray, "noise_param { convert_to_hsv: true }"),
-                       "noise_param converts colours, and the image is gray"));
+                       "noise_param converts colors, but the image is gray"));
 }
 
 }  // namespace

@@ -64,7 +64,7 @@ TEST_F(ConvertIdx, RefusesFilesThatAreNotWhatTheyShouldBe) {
   EXPECT_TRUE(contains(error("", labels), "images is truncated"));
   EXPECT_TRUE(contains(error(images.substr(0, 27), labels), "images is truncated"));
   EXPECT_TRUE(contains(error(images, labels.substr(0, 9)), "labels is truncated"));
-  EXPECT_TRUE(contains(error(images + "x", labels), "images holds more than its head says"));
+  EXPECT_TRUE(contains(error(images + "x", labels), "images contains more than its header says"));
   EXPECT_TRUE(contains(error(images, big_endian({0x801, 3}) + "abc"),
                        "has 2 images and " + folder / "labels" + " has 3 labels"));
   EXPECT_TRUE(contains(error(big_endian({0x803, 2, 1u << 31, 1u << 31}), labels),

@@ -300,12 +300,13 @@ TEST_F(Convert, SeveralLabelsOnALineAreNamed) {
   const auto error = [&](const std::string& list) {
     return error_of([&] { convert_imageset(options(list)); });
   };
-  EXPECT_TRUE(contains(error("a.png 1 0  1\n"),
-                       "list.txt:1: error: one label is wanted, and 'a.png' has several: '1 0  1'; "
-                       "HDF5Data takes those"));
+  EXPECT_TRUE(
+      contains(error("a.png 1 0  1\n"),
+               "list.txt:1: error: an image has one label, but 'a.png' has several: '1 0  1'; "
+               "HDF5Data reads several"));
   EXPECT_TRUE(contains(error("b 2.png 3 4\n"), "'b 2.png' has several: '3 4'"));
-  EXPECT_TRUE(contains(error("gone.png 1 0\n"), "if the line has several labels, HDF5Data"));
-  EXPECT_TRUE(contains(error("a.png 1,0\n"), "HDF5Data takes several"));
+  EXPECT_TRUE(contains(error("gone.png 1 0\n"), "if the line has several labels, use HDF5Data"));
+  EXPECT_TRUE(contains(error("a.png 1,0\n"), "HDF5Data reads several"));
   EXPECT_TRUE(contains(error("a.png Annotations/a.xml\n"), "AnnotatedData"));
   fs::copy_file(folder / "a.png", folder / "c 7");
   EXPECT_EQ(convert_imageset(options("c 7 3\n")).written, 1);

@@ -107,7 +107,7 @@ TEST_F(MeanOf, FindsColourComponentsInTheSamePass) {
 TEST_F(MeanOf, RefusesComponentsOfOtherThanThreeChannels) {
   const std::string path = database({record("abcd")});
   EXPECT_ERROR(compute_image_mean({path, "", 0, {}, folder / "pca"}),
-               "record 'key0': the image is 2 x 1 x 2; principal components of colours "
+               "record 'key0': the image is 2 x 1 x 2; principal components of colors "
                "need 3 channels");
 }
 

@@ -68,8 +68,8 @@ TEST(ColorSums, RefusesOtherChannels) {
   EXPECT_EQ(error_of([&] {
               sums.add({1, 1, 1, 0, &byte, nullptr, 1, 1, 1});
             }),
-            "the image is 1 x 1 x 1; principal components of colours need 3 channels: make the "
-            "database in colour, or leave out --pca");
+            "the image is 1 x 1 x 1; principal components of colors need 3 channels: make the "
+            "database in color, or leave out --pca");
 }
 
 TEST(ColorComponentsFile, ComesBackAsItWas) {
@@ -90,7 +90,7 @@ TEST(ColorComponentsFile, RefusesOtherFiles) {
     return error_of([&] { read_color_components(file); });
   };
   EXPECT_TRUE(contains(error("shape { dim: [1, 3] } data: [1, 2, 3]"),
-                       "is no file of colour components: 1 x 3 values instead of 3 x 4; `doppio "
+                       "is not a file of color components: 1 x 3 values instead of 3 x 4; `doppio "
                        "mean DB --pca=FILE` makes one"));
   EXPECT_TRUE(contains(error("shape { dim: [3, 4] } data: [1,1,0,0, -1,0,1,0, 1,0,0,1]"),
                        "the variance of component 1 is -1"));
@@ -100,8 +100,7 @@ TEST(ColorComponentsFile, RefusesOtherFiles) {
   EXPECT_TRUE(contains(error("shape { dim: [3, 4] } data: [1,nan,0,0, 1,0,1,0, 1,0,0,1]"),
                        "the direction of component 0 is nan, 0, 0, of length nan"));
   const std::string text = folder.write("text", "no BlobProto");
-  EXPECT_ERROR(read_color_components(text),
-               "is not a file of colour components; it is a text file");
+  EXPECT_ERROR(read_color_components(text), "is not a file of color components; it is a text file");
 }
 
 }  // namespace

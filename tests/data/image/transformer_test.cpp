@@ -139,7 +139,7 @@ TEST_F(MeanFile, OfAnotherSizeIsRefusedWithBothSizes) {
               t.prepare({2, 4, 4});
             }),
             "mean_file " + file +
-                " is 1 x 2 x 1 x 2 and the image before the crop is 2 x 4 x 4; make the mean anew "
+                " is 1 x 2 x 1 x 2 and the image before the crop is 2 x 4 x 4; make another mean "
                 "with `doppio mean`, or give mean_value");
   t.prepare({2, 1, 2});
   EXPECT_ERROR(t.apply(Counting(2, 1, 3).image, {}, nullptr),

@@ -142,8 +142,7 @@ TEST_P(DatabaseOf, IsRefusedUntilItIsFinished) {
   fs::rename(partial, path);
   EXPECT_ERROR(open_database(path), "is not finished");
   fs::rename(path, partial);
-  EXPECT_ERROR(make_database(path, GetParam()),
-               partial + " holds what an interrupted conversion made");
+  EXPECT_ERROR(make_database(path, GetParam()), partial + " contains an interrupted conversion");
   make_database(path, GetParam(), IfThere::append)->finish();
   EXPECT_EQ(open_database(path)->size(), 1000);
   EXPECT_EQ(entries(), std::set<std::string>{"db"});

@@ -37,7 +37,7 @@ TEST(AverageViewsErrors, RefusesWhatDoesNotFit) {
   EXPECT_EQ(error_of([] {
               LayerHarness("type: 'AverageViews' transform_param { views: 3 }", {{4, 2}});
             }),
-            "a batch of 4 is no multiple of 3 views");
+            "a batch of 4 is not a multiple of 3 views");
   EXPECT_EQ(error_of([] {
               LayerHarness("type: 'AverageViews' transform_param { views: 0 }", {{4, 2}});
             }),

@@ -323,7 +323,8 @@ TEST(Engines, OnednnTakesTheGeometriesOfAlexnet) {
 }
 
 TEST(Engines, OnednnSaysWhyNot) {
-  EXPECT_EQ(why_not_onednn_convolution(geometry(2, 3, 4, 1, {})), "it takes 1 to 3 spatial axes");
+  EXPECT_EQ(why_not_onednn_convolution(geometry(2, 3, 4, 1, {})),
+            "it supports only 1 to 3 spatial axes");
   EXPECT_EQ(why_not_onednn_convolution(geometry(0, 3, 4, 1, {{5, 3}, {5, 3}})),
             "the bottom is empty");
   ConvolutionGeometry nd = geometry(2, 3, 4, 1, {{5, 3}, {5, 3}});
@@ -335,7 +336,7 @@ TEST(Engines, AForcedEngineThatCannotSaysWhy) {
   const ConvolutionGeometry g = geometry(2, 3, 4, 1, {});
   EXPECT_NE(make_convolution_engine("conv1", g), nullptr);
   EXPECT_ERROR(make_convolution_engine("conv1", g, "onednn"),
-               "engine onednn cannot be used: it takes 1 to 3 spatial axes");
+               "engine onednn cannot be used: it supports only 1 to 3 spatial axes");
 }
 
 TEST(Engines, AForcedEngineOfAnotherDeviceSaysSo) {

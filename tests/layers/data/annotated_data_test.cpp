@@ -307,7 +307,7 @@ TEST_F(AnnotatedData, NamesTheRecordThatIsDamaged) {
                        record11 + "the record is damaged or holds no boxes: it is not an Annot"));
   EXPECT_EQ(error_in(with_box(-3, 0, 1)), record11 + "label -3 is negative");
   EXPECT_EQ(error_in(with_box(1, std::numeric_limits<float>::quiet_NaN(), 1)),
-            record11 + "box (nan, 0, 1, 1) of label 1 is not made of numbers");
+            record11 + "box (nan, 0, 1, 1) of label 1 has a coordinate that is not a number");
   EXPECT_EQ(error_in(with_box(1, 0.75f, 0.5f)),
             record11 +
                 "box (0.75, 0, 0.5, 1) of label 1 is inverted; it must be (xmin, ymin, "
@@ -354,7 +354,7 @@ TEST_F(AnnotatedData, LabelsAreThoseOfTheMap) {
       error_of([&] { LayerHarness(layer("db", 1, "", param), {}, {.tops = 2}); });
   EXPECT_TRUE(contains(error, map + ":2:2: error: ")) << error;
   folder.write("map.prototxt", "");
-  EXPECT_ERROR(LayerHarness(layer("db", 1, "", param), {}, {.tops = 2}), map + " names no label");
+  EXPECT_ERROR(LayerHarness(layer("db", 1, "", param), {}, {.tops = 2}), map + " has no labels");
 }
 
 TEST_F(AnnotatedData, SkipsDamagedRecordsWhenAsked) {

@@ -402,7 +402,7 @@ TEST_F(DataLayer, RefusesIncompleteParameters) {
   EXPECT_EQ(refused("data_param { source: 'x' batch_size: 1 shards: 2 shard: 2 }"),
             "shard 2 of 2 shards: shard must be from 0 to shards - 1");
   EXPECT_EQ(refused("data_param { source: 'x' batch_size: 1 max_skipped: 2 }"),
-            "max_skipped 2 is no share; it must be from 0 to 1");
+            "max_skipped 2 is out of range; it must be from 0 to 1");
   EXPECT_TRUE(contains(refused("data_param { source: 'x' batch_size: 1 backend: LMDB }"),
                        "no database at x"));
 }

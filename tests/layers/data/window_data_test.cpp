@@ -86,7 +86,7 @@ TEST(WindowList, NamesTheImageThatIsWrong) {
   EXPECT_EQ(refused(""), "the window file " + file + " is empty");
   EXPECT_EQ(refused("0\na.png"), line1 + "image 0: an image begins with '#' and its number");
   EXPECT_EQ(refused("# 4 a.png 3 x"),
-            line1 + "image 4: path, channels, height, width and number of windows are wanted");
+            line1 + "image 4: expected path, channels, height, width and number of windows");
   EXPECT_EQ(refused("# 4\na.png\n3 1 1 1\n1 0.5 0 0 0"),
             file + ":4: error: image 4: a window is six numbers: label overlap x1 y1 x2 y2");
   EXPECT_EQ(refused("# 4 a.png 3 1 1 1 0 0.5 0 0 0 0"),
@@ -205,7 +205,7 @@ TEST_F(WindowDataLayer, NamesWhatIsWrong) {
                        "crop_mode 'wrap' is unknown; did you mean 'warp'?"));
   EXPECT_EQ(refused("batch_size: 1", "crop_size: 4 views: 2"),
             "WindowData gives one view of a window");
-  EXPECT_TRUE(contains(refused("batch_size: 1 fg_fraction: 2", "crop_size: 4"), "is no share"));
+  EXPECT_TRUE(contains(refused("batch_size: 1 fg_fraction: 2", "crop_size: 4"), "is out of range"));
   EXPECT_TRUE(contains(refused("batch_size: 1", "crop_size: 4 mean_value: 1 mean_file: 'x'"),
                        "exclude each other"));
   EXPECT_TRUE(contains(refused("batch_size: 1", "crop_size: 4 mean_value: [1, 2]"),

@@ -70,13 +70,13 @@ TEST(DetectionEvaluate, RefusesBadInput) {
     row[place] = value;
     return error_of([&] { judged("", row, none); });
   };
-  EXPECT_EQ(detection(1, 3), "label 3 of detection 0 is none of 3 classes, or the background");
-  EXPECT_EQ(detection(1, 0), "label 0 of detection 0 is none of 3 classes, or the background");
+  EXPECT_EQ(detection(1, 3), "label 3 of detection 0 is not one of 3 classes, or the background");
+  EXPECT_EQ(detection(1, 0), "label 0 of detection 0 is not one of 3 classes, or the background");
   EXPECT_EQ(detection(0, -2), "detection 0 has no image: -2");
   std::vector<float> object = kObjects;
   object[9] = 7;
   EXPECT_EQ(error_of([&] { judged("", sound, object); }),
-            "label 7 of object 1 is none of 3 classes, or the background");
+            "label 7 of object 1 is not one of 3 classes, or the background");
 }
 
 }  // namespace

@@ -184,7 +184,7 @@ TEST(MultiBoxLoss, PropagateDownLeavesAPartOut) {
 TEST(MultiBoxLoss, RefusesBadInput) {
   EXPECT_ERROR(LayerHarness("type: 'MultiBoxLoss'", kShapes), "num_classes is missing");
   EXPECT_ERROR(LayerHarness(loss("background_label_id: 2"), kShapes),
-               "background_label_id 2 is none of 2 classes");
+               "background_label_id 2 is not one of 2 classes");
   EXPECT_ERROR(LayerHarness(loss("neg_pos_ratio: -1"), kShapes),
                "neg_pos_ratio must not be negative");
   EXPECT_ERROR(LayerHarness(loss("sample_size: 0"), kShapes), "sample_size must be at least 1");

@@ -33,11 +33,11 @@ TEST(PsroiPooling, DividesByTheAreaInTheMap) {
 TEST(PsroiPooling, RefusesBadInput) {
   const std::vector<Shape> bottoms = {{1, 5, 2, 2}, {1, 5}};
   EXPECT_ERROR(LayerHarness(pooling("spatial_scale: 1 group_size: 2"), bottoms),
-               "output_dim is wanted");
+               "output_dim must be at least 1");
   EXPECT_ERROR(LayerHarness(pooling("spatial_scale: 1 output_dim: 2"), bottoms),
-               "group_size is wanted");
+               "group_size must be at least 1");
   EXPECT_ERROR(LayerHarness(pooling("output_dim: 1 group_size: 2"), bottoms),
-               "spatial_scale is wanted");
+               "spatial_scale must be positive");
   EXPECT_ERROR(LayerHarness(pooling("spatial_scale: 1 output_dim: 1 group_size: 2"), bottoms),
                "output_dim 1 and group_size 2 need output_dim group_size^2 channels, the "
                "features have 5");

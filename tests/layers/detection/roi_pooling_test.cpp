@@ -45,9 +45,9 @@ TEST(RoiPooling, RefusesBadInput) {
   EXPECT_ERROR(LayerHarness(pooling("pooled_size: 1 pooled_h: 1 pooled_w: 1"), bottoms),
                "give either pooled_size or pooled_h and pooled_w");
   EXPECT_ERROR(LayerHarness(pooling("pooled_size: 0"), bottoms),
-               "pooled_h and pooled_w are wanted");
+               "pooled_h and pooled_w must both be");
   EXPECT_ERROR(LayerHarness("type: 'ROIPooling'", {{1, 1, 2, 2}, {1, 5}}),
-               "pooled_h and pooled_w are wanted");
+               "pooled_h and pooled_w must both be");
   EXPECT_ERROR(
       LayerHarness(pooling("pooled_h: 1 pooled_w: 1 spatial_scale: 0"), {{1, 1, 2, 2}, {1, 5}}),
       "spatial_scale must be positive and less than 10000, it is 0");

@@ -114,7 +114,7 @@ TEST(BatchNormErrors, AreNamed) {
   EXPECT_ERROR(LayerHarness(with("eps: -1"), {{1, 1}}), "eps -1 is negative");
   EXPECT_ERROR(LayerHarness(with("moving_average_fraction: 1.5"), {{1, 1}}),
                "moving_average_fraction 1.5 is not between 0 and 1");
-  EXPECT_ERROR(LayerHarness(with(""), {{}}), "a scalar has no channels to normalise");
+  EXPECT_ERROR(LayerHarness(with(""), {{}}), "a scalar has no channels to normalize");
   LayerHarness h(with(""), {{1, 2}});
   h.bottom(0).reshape({1, 3});
   EXPECT_ERROR(h.reshape(), "the bottom has 3 channels, but the statistics are for 2");

@@ -65,7 +65,7 @@ TEST(CtcGreedyDecoder, RefusesBottomsThatDoNotFit) {
   EXPECT_ERROR(LayerHarness(decoder(), {{kSteps, 2, 3}, {kSteps, 1}}),
                "each of 5 steps of 2 texts");
   EXPECT_ERROR(LayerHarness(decoder("blank_index: 3"), {{kSteps, 2, 3}, {kSteps, 2}}),
-               "none of the 3 classes");
+               "not one of the 3 classes");
   EXPECT_ERROR(LayerHarness(decoder(), {{kSteps, 2, 3}, {kSteps, 2}}, {.tops = 3}),
                "needs the right ones");
 }

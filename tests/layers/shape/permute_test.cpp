@@ -25,7 +25,7 @@ TEST(Permute, AppendsTheAxesThatAreNotListed) {
 
 TEST(Permute, RefusesBadOrders) {
   EXPECT_ERROR(LayerHarness("type: 'Permute' permute_param { order: 2 }", {{1, 2}}),
-               "order 2 is no axis of the bottom 1 x 2");
+               "order 2 is not an axis of the bottom 1 x 2");
   EXPECT_ERROR(LayerHarness("type: 'Permute' permute_param { order: 1 order: 1 }", {{1, 2}}),
                "order has axis 1 twice");
 }

@@ -56,11 +56,11 @@ TEST(ReadPrototxt, PassesOverHintsOfForksAndSaysSo) {
   ASSERT_EQ(source.net.layer_size(), 2);
   EXPECT_EQ(source.net.layer(1).name(), "b");
   EXPECT_EQ(log.all(),
-            "n.prototxt:1: default_forward_type is passed over: everything is computed in 32-bit "
+            "n.prototxt:1: default_forward_type is ignored: everything is computed in 32-bit "
             "floats\n"
-            "n.prototxt:2: compile_net_state is passed over: the program chooses how to compute\n"
-            "n.prototxt:3: forward_type is passed over: everything is computed in 32-bit floats\n"
-            "n.prototxt:4: fuse is passed over: the program chooses how to compute\n");
+            "n.prototxt:2: compile_net_state is ignored: the program chooses how to compute\n"
+            "n.prototxt:3: forward_type is ignored: everything is computed in 32-bit floats\n"
+            "n.prototxt:4: fuse is ignored: the program chooses how to compute\n");
 }
 
 TEST(ReadPrototxt, AHintOfAForkInAnotherMessageIsAnError) {
@@ -135,11 +135,11 @@ TEST(ReadPrototxt, TellsTheOldFormFromToday) {
 
 TEST(ReadPrototxt, ASolverIsNoNet) {
   EXPECT_EQ(refusal("net: 'x'\nbase_lr: 1\nmax_iter: 3"),
-            "n: error: this is a solver; a net is wanted, as solvers name them in their field "
+            "n: error: this is a solver; expected a net, which a solver names in its field "
             "'net'");
   SolverParameter solver;
   EXPECT_EQ(error_of([&] { parse_text("name: 'x' layer { }", "n", solver); }),
-            "n: error: this is a net; a solver is wanted, which names the net: net: \"n\"");
+            "n: error: this is a net; expected a solver, which names its net: net: \"n\"");
 }
 
 TEST(ReadPrototxt, WarnsOfParametersThatATypeDoesNotRead) {

@@ -56,8 +56,7 @@ TEST(Upgrade, V0FieldInTheWrongLayerIsNamedAndPassedOver) {
   const SourcedNet source =
       parse_prototxt("layers {\n layer { name: 'r' type: 'relu' num_output: 3 } }", "n");
   EXPECT_EQ(source.net.layer(0).type(), "ReLU");
-  EXPECT_EQ(log.all(),
-            "n:2:33: old layer type 'relu' has no field 'num_output'; it is passed over\n");
+  EXPECT_EQ(log.all(), "n:2:33: old layer type 'relu' has no field 'num_output'; it is ignored\n");
 }
 
 TEST(Upgrade, InputFieldsBecomeAnInputLayer) {

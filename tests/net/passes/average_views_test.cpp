@@ -99,9 +99,9 @@ TEST(AverageViewsPass, NamesLayersThatCannotTakeMeans) {
         "compared by Accuracy and SoftmaxWithLoss layers, with the classes along axis 1",
         "layer 'a' (Accuracy): labels of images", "layer 'e' (EuclideanLoss): labels of images",
         "layer 'o' (Accuracy): labels of images",
-        "layer 'c' (Accuracy): with views, the scores ahead of layer 'q' are needed, but there is "
-        "other layers than Split follow it; let this layer read 'ip'",
-        "layer 'b' (Accuracy): with views, the scores ahead of layer 'p' are needed; give that "
+        "layer 'c' (Accuracy): with views, the scores before layer 'q' are needed, but other "
+        "layers than Split follow it; let this layer read 'ip'",
+        "layer 'b' (Accuracy): with views, the scores before layer 'p' are needed; give that "
         "layer a top of another name than its bottom"})
     EXPECT_TRUE(contains(text, part)) << part << "\n" << text;
 }

@@ -181,7 +181,7 @@ TEST(SaveMemory, WhatIsKeptCanBeRead) {
   EXPECT_EQ(values(net->blob("a").data), values(all->blob("a").data));
   EXPECT_EQ(values(net->blob("x").data), values(all->blob("x").data));
   EXPECT_EQ(values(net->blob("l").data), values(all->blob("l").data));
-  EXPECT_ERROR(net->blob("b").data.read_host(), "blob 'b' was given up");
+  EXPECT_ERROR(net->blob("b").data.read_host(), "blob 'b' was released");
   EXPECT_ERROR(net->save_memory(Passes::forward, {"la"}), "has no blob 'la'");
 }
 

@@ -155,7 +155,7 @@ TEST(BuildGraph, WarnsOfLayersOfOneName) {
                 .layers.size(),
             3u);
   EXPECT_EQ(log.all(),
-            "n:3:9: the layer at n:2:9 is called 'r' as well; both draw the same random numbers\n");
+            "n:3:9: the layer at n:2:9 is called 'r', too; both draw the same random numbers\n");
 }
 
 std::string graph_error(const std::string& text) {

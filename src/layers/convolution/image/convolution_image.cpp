@@ -156,14 +156,14 @@ class ImageConvolution final : public ConvolutionEngine {
 std::string why_not_image_convolution(const ConvolutionGeometry& g) {
   constexpr Index kFew = 64;  // channels; with more, reordering for another engine is faster
   if (cpu_isa() == Isa::baseline) return "it needs AVX2";
-  if (!g.four_axes || g.group != 1) return "it takes N x C x H x W in one group";
+  if (!g.four_axes || g.group != 1) return "it supports only N x C x H x W in one group";
   if (g.force_nd_im2col) return "force_nd_im2col asks for im2col";
   if (g.overhangs()) return "the kernel exceeds the padded bottom";
   if (g.batch == 0 || g.windows.in_count() == 0) return "the bottom is empty";
-  if (g.channels % channel_block() == 0) return "it is for bottoms that cannot be blocked";
-  if (g.channels >= kFew) return "it is for few channels";
+  if (g.channels % channel_block() == 0) return "it supports only bottoms that cannot be blocked";
+  if (g.channels >= kFew) return "it supports only few channels";
   for (const WindowAxis& a : {g.windows.axis[0], g.windows.axis[1]})
-    if (2 * a.pad > 3 * a.in) return "the padded copy of the bottom would hold little but zeros";
+    if (2 * a.pad > 3 * a.in) return "the padded copy of the bottom would be mostly zeros";
   return {};
 }
 

@@ -94,9 +94,9 @@ WinogradPass winograd_backward_params(const ConvolutionGeometry& g, const Winogr
 }
 
 std::string why_not_winograd(const ConvolutionGeometry& g, const WinogradKernels& kernels) {
-  if (!g.four_axes) return "it takes N x C x H x W bottoms";
+  if (!g.four_axes) return "it supports only N x C x H x W bottoms";
   if (g.force_nd_im2col) return "force_nd_im2col asks for im2col";
-  if (!has_kernel_for(g.windows)) return "it takes 3 x 3 and 5 x 5 kernels of stride 1";
+  if (!has_kernel_for(g.windows)) return "it supports only 3 x 3 and 5 x 5 kernels of stride 1";
   if (g.batch == 0 || g.windows.in_count() == 0) return "the bottom is empty";
   const Index lanes = kernels.lanes;
   if (g.channels / g.group % lanes != 0 || g.num_output / g.group % lanes != 0)

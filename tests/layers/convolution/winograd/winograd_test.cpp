@@ -339,11 +339,11 @@ TEST(Winograd, SaysWhyNot) {
   };
   EXPECT_EQ(reason(geometry(2, 16, 16, 1, three, three)), "");
   EXPECT_EQ(reason(geometry(2, 16, 16, 1, three, five)),
-            "it takes 3 x 3 and 5 x 5 kernels of stride 1");
+            "it supports only 3 x 3 and 5 x 5 kernels of stride 1");
   EXPECT_EQ(reason(geometry(2, 16, 16, 1, {9, 3, 1, 2}, three)),
-            "it takes 3 x 3 and 5 x 5 kernels of stride 1");
+            "it supports only 3 x 3 and 5 x 5 kernels of stride 1");
   EXPECT_EQ(reason(geometry(2, 16, 16, 1, {9, 3, 1, 1, 2}, {9, 3, 1, 1, 2})),
-            "it takes 3 x 3 and 5 x 5 kernels of stride 1");
+            "it supports only 3 x 3 and 5 x 5 kernels of stride 1");
   EXPECT_EQ(reason(geometry(0, 16, 16, 1, three, three)), "the bottom is empty");
   EXPECT_EQ(reason(geometry(2, 16, 16, 4, three, three)),
             "the channels of a group are not multiples of 8");
@@ -353,7 +353,7 @@ TEST(Winograd, SaysWhyNot) {
   g.force_nd_im2col = true;
   EXPECT_EQ(reason(g), "force_nd_im2col asks for im2col");
   g.four_axes = false;
-  EXPECT_EQ(reason(g), "it takes N x C x H x W bottoms");
+  EXPECT_EQ(reason(g), "it supports only N x C x H x W bottoms");
 }
 
 TEST(Winograd, OfInferenceTheForwardPassAloneDecides) {
