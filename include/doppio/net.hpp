@@ -190,7 +190,7 @@ class Net {
   bool debug_info_ = false;
   bool shares_weights_ = false;         // with another net, which may train them
   std::unique_ptr<Liveness> liveness_;  // set by save_memory()
-  bool may_go_back_ = true;             // the blobs that backward needs are available
+  bool backward_allowed_ = true;        // the blobs that backward needs are available
   std::unique_ptr<const GradientGroups> gradient_groups_;
   std::unique_ptr<GraphReplay> replay_;
   bool replayed_ = false;  // the last pass replayed a graph, which backward cannot follow

@@ -20,7 +20,7 @@ std::size_t Placement::take(std::size_t bytes) {
     begin = offset;
     add_gap(begin + size, begin + gap_size);
   } else {
-    if (size > capacity_ || end_ > capacity_ - size) return kNowhere;
+    if (size > capacity_ || end_ > capacity_ - size) return kNone;
     end_ += size;
   }
   taken_[begin] = begin + size;
@@ -68,7 +68,7 @@ Arena::~Arena() {
 
 void* Arena::take(std::size_t bytes) {
   const std::size_t offset = placement_.take(bytes);
-  return offset == Placement::kNowhere ? nullptr : begin_ + offset;
+  return offset == Placement::kNone ? nullptr : begin_ + offset;
 }
 
 bool Arena::give_back(void* block) {

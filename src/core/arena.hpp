@@ -11,12 +11,12 @@ namespace doppio {
 /// a net's memory needs none.
 class Placement {
  public:
-  static constexpr std::size_t kNowhere = std::numeric_limits<std::size_t>::max();
+  static constexpr std::size_t kNone = std::numeric_limits<std::size_t>::max();
 
-  explicit Placement(std::size_t capacity = kNowhere) : capacity_(capacity) {}
+  explicit Placement(std::size_t capacity = kNone) : capacity_(capacity) {}
 
   /// Returns the offset of a new block in the smallest gap that is large enough, or else at the
-  /// end; kNowhere if that would exceed the capacity. Offsets are multiples of 64.
+  /// end; kNone if that would exceed the capacity. Offsets are multiples of 64.
   std::size_t take(std::size_t bytes);
   void give_back(std::size_t offset);
 

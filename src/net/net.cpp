@@ -168,7 +168,7 @@ void Net::run_layer(std::size_t i) {
   for (std::size_t t = 0; t < l.tops.size(); ++t)
     if (l.loss_weights[t] != 0) l.tops[t]->data.prefetch_to_host(ctx_);
   if (debug_info_) log_forward(l);
-  if (i + 1 == layers_.size()) may_go_back_ = true;
+  if (i + 1 == layers_.size()) backward_allowed_ = true;
 }
 
 /// Returns layer `i`'s part of the loss. Throws: Error if verify() explains a non-finite value.
@@ -223,7 +223,7 @@ void Net::begin_backward() {
   require(liveness_->passes == Passes::forward_and_backward, "net '", name(),
           "' saves memory for forward passes only; for a backward pass call ",
           "save_memory(Passes::forward_and_backward)");
-  require(std::exchange(may_go_back_, false), "net '", name(),
+  require(std::exchange(backward_allowed_, false), "net '", name(),
           "' saves memory, so a backward pass needs a forward pass of its own before it");
 }
 
@@ -237,7 +237,7 @@ void Net::save_memory(Passes passes, const std::vector<std::string>& keep,
   replay_->reset();
   liveness_ = std::make_unique<Liveness>(find_lifetimes(*this, passes, keep));
   for (SharedTensor& shared : liveness_->shared) shared.tensor->use_arena(arena, shared.name);
-  may_go_back_ = false;
+  backward_allowed_ = false;
   for (std::size_t i = 0; i < layers_.size(); ++i) {
     NetLayer& l = layers_[i];
     l.layer->inference = is_inference(l);
@@ -250,7 +250,7 @@ void Net::save_memory(Passes passes, const std::vector<std::string>& keep,
 void Net::release_blobs() {
   if (!liveness_) return;
   for (SharedTensor& shared : liveness_->shared) shared.tensor->release();
-  may_go_back_ = false;
+  backward_allowed_ = false;
 }
 
 void Net::release_after(std::size_t step) {

@@ -47,9 +47,9 @@ TEST(Placement, JoinsGapsAndKeepsItsPeak) {
 
 TEST(Placement, RefusesWhatExceedsItsCapacity) {
   Placement row(256);
-  EXPECT_EQ(row.take(257), Placement::kNowhere);
+  EXPECT_EQ(row.take(257), Placement::kNone);
   EXPECT_EQ(row.take(192), 0u);
-  EXPECT_EQ(row.take(65), Placement::kNowhere);
+  EXPECT_EQ(row.take(65), Placement::kNone);
   EXPECT_EQ(row.take(64), 192u);
 }
 

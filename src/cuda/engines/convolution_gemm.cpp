@@ -87,26 +87,27 @@ void gather_windows(Context& ctx, Index images, Index channels, const Windows2d&
 }
 
 /// y[n, o, s] = product[o, n, s] + bias[o], or 0 if that is negative and `relu`.
-void put_in_place(Context& ctx, Index images, Index outputs, Index outs, const float* product,
-                  const float* bias, bool relu, float* y) {
+void from_channel_major(Context& ctx, Index images, Index outputs, Index outs, const float* product,
+                        const float* bias, bool relu, float* y) {
   parallel_for(ctx, {images, outputs, outs}, [=] KERNEL(Index n, Index o, Index s) {
     const float sum = product[(o * images + n) * outs + s] + (bias ? bias[o] : 0.0f);
     y[(n * outputs + o) * outs + s] = relu && sum < 0 ? 0.0f : sum;
   });
 }
 
-/// turned[o, n, s] = dy[n, o, s].
-void turn(Context& ctx, Index images, Index outputs, Index outs, const float* dy, float* turned) {
+/// channel_major[o, n, s] = dy[n, o, s].
+void to_channel_major(Context& ctx, Index images, Index outputs, Index outs, const float* dy,
+                      float* channel_major) {
   parallel_for(ctx, {outputs, images, outs}, [=] KERNEL(Index o, Index n, Index s) {
-    turned[(o * images + n) * outs + s] = dy[(n * outputs + o) * outs + s];
+    channel_major[(o * images + n) * outs + s] = dy[(n * outputs + o) * outs + s];
   });
 }
 
-/// dbias[o] += sum over i of turned[o, i]; `sums` holds as many floats as dbias.
-void add_bias_gradient(Context& ctx, Index outputs, Index positions, const float* turned,
+/// dbias[o] += sum over i of channel_major[o, i]; `sums` holds as many floats as dbias.
+void add_bias_gradient(Context& ctx, Index outputs, Index positions, const float* channel_major,
                        float* sums, float* dbias) {
   reduce_rows(ctx, outputs, positions, 0.0, Sum{}, sums,
-              [=] KERNEL(Index o, Index i) { return turned[o * positions + i]; });
+              [=] KERNEL(Index o, Index i) { return channel_major[o * positions + i]; });
   parallel_for(ctx, outputs, [=] KERNEL(Index o) { dbias[o] += sums[o]; });
 }
 
@@ -148,9 +149,10 @@ class BatchedGemmConvolution final : public ConvolutionEngine {
     for_each_chunk(ctx, [&](Index first, const Chunk& c) {
       copy_windows(ctx, c.images, g_.channels, windows_, x + first * x_image_, c.column);
       gemm_batch(ctx, Transpose::no, Transpose::no, M_, c.positions, K_, 1, weight, c.column, 0,
-                 c.turned, groups(M_ * K_, K_ * c.positions, M_ * c.positions), g_.precision);
-      put_in_place(ctx, c.images, g_.num_output, outs_, c.turned, bias, relu_,
-                   y + first * y_image_);
+                 c.channel_major, groups(M_ * K_, K_ * c.positions, M_ * c.positions),
+                 g_.precision);
+      from_channel_major(ctx, c.images, g_.num_output, outs_, c.channel_major, bias, relu_,
+                         y + first * y_image_);
     });
   }
 
@@ -170,9 +172,10 @@ class BatchedGemmConvolution final : public ConvolutionEngine {
       return;
     }
     for_each_chunk(ctx, [&](Index first, const Chunk& c) {
-      turn(ctx, c.images, g_.num_output, outs_, dy + first * y_image_, c.turned);
-      gemm_batch(ctx, Transpose::yes, Transpose::no, K_, c.positions, M_, 1, weight, c.turned, 0,
-                 c.column, groups(M_ * K_, M_ * c.positions, K_ * c.positions), g_.precision);
+      to_channel_major(ctx, c.images, g_.num_output, outs_, dy + first * y_image_, c.channel_major);
+      gemm_batch(ctx, Transpose::yes, Transpose::no, K_, c.positions, M_, 1, weight,
+                 c.channel_major, 0, c.column, groups(M_ * K_, M_ * c.positions, K_ * c.positions),
+                 g_.precision);
       gather_windows(ctx, c.images, g_.channels, windows_, c.column, dx + first * x_image_);
     });
   }
@@ -184,12 +187,12 @@ class BatchedGemmConvolution final : public ConvolutionEngine {
     const AddTo dweight = dweight_tensor ? add_to(*dweight_tensor, ctx) : AddTo{};
     float* dbias = dbias_tensor ? dbias_tensor->update(ctx) : nullptr;
     for_each_chunk(ctx, [&](Index first, const Chunk& c) {
-      turn(ctx, c.images, g_.num_output, outs_, dy + first * y_image_, c.turned);
-      if (dbias) add_bias_gradient(ctx, g_.num_output, c.positions, c.turned, c.sums, dbias);
+      to_channel_major(ctx, c.images, g_.num_output, outs_, dy + first * y_image_, c.channel_major);
+      if (dbias) add_bias_gradient(ctx, g_.num_output, c.positions, c.channel_major, c.sums, dbias);
       if (!dweight_tensor) return;
       copy_windows(ctx, c.images, g_.channels, windows_, x + first * x_image_, c.column);
-      gemm_batch(ctx, Transpose::no, Transpose::yes, M_, K_, c.positions, 1, c.turned, c.column,
-                 first == 0 ? dweight.beta : 1, dweight.values,
+      gemm_batch(ctx, Transpose::no, Transpose::yes, M_, K_, c.positions, 1, c.channel_major,
+                 c.column, first == 0 ? dweight.beta : 1, dweight.values,
                  groups(M_ * c.positions, K_ * c.positions, M_ * K_), g_.precision);
     });
   }
@@ -206,18 +209,18 @@ class BatchedGemmConvolution final : public ConvolutionEngine {
   /// Images that are computed together.
   struct Chunk {
     Index images, positions;  ///< and the windows of all of them
-    float *column, *turned, *sums;
+    float *column, *channel_major, *sums;
   };
 
   /// Calls use(first image, chunk) for all chunks of images.
   template <class Use>
   void for_each_chunk(Context& ctx, Use use) {
     float* column = ctx.workspace(workspace());
-    float* turned = column + chunk_ * column_image_;
-    float* sums = turned + chunk_ * y_image_;
+    float* channel_major = column + chunk_ * column_image_;
+    float* sums = channel_major + chunk_ * y_image_;
     for (Index first = 0; first < g_.batch; first += chunk_) {
       const Index images = std::min(chunk_, g_.batch - first);
-      use(first, Chunk{images, images * outs_, column, turned, sums});
+      use(first, Chunk{images, images * outs_, column, channel_major, sums});
     }
   }
 

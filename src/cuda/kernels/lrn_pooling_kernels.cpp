@@ -51,20 +51,20 @@ void store(Context& ctx, const Maps& maps, Value value, T* to) {
 /// Computes the maximum of each window, the first of equal values. Compares values rounded to T.
 template <class T, class Value>
 void pool_max(Context& ctx, const Maps& maps, const MapWindows& windows, Value value, T* to,
-              std::uint8_t* places) {
+              std::uint8_t* offsets) {
   constexpr int kStrip = Value::kStrip;
   const Maps small = pooled(maps, windows);
   for_each_strip<kStrip>(
       ctx, small,
       [=, rows = narrow(windows.rows), cols = narrow(windows.cols), y = View<T>(small, to),
-       argmax = View<std::uint8_t>(small, places)] KERNEL(int n, int c, int oh, int ow) {
+       argmax = View<std::uint8_t>(small, offsets)] KERNEL(int n, int c, int oh, int ow) {
     const int h_begin = rows.begin(oh), w_begin = cols.begin(ow);
     const int h_end = rows.end(oh), w_end = cols.end(ow);
     float largest[kStrip] = {};
     int best[kStrip] = {};
     for (int h = h_begin; h < h_end; ++h)
       for (int w = w_begin; w < w_end; ++w) {
-        const int place = (h - rows.start(oh)) * cols.kernel + w - cols.start(ow);
+        const int offset = (h - rows.start(oh)) * cols.kernel + w - cols.start(ow);
         const bool first = h == h_begin && w == w_begin;
         float v[kStrip];
         value.strip(n, c, h, w, v);
@@ -73,7 +73,7 @@ void pool_max(Context& ctx, const Maps& maps, const MapWindows& windows, Value v
           const float stored = T(v[i]);
           if (first || stored > largest[i]) {
             largest[i] = stored;
-            best[i] = place;
+            best[i] = offset;
           }
         }
       }

@@ -149,13 +149,13 @@ struct MaxPoolGradient {
     DOPPIO_UNROLL
     for (int i = 0; i < K; ++i) d[i] = 0;
     for_each_window(rows, cols, h, w, [&](int oh, int ow) {
-      const int place = (h - rows.start(oh)) * cols.kernel + w - cols.start(ow);
+      const int offset = (h - rows.start(oh)) * cols.kernel + w - cols.start(ow);
       float v[K];
       dy.read(n, c, oh, ow, v);
       const std::uint8_t* const first = argmax.at(n, c, oh, ow);
       DOPPIO_UNROLL
       for (int i = 0; i < K; ++i)
-        if (argmax.holds(c + i) && first[i * argmax.c_step] == place) d[i] += v[i];
+        if (argmax.holds(c + i) && first[i * argmax.c_step] == offset) d[i] += v[i];
     });
   }
 };

@@ -27,13 +27,13 @@ void pool_max(Context& ctx, const PoolWindows& windows, const float* x, float* y
     for (Index ow = 0; ow < g.cols.windows; ++ow) {
       const Index w_begin = g.cols.begin(ow), w_end = g.cols.end(ow), o = g.at(p, oh, ow);
       Floats largest = map[h_begin * g.cols.size + w_begin];
-      Ints best = Ints{} + static_cast<std::int32_t>(g.place(oh, ow, h_begin, w_begin));
+      Ints best = Ints{} + static_cast<std::int32_t>(g.offset(oh, ow, h_begin, w_begin));
       for (Index h = h_begin; h < h_end; ++h) {
         prefetch_below(g, map, h, w_end);
         for (Index w = w_begin; w < w_end; ++w) {
           const Floats value = map[h * g.cols.size + w];
           const Ints larger = value > largest;
-          const Ints here = Ints{} + static_cast<std::int32_t>(g.place(oh, ow, h, w));
+          const Ints here = Ints{} + static_cast<std::int32_t>(g.offset(oh, ow, h, w));
           largest = larger ? value : largest;
           best = larger ? here : best;
         }
@@ -78,7 +78,7 @@ struct MaxGradient {
     widen<B>(argmax + o * B, largest);
     const Index w_end = g.cols.end(ow);
     for (Index w = g.cols.begin(ow); w < w_end; ++w) {
-      const Ints here = largest == static_cast<std::int32_t>(g.place(oh, ow, h, w));
+      const Ints here = largest == static_cast<std::int32_t>(g.offset(oh, ow, h, w));
       row[w] += here ? all : none;
     }
   }

@@ -15,7 +15,7 @@ template <class F>
 HOST_DEVICE void for_each_pixel(const PoolWindows& g, const float* map, Index oh, Index ow, F f) {
   const Index w_begin = g.cols.begin(ow), w_end = g.cols.end(ow), h_end = g.rows.end(oh);
   for (Index h = g.rows.begin(oh); h < h_end; ++h)
-    for (Index w = w_begin; w < w_end; ++w) f(g.place(oh, ow, h, w), map[h * g.cols.size + w]);
+    for (Index w = w_begin; w < w_end; ++w) f(g.offset(oh, ow, h, w), map[h * g.cols.size + w]);
 }
 
 /// y = the maximum of each window; argmax = its index there (the first of equal values).
@@ -24,10 +24,10 @@ void pool_max(Context& ctx, const PoolWindows& windows, const float* x, float* y
   parallel_for(ctx, {windows.planes, windows.rows.windows, windows.cols.windows},
                [=, g = windows] KERNEL(Index p, Index oh, Index ow) {
     const float* map = g.map(x, p);
-    Index best = g.first_place(oh, ow);
+    Index best = g.first_offset(oh, ow);
     float largest = map[g.rows.begin(oh) * g.cols.size + g.cols.begin(ow)];
-    for_each_pixel(g, map, oh, ow, [&](Index place, float value) {
-      best = value > largest ? place : best;
+    for_each_pixel(g, map, oh, ow, [&](Index offset, float value) {
+      best = value > largest ? offset : best;
       largest = value > largest ? value : largest;
     });
     y[g.at(p, oh, ow)] = largest;
@@ -67,10 +67,10 @@ void pool_draw(Context& ctx, const PoolWindows& windows, Random random, const fl
     for_each_pixel(g, map, oh, ow, [&](Index, float value) { sum += value; });
     const Index o = g.at(p, oh, ow);
     const float mark = random.now().uniform(o) * sum;
-    auto drawn = static_cast<std::uint32_t>(g.first_place(oh, ow));
+    auto drawn = static_cast<std::uint32_t>(g.first_offset(oh, ow));
     float below = 0;  // sum of the pixels before this one
-    for_each_pixel(g, map, oh, ow, [&](Index place, float value) {
-      if (value > 0 && below <= mark) drawn = static_cast<std::uint32_t>(place);
+    for_each_pixel(g, map, oh, ow, [&](Index offset, float value) {
+      if (value > 0 && below <= mark) drawn = static_cast<std::uint32_t>(offset);
       below += value;
     });
     const PoolPixel pixel = g.pixel(oh, ow, drawn);
@@ -168,7 +168,7 @@ void with_argmax(const PoolingGeometry& g, void* argmax, Run run) {
 }
 template <class Run>
 void with_argmax(const PoolingGeometry& g, const void* argmax, Run run) {
-  with_argmax(g, const_cast<void*>(argmax), [&](const auto* places) { run(places); });
+  with_argmax(g, const_cast<void*>(argmax), [&](const auto* offsets) { run(offsets); });
 }
 
 class GenericPooling final : public PoolingEngine {
@@ -180,11 +180,11 @@ class GenericPooling final : public PoolingEngine {
     const PoolWindows windows = g_.windows(images);
     if (g_.method == PoolingMethod::average) return pool_average(ctx, windows, x, y);
     if (g_.method == PoolingMethod::expected) return pool_expected(ctx, windows, x, y);
-    with_argmax(g_, argmax, [&](auto* places) {
+    with_argmax(g_, argmax, [&](auto* offsets) {
       if (g_.method == PoolingMethod::max)
-        pool_max(ctx, windows, x, y, places);
+        pool_max(ctx, windows, x, y, offsets);
       else
-        pool_draw(ctx, windows, {ctx.seed, g_.stream, ctx.pass, ctx.pass_at}, x, y, places);
+        pool_draw(ctx, windows, {ctx.seed, g_.stream, ctx.pass, ctx.pass_at}, x, y, offsets);
     });
   }
 
@@ -192,8 +192,8 @@ class GenericPooling final : public PoolingEngine {
                      float* dx) const override {
     const PoolWindows windows = g_.windows(images);
     if (g_.method == PoolingMethod::average) return gather(ctx, windows, dx, AverageGradient{dy});
-    with_argmax(g_, argmax, [&](const auto* places) {
-      gather(ctx, windows, dx, MaxGradient{dy, places});
+    with_argmax(g_, argmax, [&](const auto* offsets) {
+      gather(ctx, windows, dx, MaxGradient{dy, offsets});
     });
   }
 
@@ -209,8 +209,8 @@ std::unique_ptr<PoolingEngine> make_generic_pooling(const PoolingGeometry& geome
 
 void pooling_indices(Context& ctx, const PoolingGeometry& geometry, Layout layout, Index images,
                      const void* argmax, float* index) {
-  with_argmax(geometry, argmax, [&](const auto* places) {
-    pool_indices(ctx, geometry.windows(images, layout), geometry.lanes(layout), places, index);
+  with_argmax(geometry, argmax, [&](const auto* offsets) {
+    pool_indices(ctx, geometry.windows(images, layout), geometry.lanes(layout), offsets, index);
   });
 }
 

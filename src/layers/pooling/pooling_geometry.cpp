@@ -103,7 +103,7 @@ void place_windows(const PoolingParameter& p, Index height, Index width, Pooling
   }
   require_field(g.method == PoolingMethod::average || rows.kernel * cols.kernel < Index{1} << 32,
                 kernel_field(p), "a window of kernel_size ", text(rows.kernel, cols.kernel),
-                " has 2^32 places or more; only AVE takes such windows");
+                " has 2^32 pixels or more; only AVE takes such windows");
 }
 
 std::string PoolingGeometry::text() const {

@@ -55,16 +55,16 @@ struct PoolWindows {
     return (p * rows.windows + oh) * cols.windows + ow;
   }
   /// Index of a pixel among the kernel_h x kernel_w of window (oh, ow); pixel() is its inverse.
-  HOST_DEVICE Index place(Index oh, Index ow, Index h, Index w) const {
+  HOST_DEVICE Index offset(Index oh, Index ow, Index h, Index w) const {
     return (h - rows.start(oh)) * cols.kernel + w - cols.start(ow);
   }
   /// Index of the window's first pixel within the map.
-  HOST_DEVICE Index first_place(Index oh, Index ow) const {
-    return place(oh, ow, rows.begin(oh), cols.begin(ow));
+  HOST_DEVICE Index first_offset(Index oh, Index ow) const {
+    return offset(oh, ow, rows.begin(oh), cols.begin(ow));
   }
-  HOST_DEVICE PoolPixel pixel(Index oh, Index ow, std::uint32_t place) const {
+  HOST_DEVICE PoolPixel pixel(Index oh, Index ow, std::uint32_t offset) const {
     const auto width = static_cast<std::uint32_t>(cols.kernel);  // 32-bit division is faster
-    return {rows.start(oh) + place / width, cols.start(ow) + place % width};
+    return {rows.start(oh) + offset / width, cols.start(ow) + offset % width};
   }
   /// Divisor of an average: the window's area within the padded map.
   HOST_DEVICE float area(Index oh, Index ow) const {

@@ -38,35 +38,35 @@ void pool_max(Context& ctx, const PoolWindows& windows, const float* x, float* y
   for_each_band(ctx, windows, [=, g = windows](const Band& band) {
     const Index W = g.cols.size, width = g.cols.windows * K, n = band.rows * g.cols.windows;
     float columns[kBuffer];
-    std::int32_t places[kBuffer], winners[kBuffer / K];
+    std::int32_t offsets[kBuffer], winners[kBuffer / K];
     for (Index r = 0; r < band.rows; ++r) {
       const float* pixels = g.map(x, band.plane) + (band.first + r) * K * W;
       for (Index w = 0; w < width; ++w) {
         float largest = pixels[w];
-        std::int32_t place = 0;
+        std::int32_t offset = 0;
         for (Index k = 1; k < K; ++k) {
           const float value = pixels[k * W + w];
-          place = value > largest ? static_cast<std::int32_t>(k * K) : place;
+          offset = value > largest ? static_cast<std::int32_t>(k * K) : offset;
           largest = value > largest ? value : largest;
         }
         columns[r * width + w] = largest;
-        places[r * width + w] = place;
+        offsets[r * width + w] = offset;
       }
     }
     const Index first = g.at(band.plane, band.first, 0);
     float* top = y + first;
     for (Index o = 0; o < n; ++o) {
       float largest = columns[o * K];
-      std::int32_t place = places[o * K];
+      std::int32_t offset = offsets[o * K];
       for (Index k = 1; k < K; ++k) {
         const float value = columns[o * K + k];
-        const auto here = static_cast<std::int32_t>(places[o * K + k] + k);
-        const bool better = (value > largest) | ((value == largest) & (here < place));
+        const auto here = static_cast<std::int32_t>(offsets[o * K + k] + k);
+        const bool better = (value > largest) | ((value == largest) & (here < offset));
         largest = better ? value : largest;
-        place = better ? here : place;
+        offset = better ? here : offset;
       }
       top[o] = largest;
-      winners[o] = place;
+      winners[o] = offset;
     }
     for (Index o = 0; o < n; ++o) argmax[first + o] = static_cast<std::uint8_t>(winners[o]);
   });
@@ -79,12 +79,12 @@ void max_backward(Context& ctx, const PoolWindows& windows, const float* dy,
     const Index W = g.cols.size, width = g.cols.windows * K, n = band.rows * g.cols.windows;
     const Index first = g.at(band.plane, band.first, 0);
     float pixels[kBuffer];
-    std::int32_t places[kBuffer];
-    for (Index o = 0; o < n; ++o) places[o] = argmax[first + o];
+    std::int32_t offsets[kBuffer];
+    for (Index o = 0; o < n; ++o) offsets[o] = argmax[first + o];
     for (Index kh = 0; kh < K; ++kh) {  // one row of each window at a time
       for (Index o = 0; o < n; ++o)
         for (Index kw = 0; kw < K; ++kw)
-          pixels[o * K + kw] = places[o] == kh * K + kw ? dy[first + o] : 0;
+          pixels[o * K + kw] = offsets[o] == kh * K + kw ? dy[first + o] : 0;
       float* rows = dx + (band.plane * g.rows.size + band.first * K + kh) * W;
       for (Index r = 0; r < band.rows; ++r)
         std::copy_n(pixels + r * width, width, rows + r * K * W);
@@ -110,16 +110,16 @@ class TiledPooling final : public PoolingEngine {
 
   void forward_maps(Context& ctx, Index images, const float* x, float* y,
                     void* argmax) const override {
-    auto* places = static_cast<std::uint8_t*>(argmax);
-    g_.rows.kernel == 2 ? pool_max<2>(ctx, g_.windows(images), x, y, places)
-                        : pool_max<3>(ctx, g_.windows(images), x, y, places);
+    auto* offsets = static_cast<std::uint8_t*>(argmax);
+    g_.rows.kernel == 2 ? pool_max<2>(ctx, g_.windows(images), x, y, offsets)
+                        : pool_max<3>(ctx, g_.windows(images), x, y, offsets);
   }
 
   void backward_maps(Context& ctx, Index images, const float* dy, const void* argmax,
                      float* dx) const override {
-    const auto* places = static_cast<const std::uint8_t*>(argmax);
-    g_.rows.kernel == 2 ? max_backward<2>(ctx, g_.windows(images), dy, places, dx)
-                        : max_backward<3>(ctx, g_.windows(images), dy, places, dx);
+    const auto* offsets = static_cast<const std::uint8_t*>(argmax);
+    g_.rows.kernel == 2 ? max_backward<2>(ctx, g_.windows(images), dy, offsets, dx)
+                        : max_backward<3>(ctx, g_.windows(images), dy, offsets, dx);
     clear_rest(ctx, g_.windows(images), dx);
   }
 
