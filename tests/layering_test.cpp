@@ -132,7 +132,7 @@ const std::map<std::string, std::string> kDeclaredBy = {
     {"cuda/engines/convolution_cudnn.cpp", "layers/convolution/engine.hpp"},
     {"cuda/engines/convolution_gemm.cpp", "layers/convolution/engine.hpp"},
     {"cuda/engines/gemm.cpp", "math/gemm.hpp"},
-    {"cuda/engines/lrn_pooling.cpp", "layers/pooling/engine.hpp"},
+    {"cuda/engines/lrn_and_pooling.cpp", "layers/pooling/engine.hpp"},
     {"cuda/kernels/pixel_kernels.cpp", "data/image/pixel_batch.hpp"},
     {"cuda/runtime/accelerators.cpp", "core/accelerator.hpp"},
     {"cuda/runtime/communicator.cpp", "core/communicator.hpp"},

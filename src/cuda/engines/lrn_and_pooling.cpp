@@ -1,6 +1,6 @@
 // The engines of LRN, of pooling, and of both fused.
 #include "core/bf16.hpp"
-#include "cuda/kernels/lrn_pooling_kernels.hpp"
+#include "cuda/kernels/lrn_and_pooling_kernels.hpp"
 #include "layers/normalization/lrn_pooling_engine.hpp"
 
 namespace doppio {

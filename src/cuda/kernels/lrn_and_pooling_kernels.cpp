@@ -1,8 +1,8 @@
-#include "cuda/kernels/lrn_pooling_kernels.hpp"
+#include "cuda/kernels/lrn_and_pooling_kernels.hpp"
 
 #include "core/bf16.hpp"
 #include "cuda/kernels/divider.hpp"
-#include "cuda/kernels/lrn_pooling_values.hpp"
+#include "cuda/kernels/lrn_and_pooling_values.hpp"
 #include "math/kernel.hpp"
 
 namespace doppio::cuda {

@@ -1,7 +1,7 @@
 #pragma once
 // Inputs of the LRN and pooling kernels, read in strips of channels: stored values, normalized
 // values and gradients of pooling.
-#include "cuda/kernels/lrn_pooling_kernels.hpp"
+#include "cuda/kernels/lrn_and_pooling_kernels.hpp"
 
 namespace doppio::cuda {
 
