@@ -41,7 +41,8 @@ struct Follower {
   PoolingWork* pool = nullptr;          ///< pooling
   bool relu = false;                    ///< y = max(0, x), in place
 
-  bool empty() const { return !norm && !scale && !addend && !pool && !relu; }
+  bool empty() const { return *this == Follower{}; }
+  friend bool operator==(const Follower&, const Follower&) = default;
 };
 
 /// The layers that follow a layer, in the order in which they process its top.
