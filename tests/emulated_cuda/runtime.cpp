@@ -110,7 +110,7 @@ class Gpu {
 
   void* take(std::size_t bytes) {
     const std::size_t offset = placement_.take(bytes);
-    if (offset == Placement::kNowhere) return nullptr;
+    if (offset == Placement::kNone) return nullptr;
     used_ += sizes_[begin_ + offset] = bytes;
     return begin_ + offset;
   }
