@@ -40,13 +40,13 @@ grep -q '^Skipped: not wanted (--python=none)' "$work/report/report.md" || fail 
 mkdir "$work/earlier"
 cat >"$work/earlier/tests.csv" <<'END'
 program,name,result,seconds,message
-cuda_test,DeviceTest.CardsAreListed,failed,0,
-cuda_test,DeviceTest.TwoContextsOnOneCardDoNotMeet,passed,0,
+cuda_test,DeviceTest.GpusAreListed,failed,0,
+cuda_test,DeviceTest.TwoContextsOnOneGpuDoNotMeet,passed,0,
 conformance,nets/split_inplace_chain,not run,0,
 END
 got=$(status "$pack/gpu_report.sh" --python=none --out="$work/again" --rerun="$work/earlier")
 [[ $got == 0 ]] || fail "the repetition ended with status $got: $(<"$work/output")"
-[[ $(cut -d, -f1,2 "$work/again/tests.csv" | sort | tr -d '\r' | tr '\n' ' ') == 'conformance,nets/split_inplace_chain cuda_test,DeviceTest.CardsAreListed program,name ' ]] ||
+[[ $(cut -d, -f1,2 "$work/again/tests.csv" | sort | tr -d '\r' | tr '\n' ' ') == 'conformance,nets/split_inplace_chain cuda_test,DeviceTest.GpusAreListed program,name ' ]] ||
   fail "not what was to be repeated: $(<"$work/again/tests.csv")"
 
 # A library that the pack lacks is noticed, though this machine has it.
