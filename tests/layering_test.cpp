@@ -130,7 +130,7 @@ TEST(Layering, DependenciesPointOneWay) {
 const std::map<std::string, std::string> kDeclaredBy = {
     {"cuda/check.cpp", "math/kernel.hpp"},  // by way of cuda/kernels/launch.hpp
     {"cuda/engines/convolution_cudnn.cpp", "layers/convolution/engine.hpp"},
-    {"cuda/engines/convolution_gemm.cpp", "layers/convolution/engine.hpp"},
+    {"cuda/engines/convolution_batched_gemm.cpp", "layers/convolution/engine.hpp"},
     {"cuda/engines/gemm.cpp", "math/gemm.hpp"},
     {"cuda/engines/lrn_and_pooling.cpp", "layers/pooling/engine.hpp"},
     {"cuda/kernels/pixel_kernels.cpp", "data/image/pixel_batch.hpp"},

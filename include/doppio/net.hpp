@@ -12,7 +12,7 @@ namespace doppio {
 
 class NetParameter;
 class GraphReplay;
-struct FusionPlan;  // which layers absorb which (net/passes/fusion.hpp)
+struct FusionPlan;  // which layers absorb which (net/passes/plan_fusion.hpp)
 struct GradientGroups;
 struct Graph;
 struct Liveness;

@@ -15,9 +15,9 @@
 #include "net/gradient_groups.hpp"
 #include "net/graph_replay.hpp"
 #include "net/pass_context.hpp"
-#include "net/passes/fusion.hpp"
 #include "net/passes/liveness.hpp"
 #include "net/passes/passes.hpp"
+#include "net/passes/plan_fusion.hpp"
 #include "net/passes/shard_data_layer.hpp"
 
 namespace doppio {

@@ -1,8 +1,8 @@
 // Layer fusion at run time: how a net lets layers do the work of their successors.
 #include "doppio/net.hpp"
 #include "net/format/layer_context.hpp"
-#include "net/passes/fusion.hpp"
 #include "net/passes/liveness.hpp"
+#include "net/passes/plan_fusion.hpp"
 
 namespace doppio {
 

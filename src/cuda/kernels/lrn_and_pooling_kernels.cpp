@@ -2,7 +2,7 @@
 
 #include "core/bf16.hpp"
 #include "cuda/kernels/divider.hpp"
-#include "cuda/kernels/lrn_and_pooling_values.hpp"
+#include "cuda/kernels/lrn_and_pooling_formulas.hpp"
 #include "math/kernel.hpp"
 
 namespace doppio::cuda {

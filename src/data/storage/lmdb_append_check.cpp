@@ -1,4 +1,4 @@
-#include "data/storage/lmdb_check.hpp"
+#include "data/storage/lmdb_append_check.hpp"
 
 #include <string>
 #include <vector>

@@ -7,7 +7,7 @@
 
 #include "core/printable.hpp"
 #include "data/storage/lmdb.hpp"
-#include "data/storage/lmdb_check.hpp"
+#include "data/storage/lmdb_append_check.hpp"
 #include "doppio/error.hpp"
 
 namespace doppio {

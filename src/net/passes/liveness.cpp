@@ -4,7 +4,7 @@
 #include <map>
 
 #include "core/arena.hpp"
-#include "net/passes/fusion.hpp"
+#include "net/passes/plan_fusion.hpp"
 
 namespace doppio {
 

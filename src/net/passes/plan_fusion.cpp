@@ -1,4 +1,4 @@
-#include "net/passes/fusion.hpp"
+#include "net/passes/plan_fusion.hpp"
 
 #include <algorithm>
 #include <map>

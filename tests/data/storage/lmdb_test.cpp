@@ -5,7 +5,7 @@
 
 #include <fstream>
 
-#include "data/storage/lmdb_check.hpp"
+#include "data/storage/lmdb_append_check.hpp"
 #include "support/expect_error.hpp"
 #include "support/read_only.hpp"
 #include "support/scratch_folder.hpp"

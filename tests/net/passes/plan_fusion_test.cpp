@@ -1,5 +1,5 @@
 // Which layers may be fused. net_fusion_test.cpp tests their results.
-#include "net/passes/fusion.hpp"
+#include "net/passes/plan_fusion.hpp"
 
 #include "net/passes/passes.hpp"
 #include "support/layer_harness.hpp"
