@@ -19,7 +19,7 @@ class Lmdb : public testing::Test {
  protected:
   /// Creates a database with keys "0".."n-1" and values "v0".."v(n-1)".
   std::string make(int n, const std::string& name = "lmdb") {
-    const std::string path = folder / name;
+    std::string path = folder / name;
     LmdbWriter writer(path);
     for (int i = 0; i < n; ++i) writer.put(str(i), str("v", i));
     writer.finish();
