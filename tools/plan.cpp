@@ -170,10 +170,10 @@ int run(const Arguments& given) {
       continue;
     }
     const bool train = p.net.state.phase() == TRAIN;
-    Peak alone;
-    alone.add(plan, train, 0, p.shared);  // `doppio time` has no history tensors
+    Peak single;
+    single.add(plan, train, 0, p.shared);  // `doppio time` has no history tensors
     together.add(plan, train, histories, p.shared);
-    if (FLAGS_solver.empty()) peaks << alone.text(phase + " net");
+    if (FLAGS_solver.empty()) peaks << single.text(phase + " net");
   }
   if (!FLAGS_solver.empty()) peaks << together.text("training");
   std::cout << tables.str() << peaks.str();

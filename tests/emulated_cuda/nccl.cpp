@@ -34,7 +34,7 @@ struct Part {
   };
   std::vector<Floats> floats;
   cudaStream_t stream = nullptr;
-  std::uint64_t behind = 0;  ///< work items that precede them in its stream
+  std::uint64_t preceding = 0;  ///< work items of its stream before them
 };
 
 /// The calls of all ranks in a group. The first stream that reaches it computes all means, but each
@@ -60,7 +60,7 @@ struct Means {
 
  private:
   void compute() {
-    for (const Part& part : parts) finish(part.stream, part.behind);
+    for (const Part& part : parts) finish(part.stream, part.preceding);
     with_all_gpus_open([&] {
       for (std::size_t k = 0; k < parts[0].floats.size(); ++k) {
         std::vector<float>& means = values.emplace_back(parts[0].floats[k].count);
@@ -214,7 +214,7 @@ ncclResult_t ncclAllReduce(const void* from, void* to, std::size_t count, ncclDa
 ncclResult_t ncclGroupEnd() {
   if (--depth > 0) return ncclSuccess;
   if (!asking) return ncclSuccess;  // the group created communicators
-  asked.behind = asked_for(asked.stream);
+  asked.preceding = asked_for(asked.stream);
   return begin(*asking);
 }
 

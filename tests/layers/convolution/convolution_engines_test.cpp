@@ -216,8 +216,8 @@ TEST_P(EngineTest, ASumComesBeforeTheRelu) {
     Operands o(g), sum(g);
     const Tensor* bias = g.bias ? &o.bias : nullptr;
     entry.make(g)->forward(ctx, o.x, o.weight, bias, o.y);
-    std::vector<float> alone = values(o.y), expected = values(o.dy), rectified;
-    for (std::size_t i = 0; i < expected.size(); ++i) expected[i] += alone[i];
+    std::vector<float> unfused = values(o.y), expected = values(o.dy), rectified;
+    for (std::size_t i = 0; i < expected.size(); ++i) expected[i] += unfused[i];
     for (const float v : expected) rectified.push_back(std::max(v, 0.0f));
     const Follower both[] = {{.addend = &o.dy}, {.relu = true}};
     const Followers only_sum(both, 1);
@@ -231,7 +231,7 @@ TEST_P(EngineTest, ASumComesBeforeTheRelu) {
       continue;
     }
     expect(both, rectified);
-    expect({}, alone);
+    expect({}, unfused);
     expect(only_sum, expected);
     expect(both, rectified);
   }
