@@ -12,6 +12,7 @@ median of its rounds.
 import argparse
 import collections
 import datetime
+import itertools
 import os
 import pathlib
 import platform
@@ -172,15 +173,15 @@ class Worker:
 
 
 def pytorch_worker(case, mode, batch, steps):
-    """PyTorch with the memory layout that is faster for this net; None without PyTorch."""
+    """PyTorch as it is fastest for this net, eager or compiled, in either layout; None without PyTorch."""
     options = case.options
     if not options.torch:
         return None
     bf16 = ["--bf16"] if options.type == "bf16" else []
     best = None
-    for layout in ([], ["--channels_last"]):
+    for flags in itertools.product([[], ["--compile"]], [[], ["--channels_last"]]):
         worker = Worker(options.torch, ROOT / "benchmarks/pytorch_nets.py", case.name, mode, batch,
-                        *layout, *bf16)
+                        *itertools.chain(*flags), *bf16)
         worker.speed = worker.seconds(steps)
         if best and best.speed < worker.speed:
             worker.close()
@@ -240,7 +241,7 @@ def describe_machine(options, figures, isa):
              f"1-minute load before the start {options.load:.1f}.", ""]
     if options.torch:
         lines[2] += " PyTorch " + output_of(options.torch, "-c", "import torch; print(torch.__version__)"
-                                            ).strip() + ", eager, in the faster of its two layouts."
+                                            ).strip() + ", eager or compiled, in either layout, whichever is fastest."
     lines += ["| peak | threads | |", "|---|---|---|"]
     for (kind, what, threads), value in figures.items():
         unit = "GB/s" if kind == "triad" else "GFLOP/s"
