@@ -108,7 +108,8 @@ void require_apart(const std::vector<std::string>& databases) {
 void require_not_read(const NetParameter& net, const std::vector<std::string>& databases) {
   for (const LayerParameter& layer : net.layer())
     for (const std::string& database : databases)
-      if (layer.has_data_param() && plain_path(layer.data_param().source()) == plain_path(database))
+      if (layer.data_param().source_size() > 0 &&
+          plain_path(layer.data_param().source(0)) == plain_path(database))
         throw UsageError("'" + printable(database) + "' is the database that layer '" +
                          printable(layer.name()) + "' reads; give another name");
 }

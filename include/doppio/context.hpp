@@ -15,6 +15,7 @@ enum class Device { cpu, cuda, any };
 const char* device_name(Device device);
 
 class Accelerator;  // memory and streams of a device (core/accelerator.hpp)
+class Peers;        // the devices that share a net (core/peers.hpp)
 
 /// Opens accelerator number `id`. Throws: Error if there is no such GPU or this build has no CUDA.
 std::shared_ptr<Accelerator> open_accelerator(int id);
@@ -36,6 +37,13 @@ std::string accelerator_support();
 /// True if this build contains CUDA kernels.
 bool built_with_cuda();
 
+/// Identifies one of several nets that train in parallel, each on its own device with its shard of
+/// every batch: the items index, index + count, and so on.
+struct Shard {
+  int index = 0;  ///< 0 to count - 1
+  int count = 1;  ///< nets
+};
+
 /// The state that layers need to run: device, random key and workspace. There are no globals, so
 /// two nets on two devices in one process are independent.
 class Context {
@@ -55,7 +63,12 @@ class Context {
   std::uint64_t seed = 0;
   /// Number of the current forward pass, part of the key of all random numbers. Set by the net.
   std::uint64_t pass = 0;
-  /// Device address of that number for kernels that are being captured, else null.
+  /// The shard of the current pass, by which its random numbers are those of the whole batch. Set
+  /// by the net.
+  Shard shard;
+  /// The other parts of a net that is split along its channels; null if it is whole.
+  Peers* peers = nullptr;
+  /// Device address of the pass's number for kernels that are being captured, else null.
   const std::uint64_t* pass_at = nullptr;
   /// Only infer shapes: fillers do not write parameters, and data layers may guess the shape of a
   /// missing database.

@@ -26,13 +26,6 @@ class NetState;    // phase, level and stages: what include and exclude rules ar
 /// The passes that a net will run, which determine how long its blobs are needed.
 enum class Passes { forward, forward_and_backward };
 
-/// Identifies one of several nets that train in parallel, each on its own device with its part of
-/// every batch.
-struct Shard {
-  int index = 0;  ///< 0 to count - 1
-  int count = 1;  ///< nets
-};
-
 /// What copying weights did to one layer.
 struct CopiedLayer {
   enum class Outcome { loaded, fresh, skipped, mismatched };

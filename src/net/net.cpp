@@ -137,9 +137,8 @@ float Net::forward() {
 }
 
 void Net::begin_pass() {
-  // Nets that train together need different random numbers.
-  ctx_.pass = passes_++ * static_cast<std::uint64_t>(shard_.count) +
-              static_cast<std::uint64_t>(shard_.index);
+  ctx_.pass = passes_++;
+  ctx_.shard = shard_;
   replayed_ = false;
   release_blobs();
 }

@@ -7,7 +7,8 @@ namespace {
 double tolerance() {
   const NetParameter net = read_net_loosely();
   for (const LayerParameter& layer : net.layer())
-    if (layer.type() == "ImageData" || layer.data_param().source().find("jpg") != std::string::npos)
+    if (layer.type() == "ImageData" ||
+        layer.data_param().ShortDebugString().find("jpg") != std::string::npos)
       return 2 * layer.transform_param().scale();
   return 1e-6;
 }

@@ -44,7 +44,7 @@ TEST(Overrides, FindsAFieldInTheMessagesOfItsLayer) {
       changed({"data.batch_size=2", "data.source=/tmp/x y", "conv1.engine=CAFFE"});
   ASSERT_EQ(net.net.layer_size(), 3);
   EXPECT_EQ(net.net.layer(0).data_param().batch_size(), 2u);
-  EXPECT_EQ(net.net.layer(0).data_param().source(), "/tmp/x y");
+  EXPECT_EQ(net.net.layer(0).data_param().source(0), "/tmp/x y");
   EXPECT_EQ(net.net.layer(1).convolution_param().engine(), ConvolutionParameter::CAFFE);
 }
 

@@ -1,5 +1,6 @@
 #include "doppio.pb.h"
 #include "doppio/extend/registry.hpp"
+#include "math/batch_draws.hpp"
 #include "math/kernel.hpp"
 #include "math/philox.hpp"
 
@@ -9,21 +10,28 @@ namespace {
 /// Blocks of four draws that one work item computes: on the CPU enough to fill vector registers.
 constexpr Index kBlocks = kDevice == Device::cuda ? 1 : 16;
 
-/// to[i] = from[i] * scale, or 0 if draw i of `random` is below `threshold`.
-void keep_or_drop(Context& ctx, Index n, Random random, std::uint32_t threshold, float scale,
-                  const float* from, float* to) {
-  // A draw costs more than four elements do.
-  parallel_for(ctx, (n + 4 * kBlocks - 1) / (4 * kBlocks), 16 * kBlocks, [=] KERNEL(Index item) {
+/// to[i] = from[i] * scale, or 0 if the draw of value i in the whole batch is below `threshold`.
+void keep_or_drop(Context& ctx, const BatchDraws& numbers, Random random, std::uint32_t threshold,
+                  float scale, const float* from, float* to) {
+  constexpr Index kDraws = 4 * kBlocks;
+  // An item may begin within a block, so its values may need one more. A draw costs more than four
+  // elements do.
+  const Index chunks = (numbers.values + (numbers.items > 1 ? 3 : 0) + kDraws - 1) / kDraws;
+  parallel_for(ctx, {1, numbers.items, chunks}, 4 * kDraws,
+               [=] KERNEL(Index, Index item, Index chunk) {
     const Random now = random.now();
+    const Index first = numbers.first(item), block = first / 4 + chunk * kBlocks;
     std::uint32_t draws[kBlocks][4];
-    for (Index b = 0; b < kBlocks; ++b)
-      now.block(static_cast<std::uint64_t>(item * kBlocks + b), draws[b]);
+    for (Index b = 0; b < kBlocks; ++b) now.block(static_cast<std::uint64_t>(block + b), draws[b]);
+    // Draw k is of value `skipped` + k of the item.
+    const Index skipped = 4 * block - first, rest = numbers.values - skipped;
+    const Index begin = skipped < 0 ? -skipped : 0, end = rest < kDraws ? rest : kDraws;
     const std::uint32_t* draw = draws[0];
-    const Index begin = item * 4 * kBlocks, rest = n - begin;
-    const Index count = rest < 4 * kBlocks ? rest : 4 * kBlocks;
-    for (Index i = 0; i < count; ++i) {
-      const float kept = from[begin + i] * scale;
-      to[begin + i] = draw[i] < threshold ? 0 : kept;
+    const float* x = from + item * numbers.values + skipped;
+    float* y = to + item * numbers.values + skipped;
+    for (Index k = begin; k < end; ++k) {
+      const float kept = x[k] * scale;
+      y[k] = draw[k] < threshold ? 0 : kept;
     }
   });
 }
@@ -37,7 +45,8 @@ void multiply(Context& ctx, Index n, const float* from, float scale, float* to) 
 /// Shapes: any, in place or not. TRAIN: y = 0 with probability dropout_ratio (0 to below 1, default
 /// 0.5), else x / (1 - dropout_ratio). TEST: y = x. With scale_train false TRAIN keeps x as it is
 /// and TEST multiplies by 1 - dropout_ratio; with sample_weights_test TEST drops as TRAIN does. The
-/// dropped values depend only on the seed, the layer's name and the number of the pass.
+/// dropped values depend only on the seed, the layer's name, the number of the pass and their place
+/// in the whole batch, of which the first axis is the items.
 ///
 /// Throws: Error if dropout_ratio is out of range.
 /// Source: Srivastava et al., "Dropout" (2014); scaling in TRAIN matches Caffe, the other fields
@@ -66,6 +75,7 @@ class Dropout final : public Layer {
     random_.seed = ctx.seed;
     random_.pass = ctx.pass;
     random_.pass_at = ctx.pass_at;
+    shard_ = ctx.shard;
     apply(ctx, bottom[0]->data, top[0]->data);
   }
 
@@ -81,13 +91,14 @@ class Dropout final : public Layer {
     const float* x = from.read(ctx);
     float* y = in_place ? to.update(ctx) : to.write(ctx);
     if (drops_)
-      keep_or_drop(ctx, from.count(), random_, threshold_, scale_, x, y);
+      keep_or_drop(ctx, BatchDraws(shard_, from.shape()), random_, threshold_, scale_, x, y);
     else
       multiply(ctx, from.count(), x, scale_, y);
   }
 
   bool drops_;
   Random random_;  // of the current forward pass
+  Shard shard_;    // likewise
   std::uint32_t threshold_;
   float scale_;
 };

@@ -22,19 +22,19 @@ DatabaseLayer::DatabaseLayer(const LayerParameter& p, Index height, Index width)
 
 std::unique_ptr<ImageSource> DatabaseLayer::open_source() const {
   check_backend();
-  return open_database_source(param_.source(), [this] { return make_reader(); });
+  return open_database_source(param_.source(0), [this] { return make_reader(); });
 }
 
 std::string DatabaseLayer::missing_source() const {
-  return has_database(param_.source()) ? "" : missing_database(param_.source());
+  return has_database(param_.source(0)) ? "" : missing_database(param_.source(0));
 }
 
 /// The schema's default is LEVELDB, so an absent backend means either.
 void DatabaseLayer::check_backend() const {
   if (!param_.has_backend()) return;
-  const bool lmdb = find_backend(param_.source()) == Backend::lmdb;
+  const bool lmdb = find_backend(param_.source(0)) == Backend::lmdb;
   require_field(lmdb == (param_.backend() == DataParameter::LMDB), "data_param.backend",
-                param_.source(), " is ", lmdb ? "an LMDB" : "a LevelDB",
+                param_.source(0), " is ", lmdb ? "an LMDB" : "a LevelDB",
                 " database; write backend: ", lmdb ? "LMDB" : "LEVELDB");
 }
 

@@ -2,6 +2,7 @@
 #include <cstdint>
 
 #include "layers/pooling/engine.hpp"
+#include "math/batch_draws.hpp"
 #include "math/philox.hpp"
 #include "math/strips.hpp"
 
@@ -58,15 +59,15 @@ void pool_average(Context& ctx, const PoolWindows& windows, const float* x, floa
 
 /// y = an x drawn from each window with probability proportional to it; argmax = its index.
 template <class Place>
-void pool_draw(Context& ctx, const PoolWindows& windows, Random random, const float* x, float* y,
-               Place* argmax) {
+void pool_draw(Context& ctx, const PoolWindows& windows, Random random, const BatchDraws& numbers,
+               const float* x, float* y, Place* argmax) {
   parallel_for(ctx, {windows.planes, windows.rows.windows, windows.cols.windows},
                [=, g = windows] KERNEL(Index p, Index oh, Index ow) {
     const float* map = g.map(x, p);
     float sum = 0;
     for_each_pixel(g, map, oh, ow, [&](Index, float value) { sum += value; });
     const Index o = g.at(p, oh, ow);
-    const float mark = random.now().uniform(o) * sum;
+    const float mark = random.now().uniform(numbers(o)) * sum;
     auto drawn = static_cast<std::uint32_t>(g.first_offset(oh, ow));
     float below = 0;  // sum of the pixels before this one
     for_each_pixel(g, map, oh, ow, [&](Index offset, float value) {
@@ -184,7 +185,10 @@ class GenericPooling final : public PoolingEngine {
       if (g_.method == PoolingMethod::max)
         pool_max(ctx, windows, x, y, offsets);
       else
-        pool_draw(ctx, windows, {ctx.seed, g_.stream, ctx.pass, ctx.pass_at}, x, y, offsets);
+        pool_draw(
+            ctx, windows, {ctx.seed, g_.stream, ctx.pass, ctx.pass_at},
+            {ctx.shard, {images, windows.at(windows.planes, 0, 0) / std::max<Index>(1, images)}}, x,
+            y, offsets);
     });
   }
 

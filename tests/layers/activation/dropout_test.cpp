@@ -49,6 +49,28 @@ TEST_P(DropoutTest, DropsTheGivenRatioWithANewMaskEachPass) {
   EXPECT_NE(values(h.top(0).data), first);
 }
 
+TEST_P(DropoutTest, ShardsDropWhatTheWholeBatchWould) {
+  // Items of 70 values begin within a block of four draws and need several chunks.
+  const Index values_per_item = 70;
+  LayerHarness all(dropout("0.4"), {{6, 7, 10}}, {.device = GetParam()});
+  all.bottom_data(0, std::vector<float>(6 * 70, 1));
+  all.forward();
+  const std::vector<float> whole = values(all.top(0).data);
+  for (int shard = 0; shard < 3; ++shard) {
+    LayerHarness h(dropout("0.4"), {{2, 7, 10}}, {.device = GetParam()});
+    h.ctx().shard = {shard, 3};
+    h.bottom_data(0, std::vector<float>(2 * 70, 1));
+    h.forward();
+    const std::vector<float> part = values(h.top(0).data);
+    for (Index i = 0; i < 2 * values_per_item; ++i) {
+      const Index item = 3 * (i / values_per_item) + shard;
+      ASSERT_EQ(part[static_cast<std::size_t>(i)],
+                whole[static_cast<std::size_t>(item * values_per_item + i % values_per_item)])
+          << shard << " " << i;
+    }
+  }
+}
+
 TEST_P(DropoutTest, IsTheIdentityInTestPhase) {
   for (const bool in_place : {false, true}) {
     LayerHarness h("phase: TEST " + dropout("0.9"), {{4}},

@@ -202,6 +202,28 @@ TEST_P(PoolingTest, StochasticSamplesInProportionToValuesEachPass) {
   EXPECT_EQ(values(h.top(0).data), first);
 }
 
+TEST_P(PoolingTest, ShardsSampleWhatTheWholeBatchWould) {
+  const std::string layer =
+      pooling("pool: STOCHASTIC kernel_h: 1 kernel_w: 2 stride_h: 1 stride_w: 2");
+  LayerHarness all(layer, {{6, 1, 5, 2}}, {.device = GetParam()});
+  std::vector<float> x;
+  for (int i = 0; i < 30; ++i) x.insert(x.end(), {1, 2});
+  all.bottom_data(0, x);
+  all.forward();
+  const std::vector<float> whole = values(all.top(0).data);
+  x.resize(x.size() / 2);
+  for (int shard = 0; shard < 2; ++shard) {
+    LayerHarness h(layer, {{3, 1, 5, 2}}, {.device = GetParam()});
+    h.ctx().shard = {shard, 2};
+    h.bottom_data(0, x);
+    h.forward();
+    const std::vector<float> part = values(h.top(0).data);
+    for (std::size_t i = 0; i < part.size(); ++i)
+      ASSERT_EQ(part[i], whole[(2 * (i / 5) + static_cast<std::size_t>(shard)) * 5 + i % 5])
+          << shard << " " << i;
+  }
+}
+
 TEST_P(PoolingTest, ClipsKernelsLargerThanTheInput) {
   LayerHarness max(pooling("kernel_size: 3 stride: 2"), {{1, 1, 2, 2}}, {.device = GetParam()});
   max.bottom_data(0, {1, 2, 3, 4});
