@@ -6,7 +6,7 @@
 #include <memory>
 
 #include "core/printable.hpp"
-#include "data/storage/database.hpp"
+#include "data/storage/database_list.hpp"
 #include "io/comma_list.hpp"
 #include "net/format/source_map.hpp"
 #include "tools/command.hpp"
@@ -107,11 +107,12 @@ void require_apart(const std::vector<std::string>& databases) {
 /// Throws: UsageError if the net reads one of the databases to be created.
 void require_not_read(const NetParameter& net, const std::vector<std::string>& databases) {
   for (const LayerParameter& layer : net.layer())
-    for (const std::string& database : databases)
-      if (layer.data_param().source_size() > 0 &&
-          plain_path(layer.data_param().source(0)) == plain_path(database))
-        throw UsageError("'" + printable(database) + "' is the database that layer '" +
-                         printable(layer.name()) + "' reads; give another name");
+    for (const std::string& source : layer.data_param().source())
+      for (const std::string& path : database_paths(source))
+        for (const std::string& database : databases)
+          if (plain_path(path) == plain_path(database))
+            throw UsageError("'" + printable(database) + "' is the database that layer '" +
+                             printable(layer.name()) + "' reads; give another name");
 }
 
 int run(const Arguments& given) {

@@ -57,7 +57,8 @@ Command mean_command() {
               "--pca=pca.binaryproto",
           .run = run,
           .min_operands = 1,
-          .max_operands = 2};
+          .max_operands = 2,
+          .notes = "DB may be a pattern with * and ? in quotes, for several databases."};
 }
 
 }  // namespace doppio

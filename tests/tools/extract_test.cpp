@@ -85,9 +85,15 @@ TEST_F(Extract, TheDatabaseThatTheNetReadsIsNoPlaceForResults) {
   const std::string reads = folder.write(
       "reads.prototxt", "layer { name: 'd' type: 'Data' top: 'd' data_param { source: '" + db +
                             "' backend: LMDB batch_size: 2 } }\n");
-  const Outcome r = extract({"d", folder / "./db", "--model=" + reads, "--overwrite"});
-  EXPECT_EQ(r.exit_code, 2);
-  EXPECT_TRUE(contains(r.err, "is the database that layer 'd' reads")) << r.err;
+  const std::string reads_several = folder.write(
+      "several.prototxt", "layer { name: 'd' type: 'Data' top: 'd' data_param { source: '" +
+                              folder / "none" + "' source: '" + folder / "d?" +
+                              "' backend: LMDB batch_size: 2 } }\n");
+  for (const std::string& reader : {reads, reads_several}) {
+    const Outcome r = extract({"d", folder / "./db", "--model=" + reader, "--overwrite"});
+    EXPECT_EQ(r.exit_code, 2);
+    EXPECT_TRUE(contains(r.err, "is the database that layer 'd' reads")) << r.err;
+  }
   EXPECT_EQ(open_database(db)->size(), 6);
 }
 

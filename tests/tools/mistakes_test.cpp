@@ -91,7 +91,8 @@ TEST_F(Mistakes, MissingDatabaseNamesTheScriptThatMakesIt) {
   folder.write("get.sh", "");
   folder.write_net("train_lmdb", "trian_lmdb");
   expect_error(
-      "FOLDER/net.prototxt:2:1: error: layer 'data' (Data): no database at FOLDER/trian_lmdb; make "
+      "FOLDER/net.prototxt:4:44: error: layer 'data' (Data): no database at FOLDER/trian_lmdb; "
+      "make "
       "it with FOLDER/get.sh");
 }
 
@@ -99,7 +100,7 @@ TEST_F(Mistakes, EmptyDatabase) {
   LmdbWriter(folder / "empty_lmdb").finish();
   folder.write_net("train_lmdb", "empty_lmdb");
   expect_error(
-      "FOLDER/net.prototxt:2:1: error: layer 'data' (Data): the database FOLDER/empty_lmdb has no "
+      "FOLDER/net.prototxt:4:44: error: layer 'data' (Data): the database FOLDER/empty_lmdb has no "
       "records");
 }
 

@@ -11,7 +11,7 @@
 #include "core/threads.hpp"
 #include "data/image/datum.hpp"
 #include "data/prefetch.hpp"
-#include "data/storage/database.hpp"
+#include "data/storage/database_list.hpp"
 #include "doppio.pb.h"
 #include "doppio/error.hpp"
 #include "io/atomic_file.hpp"
@@ -75,7 +75,7 @@ WorkerSums sum_images(Database& reader, const Image& first, const MeanOptions& o
   const auto make = [&](int worker, const std::optional<Record>& record, Nothing&, Index) {
     if (!record) return;
     WorkerSums& mine = at(partial, worker);
-    with_context(record_context(options.database, *record), [&] {
+    with_context(record_context(*record), [&] {
       const Image image = mine.reader.read(record->value);
       require(image.shape() == shape, "the image is ", image.shape().text(), " and the first one ",
               shape.text(), "; a mean image needs a database of one size");
@@ -103,16 +103,17 @@ WorkerSums sum_images(Database& reader, const Image& first, const MeanOptions& o
   return std::move(all);
 }
 
-/// Throws: Error unless both outputs are writable, distinct and outside of the database.
-void check_outputs(const MeanOptions& options) {
+/// Throws: Error unless both outputs are writable, distinct and outside of the databases.
+void check_outputs(const MeanOptions& options, const std::vector<std::string>& databases) {
   std::error_code unknown;
   for (const std::string& file : {options.output, options.pca}) {
     if (file.empty()) continue;
     const fs::path folder = fs::path(file).has_parent_path() ? fs::path(file).parent_path() : ".";
     require(!fs::is_directory(file, unknown), printable(file),
             " is a folder; give the name of a file for the result");
-    require(!fs::equivalent(folder, options.database, unknown), printable(file),
-            " would lie within the database; give another name for the result");
+    for (const std::string& database : databases)
+      require(!fs::equivalent(folder, database, unknown), printable(file),
+              " would lie within the database; give another name for the result");
     require_writable(file);
   }
   const auto plain = [&](const std::string& file) {
@@ -127,13 +128,15 @@ void check_outputs(const MeanOptions& options) {
 }  // namespace
 
 ImageMean compute_image_mean(const MeanOptions& options) {
-  const std::unique_ptr<Database> database = open_database(options.database);
-  check_outputs(options);
+  const std::vector<std::string> paths = database_paths(options.database);
+  require(!paths.empty(), missing_database(options.database));
+  const std::unique_ptr<Database> database = open_databases(paths);
+  check_outputs(options, paths);
   Database& reader = *database;
   DatumReader datum;
   const Record record = reader.next();
   Image first;
-  with_context(record_context(options.database, record), [&] { first = datum.read(record.value); });
+  with_context(record_context(record), [&] { first = datum.read(record.value); });
   reader.seek(0);
   ImageMean result{reader.size(), first.shape(), {}, {}};
   WorkerSums sums = sum_images(reader, first, options);

@@ -9,9 +9,9 @@
 namespace doppio {
 
 struct MeanOptions {
-  std::string database;
-  std::string output;  ///< mean file to write; empty: none
-  int threads = 0;     ///< 0: all cores but one
+  std::string database;  ///< path, or a pattern with * and ? for several databases
+  std::string output;    ///< mean file to write; empty: none
+  int threads = 0;       ///< 0: all cores but one
   Progress progress;
   std::string pca = {};  ///< file of colour components to write; empty: none
 };
@@ -23,10 +23,10 @@ struct ImageMean {
   std::optional<ColorComponents> components;  ///< has a value if MeanOptions::pca is set
 };
 
-/// Averages all images of a database pixel by pixel and writes the result as a BlobProto of 1 x C x
-/// H x W. If requested, also computes the principal components of all pixels' colours. Throws:
-/// Error naming the first record whose size differs from the first one's or, for components, that
-/// does not have 3 channels. Source: the mean matches Caffe, but sums in double.
+/// Averages all images of one or more databases pixel by pixel and writes the result as a BlobProto
+/// of 1 x C x H x W. If requested, also computes the principal components of all pixels' colours.
+/// Throws: Error naming the first record whose size differs from the first one's or, for
+/// components, that does not have 3 channels. Source: the mean matches Caffe, but sums in double.
 ImageMean compute_image_mean(const MeanOptions& options);
 
 }  // namespace doppio

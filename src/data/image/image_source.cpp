@@ -3,6 +3,7 @@
 #include <opencv2/imgproc.hpp>
 
 #include "core/printable.hpp"
+#include "data/storage/database_list.hpp"
 #include "doppio/error.hpp"
 
 namespace doppio {
@@ -22,8 +23,9 @@ class RecordReader final : public ImageReader {
 
 class DatabaseSource final : public ImageSource {
  public:
-  DatabaseSource(const std::string& path, std::function<std::unique_ptr<ImageReader>()> make_reader)
-      : path_(path), make_reader_(std::move(make_reader)), database_(open_database(path)) {}
+  DatabaseSource(const std::vector<std::string>& paths,
+                 std::function<std::unique_ptr<ImageReader>()> make_reader)
+      : paths_(paths), make_reader_(std::move(make_reader)), database_(open_databases(paths)) {}
 
   SourceItem in_order(std::uint64_t number) override {
     database_->seek(number);
@@ -33,12 +35,12 @@ class DatabaseSource final : public ImageSource {
   Index size() override { return database_->size(); }
   Index known_size() const override { return database_->known_size(); }
   std::string name(const SourceItem& item) const override {
-    return record_name(path_, item.record.key);
+    return record_name(item.record.database, item.record.key);
   }
   std::unique_ptr<ImageReader> reader() const override { return make_reader_(); }
 
  private:
-  const std::string path_;
+  const std::vector<std::string> paths_;
   const std::function<std::unique_ptr<ImageReader>()> make_reader_;
   const std::unique_ptr<Database> database_;
 };
@@ -102,8 +104,9 @@ std::unique_ptr<ImageReader> make_record_reader(const DecodeOptions& options) {
 }
 
 std::unique_ptr<ImageSource> open_database_source(
-    const std::string& path, std::function<std::unique_ptr<ImageReader>()> make_reader) {
-  return std::make_unique<DatabaseSource>(path, std::move(make_reader));
+    const std::vector<std::string>& paths,
+    std::function<std::unique_ptr<ImageReader>()> make_reader) {
+  return std::make_unique<DatabaseSource>(paths, std::move(make_reader));
 }
 
 std::unique_ptr<ImageSource> open_list_source(const std::string& list, const std::string& root,

@@ -57,10 +57,11 @@ struct DecodeOptions {
 /// Creates a reader of records that contain a Datum.
 std::unique_ptr<ImageReader> make_record_reader(const DecodeOptions& options);
 
-/// Opens the records of a database, to be read by readers from `make_reader`. Throws: Error if it
-/// cannot be opened.
+/// Opens the records of one or more databases, one after another, to be read by readers from
+/// `make_reader`. Throws: Error if one cannot be opened.
 std::unique_ptr<ImageSource> open_database_source(
-    const std::string& path, std::function<std::unique_ptr<ImageReader>()> make_reader);
+    const std::vector<std::string>& paths,
+    std::function<std::unique_ptr<ImageReader>()> make_reader);
 
 /// Opens an image list. `root` is the prefix of paths. Throws: Error if the list is malformed.
 std::unique_ptr<ImageSource> open_list_source(const std::string& list, const std::string& root,

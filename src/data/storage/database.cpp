@@ -4,6 +4,7 @@
 
 #include "core/printable.hpp"
 #include "data/storage/database_folder.hpp"
+#include "data/storage/database_list.hpp"
 #include "data/storage/leveldb.hpp"
 #include "data/storage/lmdb.hpp"
 
@@ -11,7 +12,7 @@ namespace doppio {
 
 namespace fs = std::filesystem;
 
-std::string record_name(const std::string& database, std::string_view key) {
+std::string record_name(std::string_view database, std::string_view key) {
   return str("database ", printable(database), ", record '", printable(key), "'");
 }
 
@@ -29,20 +30,23 @@ Backend find_backend(const std::string& path) {
 
 bool has_database(const std::string& path) { return is_lmdb(path) || is_leveldb(path); }
 
-std::unique_ptr<Database> open_database(const std::string& path) {
+std::unique_ptr<SingleDatabase> open_database(const std::string& path, int max_files) {
   if (find_backend(path) == Backend::lmdb) return std::make_unique<LmdbReader>(path);
-  return std::make_unique<LevelDbReader>(path);
+  return std::make_unique<LevelDbReader>(path, max_files);
 }
 
 std::string missing_database(const std::string& path) {
   std::error_code unknown;
-  const std::string message = "no database at " + printable(path);
+  const bool pattern = has_wildcards(path);
+  const std::string message =
+      (pattern ? "no folder matches " : "no database at ") + printable(path);
   if (fs::is_regular_file(path, unknown))
     return message + ": that is a file; give the folder that holds the database";
   // Databases of the included data sets are in data/SET/, next to the script that creates them.
   const fs::path given = path, folder = given.has_filename() ? given : given.parent_path();
   const fs::path script = folder.parent_path() / "get.sh";
-  if (fs::is_regular_file(script, unknown)) return message + "; make it with " + script.string();
+  if (!pattern && fs::is_regular_file(script, unknown))
+    return message + "; make it with " + script.string();
   if (given.is_relative())
     return message + " (seen from " + fs::current_path(unknown).string() + ")";
   return message;

@@ -9,23 +9,23 @@
 
 namespace doppio {
 
-/// One record of a database. The views are valid as long as a copy of `owner` exists.
+/// One record of a database. `key` and `value` are valid as long as a copy of `owner` exists.
 struct Record {
   std::string_view key, value;
   std::shared_ptr<const void> owner = nullptr;
+  std::string_view database = {};  // path, for messages; valid as long as the Database
 };
 
 /// Returns "database DB, record 'KEY'".
-std::string record_name(const std::string& database, std::string_view key);
+std::string record_name(std::string_view database, std::string_view key);
 
 /// For with_context(): prefixes the message by the database and the record's key.
-inline auto record_context(const std::string& database, const Record& record) {
-  return name_context([&] { return record_name(database, record.key); });
+inline auto record_context(const Record& record) {
+  return name_context([&] { return record_name(record.database, record.key); });
 }
 
-/// A non-empty database that is open for reading, in the order of its keys. Reading never writes to
-/// the folder, not even a lock file. The database must not be modified meanwhile, but may be
-/// replaced (by another folder of that name) or removed. Not thread-safe.
+/// A non-empty series of records that is open for reading: a database, or several that form one.
+/// Reading never writes to a folder, not even a lock file. Not thread-safe.
 class Database {
  public:
   virtual ~Database() = default;
@@ -45,6 +45,18 @@ class Database {
   virtual Record at(Index k) = 0;
 };
 
+/// The database in one folder, in the order of its keys. It must not be modified meanwhile. While
+/// its files are open, it may be replaced (by another folder of that name) or removed.
+class SingleDatabase : public Database {
+ public:
+  /// Returns the first record whose key is at least `key`, or else the last record, without
+  /// changing next().
+  virtual Record find(std::string_view key) = 0;
+  /// Closes all files until the next call that reads, which throws Error if the database has been
+  /// changed since.
+  virtual void close() = 0;
+};
+
 /// Database formats of Caffe.
 enum class Backend { lmdb, leveldb };
 
@@ -58,9 +70,12 @@ Backend find_backend(const std::string& path);
 /// Returns true if the folder `path` contains a database, complete or not.
 bool has_database(const std::string& path);
 
+/// Maximum number of files that a LevelDB database keeps open.
+inline constexpr int kManyFiles = 500, kFewFiles = 74;  // LevelDB ignores smaller limits
+
 /// Opens the database in the folder `path`, of either format. Throws: Error if there is none, or if
 /// it is empty or damaged.
-std::unique_ptr<Database> open_database(const std::string& path);
+std::unique_ptr<SingleDatabase> open_database(const std::string& path, int max_files = kManyFiles);
 
 /// Returns an error message for a missing database at `path`, with how to create it.
 std::string missing_database(const std::string& path);

@@ -10,11 +10,11 @@ namespace doppio {
 
 /// Reads a LevelDB database without writing to its folder, which LevelDB normally does. Counting
 /// the records reads the whole database, because keys are stored next to their values.
-class LevelDbReader final : public Database {
+class LevelDbReader final : public SingleDatabase {
  public:
   /// `path` is the folder that contains the file CURRENT. Throws: Error if there is no database, or
-  /// if it is empty, damaged, or being written to.
-  explicit LevelDbReader(const std::string& path);
+  /// if it is empty, damaged, or being written to. At most `max_files` files are open at a time.
+  explicit LevelDbReader(const std::string& path, int max_files = kManyFiles);
   ~LevelDbReader() override;
 
   void seek(std::uint64_t k) override;
@@ -22,13 +22,18 @@ class LevelDbReader final : public Database {
   Index size() override;
   Index known_size() const override;
   Record at(Index k) override;
+  Record find(std::string_view key) override;
+  void close() override;
 
  private:
+  void open();
+  Record record(std::string key, std::string value) const;
   const std::vector<std::string>& keys();
 
   struct State;
-  std::string path_;
-  const Descriptor lock_;
+  const std::string path_;
+  const int max_files_;
+  Descriptor lock_;
   std::unique_ptr<State> state_;
 };
 

@@ -23,6 +23,18 @@ LmdbReader::LmdbReader(const std::string& path)
   require(walk_.first(), "the database ", printable(path), " has no records");
 }
 
+void LmdbReader::close() {
+  file_.close();
+  lock_ = Descriptor();
+}
+
+/// Opens the file again if it is closed.
+void LmdbReader::open() {
+  if (file_.is_open()) return;
+  lock_ = lock_for_reading(file_.path());
+  file_.reopen();
+}
+
 /// Moves the walk to the next leaf, and from the last one to the first.
 void LmdbReader::step() {
   leaf_begin_ += static_cast<Index>(walk_.leaf().size());
@@ -41,6 +53,7 @@ void LmdbReader::seek(std::uint64_t k) {
 }
 
 Record LmdbReader::next() {
+  open();
   if (position_ < leaf_begin_) {
     walk_.first();
     leaf_begin_ = 0;
@@ -67,6 +80,7 @@ void LmdbReader::find_leaves() {
 
 Record LmdbReader::at(Index k) {
   ensure(0 <= k && k < size(), "a place lies within the database");
+  open();
   if (leaves_.empty()) find_leaves();
   const auto i = std::upper_bound(begins_.begin(), begins_.end(), k) - begins_.begin() - 1;
   const auto leaf = static_cast<std::size_t>(i);
@@ -75,6 +89,23 @@ Record LmdbReader::at(Index k) {
   file_.require_unchanged();
   if (place >= page.size()) file_.report_damage("a page has lost records");
   return file_.record(page, place);
+}
+
+Record LmdbReader::find(std::string_view key) {
+  open();
+  LmdbWalk walk(file_, file_.records());
+  walk.find(key);
+  std::size_t i = 0;
+  while (i < walk.leaf().size() && walk.leaf().node(i).key < key) ++i;
+  if (i == walk.leaf().size()) {
+    i = 0;
+    if (!walk.next()) {
+      walk.last();
+      i = walk.leaf().size() - 1;
+    }
+  }
+  file_.require_unchanged();
+  return file_.record(walk.leaf(), i);
 }
 
 bool is_lmdb(const std::string& path) {

@@ -9,7 +9,7 @@
 namespace doppio {
 
 /// Reads an LMDB database, without a lock file.
-class LmdbReader final : public Database {
+class LmdbReader final : public SingleDatabase {
  public:
   /// `path` is the folder that contains data.mdb. Throws: Error if there is no database, or if it
   /// is empty, truncated, or not in LMDB's format.
@@ -20,13 +20,16 @@ class LmdbReader final : public Database {
   Index size() override { return known_size(); }
   Index known_size() const override { return static_cast<Index>(file_.records().entries); }
   Record at(Index k) override;
+  Record find(std::string_view key) override;
+  void close() override;
 
  private:
+  void open();
   void step();
   void find_leaves();
 
-  const Descriptor lock_;
-  const LmdbFile file_;
+  Descriptor lock_;
+  LmdbFile file_;
   LmdbWalk walk_;
   Index leaf_begin_ = 0;               // position of the first record in the walk's current leaf
   Index position_ = 0;                 // position of the next record

@@ -143,6 +143,16 @@ void LmdbFile::require_unchanged() const {
           " was changed while it was being read; start again once it is whole");
 }
 
+void LmdbFile::reopen() {
+  file_ = Descriptor(open_file(lmdb_data_file(path_)));
+  try {
+    require_unchanged();
+  } catch (const Error&) {
+    close();
+    throw;
+  }
+}
+
 void LmdbFile::report_damage(const std::string& what) const {
   throw Error(str("the database ", printable(path_), " is damaged: ", what,
                   "; make it again, or copy it again if it was copied"));
@@ -248,44 +258,7 @@ Record LmdbFile::record(const LmdbPage& leaf, std::size_t i) const {
   const auto owner = std::make_shared_for_overwrite<char[]>(node.key.size() + node.value_bytes);
   char* const value = std::copy(node.key.begin(), node.key.end(), owner.get());
   read_value(node, value);
-  return {{owner.get(), node.key.size()}, {value, node.value_bytes}, owner};
-}
-
-bool LmdbWalk::first() {
-  path_.clear();
-  if (tree_.root == LmdbTree::kNone) return false;
-  descend(tree_.root, false);
-  return true;
-}
-
-bool LmdbWalk::last() {
-  path_.clear();
-  if (tree_.root == LmdbTree::kNone) return false;
-  descend(tree_.root, true);
-  return true;
-}
-
-bool LmdbWalk::next() {
-  while (path_.size() > 1) {
-    path_.pop_back();
-    Step& parent = path_.back();
-    if (++parent.at == parent.page.size()) continue;
-    descend(parent.page.node(parent.at).child, false);
-    return true;
-  }
-  path_.clear();
-  return false;
-}
-
-void LmdbWalk::descend(std::uint64_t number, bool to_last) {
-  for (;;) {
-    path_.push_back({file_.page(tree_, number, static_cast<int>(path_.size())), 0});
-    Step& step = path_.back();
-    if (on_page) on_page(step.page);
-    if (to_last) step.at = step.page.size() - 1;
-    if (step.page.leaf) return;
-    number = step.page.node(step.at).child;
-  }
+  return {{owner.get(), node.key.size()}, {value, node.value_bytes}, owner, path_};
 }
 
 }  // namespace doppio

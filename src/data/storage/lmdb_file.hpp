@@ -82,6 +82,13 @@ class LmdbFile {
   /// Throws: Error if the database has been written to since it was opened.
   void require_unchanged() const;
 
+  /// Closes the file. Until reopen() nothing may be read.
+  void close() { file_ = Descriptor(); }
+  bool is_open() const { return file_.get() >= 0; }
+  /// Opens the file again. Throws: Error as require_unchanged().
+  void reopen();
+  const std::string& path() const { return path_; }
+
   [[noreturn]] void report_damage(const std::string& what) const;
   [[noreturn]] void report_cut() const;
 
@@ -109,6 +116,8 @@ class LmdbWalk {
   bool last();
   /// Moves to the next leaf. Returns false after the last.
   bool next();
+  /// Moves to the leaf that contains `key` if the tree does. Returns false if there is no leaf.
+  bool find(std::string_view key);
   const LmdbPage& leaf() const { return path_.back().page; }
 
   /// If set, called with each page on the path to a leaf.
@@ -119,7 +128,9 @@ class LmdbWalk {
     LmdbPage page;
     std::size_t at;
   };
-  void descend(std::uint64_t number, bool to_last);
+  /// Descends from page `number` to a leaf by way of the nodes that `choose(page)` returns.
+  template <class Choose>
+  void descend(std::uint64_t number, Choose choose);
 
   const LmdbFile& file_;
   const LmdbTree& tree_;

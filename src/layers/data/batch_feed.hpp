@@ -4,6 +4,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -22,8 +23,9 @@ struct DataBatch {
   Buffer<std::uint8_t> pixels;  // instead of data, if an accelerator transforms bytes
   Buffer<PixelView> views;      // one per image then
   bool of_bytes = false;
-  std::vector<std::vector<float>> rows;  // per item, if the number of labels varies
-  std::vector<std::string> names;        // names or keys of the items, for messages
+  std::vector<std::vector<float>> rows;     // per item, if the number of labels varies
+  std::vector<std::string> names;           // names or keys of the items, for messages
+  std::vector<std::string_view> databases;  // of the items: Record::database
   float* data_out = nullptr;
   float* labels_out = nullptr;
   std::uint8_t* pixels_out = nullptr;
@@ -201,6 +203,7 @@ class BatchFeed {
       }
       batch.labels.reshape({options_.batch_size});
       batch.names.resize(static_cast<std::size_t>(options_.batch_size));
+      batch.databases.resize(static_cast<std::size_t>(options_.batch_size));
       batch.rows.resize(static_cast<std::size_t>(options_.batch_size));
       batch.open();
     }

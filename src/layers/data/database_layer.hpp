@@ -1,12 +1,14 @@
 #pragma once
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "layers/data/image_layer.hpp"
 
 namespace doppio {
 
-/// Base of Data and AnnotatedData: reads images from the database of data_param.
+/// Base of Data and AnnotatedData: reads images from the database of data_param, or from several
+/// that form one.
 class DatabaseLayer : public ImageLayer {
  protected:
   /// `height` and `width` of all images before the crop; 0 if unknown.
@@ -22,7 +24,8 @@ class DatabaseLayer : public ImageLayer {
  private:
   std::unique_ptr<ImageSource> open_source() const override;
   std::string missing_source() const override;
-  void check_backend() const;
+  std::vector<std::string> paths() const;
+  void check_backend(const std::string& path) const;
 
   const DataParameter param_;
 };

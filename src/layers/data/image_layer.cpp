@@ -80,7 +80,9 @@ void ImageLayer::open(const Context& ctx) {
 
 std::string ImageLayer::item_name(Index item) const {
   const std::string key = feed_.name(item);
-  return key.empty() ? key : source_->name({{key, {}}});
+  if (key.empty()) return key;
+  const std::string_view database = feed_.shown()->databases[static_cast<std::size_t>(item)];
+  return source_->name({{.key = key, .value = {}, .database = database}});
 }
 
 std::optional<Epoch> ImageLayer::epoch(bool count) {
@@ -150,6 +152,7 @@ void ImageLayer::make(Worker& worker, const Numbered& image, DataBatch& batch, I
                   : worker.transformer.apply(pixels, draws, batch.data_out + i * item_count_);
     write_label(pixels, view, batch, i);
     batch.names[static_cast<std::size_t>(i)] = good.item.record.key;
+    batch.databases[static_cast<std::size_t>(i)] = good.item.record.database;
   });
 }
 

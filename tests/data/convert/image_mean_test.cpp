@@ -12,8 +12,8 @@ namespace fs = std::filesystem;
 
 class MeanOf : public ConvertTest {
  protected:
-  std::string database(const std::vector<std::string>& values) {
-    const std::string path = folder / "db";
+  std::string database(const std::vector<std::string>& values, const std::string& name = "db") {
+    const std::string path = folder / name;
     LmdbWriter writer(path);
     for (std::size_t i = 0; i < values.size(); ++i) writer.put(str("key", i), values[i]);
     writer.finish();
@@ -43,6 +43,21 @@ TEST_F(MeanOf, AveragesPixelsAndChannels) {
   const Mean file = read_mean_file(o.output);
   EXPECT_EQ(file.shape, Shape({1, 2, 1, 2}));
   EXPECT_EQ(file.values, (std::vector<float>{0.5, 2, 6, 130.5}));
+}
+
+TEST_F(MeanOf, AveragesSeveralDatabases) {
+  database({record({0, 2, 4, 6})}, "part-0");
+  database({record({1, 2, 8, '\xff'}), record({5, 5, 5, 5})}, "part-1");
+  const ImageMean mean = compute_image_mean({folder / "part-*", folder / "mean", 2, {}});
+  EXPECT_EQ(mean.images, 3);
+  EXPECT_EQ(mean.channels[0], 2.5);
+  EXPECT_DOUBLE_EQ(mean.channels[1], 283.0 / 6);
+  EXPECT_ERROR(compute_image_mean({folder / "none*", "", 2, {}}), "no folder matches");
+  EXPECT_ERROR(compute_image_mean({folder / "part-*", folder / "part-1/mean", 2, {}}),
+               "would lie within the database");
+  database({record({0, 2})}, "part-2");
+  EXPECT_ERROR(compute_image_mean({folder / "part-*", "", 2, {}}),
+               "database " + folder / "part-2" + ", record 'key0': the image is");
 }
 
 TEST_F(MeanOf, DoesNotDependOnTheNumberOfThreads) {
