@@ -2,6 +2,8 @@
 
 #include <openssl/evp.h>
 
+#include <cstdint>
+
 #include "doppio/error.hpp"
 
 namespace doppio {
@@ -18,6 +20,12 @@ Sha256::~Sha256() { EVP_MD_CTX_free(state_); }
 
 void Sha256::update(const void* bytes, std::size_t count) {
   ensure(EVP_DigestUpdate(state_, bytes, count) == 1, "SHA-256 failed");
+}
+
+void Sha256::update_with_length(std::string_view bytes) {
+  const std::uint64_t count = bytes.size();
+  update(&count, sizeof count);
+  update(bytes.data(), bytes.size());
 }
 
 std::string Sha256::digest() const {
@@ -43,6 +51,12 @@ std::string sha256_hex(const void* bytes, std::size_t count) {
   Sha256 sha;
   sha.update(bytes, count);
   return sha.hex();
+}
+
+std::string short_sha256(const void* bytes, std::size_t count) {
+  Sha256 sha;
+  sha.update(bytes, count);
+  return sha.short_hex();
 }
 
 }  // namespace doppio

@@ -5,6 +5,8 @@
 #include "core/printable.hpp"
 #include "data/storage/database_list.hpp"
 #include "doppio/error.hpp"
+#include "io/files_sample.hpp"
+#include "io/sha256.hpp"
 
 namespace doppio {
 
@@ -38,6 +40,7 @@ class DatabaseSource final : public ImageSource {
     return record_name(item.record.database, item.record.key);
   }
   std::unique_ptr<ImageReader> reader() const override { return make_reader_(); }
+  std::string fingerprint() const override { return database_fingerprint(paths_); }
 
  private:
   const std::vector<std::string> paths_;
@@ -89,6 +92,16 @@ class ListSource final : public ImageSource {
   }
   std::unique_ptr<ImageReader> reader() const override {
     return std::make_unique<FileReader>(entries_, root_, options_);
+  }
+  std::string fingerprint() const override {
+    Sha256 list;
+    std::vector<std::string> paths;
+    for (const ImageEntry& entry : *entries_) {
+      list.update_with_length(entry.path);
+      list.update(&entry.label, sizeof entry.label);
+      paths.push_back(root_ + entry.path);
+    }
+    return str(known_size(), " images, list ", list.short_hex(), ", sample ", files_sample(paths));
   }
 
  private:

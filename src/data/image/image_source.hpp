@@ -44,6 +44,9 @@ class ImageSource {
   /// Returns the item's name for messages.
   virtual std::string name(const SourceItem& item) const = 0;
   virtual std::unique_ptr<ImageReader> reader() const = 0;
+  /// Returns a short text that is the same for copies of the source and very likely differs for
+  /// others. Reads about 16 images, and does not count those of a LevelDB database.
+  virtual std::string fingerprint() const = 0;
 };
 
 /// How image files are decoded.

@@ -7,6 +7,7 @@
 #include "core/with_context.hpp"
 #include "doppio.pb.h"
 #include "doppio/error.hpp"
+#include "io/sha256.hpp"
 #include "math/full_width.hpp"
 #include "math/normal.hpp"
 
@@ -126,6 +127,16 @@ void Transformer::read_files() {
     for (std::size_t c = 0; c < 3; ++c)
       (*shifts_)[k][c] =
           static_cast<float>(components.variances[k] / kWhite * components.directions[k][c]);
+}
+
+std::string Transformer::fingerprint() const {
+  std::string text;
+  const auto add = [&](const char* name, const float* values, std::size_t count) {
+    text += str(text.empty() ? "" : ", ", name, " ", short_sha256(values, count * sizeof(float)));
+  };
+  if (mean_image_) add("mean_file", mean_image_->values.data(), mean_image_->values.size());
+  if (shifts_) add("pca_file", shifts_->front().data(), sizeof *shifts_ / sizeof(float));
+  return text;
 }
 
 Shape Transformer::prepare(const Shape& image) {

@@ -77,6 +77,9 @@ class Transformer {
   /// `views` are the output of cut(), `means` a copy of means(), all in device memory.
   PixelBatch rest(Index images, const std::uint8_t* pixels, const PixelView* views,
                   const float* means, float* out) const;
+  /// Returns short hashes of the mean file and of the colour components, as in "mean_file
+  /// 5feceb66ffc86f38", or "" without such files. Call read_files() first.
+  std::string fingerprint() const;
   /// Values to subtract, one per channel or per pixel. Empty if there is no mean.
   const std::vector<float>& means() const { return mean_.values; }
 

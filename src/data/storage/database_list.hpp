@@ -20,4 +20,10 @@ std::vector<std::string> database_paths(const std::string& source);
 /// of their own database. Throws: Error as open_database(), for any of them.
 std::unique_ptr<Database> open_databases(const std::vector<std::string>& paths);
 
+/// Returns a short text that is the same for copies of the databases, in whatever folders, and very
+/// likely differs for others: a hash of about 16 records, spread over the keys (at least 3 of each
+/// database), and the number of records unless counting would read all keys, as it does for
+/// LevelDB. Example: "60000 records, sample 91bd3ad3cbf1c2ab".
+std::string database_fingerprint(const std::vector<std::string>& paths);
+
 }  // namespace doppio

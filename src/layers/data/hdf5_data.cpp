@@ -5,8 +5,11 @@
 #include "data/storage/hdf5.hpp"
 #include "doppio.pb.h"
 #include "doppio/extend/epoch.hpp"
+#include "doppio/extend/fingerprint.hpp"
 #include "doppio/extend/registry.hpp"
+#include "io/files_sample.hpp"
 #include "io/input_file.hpp"
+#include "io/sha256.hpp"
 #include "layers/support/sizes.hpp"
 #include "math/philox.hpp"
 
@@ -20,7 +23,7 @@ namespace {
 /// With `shuffle`, every epoch has its own order of files and of rows within each, which depends on
 /// ctx.seed and the layer's name. One file at a time is in memory.
 /// Source: matches Caffe except for the random numbers.
-class Hdf5Data final : public Layer, public EpochSource {
+class Hdf5Data final : public Layer, public EpochSource, public FingerprintedSource {
  public:
   explicit Hdf5Data(const LayerParameter& p)
       : stream_(stream_of(p.name())),
@@ -66,6 +69,19 @@ class Hdf5Data final : public Layer, public EpochSource {
     return Epoch{static_cast<Index>(epoch_rows_), batch_size_};
   }
   void show_first(Index records) override { rows_shown_ = records; }
+
+  /// Covers the rows of each file, and some bytes of up to 16 files.
+  std::string fingerprint() override {
+    if (files_.empty()) return {};
+    Sha256 sha;
+    std::vector<std::string> names;
+    for (const File& file : files_) {
+      sha.update(&file.rows, sizeof file.rows);
+      names.push_back(file.name);
+    }
+    return str(epoch_rows_, " rows of ", files_.size(), " files, list ", sha.short_hex(),
+               ", sample ", files_sample(names));
+  }
 
  private:
   struct File {

@@ -93,6 +93,13 @@ std::optional<Epoch> ImageLayer::epoch(bool count) {
   return Epoch{std::max<Index>(1, (size - shard + shards - 1) / shards), feed_.batch_size()};
 }
 
+std::string ImageLayer::fingerprint() {
+  const std::lock_guard lock(mutex_);
+  if (!source_) return {};
+  const std::string files = transformer_.fingerprint();
+  return source_->fingerprint() + (files.empty() ? "" : ", " + files);
+}
+
 void ImageLayer::forward(Context& ctx, Bottoms, Tops top) {
   feed_.show_next(ctx, top, [&] { return start(ctx); });
   if (!of_bytes_) return;

@@ -11,6 +11,7 @@
 #include "data/image/transformer.hpp"
 #include "doppio.pb.h"
 #include "doppio/extend/epoch.hpp"
+#include "doppio/extend/fingerprint.hpp"
 #include "layers/data/batch_feed.hpp"
 
 namespace doppio {
@@ -50,7 +51,7 @@ ReadOptions read_options(const Parameter& p, const TransformationParameter& tran
 /// its own H and W. The order of images, and the crop and mirroring of each, depend on ctx.seed,
 /// the layer's name and the image's number since the start of training, not on threads, batch_size
 /// or shards.
-class ImageLayer : public Layer, public EpochSource {
+class ImageLayer : public Layer, public EpochSource, public FingerprintedSource {
  public:
   void reshape(Context& ctx, Bottoms, Tops top) override;
   void forward(Context& ctx, Bottoms, Tops top) override;
@@ -61,6 +62,7 @@ class ImageLayer : public Layer, public EpochSource {
   std::string item_name(Index item) const override;
   std::optional<Epoch> epoch(bool count) override;
   void show_first(Index records) override { feed_.show_first(records); }
+  std::string fingerprint() override;
 
  protected:
   ImageLayer(const LayerParameter& layer, const FeedOptions& feed, const ReadOptions& read);

@@ -10,7 +10,10 @@
 #include "data/image/transformer.hpp"
 #include "data/image/window_crop.hpp"
 #include "doppio.pb.h"
+#include "doppio/extend/fingerprint.hpp"
 #include "doppio/extend/registry.hpp"
+#include "io/files_sample.hpp"
+#include "io/sha256.hpp"
 #include "layers/data/batch_feed.hpp"
 #include "math/philox.hpp"
 
@@ -27,7 +30,7 @@ constexpr Index kChannels = 3;
 /// y = (x - mean) * window_data_param.scale; pixels outside the image are 0. A mean image larger
 /// than the crop is cropped at its centre. The windows depend on ctx.seed, the layer's name and the
 /// batch's number. Source: matches Caffe except for the random numbers.
-class WindowData final : public Layer {
+class WindowData final : public Layer, public FingerprintedSource {
  public:
   explicit WindowData(const LayerParameter& p)
       : name_(p.name()),
@@ -84,6 +87,25 @@ class WindowData final : public Layer {
   Scratch scratch() const override { return feed_.scratch(); }
   double input_wait_seconds() const override { return feed_.wait_seconds(); }
   std::string item_name(Index item) const override { return feed_.name(item); }
+
+  std::string fingerprint() override {
+    if (!feed_.has_item()) return {};
+    Sha256 list;
+    std::vector<std::string> paths;
+    for (const std::string& image : windows_.images) {
+      list.update_with_length(image);
+      paths.push_back(param_.root_folder() + image);
+    }
+    for (const std::vector<Window>* windows : {&windows_.objects, &windows_.background})
+      for (const Window& w : *windows)
+        for (const int number : {w.image, w.label, w.x1, w.y1, w.x2, w.y2})
+          list.update(&number, sizeof number);
+    const std::vector<float>& mean = mean_.values;
+    return str(
+        windows_.objects.size() + windows_.background.size(), " windows, list ", list.short_hex(),
+        ", sample ", files_sample(paths),
+        mean.empty() ? "" : ", mean " + short_sha256(mean.data(), mean.size() * sizeof(float)));
+  }
 
  private:
   enum Draw : Index { kWindowDraw, kMirrorDraw };

@@ -144,10 +144,61 @@ TEST_P(DatabaseListOf, ReadingLeavesNoTrace) {
   const auto before = contents();
   EXPECT_TRUE(without_write_permission(folder / "", [&] {
     const auto db = open_databases(database_paths(folder / "?"));
-    return db->next().value == "v0" && db->at(7).value == "v7" && db->size() == 8;
+    return db->next().value == "v0" && db->at(7).value == "v7" && db->size() == 8 &&
+           !database_fingerprint(paths).empty();
   }));
   for (const std::string& path : paths) fs::permissions(path, fs::perms(0755));
   EXPECT_EQ(contents(), before);
+}
+
+TEST_P(DatabaseListOf, FingerprintsOfCopiesAreEqual) {
+  for (const int n : {1, 2, 100, 2000}) {
+    const std::string a = make("a", 0, n);
+    fs::create_directory(folder / "elsewhere");
+    fs::copy(a, folder / "elsewhere/b");
+    EXPECT_EQ(database_fingerprint({a}), database_fingerprint({folder / "elsewhere/b"}));
+    const std::string count = GetParam() == Backend::lmdb ? str(n, " records, ") : "";
+    EXPECT_TRUE(database_fingerprint({a}).starts_with(count + "sample "));
+    fs::remove_all(folder / "elsewhere");
+  }
+  // Records that were stored in another order lie elsewhere in the files.
+  const auto writer = make_database(folder / "shuffled", GetParam());
+  for (int i = 0; i < 2000; ++i) writer->put(str(10000 + i * 7 % 2000), str("v", i * 7 % 2000));
+  writer->finish();
+  EXPECT_EQ(database_fingerprint({folder / "shuffled"}), database_fingerprint({folder / "a"}));
+}
+
+TEST_P(DatabaseListOf, FingerprintsTellOtherRecords) {
+  const int n = 1000;
+  const std::string original = database_fingerprint({make("a", 0, n)});
+  const auto change = [&](int changed) {
+    return database_fingerprint(
+        {make("b", 0, n, [&](int i, std::string& value) { value[0] = i == changed ? 'w' : 'v'; })});
+  };
+  EXPECT_EQ(change(n), original);
+  EXPECT_NE(change(0), original);
+  EXPECT_NE(change(n / 2), original);
+  EXPECT_NE(change(n - 1), original);
+  EXPECT_NE(database_fingerprint({make("b", 0, n + 1)}), original);
+  EXPECT_NE(database_fingerprint({make("b", 1, n)}), original);
+}
+
+TEST_P(DatabaseListOf, FingerprintsCoverEachDatabase) {
+  Paths paths;
+  for (int i = 0; i < 20; ++i) paths.push_back(make(str("db", 10 + i), 3 * i, 3 * i + 3));
+  const std::string original = database_fingerprint(paths);
+  std::set<std::string> others = {original};
+  for (const int changed : {0, 1, 2, 28, 59}) {
+    const int first = changed / 3 * 3;
+    const std::string name = str("db", 10 + changed / 3);
+    make(name, first, first + 3, [&](int i, std::string& v) { v += i == changed ? "x" : ""; });
+    others.insert(database_fingerprint(paths));
+    make(name, first, first + 3);
+  }
+  EXPECT_EQ(others.size(), 6u);
+  EXPECT_EQ(database_fingerprint(paths), original);
+  std::swap(paths[3], paths[4]);
+  EXPECT_NE(database_fingerprint(paths), original) << "the order matters";
 }
 
 TEST_P(DatabaseListOf, NamesTheDatabaseThatCannotBeRead) {

@@ -1,9 +1,12 @@
-// Data layers that read several databases as one.
+// Data layers that read several databases as one, and the fingerprints of what they read.
 #include <filesystem>
+#include <opencv2/imgcodecs.hpp>
 
 #include "data/storage/database.hpp"
+#include "data/storage/hdf5.hpp"
 #include "doppio.pb.h"
 #include "doppio/extend/epoch.hpp"
+#include "doppio/extend/fingerprint.hpp"
 #include "support/layer_harness.hpp"
 #include "support/scratch_folder.hpp"
 
@@ -57,6 +60,16 @@ class Sources : public testing::Test {
   static std::vector<float> run(const std::string& text, int batches) {
     LayerHarness h(text, {}, {.tops = 2});
     return run(h, batches);
+  }
+
+  static std::string fingerprint(const std::string& text, int tops = 2) {
+    LayerHarness h(text, {}, {.tops = tops});
+    return dynamic_cast<FingerprintedSource&>(h.layer()).fingerprint();
+  }
+
+  std::string image(const std::string& name, int value) {
+    cv::imwrite(folder / name, cv::Mat(8, 8, CV_8UC3, cv::Scalar::all(value)));
+    return name;
   }
 
   ScratchFolder folder;
@@ -164,6 +177,104 @@ TEST_F(Sources, DryRunsGuessTheShapeOfMissingOnes) {
     LayerRegistry::instance().find("Data", Device::cpu).make(param)->reshape(ctx, {}, tops);
     EXPECT_EQ(data.shape(), Shape({5, 3, 7, 7}));
   }
+}
+
+TEST_F(Sources, FingerprintOfDatabasesLeavesTheCursor) {
+  for (const Backend backend : {Backend::lmdb, Backend::leveldb}) {
+    const std::string text = layer({make("a", 0, 3, backend), make("b", 3, 10, backend)});
+    const std::vector<float> expected = run(text, 6);
+    LayerHarness h(text, {}, {.tops = 2});
+    auto& source = dynamic_cast<FingerprintedSource&>(h.layer());
+    const std::string first = source.fingerprint();
+    std::vector<float> all = run(h, 3);
+    EXPECT_EQ(source.fingerprint(), first);
+    const std::vector<float> rest = run(h, 3);
+    all.insert(all.end(), rest.begin(), rest.end());
+    EXPECT_EQ(all, expected);
+
+    const std::string copy = layer({make("c", 0, 3, backend), make("d", 3, 10, backend)});
+    EXPECT_EQ(fingerprint(copy), first);
+    EXPECT_NE(fingerprint(layer({make("c", 0, 3, backend), make("d", 3, 11, backend)})), first);
+  }
+}
+
+TEST_F(Sources, FingerprintCoversTheMeanFile) {
+  const auto mean = [&](float value) {
+    BlobProto blob;
+    for (const int n : {1, 1, 5, 6}) blob.mutable_shape()->add_dim(n);
+    for (int i = 0; i < 30; ++i) blob.add_data(i < 29 ? 1 : value);
+    return folder.write(str("mean", value), blob.SerializeAsString());
+  };
+  const std::string db =
+      "type: 'Data' data_param { batch_size: 1 source: '" + make("a", 0, 3) + "' }";
+  const auto with = [&](const std::string& file) {
+    return fingerprint(db + " transform_param { mean_file: '" + file + "' }");
+  };
+  const std::string first = with(mean(1));
+  EXPECT_TRUE(contains(first, "3 records, sample ")) << first;
+  EXPECT_TRUE(contains(first, ", mean_file ")) << first;
+  EXPECT_NE(with(mean(2)), first);
+  const std::string copy = folder / "copy";
+  fs::copy(mean(1), copy);
+  EXPECT_EQ(with(copy), first);
+  EXPECT_FALSE(contains(fingerprint(db), "mean"));
+}
+
+TEST_F(Sources, FingerprintOfAnImageListCoversListAndImages) {
+  std::string list;
+  for (int i = 0; i < 100; ++i) list += image(str(i, ".png"), i) + str(" ", i, "\n");
+  const auto of = [&](const std::string& lines, const std::string& root) {
+    return fingerprint("type: 'ImageData' image_data_param { batch_size: 1 source: '" +
+                       folder.write("list.txt", lines) + "' root_folder: '" + root + "' }");
+  };
+  const std::string first = of(list, folder / "");
+  EXPECT_TRUE(contains(first, "100 images, list ")) << first;
+  fs::create_directory(folder / "copy");
+  for (int i = 0; i < 100; ++i) fs::copy(folder / str(i, ".png"), folder / "copy");
+  EXPECT_EQ(of(list, folder / "copy/"), first);
+  EXPECT_NE(of(list + "0.png 0\n", folder / ""), first);
+  image("copy/99.png", 1);
+  EXPECT_NE(of(list, folder / "copy/"), first);
+  fs::remove(folder / "copy/99.png");
+  EXPECT_NE(of(list, folder / "copy/"), first) << "one that is missing counts as such";
+}
+
+TEST_F(Sources, FingerprintOfHdf5FilesCoversTheirBytes) {
+  if (!built_with_hdf5()) GTEST_SKIP() << "this build has no HDF5";
+  const auto of = [&](const std::string& name, float value) {
+    Tensor rows;
+    rows.reshape({3, 2});
+    std::fill_n(rows.write_host(), 6, 1.0f);
+    rows.write_host()[5] = value;
+    const auto h5 = create_hdf5(folder / name);
+    h5->write("x", rows);
+    h5->close();
+    return fingerprint("type: 'HDF5Data' top: 'x' hdf5_data_param { batch_size: 1 source: '" +
+                           folder.write("list.txt", folder / name + "\n") + "' }",
+                       1);
+  };
+  const std::string first = of("a.h5", 1);
+  EXPECT_TRUE(contains(first, "3 rows of 1 files, ")) << first;
+  EXPECT_EQ(of("b.h5", 1), first);
+  EXPECT_NE(of("a.h5", 2), first);
+}
+
+TEST_F(Sources, FingerprintOfWindowsCoversListImagesAndMean) {
+  image("a.png", 1);
+  const auto of = [&](int x2, const std::string& transform) {
+    const std::string list = folder.write(
+        "windows.txt", str("# 0\na.png\n3\n8\n8\n2\n1 0.9 0 0 ", x2, " 4\n0 0 0 0 3 3\n"));
+    return fingerprint("type: 'WindowData' window_data_param { batch_size: 2 source: '" + list +
+                       "' root_folder: '" + folder / "" + "' } transform_param { crop_size: 4 " +
+                       transform + " }");
+  };
+  const std::string first = of(4, "");
+  EXPECT_TRUE(contains(first, "2 windows, list ")) << first;
+  EXPECT_EQ(of(4, ""), first);
+  EXPECT_NE(of(5, ""), first);
+  EXPECT_NE(of(4, "mean_value: 3"), first);
+  image("a.png", 2);
+  EXPECT_NE(of(4, ""), first);
 }
 
 }  // namespace
