@@ -29,6 +29,9 @@ DEFINE_string(labels, "",
               "file with the class names, one per line; for `convert idx`, an idx file of labels");
 DEFINE_string(backend, "lmdb", "format of the database: lmdb or leveldb");
 DEFINE_bool(overwrite, false, "replace an existing database when the new one is complete");
+DEFINE_bool(resume, false,
+            "continue an interrupted run: `train` from the newest whole snapshot of "
+            "snapshot_prefix (anew if there is none), `convert imageset` where it stopped");
 DEFINE_bool(gray, false, "convert images to gray");
 DEFINE_int32(threads, 0, "threads to compute with; 0: one per core");
 DEFINE_bool(no_fusion, false, "run every layer separately");
@@ -56,7 +59,7 @@ const char* const kSetHelp =
     "  data.batch_size=64         a field of a layer, in whichever message of the layer has it\n"
     "  conv1.convolution_param.weight_filler.std=0.02   a field by its full path\n"
     "  test:data.batch_size=10    only in nets of phase TEST (or train:)\n"
-    "  stepvalue=100,200          a repeated field is replaced\n";
+    "  stepvalue=100,200          a repeated field is replaced by all of the values\n";
 
 const char* const kLogHelp =
     "glog's flags and variables work as in Caffe: --log_dir=FOLDER (files as well as stderr),\n"

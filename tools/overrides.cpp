@@ -58,9 +58,15 @@ void set_field(pb::Message& message, const pb::FieldDescriptor& field, const std
   }
 }
 
-/// Sets the field at `path` below `message` and appends its full path to `places`.
+/// A field that was set: its full path, and the number of values if it is a list, else -1.
+struct Place {
+  std::string path;
+  int values = -1;
+};
+
+/// Sets the field at `path` below `message` and appends it to `places`.
 void set_path(pb::Message& message, const std::string& path, const std::string& value,
-              const std::string& prefix, std::vector<std::string>& places) {
+              const std::string& prefix, std::vector<Place>& places) {
   const pb::Descriptor& type = *message.GetDescriptor();
   const pb::Reflection& reflection = *message.GetReflection();
   const std::size_t dot = path.find('.');
@@ -72,7 +78,8 @@ void set_path(pb::Message& message, const std::string& path, const std::string& 
   if (dot == path.npos) {
     require(step.index < 0, "give '", step.name, "' as a whole, with commas between its values");
     set_field(message, *field, value);
-    places.push_back(place);
+    const bool is_list = field->is_repeated() && !field->message_type();
+    places.push_back({place, is_list ? reflection.FieldSize(message, field) : -1});
     return;
   }
   require(field->cpp_type() == pb::FieldDescriptor::CPPTYPE_MESSAGE, "'", step.name,
@@ -135,13 +142,30 @@ auto override_context(const std::string& text) {
   return [&text](const Error& e) { return Error(e.message(), {"--set " + text, 0, 0}); };
 }
 
-void note(FieldLocations& fields, const std::vector<std::string>& places, const std::string& text) {
-  for (const std::string& place : places) {
+/// Records `text` as the location of the fields. Throws: Error if one of them is a list that
+/// another --set of the same scope (prefix) has set: only the last one would count.
+void note(FieldLocations& fields, const std::vector<Place>& places, const std::string& text) {
+  const auto scope = [](const std::string& set) {
+    for (const char* prefix : {"train:", "test:"})
+      if (set.starts_with(prefix)) return std::string(prefix);
+    return std::string();
+  };
+  const std::string where = "--set " + text;
+  for (const auto& [path, values] : places) {
+    const auto earlier = fields.fields.find(path);
+    if (values >= 0 && earlier != fields.fields.end()) {
+      const std::string other = earlier->second.file;
+      const bool set = other.starts_with("--set ");
+      require(!set || scope(other.substr(6)) != scope(text), "it would replace '", other,
+              "'; give the values of a list in one --set, with commas between them");
+    }
     const auto is_inside = [&](const auto& entry) {
-      return entry.first.starts_with(place + "[") || entry.first.starts_with(place + ".");
+      return entry.first.starts_with(path + "[") || entry.first.starts_with(path + ".");
     };
     std::erase_if(fields.fields, is_inside);
-    for (const char* index : {"", "[0]"}) fields.fields[place + index] = {"--set " + text, 0, 0};
+    fields.fields[path] = {where, 0, 0};
+    for (int i = 0; i < std::max(1, values); ++i)
+      fields.fields[str(path, "[", i, "]")] = {where, 0, 0};
   }
 }
 
@@ -172,7 +196,7 @@ void Overrides::apply(SolverParameter& solver, FieldLocations& fields) {
       const bool is_message = field && field->message_type();
       if (!o.train || !o.test || (dot != o.path.npos && !is_message)) return;  // a layer's
       if (is_of_net(o.path)) return;
-      std::vector<std::string> places;
+      std::vector<Place> places;
       set_path(solver, o.path, o.value, "", places);
       note(fields, places, o.text);
       o.used = true;
@@ -185,7 +209,7 @@ SourcedNet Overrides::apply(SourcedNet net, const NetState& state) {
   for (Override& o : overrides_) {
     if (!meets(o) || !is_of_net(o.path)) continue;
     with_context(override_context(o.text), [&] {
-      std::vector<std::string> places;
+      std::vector<Place> places;
       set_path(net.net, o.path, o.value, "", places);
       note(net.fields, places, o.text);
       o.used = true;
@@ -198,7 +222,7 @@ SourcedNet Overrides::apply(SourcedNet net, const NetState& state) {
     for (Override& o : overrides_) {
       if (!meets(o) || !o.path.starts_with(layer.name() + ".")) continue;
       with_context(override_context(o.text), [&] {
-        std::vector<std::string> places;
+        std::vector<Place> places;
         const std::string path = full_path(layer, o.path.substr(layer.name().size() + 1));
         set_path(layer, path, o.value, "", places);
         o.used = true;

@@ -96,6 +96,26 @@ TEST(Overrides, ReplacesRepeatedFields) {
   EXPECT_EQ(p.stride(1), 2u);
 }
 
+TEST(Overrides, SetsAListByOneArgument) {
+  const auto sources = [](const SourcedNet& net) {
+    const auto& field = net.net.layer(0).data_param().source();
+    return std::vector<std::string>(field.begin(), field.end());
+  };
+  const SourcedNet net = changed({"data.source=c,d"});
+  EXPECT_EQ(sources(net), (std::vector<std::string>{"c", "d"}));
+  EXPECT_EQ(net.where(0, "data_param.source[1]").text(), "--set data.source=c,d");
+  EXPECT_EQ(sources(changed({"data.source=c", "train:data.source=d"})),
+            (std::vector<std::string>{"d"}));
+  EXPECT_EQ(error_of([] {
+              changed({"data.source=c", "data.data_param.source=d"});
+            }),
+            "--set data.data_param.source=d: error: it would replace '--set data.source=c'; give "
+            "the values of a list in one --set, with commas between them");
+  EXPECT_EQ(
+      changed({"data.batch_size=1", "data.batch_size=2"}).net.layer(0).data_param().batch_size(),
+      2u);
+}
+
 TEST(Overrides, APrefixLimitsThemToAPhase) {
   const std::vector<std::string> sets = {"train:data.batch_size=1", "test:data.batch_size=2"};
   EXPECT_EQ(changed(sets, TRAIN).net.layer(0).data_param().batch_size(), 1u);
