@@ -12,8 +12,11 @@ cuda::Maps maps_of(const PoolingGeometry& g, Index images) {
   return {images, g.channels, g.rows.size, g.cols.size, g.layout};
 }
 
+/// Groups of channels are laid out like images in NCHW, and like further pixels of a row in NHWC.
 cuda::Maps maps_of(const LrnGeometry& g, Index images) {
-  return {images, g.channels, g.height, g.width, g.layout};
+  const bool as_images = g.layout == Layout::nchw;
+  return {as_images ? images * g.group : images, g.group_channels(), g.height,
+          as_images ? g.width : g.width * g.group, g.layout};
 }
 
 cuda::MapWindows windows_of(const PoolingGeometry& g) {
@@ -136,6 +139,7 @@ std::unique_ptr<LrnEngine> make_cuda_lrn(const LrnGeometry& geometry) {
 
 std::string why_not_cuda_lrn_pooling(const LrnGeometry& lrn, const PoolingGeometry& pooling) {
   if (lrn.reference || pooling.reference) return "the generic engines were requested";
+  if (lrn.group > 1 && lrn.layout == Layout::nhwc) return "it normalizes groups apart only in NCHW";
   const std::string reason = why_not_cuda_lrn(lrn);
   return reason.empty() ? why_not_cuda_pooling(pooling) : reason;
 }

@@ -177,7 +177,9 @@ class BlockedLrn final : public LrnEngine {
   }
 
  private:
-  TensorDims dims(Index images) const { return {images, g_.channels, g_.height * g_.width}; }
+  TensorDims dims(Index images) const {
+    return {images * g_.group, g_.group_channels(), g_.height * g_.width};
+  }
 
   LrnGeometry g_;
 };
@@ -187,7 +189,10 @@ class BlockedLrn final : public LrnEngine {
 std::string why_not_blocked_lrn(const LrnGeometry& g) {
   if (g.layout != Layout::nchw_blocked) return "the maps are not blocked";
   if (!g.across) return "it supports only ACROSS_CHANNELS";
-  const bool fits = Columns<16>::capacity(g.channels, g.formula.reach) > 0;
+  if (g.group_channels() % channel_block() != 0)
+    return str("a group of ", g.group_channels(), " channels ends within a block of ",
+               channel_block());
+  const bool fits = Columns<16>::capacity(g.group_channels(), g.formula.reach) > 0;
   return fits ? "" : "its buffer is too small for this number of channels";
 }
 

@@ -11,7 +11,7 @@ namespace {
 
 /// The neighbours of a value are at its pixel in adjacent channels.
 struct AcrossChannels {
-  Index outer, middle, inner;  ///< N, C, H * W
+  Index outer, middle, inner;  ///< N * groups, channels of a group, H * W
   Index reach;                 ///< neighbours on each side
 
   /// sums[i] = sum of f(index) over value i of the strip at (n, c, begin) and its neighbours.
@@ -145,7 +145,9 @@ class GenericLrn final : public LrnEngine {
   void dispatch(Index images, Run run) const {
     with_factors(g_.formula.beta, [&](auto factors) {
       if (g_.across)
-        run(AcrossChannels{images, g_.channels, g_.height * g_.width, g_.formula.reach}, factors);
+        run(AcrossChannels{images * g_.group, g_.group_channels(), g_.height * g_.width,
+                           g_.formula.reach},
+            factors);
       else
         run(WithinChannel{images * g_.channels, g_.height, g_.width, g_.formula.reach}, factors);
     });

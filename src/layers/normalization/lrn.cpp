@@ -14,12 +14,14 @@ namespace {
 /// Shapes: N x C x H x W in and out. y = x * (k + alpha * m)^(-beta), where m is the mean of x^2
 /// over local_size (odd, default 5) adjacent channels (norm_region ACROSS_CHANNELS) or a square of
 /// local_size x local_size pixels (WITHIN_CHANNEL, where k is 1); values outside the blob count as
-/// 0. Defaults: alpha 1, beta 0.75, k 1.
+/// 0. Across channels, `group` equal groups of channels are normalized apart: no window reaches
+/// into another group. Defaults: alpha 1, beta 0.75, k 1, group 1.
 ///
 /// Fuses a Pooling layer after it if an engine supports both.
 ///
-/// Throws: Error if local_size is even or the bottom does not have 4 axes.
-/// Source: Krizhevsky et al. (2012), whose alpha is alpha / local_size here; matches Caffe.
+/// Throws: Error if local_size is even, the bottom does not have 4 axes or group does not divide
+/// the channels. Source: Krizhevsky et al. (2012), whose alpha is alpha / local_size here; matches
+/// Caffe, which has no groups.
 class Lrn final : public Layer {
  public:
   explicit Lrn(const LayerParameter& layer)
@@ -28,6 +30,8 @@ class Lrn final : public Layer {
     require_field(size_ % 2 == 1, "lrn_param.local_size", "local_size must be odd, not ", size_);
     const auto size = static_cast<float>(size_);
     g_.across = p.norm_region() == LRNParameter::ACROSS_CHANNELS;
+    require_field(p.group() > 0, "lrn_param.group", "group must be at least 1");
+    if (g_.across) g_.group = p.group();
     g_.reference = p.engine() == LRNParameter::GEMM;
     g_.formula = {.k = g_.across ? p.k() : 1,
                   .alpha = p.alpha() / (g_.across ? size : size * size),
@@ -39,6 +43,8 @@ class Lrn final : public Layer {
     require(shape.axes() == 4, "LRN needs a bottom of 4 axes (N x C x H x W), not ", shape.text());
     require(!ctx.accelerator() || shape.count_from(1) < Index{1} << 31,
             "a GPU normalizes images of less than 2^31 values, not ", shape.text());
+    require_field(shape[1] % g_.group == 0, "lrn_param.group", "the ", shape[1],
+                  " channels cannot be divided into ", g_.group, " groups of equal size");
     top[0]->reshape(shape);
     images_ = shape[0];
     g_.channels = shape[1];

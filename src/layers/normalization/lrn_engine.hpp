@@ -13,15 +13,19 @@ namespace doppio {
 struct LrnGeometry {
   bool across = true;  ///< neighbours are in adjacent channels, else in the same one
   Index channels = 0, height = 0, width = 0;
+  Index group = 1;  ///< groups of channels that are normalized apart; divides channels
   LrnFormula formula;
   Layout layout = Layout::nchw;    ///< in which the maps are current
   Element element = Element::f32;  ///< of the maps' values
   bool reference = false;          ///< requires the generic engine
 
   Index values() const { return channels * height * width; }
+  /// Channels of a group. In NCHW, the groups of an image are laid out as images are.
+  Index group_channels() const { return channels / group; }
   std::string text() const {
     return str(channels, " x ", height, " x ", width, across ? ", across " : ", within ",
-               2 * formula.reach + 1, across ? " channels" : " pixels");
+               2 * formula.reach + 1, across ? " channels" : " pixels",
+               group > 1 ? str(", group ", group) : "");
   }
   friend bool operator==(const LrnGeometry&, const LrnGeometry&) = default;
 };

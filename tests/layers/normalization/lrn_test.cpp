@@ -63,6 +63,34 @@ TEST_P(LrnTest, RowsMayHaveAnyLength) {
   expect_values(across.top(0).data, channels);
 }
 
+TEST_P(LrnTest, GroupsOfChannelsAreNormalizedApart) {
+  LayerHarness h(lrn("local_size: 3 alpha: 3 beta: 1 group: 2"), {{1, 4, 1, 1}},
+                 {.device = GetParam()});
+  h.bottom_data(0, {1, 2, 0, 1});
+  h.forward();
+  expect_values(h.top(0).data, {1.0f / 6, 1.0f / 3, 0, 0.5f});
+  h.bottom_data(0, {1, 2, 1, 1});
+  h.forward();
+  expect_values(h.top(0).data, {1.0f / 6, 1.0f / 3, 1.0f / 3, 1.0f / 3});
+  h.top_grad(0, {6, 6, 9, 9});
+  h.backward();
+  expect_values(h.bottom(0).grad, {0, -1, -1, -1});
+}
+
+TEST(LrnBlocks, AGroupMayEndWithinABlock) {
+  const std::size_t n = 32;
+  for (const auto& [group, edges] : {std::pair{2u, 2u}, {8u, 8u}}) {
+    LayerHarness h(lrn(str("local_size: 3 alpha: 3 beta: 1 group: ", group)), {{1, n, 1, 1}});
+    h.bottom_data(0, std::vector<float>(n, 1));
+    h.bottom(0).data.update(h.ctx(), Layout::nchw_blocked);
+    h.forward();
+    std::vector<float> expected(n, 0.25f);
+    for (std::size_t g = 0; g < edges; ++g)
+      expected[g * n / group] = expected[(g + 1) * n / group - 1] = 1.0f / 3;
+    expect_values(h.top(0).data, expected);
+  }
+}
+
 TEST(LrnBlocks, NormalizeMoreChannelsThanTheScratchHolds) {
   const std::size_t n = 4096;
   LayerHarness h(lrn("local_size: 3 alpha: 3 beta: 1"), {{1, n, 1, 1}});
@@ -80,6 +108,12 @@ TEST(LrnErrors, SizeAndShape) {
                  str("local_size must be odd, not ", size));
   EXPECT_ERROR(LayerHarness(lrn(""), {{3, 4}}),
                "LRN needs a bottom of 4 axes (N x C x H x W), not 3 x 4");
+}
+
+TEST(LrnErrors, Groups) {
+  EXPECT_ERROR(LayerHarness(lrn("group: 0"), {{1, 4, 2, 2}}), "group must be at least 1");
+  EXPECT_ERROR(LayerHarness(lrn("group: 3"), {{1, 4, 2, 2}}),
+               "the 4 channels cannot be divided into 3 groups of equal size");
 }
 
 }  // namespace
