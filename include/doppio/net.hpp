@@ -1,4 +1,5 @@
 #pragma once
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
@@ -129,6 +130,11 @@ class Net {
   /// Indices of all parameters(), in groups whose gradients forward_backward() completes one after
   /// the other. On an accelerator it records event i after group i.
   const std::vector<std::vector<std::size_t>>& gradient_groups() const;
+  /// Sets a function that backward() on the CPU calls with the number of each gradient group as
+  /// soon as the group is complete. It may start to change the parameters of that group.
+  void set_gradient_hook(std::function<void(std::size_t group)> hook) {
+    gradient_hook_ = std::move(hook);
+  }
 
   /// Copies weights by layer name from a .caffemodel (or .caffemodel.h5) of any Caffe generation.
   /// Returns the outcome for every layer that has parameters. A mismatch does not throw; see
@@ -185,6 +191,7 @@ class Net {
   std::unique_ptr<Liveness> liveness_;  // set by save_memory()
   bool backward_allowed_ = true;        // the blobs that backward needs are available
   std::unique_ptr<const GradientGroups> gradient_groups_;
+  std::function<void(std::size_t)> gradient_hook_;
   std::unique_ptr<GraphReplay> replay_;
   bool replayed_ = false;  // the last pass replayed a graph, which backward cannot follow
 };

@@ -1,7 +1,9 @@
 #pragma once
+#include <cstddef>
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <utility>
@@ -14,8 +16,11 @@ namespace doppio {
 class SolverParameter;
 class Communicator;
 class LearningRatePolicy;
+class ProcessGroup;
 class Replica;
+class ShardedUpdate;
 class Solver;
+struct UpdateStep;
 class WorkerPool;
 struct SourcedSolver;  // a SolverParameter with the source location of each field
                        // (solver/read_solver.hpp)
@@ -43,8 +48,8 @@ class SolverObserver {
  public:
   virtual ~SolverObserver() = default;
   virtual void on_start(Solver&) {}
-  /// Called after the passes of `iteration`, before the update. The loss is the mean over all
-  /// devices.
+  /// Called after the passes of `iteration`, before the update; with several processes, weights may
+  /// be updated already. The loss is the mean over all devices.
   virtual void on_iteration(Solver&, int /*iteration*/, float /*smoothed_loss*/,
                             float /*learning_rate*/) {}
   /// Called if the global gradient `norm` exceeds clip_gradients. Gradients are scaled by `factor`.
@@ -74,7 +79,11 @@ class Solver {
   /// Trains on several accelerators with data parallelism: each computes its part of every batch,
   /// and gradients are averaged. The first one also runs the tests and provides the state for
   /// snapshots.
-  Solver(std::span<Context* const> contexts, SourcedSolver source);
+  ///
+  /// With `group`, all its processes train together. Each makes the same calls. Rank 0 provides the
+  /// state and writes snapshots, and all ranks run the tests, each its part of the batches.
+  Solver(std::span<Context* const> contexts, SourcedSolver source,
+         std::shared_ptr<ProcessGroup> group = nullptr);
   ~Solver();
   Solver(const Solver&) = delete;
   Solver& operator=(const Solver&) = delete;
@@ -108,8 +117,15 @@ class Solver {
 
   /// The train net on device number `rank`.
   Net& net(int rank = 0);
-  /// Number of train nets, one per device.
+  /// Number of train nets in this process, one per device.
   int ranks() const { return static_cast<int>(replicas_.size()); }
+  /// The processes that train together; null if there is one.
+  ProcessGroup* group() const { return group_.get(); }
+  /// Outputs of the train net, in the order of Net::outputs(), averaged over all devices of all
+  /// processes. From the last iteration that `display` divides.
+  const std::vector<std::vector<float>>& train_outputs() const { return train_outputs_; }
+  /// Bytes that this process sends to others in one iteration.
+  std::size_t bytes_per_iteration() const;
   std::vector<std::unique_ptr<Net>>& test_nets() { return test_nets_; }
   const SolverParameter& param() const;
   const LearningRatePolicy& policy() const { return *policy_; }
@@ -129,23 +145,40 @@ class Solver {
  private:
   friend class SnapshotAccess;
   void build_nets(std::span<Context* const> contexts);
-  void synchronize_replicas();
+  Shard join_shards(int devices);
+  void synchronize();
+  bool synchronize_ranks();
+  void share_statistics();
   float mean_loss(float (Net::*pass)());
-  float forward_backward();
+  float over_all_ranks(float loss);
+  float forward_backward(const UpdateStep& step);
+  void average_train_outputs();
   float smoothed(float loss);
-  void apply_update(float learning_rate);
-  float clip_factor();
+  UpdateStep make_step(float learning_rate) const;
+  void exchange_in_pass(const UpdateStep* step);
+  void finish_exchange(const UpdateStep& step);
+  void apply_sharded_update(UpdateStep& step);
+  bool updates_early() const;
+  SolverAction any_action(SolverAction own);
+  void apply_update(UpdateStep step);
+  bool clips() const;
+  float clip_factor(double squares);
   [[noreturn]] void throw_diverged(const std::string& what);
   std::vector<TestResult> test_all();
+  std::optional<std::string> test_together(Net& net, int batches);
   bool done() const;
   void poll_action();
   void require_snapshots_writable();
   void snapshot_or_log();
+  template <class Write>
+  void on_first_rank(Write write);
 
   Context& ctx_;
   std::unique_ptr<SourcedSolver> source_;
-  std::unique_ptr<Communicator> communicator_;  // null for one replica
+  std::shared_ptr<ProcessGroup> group_;         // null for one process
+  std::unique_ptr<Communicator> communicator_;  // null unless several GPUs train together
   std::vector<std::unique_ptr<Replica>> replicas_;
+  std::unique_ptr<ShardedUpdate> sharded_;  // null for one process
   std::unique_ptr<WorkerPool> workers_;
   std::vector<std::uint64_t> versions_;  // of the first replica's weights and history after step()
   std::vector<std::unique_ptr<Net>> test_nets_;
@@ -153,6 +186,7 @@ class Solver {
   std::vector<std::shared_ptr<SolverObserver>> observers_;
   std::function<SolverAction()> poll_;
   std::vector<float> recent_losses_;  // of the last average_loss iterations, oldest first
+  std::vector<std::vector<float>> train_outputs_;
   int iteration_ = 0;
   int last_snapshot_ = -1;  // its iteration
   std::string last_state_;  // its file

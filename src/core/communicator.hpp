@@ -1,7 +1,9 @@
 #pragma once
 #include <cstddef>
+#include <functional>
 #include <memory>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "doppio/shape.hpp"
@@ -27,8 +29,19 @@ class Communicator {
   virtual void abort() noexcept = 0;
 };
 
+/// The place of a process's accelerators among those of all processes.
+struct GlobalRanks {
+  int first = 0;  ///< rank of the process's first accelerator
+  int count = 0;  ///< accelerators of all processes; 0: only this one's
+  /// Returns the text that the first process passes. All processes call it.
+  std::function<std::string(const std::string& text)> broadcast = {};
+};
+
+/// Returns whether make_communicator() supports accelerators of several processes.
+bool communicators_span_processes();
+
 /// Throws: Error if this build or machine does not support it.
 std::unique_ptr<Communicator> make_communicator(
-    std::vector<std::shared_ptr<Accelerator>> accelerators);
+    std::vector<std::shared_ptr<Accelerator>> accelerators, const GlobalRanks& ranks = {});
 
 }  // namespace doppio

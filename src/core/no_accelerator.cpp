@@ -10,7 +10,10 @@ std::shared_ptr<Accelerator> open_accelerator(int id) {
                   "build with nvcc on the PATH, or leave --gpu out to run on the CPU"));
 }
 
-std::unique_ptr<Communicator> make_communicator(std::vector<std::shared_ptr<Accelerator>>) {
+bool communicators_span_processes() { return false; }
+
+std::unique_ptr<Communicator> make_communicator(std::vector<std::shared_ptr<Accelerator>>,
+                                                const GlobalRanks&) {
   throw Error("several devices cannot train together: this build has no CUDA");
 }
 

@@ -60,6 +60,9 @@ Net::Net(Context& ctx, SourcedNet source, const NetState& state, const Shard& sh
 Net::~Net() = default;
 
 void Net::build(SourcedNet source, const NetState& asked) {
+  if (source.net.has_model_parallel())
+    throw Error("model_parallel: a net cannot be split over devices yet",
+                source.fields.find("model_parallel"), "model_parallel");
   phase_ = asked.phase();
   NetState state = asked;
   state.mutable_stage()->MergeFrom(source.net.state().stage());
@@ -195,8 +198,15 @@ float Net::loss() {
 
 void Net::backward() {
   ensure(!replayed_, "a backward pass needs a forward() of its own before it");
-  for (std::size_t i = layers_.size(); i-- > 0;) backward_layer(i);
-  if (debug_info_) log_totals(parameters_);
+  for (std::size_t i = layers_.size(); i-- > 0;) {
+    backward_layer(i);
+    const auto group = gradient_groups_->completed_by[i];
+    if (group && gradient_hook_ && !debug_info_) gradient_hook_(*group);
+  }
+  if (!debug_info_) return;
+  log_totals(parameters_);  // before the hook changes them
+  for (std::size_t g = 0; g < gradient_groups_->groups.size() && gradient_hook_; ++g)
+    gradient_hook_(g);
 }
 
 void Net::backward_layer(std::size_t i) {

@@ -127,16 +127,10 @@ class LogObserver final : public SolverObserver {
   /// Logs the train net's outputs, averaged over all devices like the loss.
   static void log_train_outputs(Solver& solver) {
     int index = 0;
-    for (const std::string& name : solver.net().outputs()) {
-      std::vector<double> sums(static_cast<std::size_t>(solver.net().blob(name).count()));
-      for (int rank = 0; rank < solver.ranks(); ++rank) {
-        const Tensor& output = solver.net(rank).blob(name).data;
-        const float* values = output.read_host();
-        for (std::size_t i = 0; i < sums.size(); ++i) sums[i] += static_cast<double>(values[i]);
-      }
-      for (const double sum : sums)
-        log_output("Train", index++, name, static_cast<float>(sum / solver.ranks()),
-                   solver.net().loss_weight(name));
+    for (std::size_t i = 0; i < solver.train_outputs().size(); ++i) {
+      const std::string& name = solver.net().outputs()[i];
+      for (const float value : solver.train_outputs()[i])
+        log_output("Train", index++, name, value, solver.net().loss_weight(name));
     }
   }
 

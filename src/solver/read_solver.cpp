@@ -131,6 +131,18 @@ std::vector<SolverNet> test_nets(const SourcedSolver& solver) {
   return nets;
 }
 
+SolverParameter with_nets_inside(const SourcedSolver& solver) {
+  SolverParameter p = solver.param;
+  if (p.has_net()) *p.mutable_net_param() = from_file(p.net(), "net").net;
+  p.clear_net();
+  if (p.has_train_net()) *p.mutable_train_net_param() = from_file(p.train_net(), "train_net").net;
+  p.clear_train_net();
+  for (const std::string& file : p.test_net())
+    *p.add_test_net_param() = from_file(file, "test_net").net;
+  p.clear_test_net();
+  return p;
+}
+
 std::string snapshot_prefix(const SourcedSolver& solver) {
   namespace fs = std::filesystem;
   const std::string stem = fs::path(solver.file).stem();

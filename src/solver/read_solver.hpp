@@ -47,6 +47,10 @@ SolverNet train_net(const SourcedSolver& solver);
 /// test_iter. Throws: Error unless test_iter, test_state and test_interval match them.
 std::vector<SolverNet> test_nets(const SourcedSolver& solver);
 
+/// Returns the solver's parameters with every net that a file names as a message in its place, for
+/// processes that may not have the file. Throws: Error if a file cannot be read.
+SolverParameter with_nets_inside(const SourcedSolver& solver);
+
 /// Returns the path to which snapshots append "_iter_N" and an extension: snapshot_prefix, with the
 /// solver's name appended to a folder, or the solver file without its extension. Throws: Error if
 /// there is neither.

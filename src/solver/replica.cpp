@@ -1,6 +1,7 @@
 #include "solver/replica.hpp"
 
 #include <algorithm>
+#include <numeric>
 #include <utility>
 
 #include "core/accelerator.hpp"
@@ -22,7 +23,8 @@ Replica::Replica(Context& context, SolverNet train, const SolverParameter& param
                  const Shard& shard)
     : ctx(context),
       net(ctx, std::move(train.source), train.state, shard),
-      rule(make_update_rule(param, ctx.device())) {
+      rule(make_update_rule(param, ctx.device())),
+      lars(lars_of(param)) {
   for (int set = 0; set < rule->history_count(); ++set)
     for (const Parameter& parameter : net.parameters())
       history.emplace_back().reshape(parameter.blob->shape());
@@ -90,25 +92,47 @@ void Replica::average_gradients(Communicator& communicator) {
       [&](const std::vector<std::size_t>& group) { all_reduce_mean(group, communicator); });
 }
 
-void Replica::update(const UpdateStep& step, Communicator* communicator) {
-  const std::vector<Parameter>& parameters = net.parameters();
-  const std::size_t last_set = history.size() - parameters.size();
+std::vector<float> Replica::learning_rates(const UpdateStep& step) {
+  if (lars) return lars->rates(step, net.parameters(), squared_norms(ctx, *rule, net.parameters()));
+  std::vector<float> rates;
+  for (const Parameter& p : net.parameters()) rates.push_back(step.rate * p.lr_mult);
+  return rates;
+}
+
+void Replica::update(const UpdateStep& step, std::span<const float> rates,
+                     Communicator* communicator) {
   for_each_group([&](const std::vector<std::size_t>& group) {
     if (communicator) all_reduce_mean(group, *communicator);
-    for (const std::size_t p : group) {
-      UpdateStep own = step;
-      own.rate *= parameters[p].lr_mult;
-      own.l1 *= parameters[p].decay_mult;
-      own.l2 *= parameters[p].decay_mult;
-      rule->update(ctx, own, *parameters[p].blob, history[p], history[last_set + p]);
-    }
+    for (const std::size_t p : group) rule->update(ctx, step_of(step, p, rates), memory(p, ctx));
   });
 }
 
+void Replica::update_without_gradients(const UpdateStep& step, std::span<const float> rates) {
+  for (std::size_t p = 0; p < net.parameters().size(); ++p)
+    if (!net.parameters()[p].blob->needs_grad)
+      rule->update(ctx, step_of(step, p, rates), memory(p, ctx));
+}
+
+ParameterMemory Replica::memory(std::size_t p, Context& where) {
+  Blob& blob = *net.parameters()[p].blob;
+  const std::size_t last_set = history.size() - net.parameters().size();
+  return {blob.count(), blob.grad.read(where), blob.data.update(where), history[p].update(where),
+          history[last_set + p].update(where)};
+}
+
+UpdateStep Replica::step_of(const UpdateStep& step, std::size_t p, std::span<const float> rates) {
+  UpdateStep own = step;
+  own.rate = rates[p];
+  own.l1 *= net.parameters()[p].decay_mult;
+  own.l2 *= net.parameters()[p].decay_mult;
+  return own;
+}
+
 double Replica::squared_norm() {
-  std::vector<Blob*> blobs;
-  for (const Parameter& p : net.parameters()) blobs.push_back(p.blob);
-  return rule->squared_norm(ctx, blobs);
+  std::vector<std::span<const float>> gradients;
+  for (const Parameter& p : net.parameters()) gradients.push_back(values_of(ctx, p.blob->grad));
+  const std::vector<double> sums = rule->squared_norms(ctx, gradients);
+  return std::accumulate(sums.begin(), sums.end(), 0.0);
 }
 
 }  // namespace doppio

@@ -1,9 +1,12 @@
 #pragma once
 #include <cstdint>
 #include <memory>
+#include <optional>
+#include <span>
 #include <vector>
 
 #include "doppio/net.hpp"
+#include "solver/rules/lars.hpp"
 #include "solver/rules/update_rule.hpp"
 
 namespace doppio {
@@ -30,16 +33,28 @@ class Replica {
 
   /// Starts to replace all gradients by their means over all replicas.
   void average_gradients(Communicator& communicator);
-  /// Updates all parameters, with gradients averaged over all replicas if `communicator` is not
-  /// null. `step` is for multipliers of 1. On an accelerator this and average_gradients() overlap
-  /// the backward pass.
-  void update(const UpdateStep& step, Communicator* communicator);
+  /// Returns the learning rate of each parameter. `step` is for multipliers of 1. With `lars`, the
+  /// gradients must be averaged already.
+  std::vector<float> learning_rates(const UpdateStep& step);
+  /// Updates all parameters with the learning rates `rates`, and with gradients averaged over all
+  /// replicas if `communicator` is not null. `step` is for multipliers of 1. On an accelerator this
+  /// and average_gradients() overlap the backward pass.
+  void update(const UpdateStep& step, std::span<const float> rates, Communicator* communicator);
   /// Returns the sum of the squares of all gradients.
   double squared_norm();
+  /// Updates the parameters that need no gradient, such as statistics, of which only the history
+  /// changes.
+  void update_without_gradients(const UpdateStep& step, std::span<const float> rates);
+  /// Returns the memory of parameter `p` on the device of `where`, to update it. The copies there
+  /// become the current ones.
+  ParameterMemory memory(std::size_t p, Context& where);
+  /// Returns `step` with the learning rate and the multipliers of parameter `p`.
+  UpdateStep step_of(const UpdateStep& step, std::size_t p, std::span<const float> rates);
 
   Context& ctx;
   Net net;
   const std::unique_ptr<UpdateRule> rule;
+  const std::optional<Lars> lars;
   std::vector<Tensor> history;  ///< rule->history_count() sets of one tensor per parameter
 
  private:

@@ -35,7 +35,10 @@ void announce(int signal) {
   const auto append = [&](std::string_view text) {
     end = std::copy_n(text.data(), std::min<std::size_t>(text.size(), std::end(line) - end), end);
   };
-  append(signal == SIGINT ? "\nCtrl-C" : signal == SIGHUP ? "SIGHUP" : "SIGTERM");
+  append(signal == SIGINT    ? "\nCtrl-C"
+         : signal == SIGHUP  ? "SIGHUP"
+         : signal == SIGUSR1 ? "SIGUSR1"
+                             : "SIGTERM");
   append(": finishing iteration ");
   end = std::to_chars(end, std::end(line), g_iteration.load()).ptr;
   append(effect->second);
@@ -51,8 +54,9 @@ void handle(int signal) {
   announce(signal);
   if (signal == SIGINT) g_interrupted = true;
   if (signal == SIGHUP) g_hung_up = true;
-  if (signal == SIGTERM) g_terminated = true;
-  if (signal == SIGTERM || (signal == SIGINT && g_interrupt_stops)) g_stopping = true;
+  const bool terminates = signal == SIGTERM || signal == SIGUSR1;
+  if (terminates) g_terminated = true;
+  if (terminates || (signal == SIGINT && g_interrupt_stops)) g_stopping = true;
   errno = error;
 }
 
@@ -61,7 +65,7 @@ void install(void (*handler)(int), void (*at_broken_pipe)(int)) {
   action.sa_handler = handler;
   action.sa_flags = SA_RESTART;
   sigfillset(&action.sa_mask);
-  for (const int signal : {SIGINT, SIGHUP, SIGTERM})
+  for (const int signal : {SIGINT, SIGHUP, SIGTERM, SIGUSR1})
     ensure(::sigaction(signal, &action, nullptr) == 0, "sigaction failed");
   ::signal(SIGPIPE, at_broken_pipe);
 }
@@ -103,7 +107,7 @@ SolverAction action_from_name(const std::string& name) {
 }
 
 SignalHandler::SignalHandler(SolverAction on_interrupt, SolverAction on_hangup,
-                             bool snapshot_at_stop)
+                             bool snapshot_at_stop, bool announces)
     : on_interrupt_(on_interrupt), on_hangup_(on_hangup) {
   ensure(!g_installed, "a SignalHandler is installed already");
   g_installed = true;
@@ -111,10 +115,13 @@ SignalHandler::SignalHandler(SolverAction on_interrupt, SolverAction on_hangup,
   g_interrupt_stops = stops(on_interrupt);
   g_iteration = 0;
   g_effects.clear();
-  const std::map<int, SolverAction> actions = {
-      {SIGINT, on_interrupt}, {SIGHUP, on_hangup}, {SIGTERM, SolverAction::snapshot_and_stop}};
+  const std::map<int, SolverAction> actions = {{SIGINT, on_interrupt},
+                                               {SIGHUP, on_hangup},
+                                               {SIGTERM, SolverAction::snapshot_and_stop},
+                                               {SIGUSR1, SolverAction::snapshot_and_stop}};
   for (const auto& [signal, action] : actions)
-    if (action != SolverAction::none) g_effects[signal] = effect_of(action, snapshot_at_stop);
+    if (announces && action != SolverAction::none)
+      g_effects[signal] = effect_of(action, snapshot_at_stop);
   install(handle, SIG_IGN);
 }
 

@@ -3,9 +3,9 @@
 #include <glog/logging.h>
 
 #include <algorithm>
-#include <filesystem>
 #include <map>
 
+#include "distributed/process_group.hpp"
 #include "io/atomic_file.hpp"
 #include "net/format/blob_io.hpp"
 #include "net/weights/checked_file.hpp"
@@ -13,13 +13,13 @@
 #include "solver/read_solver.hpp"
 #include "solver/rules/lr_policy.hpp"
 #include "solver/rules/update_rule.hpp"
+#include "solver/sharded_update.hpp"
+#include "solver/snapshot_files.hpp"
 #include "solver/solver_state.hpp"
 
 namespace doppio {
 
 namespace {
-
-namespace fs = std::filesystem;
 
 /// Returns how many records all shards together read for each record that `net` reads.
 std::uint64_t shards_of(const Net& net) { return static_cast<std::uint64_t>(net.shard().count); }
@@ -44,56 +44,6 @@ void restore_positions(Net& net, const std::string& prefix, const States& states
 }
 
 std::string test_prefix(std::size_t net) { return std::to_string(net) + "/"; }
-
-bool is_there(const fs::path& file) {
-  std::error_code unknown;
-  return fs::exists(file, unknown);
-}
-
-/// Returns candidate paths of the weights: beside the state under the state's name, since both are
-/// renamed and copied together, beside it under the recorded name, and as recorded.
-std::vector<fs::path> model_places(const SolverState& state, const std::string& state_file) {
-  const fs::path recorded = state.learned_net(), folder = fs::path(state_file).parent_path();
-  std::string stem = fs::path(state_file).filename();
-  stem.resize(std::min(stem.rfind(".solverstate"), stem.size()));
-  std::vector<fs::path> places;
-  for (const fs::path& place :
-       {folder / (stem + (recorded.extension() == ".h5" ? ".caffemodel.h5" : ".caffemodel")),
-        folder / recorded.filename(), recorded})
-    if (std::find(places.begin(), places.end(), place) == places.end()) places.push_back(place);
-  return places;
-}
-
-/// Returns the existing weight file whose checksum matches the state. Caffe's states record no
-/// checksum, so the first existing file is used.
-std::string find_model(const SolverState& state, const std::string& state_file) {
-  std::string names, first, first_sha256;
-  for (const fs::path& place : model_places(state, state_file)) {
-    names += (names.empty() ? "'" : ", '") + place.string() + "'";
-    if (!is_there(place)) continue;
-    const std::string sha256 = check_file(place);
-    if (!state.has_learned_net_sha256() || sha256 == state.learned_net_sha256()) return place;
-    if (!first.empty()) continue;
-    first = place;
-    first_sha256 = sha256;
-  }
-  require(!first.empty(), "its weights are missing: there is none of ", names,
-          "; copy the .caffemodel beside the .solverstate");
-  throw Error(str("its weights '", first, "' are damaged or another run's: their SHA-256 is ",
-                  first_sha256, ", it was written with ", state.learned_net_sha256(),
-                  "; copy the right file beside it, or add --weights=", first,
-                  " to continue with these"));
-}
-
-/// Returns the file to load the weights from, and logs it.
-std::string model_of(const SolverState& state, const std::string& state_file) {
-  const std::string model = find_model(state, state_file);
-  const std::string name = fs::path(model).filename(),
-                    recorded = fs::path(state.learned_net()).filename();
-  LOG(INFO) << "Weights of " << state_file << ": " << model
-            << (name == recorded ? "" : ", which was called " + recorded + " when it was written");
-  return model;
-}
 
 }  // namespace
 
@@ -169,16 +119,20 @@ void SnapshotAccess::apply(Solver& solver, const SolverState& state, const std::
     if (!e.where().file.empty()) throw;
     throw Error(e.message(), {state_file, 0, 0});
   }
-  solver.iteration_ = solver.last_snapshot_ = state.iter();
+  solver.last_snapshot_ = state.iter();
   solver.last_state_ = state_file;
+  LOG_IF(WARNING, !state.has_random_seed())
+      << state_file << " was not written by Doppio: the data starts at its first record";
+  apply_progress(solver, state);
+}
+
+void SnapshotAccess::apply_progress(Solver& solver, const SolverState& state) {
+  solver.iteration_ = state.iter();
   solver.recent_losses_.assign(state.recent_loss().begin(), state.recent_loss().end());
   solver.resumed_ = true;
 
   // Caffe's states record neither data positions nor random numbers.
-  if (state.has_random_seed())
-    solver.ctx_.seed = state.random_seed();
-  else
-    LOG(WARNING) << state_file << " was not written by Doppio: the data starts at its first record";
+  if (state.has_random_seed()) solver.ctx_.seed = state.random_seed();
   const auto passes = static_cast<std::uint64_t>(state.iter()) *
                       static_cast<std::uint64_t>(solver.param().iter_size());
   solver.net().set_passes(state.has_train_passes() ? state.train_passes() : passes);
@@ -188,7 +142,7 @@ void SnapshotAccess::apply(Solver& solver, const SolverState& state, const std::
 
 /// Reports an unwritable snapshot_prefix before the first iteration, not after hours of training.
 void Solver::require_snapshots_writable() {
-  if (std::exchange(prefix_checked_, true)) return;
+  if (std::exchange(prefix_checked_, true) || (group_ && group_->rank() != 0)) return;
   with_context(solver_context(*source_), [&] {
     const std::string prefix = snapshot_prefix(*source_);
     try {
@@ -199,6 +153,20 @@ void Solver::require_snapshots_writable() {
   });
 }
 
+/// Runs `write` on rank 0 alone. Throws: its Error, on all ranks.
+template <class Write>
+void Solver::on_first_rank(Write write) {
+  if (!group_) return write();
+  std::string problem;
+  if (group_->rank() == 0) try {
+      write();
+    } catch (const Error& e) {
+      problem = e.what();
+    }
+  problem = group_->broadcast(problem);
+  require(problem.empty(), problem);
+}
+
 std::string Solver::snapshot() {
   const bool hdf5 = param().snapshot_format() == SolverParameter::HDF5;
   const std::string stem =
@@ -206,8 +174,11 @@ std::string Solver::snapshot() {
           "_iter_", iteration_);
   const std::string model = stem + (hdf5 ? ".caffemodel.h5" : ".caffemodel");
   const std::string state = stem + (hdf5 ? ".solverstate.h5" : ".solverstate");
-  const std::string sha256 = net().save(model, param().snapshot_diff());
-  write_solver_state(state, SnapshotAccess::capture(*this, model, sha256), history());
+  if (sharded_) sharded_->gather_history();
+  on_first_rank([&] {
+    const std::string sha256 = net().save(model, param().snapshot_diff());
+    write_solver_state(state, SnapshotAccess::capture(*this, model, sha256), history());
+  });
   snapshot_wanted_ = false;
   last_snapshot_ = iteration_;
   last_state_ = state;
@@ -221,14 +192,18 @@ void Solver::snapshot_or_log() {
   try {
     snapshot();
   } catch (const Error& e) {
-    LOG(ERROR) << "No snapshot of iteration " << iteration_ << ": " << e.what()
-               << "; earlier snapshots are kept and training continues";
+    LOG_IF(ERROR, !group_ || group_->rank() == 0)  // the only one that writes
+        << "No snapshot of iteration " << iteration_ << ": " << e.what()
+        << "; earlier snapshots are kept and training continues";
   }
 }
 
 void Solver::restore(const std::string& state_file, const std::string& weights_file) {
-  const SolverState state = read_solver_state(state_file);
-  SnapshotAccess::apply(*this, state, state_file, weights_file);
+  on_first_rank([&] {
+    const SolverState state = read_solver_state(state_file);
+    SnapshotAccess::apply(*this, state, state_file, weights_file);
+  });
+  if (group_) synchronize();
 }
 
 }  // namespace doppio

@@ -19,6 +19,9 @@ class SnapshotAccess {
   static void apply(Solver& solver, const SolverState& state, const std::string& state_file,
                     const std::string& weights_file);
 
+  /// Restores all of `state` but weights and history.
+  static void apply_progress(Solver& solver, const SolverState& state);
+
   /// Saves the data positions of the test nets.
   static void save_test_positions(Solver& solver, SolverState& state);
   static void restore_test_positions(Solver& solver, const SolverState& state);

@@ -10,14 +10,17 @@
 #include "core/accelerator.hpp"
 #include "core/arena.hpp"
 #include "core/communicator.hpp"
+#include "distributed/process_group.hpp"
 #include "doppio.pb.h"
 #include "io/comma_list.hpp"
 #include "solver/divergence.hpp"
 #include "solver/read_solver.hpp"
 #include "solver/replica.hpp"
+#include "solver/rules/lars.hpp"
 #include "solver/rules/lr_policy.hpp"
 #include "solver/rules/regularizer.hpp"
 #include "solver/rules/update_rule.hpp"
+#include "solver/sharded_update.hpp"
 #include "solver/snapshot.hpp"
 #include "solver/worker_pool.hpp"
 
@@ -53,8 +56,11 @@ Solver::Solver(Context& ctx, const SolverParameter& param, const std::string& fi
 Solver::Solver(Context& ctx, SourcedSolver source)
     : Solver(std::span<Context* const>(std::array{&ctx}), std::move(source)) {}
 
-Solver::Solver(std::span<Context* const> contexts, SourcedSolver source)
-    : ctx_(*contexts.front()), source_(std::make_unique<SourcedSolver>(std::move(source))) {
+Solver::Solver(std::span<Context* const> contexts, SourcedSolver source,
+               std::shared_ptr<ProcessGroup> group)
+    : ctx_(*contexts.front()),
+      source_(std::make_unique<SourcedSolver>(std::move(source))),
+      group_(group && group->size() > 1 ? std::move(group) : nullptr) {
   const SolverParameter& p = source_->param;
   Problems problems;
   const auto check = [&](auto action) {
@@ -68,10 +74,12 @@ Solver::Solver(std::span<Context* const> contexts, SourcedSolver source)
   check([&] { policy_ = std::make_unique<LearningRatePolicy>(p); });
   check([&] { make_update_rule(p, ctx_.device()); });
   check([&] { regularizer_of(p); });
+  check([&] { lars_of(p); });
   problems.throw_if_any();
   if (!p.has_base_lr()) LOG(WARNING) << "base_lr is not set: the weights will not change";
 
   ctx_.seed = choose_seed(p);
+  if (group_) ctx_.seed = group_->all_gather_value(ctx_.seed)[0];
   with_context(solver_context(*source_), [&] {
     build_nets(contexts);
     if (policy_->plateau()) policy_->plateau()->watch(test_nets_);
@@ -88,11 +96,19 @@ Solver::Solver(std::span<Context* const> contexts, SourcedSolver source)
 Solver::~Solver() = default;
 
 void Solver::build_nets(std::span<Context* const> contexts) {
-  Shard shard{0, static_cast<int>(contexts.size())};
-  if (shard.count > 1) {
+  const int devices = static_cast<int>(contexts.size());
+  Shard shard{0, devices};
+  if (group_) shard = join_shards(devices);
+  const bool across = group_ && ctx_.accelerator() && communicators_span_processes();
+  require(!group_ || across || devices == 1, "several GPUs in each of several processes need NCCL");
+  if (devices > 1 || across) {
     std::vector<std::shared_ptr<Accelerator>> accelerators;
     for (const Context* ctx : contexts) accelerators.push_back(ctx->accelerator());
-    communicator_ = make_communicator(std::move(accelerators));
+    GlobalRanks ranks;
+    if (across)
+      ranks = {shard.index, shard.count,
+               [this](const std::string& text) { return group_->broadcast(text); }};
+    communicator_ = make_communicator(std::move(accelerators), ranks);
   }
   for (Context* const ctx : contexts) {
     ctx->seed = ctx_.seed;
@@ -101,6 +117,8 @@ void Solver::build_nets(std::span<Context* const> contexts) {
     ++shard.index;
   }
   workers_ = std::make_unique<WorkerPool>(replicas_.size());
+  if (group_ && !communicator_)
+    sharded_ = std::make_unique<ShardedUpdate>(*group_, *replicas_.front(), source_->param);
   for (SolverNet& test : doppio::test_nets(*source_)) {
     test_nets_.push_back(std::make_unique<Net>(ctx_, std::move(test.source), test.state));
     test_nets_.back()->share_weights(net());
@@ -137,7 +155,7 @@ void Solver::solve() {
 
   if (p.snapshot_after_train() && last_snapshot_ != iteration_) snapshot();
   if (!stopped_ && due(iteration_, p.display())) {
-    const float loss = smoothed(mean_loss(&Net::forward));
+    const float loss = smoothed(over_all_ranks(mean_loss(&Net::forward)));
     for (const auto& o : observers_) o->on_final_loss(*this, loss);
   }
   if (!stopped_ && !policy_->finished() && due(iteration_, p.test_interval())) test_all();
@@ -150,7 +168,7 @@ void Solver::step(int iterations) {
   if (p.snapshot() > 0) require_snapshots_writable();
   if (!resumed_) recent_losses_.clear();
   resumed_ = stopped_ = snapshot_wanted_ = false;
-  if (communicator_) synchronize_replicas();
+  synchronize();
 
   for (const int end = iteration_ + iterations; iteration_ < end && !done();) {
     for (const auto& replica : replicas_) replica->net.clear_grads();
@@ -159,25 +177,29 @@ void Solver::step(int iterations) {
         if (policy_->plateau()) policy_->plateau()->observe(result);
     if (!done()) {
       if (p.debug_info()) net().set_debug_info(due(iteration_, p.display()));
-      const float loss = smoothed(forward_backward());
       const float rate = policy_->advance(iteration_);
+      const UpdateStep update = make_step(rate);
+      const float loss = smoothed(forward_backward(update));
+      if (due(iteration_, p.display())) average_train_outputs();
       for (const auto& o : observers_) o->on_iteration(*this, iteration_, loss, rate);
-      apply_update(rate);
+      apply_update(update);
       ++iteration_;
       poll_action();
       snapshot_wanted_ = snapshot_wanted_ || due(iteration_, p.snapshot());
     }
     if (snapshot_wanted_) snapshot_or_log();
   }
-  if (communicator_) versions_ = replicas_[0]->versions();
+  if (sharded_) sharded_->gather_history();
+  if (communicator_ || group_) versions_ = replicas_[0]->versions();
 }
 
-/// Makes all replicas continue from the state of the first, which may have changed since the last
-/// step().
-void Solver::synchronize_replicas() {
-  const bool changed = replicas_[0]->versions() != versions_;
+/// Makes all replicas of all ranks continue from the state of the first, which may have changed
+/// since the last step().
+void Solver::synchronize() {
+  if (!group_ && !communicator_) return;
+  const bool changed = group_ ? synchronize_ranks() : replicas_[0]->versions() != versions_;
   for (std::size_t r = 1; r < replicas_.size(); ++r) replicas_[r]->follow(*replicas_[0], changed);
-  workers_->run([&](std::size_t r) { replicas_[r]->prepare(); });
+  if (communicator_) workers_->run([&](std::size_t r) { replicas_[r]->prepare(); });
 }
 
 /// Runs one pass of all replicas. Returns the mean of their losses.
@@ -187,16 +209,19 @@ float Solver::mean_loss(float (Net::*pass)()) {
   return std::accumulate(losses.begin(), losses.end(), 0.0f) / static_cast<float>(losses.size());
 }
 
-/// Runs iter_size passes, which accumulate gradients. Returns their mean loss.
-float Solver::forward_backward() {
+/// Runs iter_size passes, which accumulate gradients. Returns their mean loss. The last pass starts
+/// to exchange gradients with other processes, and `step` to update the weights with them.
+float Solver::forward_backward(const UpdateStep& step) {
   float loss = 0;
   for (int i = 0; i < param().iter_size(); ++i) {
+    if (sharded_) exchange_in_pass(i + 1 == param().iter_size() ? &step : nullptr);
     const float pass = mean_loss(&Net::forward_backward);
     if (!std::isfinite(pass))
       throw_diverged(str("the loss is ", std::isnan(pass) ? "nan" : "infinite"));
     loss += pass;
   }
-  return loss / static_cast<float>(param().iter_size());
+  if (sharded_) finish_exchange(step);
+  return over_all_ranks(loss / static_cast<float>(param().iter_size()));
 }
 
 /// Adds a loss to the average_loss window and returns the window's mean.
@@ -208,7 +233,7 @@ float Solver::smoothed(float loss) {
                             static_cast<double>(recent_losses_.size()));
 }
 
-void Solver::apply_update(float learning_rate) {
+UpdateStep Solver::make_step(float learning_rate) const {
   const SolverParameter& p = param();
   UpdateStep step;
   step.iteration = iteration_;
@@ -218,22 +243,30 @@ void Solver::apply_update(float learning_rate) {
     step.l1 = p.weight_decay();
   else
     step.l2 = p.weight_decay();
-  const bool clips = p.clip_gradients() >= 0;
+  return step;
+}
+
+void Solver::apply_update(UpdateStep step) {
+  if (sharded_) return apply_sharded_update(step);
+  const bool needs_norms = !updates_early();
   const auto failed = [&] {  // wakes replicas that wait for the failed one
     if (communicator_) communicator_->abort();
   };
-  if (clips && communicator_)
+  if (needs_norms && communicator_)
     workers_->run([&](std::size_t r) { replicas_[r]->average_gradients(*communicator_); }, failed);
-  step.clip = clip_factor();
-  Communicator* const averaging = clips ? nullptr : communicator_.get();
-  workers_->run([&](std::size_t r) { replicas_[r]->update(step, averaging); }, failed);
+  if (clips()) step.clip = clip_factor(replicas_.front()->squared_norm());
+  const std::vector<float> rates = replicas_.front()->learning_rates(step);
+  Communicator* const averaging = needs_norms ? nullptr : communicator_.get();
+  workers_->run([&](std::size_t r) { replicas_[r]->update(step, rates, averaging); }, failed);
 }
 
-/// Returns the factor (at most 1) that limits the joint norm of the gradients to clip_gradients.
-float Solver::clip_factor() {
+bool Solver::clips() const { return param().clip_gradients() >= 0; }
+
+/// Returns the factor (at most 1) that limits the joint norm of the gradients, whose squares sum to
+/// `squares`, to clip_gradients.
+float Solver::clip_factor(double squares) {
   const float limit = param().clip_gradients();
-  if (limit < 0 || net().parameters().empty()) return 1;
-  const auto norm = static_cast<float>(std::sqrt(replicas_.front()->squared_norm()));
+  const auto norm = static_cast<float>(std::sqrt(squares));
   if (!std::isfinite(norm))
     throw_diverged(str("the norm of the gradients is ", std::isnan(norm) ? "nan" : "infinite"));
   if (norm <= limit) return 1;
@@ -258,7 +291,8 @@ void Solver::throw_diverged(const std::string& what) {
 bool Solver::done() const { return stopped_ || policy_->finished(); }
 
 void Solver::poll_action() {
-  const SolverAction action = poll_ ? poll_() : SolverAction::none;
+  SolverAction action = poll_ ? poll_() : SolverAction::none;
+  if (group_) action = any_action(action);
   const bool both = action == SolverAction::snapshot_and_stop;
   stopped_ = stopped_ || both || action == SolverAction::stop;
   snapshot_wanted_ = snapshot_wanted_ || both || action == SolverAction::snapshot;

@@ -1,5 +1,8 @@
 #include <algorithm>
+#include <cstring>
+#include <optional>
 
+#include "distributed/process_group.hpp"
 #include "doppio.pb.h"
 #include "doppio/solver.hpp"
 #include "solver/average_precision.hpp"
@@ -26,7 +29,151 @@ std::string made_by(const Net& net, const std::string& blob) {
   return type;
 }
 
+/// Appends values to `text` byte by byte.
+template <class Value>
+void append(std::string& text, const Value* values, std::size_t count) {
+  text.append(reinterpret_cast<const char*>(values), count * sizeof(Value));
+}
+
+/// Appends the outputs of the last batch, as BatchReader reads them.
+void append_batch(std::string& text, Net& net, float loss) {
+  append(text, &loss, 1);
+  for (const std::string& name : net.outputs()) {
+    const Tensor& output = net.blob(name).data;
+    const auto axes = static_cast<std::uint64_t>(output.shape().axes());
+    append(text, &axes, 1);
+    for (int a = 0; a < output.shape().axes(); ++a) {
+      const Index dim = output.shape()[a];
+      append(text, &dim, 1);
+    }
+    append(text, output.read_host(), static_cast<std::size_t>(output.count()));
+  }
+}
+
+/// Reads what append_batch() has written.
+class BatchReader {
+ public:
+  explicit BatchReader(std::string text) : text_(std::move(text)) {}
+  bool at_end() const { return at_ == text_.size(); }
+
+  float loss() { return take<float>(); }
+  void output(Tensor& tensor) {
+    std::vector<Index> dims(take<std::uint64_t>());
+    for (Index& dim : dims) dim = take<Index>();
+    tensor.reshape(Shape(dims));
+    read(tensor.write_host(), static_cast<std::size_t>(tensor.count()));
+  }
+
+ private:
+  template <class Value>
+  Value take() {
+    Value value;
+    read(&value, 1);
+    return value;
+  }
+  template <class Value>
+  void read(Value* to, std::size_t count) {
+    ensure(count * sizeof(Value) <= text_.size() - at_, "a rank's test outputs are incomplete");
+    std::memcpy(to, text_.data() + at_, count * sizeof(Value));
+    at_ += count * sizeof(Value);
+  }
+
+  const std::string text_;
+  std::size_t at_ = 0;
+};
+
+/// Adds up the outputs of batches, in their order.
+class TestSums {
+ public:
+  TestSums(const Net& net, bool detection) : net_(net), sums_(net.outputs().size()) {
+    for (const std::string& name : net.outputs())
+      scored_.push_back(detection && made_by(net, name) == "DetectionEvaluate");
+  }
+
+  void add_loss(float loss) { loss_ += static_cast<double>(loss); }
+  void add(std::size_t i, const Tensor& output) {
+    if (scored_[i]) return scores_[i].add(output);
+    const float* values = output.read_host();
+    sums_[i].resize(static_cast<std::size_t>(output.count()));
+    for (std::size_t k = 0; k < sums_[i].size(); ++k) sums_[i][k] += static_cast<double>(values[k]);
+  }
+
+  bool has_scores() const { return !scores_.empty(); }
+  TestResult means(int batches, const std::string& ap_version) const {
+    TestResult result;
+    result.loss = static_cast<float>(loss_ / std::max(1, batches));
+    for (std::size_t i = 0; i < sums_.size(); ++i) {
+      const std::string& blob = net_.outputs()[i];
+      result.outputs.push_back({blob, {}, net_.loss_weight(blob)});
+      for (const double sum : sums_[i])
+        result.outputs.back().values.push_back(static_cast<float>(sum / batches));
+      if (const auto scores = scores_.find(i); scores != scores_.end())
+        set_precisions(result.outputs.back(), scores->second.average_precisions(ap_version));
+    }
+    return result;
+  }
+
+ private:
+  const Net& net_;
+  std::vector<bool> scored_;  // by output
+  std::vector<std::vector<double>> sums_;
+  std::map<std::size_t, DetectionScores> scores_;  // by output
+  double loss_ = 0;
+};
+
+/// Moves all data layers of `net` from where they are to `batches` batches after `begin`, where a
+/// batch has `records` records of each layer.
+void seek_batch(Net& net, const std::vector<Cursor>& begin,
+                const std::vector<std::uint64_t>& records, int batches) {
+  for (std::size_t i = 0; i < net.layers().size(); ++i) {
+    Layer& layer = *net.layers()[i].layer;
+    const Cursor to{begin[i].records + records[i] * static_cast<std::uint64_t>(batches)};
+    if (layer.cursor() != to) layer.seek(to);
+  }
+}
+
+std::vector<Cursor> positions(const Net& net) {
+  std::vector<Cursor> all;
+  for (const NetLayer& l : net.layers()) all.push_back(l.layer->cursor());
+  return all;
+}
+
 }  // namespace
+
+/// Runs this rank's part of the batches of a test, and returns the outputs of all ranks, in the
+/// order of the batches; null after a stop request.
+///
+/// All ranks run the first batch, which shows how many records a batch has. The others are divided
+/// into consecutive parts.
+std::optional<std::string> Solver::test_together(Net& net, int batches) {
+  const std::vector<Cursor> begin = positions(net);
+  const std::uint64_t passes = net.passes();
+  std::string own;
+  std::vector<std::uint64_t> records;
+  const int rest = std::max(0, batches - 1), ranks = group_->size();
+  const auto first = [&](int rank) { return 1 + rest * rank / ranks; };
+  for (int round = -1; round < (rest + ranks - 1) / ranks; ++round) {
+    poll_action();
+    if (stopped_) return std::nullopt;
+    const int batch = round < 0 ? 0 : first(group_->rank()) + round;
+    if (batches == 0 || (round >= 0 && batch >= first(group_->rank() + 1))) continue;
+    if (round == 0) {
+      seek_batch(net, begin, records, batch);
+      net.set_passes(passes + static_cast<std::uint64_t>(batch));
+    }
+    const float loss = net.forward();
+    if (round >= 0 || group_->rank() == 0) append_batch(own, net, loss);
+    if (round >= 0) continue;
+    const std::vector<Cursor> after = positions(net);
+    for (std::size_t i = 0; i < after.size(); ++i)
+      records.push_back(after[i].records - begin[i].records);
+  }
+  if (batches > 0) seek_batch(net, begin, records, batches);
+  net.set_passes(passes + static_cast<std::uint64_t>(batches));
+  std::string all;
+  for (const std::string& part : group_->all_gather(own)) all += part;
+  return all;
+}
 
 TestResult Solver::test(int index) {
   require(index >= 0 && index < static_cast<int>(test_nets_.size()), "there is no test net #",
@@ -37,40 +184,32 @@ TestResult Solver::test(int index) {
   for (const auto& o : observers_) o->on_test_start(*this, index);
 
   const bool detection = param().eval_type() == "detection";
-  std::vector<std::vector<double>> sums(net.outputs().size());
-  std::map<std::size_t, DetectionScores> scores;  // by output
-  double loss = 0;
-  for (int batch = 0; batch < batches; ++batch) {
-    poll_action();
-    if (stopped_) return {};
-    loss += net.forward();
-    for (std::size_t i = 0; i < sums.size(); ++i) {
-      const Tensor& output = net.blob(net.outputs()[i]).data;
-      if (detection && made_by(net, net.outputs()[i]) == "DetectionEvaluate") {
-        scores[i].add(output);
-        continue;
+  TestSums sums(net, detection);
+  if (group_) {
+    share_statistics();
+    const std::optional<std::string> outputs = test_together(net, batches);
+    if (!outputs) return {};
+    for (BatchReader reader(*outputs); !reader.at_end();) {
+      sums.add_loss(reader.loss());
+      Tensor output;
+      for (std::size_t i = 0; i < net.outputs().size(); ++i) {
+        reader.output(output);
+        sums.add(i, output);
       }
-      const float* values = output.read_host();
-      sums[i].resize(static_cast<std::size_t>(output.count()));
-      for (std::size_t k = 0; k < sums[i].size(); ++k) sums[i][k] += values[k];
     }
   }
-
-  require_field(!detection || batches == 0 || !scores.empty(), "eval_type",
+  for (int batch = 0; batch < batches && !group_; ++batch) {
+    poll_action();
+    if (stopped_) return {};
+    sums.add_loss(net.forward());
+    for (std::size_t i = 0; i < net.outputs().size(); ++i)
+      sums.add(i, net.blob(net.outputs()[i]).data);
+  }
+  require_field(!detection || batches == 0 || sums.has_scores(), "eval_type",
                 "eval_type: 'detection' needs a DetectionEvaluate layer in test net #", index);
 
-  TestResult result;
+  TestResult result = sums.means(batches, param().ap_version());
   result.net = index;
-  result.loss = static_cast<float>(loss / std::max(1, batches));
-  for (std::size_t i = 0; i < sums.size(); ++i) {
-    const std::string& blob = net.outputs()[i];
-    result.outputs.push_back({blob, {}, net.loss_weight(blob)});
-    for (const double sum : sums[i])
-      result.outputs.back().values.push_back(static_cast<float>(sum / batches));
-    if (const auto of_output = scores.find(i); of_output != scores.end())
-      set_precisions(result.outputs.back(),
-                     of_output->second.average_precisions(param().ap_version()));
-  }
   for (const auto& o : observers_) o->on_test(*this, result);
   return result;
 }

@@ -1,5 +1,6 @@
 // The nets in models/ have the sizes that their authors published.
 #include <algorithm>
+#include <cmath>
 #include <filesystem>
 #include <set>
 
@@ -8,6 +9,7 @@
 #include "net/format/source_map.hpp"
 #include "net/passes/passes.hpp"
 #include "solver/read_solver.hpp"
+#include "solver/rules/lars.hpp"
 #include "solver/rules/lr_policy.hpp"
 #include "support/layer_harness.hpp"
 
@@ -106,6 +108,22 @@ INSTANTIATE_TEST_SUITE_P(
         Published{"vgg16", 138357544, 138357544, 0, {10, 3, 224, 224}, {10, 1000}}),
     [](const auto& net) { return std::string(net.param.folder); });
 
+TEST(AlexNet, TrainsOnBatchesOf8192FromTheAuthorsScheduleOfLars) {
+  const SolverParameter p = read_solver("models/alexnet/solver_8k.prototxt").param;
+  const SourcedNet train = filter(read_prototxt(p.net()), state_of(TRAIN));
+  EXPECT_EQ(p.iter_size() * static_cast<int>(train.net.layer(0).data_param().batch_size()), 8192);
+  EXPECT_NEAR(p.max_iter() * 8192.0 / 1281167, 100, 0.5);  // epochs
+  EXPECT_EQ(p.test_iter(0) * 50, 50000);
+  const auto lars = lars_of(p);
+  ASSERT_TRUE(lars);
+  EXPECT_FLOAT_EQ(static_cast<float>(lars->ratio), 0.001f);
+  EXPECT_FLOAT_EQ(static_cast<float>(lars->decay), 0.0005f);
+  const LearningRatePolicy policy(p);
+  EXPECT_EQ(policy.rate(0), 1);
+  EXPECT_NEAR(policy.rate(600), 10 * std::pow(1 - 600.0 / 15600, 2), 1e-5);
+  EXPECT_NEAR(policy.rate(7800), 2.5, 1e-5);
+}
+
 constexpr char kPaperNet[] = "models/alexnet_paper/train_val.prototxt";
 
 void expect_filled(const FillerParameter& weights, const FillerParameter& biases, bool ones) {
@@ -135,6 +153,7 @@ TEST(AlexNetPaper, StartsAndNormalizesAsThePaperDoes) {
     EXPECT_EQ(l.lrn_param().k(), 2);
     EXPECT_EQ(l.lrn_param().alpha(), 0.0005f);  // 5 times the paper's 0.0001
     EXPECT_EQ(l.lrn_param().beta(), 0.75f);
+    EXPECT_EQ(l.lrn_param().group(), 2u);  // each GPU of the paper normalizes its own channels
   }
   EXPECT_EQ(learned, 8);
   EXPECT_EQ(normalizations, 2);

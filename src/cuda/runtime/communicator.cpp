@@ -27,7 +27,7 @@ using cuda::nccl;
 /// have left it.
 class NcclCommunicator final : public Communicator {
  public:
-  explicit NcclCommunicator(std::vector<std::shared_ptr<Accelerator>> accelerators)
+  NcclCommunicator(std::vector<std::shared_ptr<Accelerator>> accelerators, const GlobalRanks& ranks)
       : accelerators_(std::move(accelerators)), ranks_(accelerators_.size()) {
     // Within a process NCCL accesses peer memory directly, but memory from pools, unlike that from
     // cudaMalloc, is not accessible to peers by default.
@@ -35,7 +35,7 @@ class NcclCommunicator final : public Communicator {
       for (const auto& other : accelerators_)
         if (other->id() != accelerator->id()) cuda::open_memory_to(*accelerator, other->id());
     try {
-      begin_connecting();
+      begin_connecting(ranks);
       for (const Rank& rank : ranks_) settle(rank, ncclInProgress, kConnecting);
     } catch (...) {
       abort();
@@ -86,18 +86,25 @@ class NcclCommunicator final : public Communicator {
     std::mutex busy;  ///< held during NCCL calls
   };
 
-  void begin_connecting() {
+  void begin_connecting(const GlobalRanks& ranks) {
     ncclUniqueId id;
     check_nccl(nccl().GetUniqueId(&id), kConnecting);
+    if (ranks.count > 0) {
+      const std::string first = ranks.broadcast(std::string(id.internal, sizeof id.internal));
+      ensure(first.size() == sizeof id.internal, "NCCL's id has another size on rank 0");
+      std::copy(first.begin(), first.end(), id.internal);
+    }
     ncclConfig_t config = NCCL_CONFIG_INITIALIZER;
     config.blocking = 0;
-    const int count = static_cast<int>(ranks_.size());
+    const int local = static_cast<int>(ranks_.size());
+    const int count = ranks.count > 0 ? ranks.count : local;
     check_nccl(nccl().GroupStart(), kConnecting);
     ncclResult_t asked = ncclSuccess;
-    for (int rank = 0; rank < count && (asked == ncclSuccess || asked == ncclInProgress); ++rank) {
+    for (int rank = 0; rank < local && (asked == ncclSuccess || asked == ncclInProgress); ++rank) {
       const auto at = static_cast<std::size_t>(rank);
       accelerators_[at]->stream();  // makes its GPU the current one
-      asked = nccl().CommInitRankConfig(&ranks_[at].communicator, count, id, rank, &config);
+      asked = nccl().CommInitRankConfig(&ranks_[at].communicator, count, id, ranks.first + rank,
+                                        &config);
     }
     const ncclResult_t begun = nccl().GroupEnd();
     for (const ncclResult_t status : {asked, begun})
@@ -125,15 +132,26 @@ class NcclCommunicator final : public Communicator {
 
 }  // namespace
 
+bool communicators_span_processes() {
+#ifdef DOPPIO_EMULATED_CUDA
+  return false;  // the emulated NCCL is part of a process
+#else
+  return nccl().why_not.empty();
+#endif
+}
+
 std::unique_ptr<Communicator> make_communicator(
-    std::vector<std::shared_ptr<Accelerator>> accelerators) {
+    std::vector<std::shared_ptr<Accelerator>> accelerators, const GlobalRanks& ranks) {
   require(std::find(accelerators.begin(), accelerators.end(), nullptr) == accelerators.end(),
           "only GPUs can train together");
   require(nccl().why_not.empty(), "several GPUs need NCCL to train together, and ", nccl().why_not);
-  return std::make_unique<NcclCommunicator>(std::move(accelerators));
+  return std::make_unique<NcclCommunicator>(std::move(accelerators), ranks);
 }
 #else
-std::unique_ptr<Communicator> make_communicator(std::vector<std::shared_ptr<Accelerator>>) {
+bool communicators_span_processes() { return false; }
+
+std::unique_ptr<Communicator> make_communicator(std::vector<std::shared_ptr<Accelerator>>,
+                                                const GlobalRanks&) {
   throw Error(
       "several GPUs need NCCL to train together, and this build was made without its header");
 }

@@ -104,7 +104,7 @@ void move_fields(V0LayerParameter& old, V1LayerParameter& to) {
   MOVE(type == "lrn", alpha, lrn_param, alpha)
   MOVE(type == "lrn", beta, lrn_param, beta)
   MOVE(type == "lrn", k, lrn_param, k)
-  MOVE(data, source, data_param, source)
+  ADD(data, source, data_param, source)
   MOVE(type == "hdf5_data", source, hdf5_data_param, source)
   MOVE(images, source, image_data_param, source)
   MOVE(window, source, window_data_param, source)

@@ -18,18 +18,14 @@ class Fused final : public UpdateRule {
 
   int history_count() const override { return Rule::kHistories; }
 
-  void update(Context& ctx, const UpdateStep& s, Blob& parameter, Tensor& first,
-              Tensor& second) override {
-    const float* grad = parameter.grad.read(ctx);
-    float* weight = parameter.data.update(ctx);
-    float* h = first.update(ctx);
-    float* a = second.update(ctx);
+  void update(Context& ctx, const UpdateStep& s, const ParameterMemory& memory) override {
     float rate = s.rate;
     if constexpr (requires { rule_.corrected_rate(rate, s.iteration); })
       rate = rule_.corrected_rate(rate, s.iteration);
-    parallel_for(ctx, parameter.count(),
-                 [=, rule = rule_, clip = s.clip, normalise = s.normalise, l1 = s.l1,
-                  l2 = s.l2] KERNEL(Index i) {
+    parallel_for(ctx, memory.count,
+                 [=, rule = rule_, clip = s.clip, normalise = s.normalise, l1 = s.l1, l2 = s.l2,
+                  grad = memory.grad, weight = memory.weight, h = memory.first,
+                  a = memory.second] KERNEL(Index i) {
       const float w = weight[i];
       const float sign = static_cast<float>(w > 0) - static_cast<float>(w < 0);
       const float g = grad[i] * clip * normalise + (l2 * w + l1 * sign);
@@ -37,23 +33,22 @@ class Fused final : public UpdateRule {
     });
   }
 
-  double squared_norm(Context& ctx, std::span<Blob* const> parameters) override {
-    sums_.reshape({static_cast<Index>(parameters.size())});
+  std::vector<double> squared_norms(Context& ctx,
+                                    std::span<const std::span<const float>> ranges) override {
+    sums_.reshape({static_cast<Index>(ranges.size())});
     float* sum = sums_.write(ctx);
-    for (Blob* p : parameters) {
-      const float* grad = p->grad.read(ctx);
-      reduce_rows(ctx, 1, p->count(), 0.0, Sum{}, sum++,
-                  [=] KERNEL(Index, Index i) { return static_cast<double>(grad[i]) * grad[i]; });
-    }
+    for (const std::span<const float> range : ranges)
+      reduce_rows(ctx, 1, static_cast<Index>(range.size()), 0.0, Sum{}, sum++,
+                  [value = range.data()] KERNEL(Index, Index i) {
+        return static_cast<double>(value[i]) * value[i];
+      });
     const float* sums = sums_.read_host();
-    double total = 0;
-    for (std::size_t i = 0; i < parameters.size(); ++i) total += sums[i];
-    return total;
+    return {sums, sums + ranges.size()};
   }
 
  private:
   Rule rule_;
-  Tensor sums_;  // of the squares of each parameter's gradient
+  Tensor sums_;  // of the squares of each range
 };
 
 }  // namespace DOPPIO_BUILD

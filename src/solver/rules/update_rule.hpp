@@ -15,11 +15,25 @@ class SolverParameter;
 /// The values for one update of one parameter.
 struct UpdateStep {
   int iteration = 0;     ///< iterations done before this one
-  float rate = 0;        ///< learning rate * lr_mult
+  float rate = 0;        ///< learning rate * lr_mult, or Lars::rate()
   float clip = 1;        ///< factor by which clip_gradients shrinks the gradient
   float normalise = 1;   ///< 1 / iter_size
   float l1 = 0, l2 = 0;  ///< weight_decay * decay_mult, of the regularizer in use
 };
+
+/// The memory of one parameter, or of a range of its values, on one device.
+struct ParameterMemory {
+  Index count = 0;
+  const float* grad = nullptr;
+  float* weight = nullptr;
+  float* first = nullptr;   ///< history
+  float* second = nullptr;  ///< the same as `first` if UpdateRule::history_count() is 1
+};
+
+/// Returns the current contents of `tensor` on ctx's device.
+inline std::span<const float> values_of(const Context& ctx, const Tensor& tensor) {
+  return {tensor.read(ctx), static_cast<std::size_t>(tensor.count())};
+}
 
 /// Computes weight updates from gradients. Each rule has a file in rules/.
 class UpdateRule {
@@ -30,12 +44,13 @@ class UpdateRule {
   virtual int history_count() const = 0;
 
   /// Clips, normalises and regularises the gradient and updates history and weights, in one pass
-  /// over memory. `second` is the same tensor as `first` if history_count() is 1.
-  virtual void update(Context& ctx, const UpdateStep& step, Blob& parameter, Tensor& first,
-                      Tensor& second) = 0;
+  /// over memory of ctx's device.
+  virtual void update(Context& ctx, const UpdateStep& step, const ParameterMemory& memory) = 0;
 
-  /// Returns the sum of the squares of all gradients.
-  virtual double squared_norm(Context& ctx, std::span<Blob* const> parameters) = 0;
+  /// Returns the sum of the squares of each range of floats in the memory of ctx's device, and
+  /// waits for the device once.
+  virtual std::vector<double> squared_norms(Context& ctx,
+                                            std::span<const std::span<const float>> ranges) = 0;
 };
 
 /// The update rules of this build, by type name and device.

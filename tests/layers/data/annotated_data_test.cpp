@@ -370,7 +370,7 @@ TEST_F(AnnotatedData, SkipsDamagedRecordsWhenAsked) {
 TEST_F(AnnotatedData, DryRunGuessesTheShapeOfAMissingDatabase) {
   LayerParameter param;
   param.set_type("AnnotatedData");
-  param.mutable_data_param()->set_source(folder / "none_lmdb");
+  param.mutable_data_param()->add_source(folder / "none_lmdb");
   param.mutable_data_param()->set_batch_size(5);
   param.mutable_transform_param()->mutable_resize_param()->set_height(30);
   param.mutable_transform_param()->mutable_resize_param()->set_width(40);

@@ -176,7 +176,7 @@ TEST_F(DataLayer, LogsTheStartOfAnEpochAsCaffeDoes) {
 TEST_F(DataLayer, DryRunGuessesTheShapeOfAMissingDatabase) {
   LayerParameter param;
   param.set_type("Data");
-  param.mutable_data_param()->set_source(folder / "none_lmdb");
+  param.mutable_data_param()->add_source(folder / "none_lmdb");
   param.mutable_data_param()->set_batch_size(5);
   Context ctx;
   ctx.dry_run = true;

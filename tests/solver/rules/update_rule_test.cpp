@@ -27,7 +27,9 @@ class Rule : public testing::TestWithParam<Device> {
     rule_ = make_update_rule(solver_param(text), ctx_->device());
   }
   void update() {
-    rule_->update(*ctx_, step_, parameter_, history_[0], history_[rule_->history_count() - 1]);
+    rule_->update(*ctx_, step_,
+                  {parameter_.count(), parameter_.grad.read(*ctx_), parameter_.data.update(*ctx_),
+                   history_[0].update(*ctx_), history_[rule_->history_count() - 1].update(*ctx_)});
     ++step_.iteration;
   }
 
@@ -120,13 +122,15 @@ TEST_P(Rule, AdamCorrectsItsBias) {
               -2.05f - 0.1f * correction * 0.75f / (std::sqrt(0.4375f) + 0.5f), 1e-6);
 }
 
-TEST_P(Rule, SumsTheSquaresOfAllGradients) {
+TEST_P(Rule, SumsTheSquaresOfRanges) {
   make("");
-  Blob other;
+  Tensor other;
   other.reshape({3});
-  set_values(other.grad, {1, 2, 3});
-  Blob* both[] = {&parameter_, &other};
-  EXPECT_NEAR(rule_->squared_norm(*ctx_, both), 15.25, 1e-5);
+  set_values(other, {1, 2, 3});
+  const std::span<const float> gradient = values_of(*ctx_, parameter_.grad),
+                               others = values_of(*ctx_, other);
+  const std::span<const float> ranges[] = {gradient, others, others.subspan(1, 1), {}};
+  EXPECT_EQ(rule_->squared_norms(*ctx_, ranges), (std::vector<double>{1.25, 14, 4, 0}));
 }
 
 TEST(RuleType, ReadsBothSpellings) {
