@@ -33,11 +33,17 @@ enum ExitCode {
   kUserError = 1,
   kUsage = 2,
   kInternal = 3,
-  kTerminated = 75,  ///< stopped by SIGTERM after a snapshot: restart with --snapshot
+  kTerminated = 75,  ///< stopped by SIGTERM or SIGUSR1 after a snapshot: restart with --resume
+  kRankLost = 76,    ///< a rank of several processes has ended or does not answer
 };
 
-/// Prints "FILE:LINE:COLUMN: error: ..." to stderr, or "doppio: error: ..." without a location.
-void print_error(const Error& error);
+/// Prints "FILE:LINE:COLUMN: error: ..." to stderr, or "doppio: error: ..." without a location,
+/// after `prefix`.
+void print_error(const Error& error, const std::string& prefix = {});
+
+/// In a catch block: prints the exception to stderr after `prefix`, and returns the exit code for
+/// it. Does not return if a signal is to end the process.
+int report_exception(const std::string& prefix = {});
 
 Command classify_command();
 Command convert_idx_command();

@@ -21,7 +21,6 @@ DEFINE_bool(check_size, false, "refuse images that differ in size");
 DEFINE_bool(encoded, false, "store image files instead of pixels");
 DEFINE_string(encode_type, "",
               "format to store, such as png or jpg; empty: that of the image file");
-DEFINE_bool(resume, false, "continue where an interrupted conversion stopped");
 DEFINE_string(on_error, "fail", "what to do with images that cannot be read: fail or skip");
 
 namespace doppio {

@@ -2,17 +2,13 @@
 #include <omp.h>
 
 #include <algorithm>
-#include <filesystem>
 #include <iostream>
-#include <new>
-#include <system_error>
 
 #include "core/printable.hpp"
 #include "doppio/context.hpp"
 #include "doppio/error.hpp"
 #include "tools/command.hpp"
 #include "tools/flags.hpp"
-#include "tools/interrupt.hpp"
 #include "tools/logging.hpp"
 #include "tools/standard_streams.hpp"
 
@@ -89,28 +85,9 @@ int run_and_report(const std::vector<std::string>& arguments, const char* progra
   try {
     const int code = run(arguments, program);
     return finish_output() || code != kDone ? code : kUserError;
-  } catch (const Interrupted& by) {
-    std::cerr << "doppio: interrupted\n";
-    end_by(by.signal);
-  } catch (const UsageError& e) {
-    print_error(e);
-    return kUsage;
-  } catch (const Error& e) {
-    print_error(e);
-  } catch (const std::bad_alloc&) {
-    print_error(Error("out of memory; lower batch_size (`doppio plan` shows what a net needs)"));
-  } catch (const std::length_error& e) {
-    print_error(Error(str("a size is too large for memory (", e.what(), ")")));
-  } catch (const std::filesystem::filesystem_error& e) {
-    print_error(
-        Error(str("cannot use '", printable(e.path1().string()), "': ", e.code().message())));
-  } catch (const std::system_error& e) {
-    print_error(Error(str("the system reports: ", e.what())));
-  } catch (const std::exception& e) {
-    std::cerr << "doppio: internal error: " << e.what() << '\n';
-    return kInternal;
+  } catch (...) {
+    return report_exception();
   }
-  return kUserError;
 }
 
 }  // namespace

@@ -20,6 +20,7 @@ DECLARE_string(stage);
 DECLARE_string(labels);
 DECLARE_string(backend);
 DECLARE_bool(overwrite);
+DECLARE_bool(resume);
 DECLARE_bool(gray);
 DECLARE_int32(threads);
 DECLARE_bool(no_fusion);

@@ -9,11 +9,14 @@
 #include "io/comma_list.hpp"
 #include "solver/input_wait.hpp"
 #include "solver/log_observer.hpp"
+#include "solver/rank_report.hpp"
 #include "solver/read_solver.hpp"
 #include "solver/rules/lr_policy.hpp"
 #include "solver/signals.hpp"
+#include "solver/snapshot_files.hpp"
 #include "tools/command.hpp"
 #include "tools/flags.hpp"
+#include "tools/ranks.hpp"
 #include "tools/setup.hpp"
 
 DEFINE_string(snapshot, "",
@@ -30,6 +33,8 @@ void check_flags() {
   require_flag("solver", "train");
   if (!FLAGS_snapshot.empty() && comma_list(FLAGS_weights).size() > 1)
     throw UsageError("--snapshot continues a run with one file of weights, not several");
+  if (FLAGS_resume && !FLAGS_snapshot.empty())
+    throw UsageError("--resume finds the snapshot itself; leave either it or --snapshot out");
   if (FLAGS_snapshot.ends_with(".caffemodel") || FLAGS_snapshot.ends_with(".caffemodel.h5"))
     throw UsageError("--snapshot=" + FLAGS_snapshot +
                      " holds only weights: use --weights to begin " +
@@ -58,14 +63,18 @@ std::vector<std::unique_ptr<Context>> contexts_for(const SourcedSolver& source) 
   return contexts;
 }
 
-/// Reads the solver prototxt and applies the flags that change it.
-SourcedSolver read_changed_solver(Overrides& overrides) {
-  SourcedSolver source = read_solver(FLAGS_solver);
+/// Applies the flags that change a solver. Doing so again changes nothing.
+void edit_solver(SourcedSolver& source, Overrides& overrides) {
   overrides.apply(source.param, source.fields);
   if (FLAGS_level != 0) source.param.mutable_train_state()->set_level(FLAGS_level);
   for (const std::string& stage : comma_list(FLAGS_stage))
     source.param.mutable_train_state()->add_stage(stage);
   edit_nets(source, overrides);
+}
+
+SourcedSolver read_changed_solver(Overrides& overrides) {
+  SourcedSolver source = read_solver(FLAGS_solver);
+  edit_solver(source, overrides);
   return source;
 }
 
@@ -86,7 +95,8 @@ class Throughput final : public SolverObserver {
   void on_iteration(Solver& solver, int, float, float) override {
     for (const NetLayer& layer : solver.net().layers())
       if (layer.traits.is_source && !layer.tops.empty() && layer.tops[0]->shape().axes() > 0) {
-        images_ += layer.tops[0]->shape()[0] * solver.param().iter_size() * solver.ranks();
+        images_ +=
+            layer.tops[0]->shape()[0] * solver.param().iter_size() * solver.net().shard().count;
         return;
       }
   }
@@ -114,6 +124,20 @@ class Throughput final : public SolverObserver {
   Index images_ = 0;
 };
 
+/// Keeps the group's message about a lost rank up to date.
+class Progress final : public SolverObserver {
+ public:
+  void on_iteration(Solver& solver, int iteration, float, float) override {
+    solver.group()->set_progress(iteration, advice_);
+  }
+  void on_snapshot(Solver& solver, const std::string&, const std::string&) override {
+    advice_ = str("--resume continues from iteration ", solver.iteration());
+  }
+
+ private:
+  std::string advice_ = "No snapshot was written";
+};
+
 /// Remembers the last state file written.
 class LastSnapshot final : public SolverObserver {
  public:
@@ -127,10 +151,14 @@ class LastSnapshot final : public SolverObserver {
   std::string state_;
 };
 
+bool is_finished(const Solver& solver) {
+  return solver.policy().finished() || solver.iteration() >= solver.param().max_iter();
+}
+
 void warn_if_finished(const Solver& solver) {
   const bool plateau = solver.policy().finished();
   const int last = solver.param().max_iter();
-  LOG_IF(WARNING, plateau || solver.iteration() >= last)
+  LOG_IF(WARNING, is_finished(solver))
       << FLAGS_snapshot << " is of iteration " << solver.iteration() << ", and the run ends at "
       << (plateau ? std::string("its plateau") : str("max_iter ", last))
       << ": nothing is left to train"
@@ -142,7 +170,8 @@ void log_how_to_continue(const Solver& solver, const std::string& state,
                          const std::vector<std::string>& command_line) {
   std::vector<std::string> command;
   for (const std::string& word : command_line)
-    if (!word.starts_with("--snapshot=") && !word.starts_with("--weights="))
+    if (!word.starts_with("--snapshot=") && !word.starts_with("--weights=") &&
+        !word.starts_with("--resume"))
       command.push_back(word);
   command.push_back("--snapshot=" + state);
   LOG(WARNING) << "Stopped before iteration " << solver.iteration() << " of "
@@ -152,13 +181,27 @@ void log_how_to_continue(const Solver& solver, const std::string& state,
                        : ". To continue from the last snapshot:\n" + shell_command(command));
 }
 
-int run(const Arguments& given) {
-  check_flags();
+/// Returns the snapshot to resume from: --snapshot, or with --resume the newest, or none.
+std::string snapshot_to_resume(const SourcedSolver& source, ProcessGroup* group) {
+  if (!FLAGS_resume) return FLAGS_snapshot;
+  std::string file;
+  if (!group || group->rank() == 0) file = newest_snapshot(snapshot_prefix(source));
+  if (group) file = group->broadcast(file);
+  LOG_IF(INFO, file.empty()) << "--resume: there is no snapshot yet, so training starts anew";
+  return file;
+}
+
+int train(const Arguments& given, const std::shared_ptr<ProcessGroup>& group) {
   const SolverAction on_interrupt = action_from_name(FLAGS_sigint_effect);
   const SolverAction on_hangup = action_from_name(FLAGS_sighup_effect);
   Overrides overrides(given.sets);
-  SourcedSolver source = read_changed_solver(overrides);
-  SignalHandler signals(on_interrupt, on_hangup, source.param.snapshot_after_train());
+  SourcedSolver source = group
+                             ? share_solver(*group, [&] { return read_changed_solver(overrides); })
+                             : read_changed_solver(overrides);
+  if (group && group->rank() != 0) edit_solver(source, overrides);
+  FLAGS_snapshot = snapshot_to_resume(source, group.get());
+  SignalHandler signals(on_interrupt, on_hangup, source.param.snapshot_after_train(),
+                        !group || group->rank() == 0);
   const std::vector<std::string> weights = take_weights(source.param);
   const std::vector<std::unique_ptr<Context>> owned = contexts_for(source);
   std::vector<Context*> contexts;
@@ -166,11 +209,16 @@ int run(const Arguments& given) {
     apply_flags(*ctx);
     contexts.push_back(ctx.get());
   }
-  Solver solver(contexts, std::move(source));
+  Solver solver(contexts, std::move(source), group);
+  if (group) {
+    require_same_data(solver);
+    log_ranks(solver);
+  }
   if (!FLAGS_snapshot.empty()) {
     LOG(INFO) << "Resuming from " << FLAGS_snapshot;
-    solver.restore(FLAGS_snapshot, weights.empty() ? "" : weights[0]);
+    solver.restore(FLAGS_snapshot, FLAGS_resume || weights.empty() ? "" : weights[0]);
     warn_if_finished(solver);
+    if (FLAGS_resume && is_finished(solver)) return kDone;
   } else {
     for (const std::string& file : weights)
       log_copied_layers(solver.net(), solver.load_weights(file), file);
@@ -178,9 +226,11 @@ int run(const Arguments& given) {
   solver.save_memory();
   solver.add_observer(make_input_wait_observer());
   solver.add_observer(make_log_observer());
+  if (group) solver.add_observer(make_rank_report());
   solver.add_observer(std::make_shared<Throughput>());
   const auto last = std::make_shared<LastSnapshot>(FLAGS_snapshot);
   solver.add_observer(last);
+  if (group) solver.add_observer(std::make_shared<Progress>());
   signals.set_iteration(solver.iteration());
   solver.set_action_source([&] {
     signals.set_iteration(solver.iteration());
@@ -189,8 +239,15 @@ int run(const Arguments& given) {
   LOG(INFO) << "Starting Optimization";
   solver.solve();
   LOG(INFO) << "Optimization Done.";
-  if (solver.stopped_early()) log_how_to_continue(solver, last->state(), given.command_line);
+  if (solver.stopped_early() && (!group || group->rank() == 0))
+    log_how_to_continue(solver, last->state(), given.command_line);
   return signals.terminated() ? kTerminated : kDone;
+}
+
+int run(const Arguments& given) {
+  check_flags();
+  const std::shared_ptr<ProcessGroup> group = join_ranks();
+  return run_ranks(group, [&] { return train(given, group); });
 }
 
 }  // namespace
@@ -200,17 +257,20 @@ Command train_command() {
       .name = "train",
       .summary = "train a net from scratch, from a snapshot or from given weights",
       .operands = "",
-      .flags = {"solver", "snapshot", "weights", "gpu", "level", "stage", "sigint_effect",
-                "sighup_effect", "set", "no_fusion", "reference"},
+      .flags = {"solver", "snapshot", "resume", "weights", "gpu", "level", "stage", "sigint_effect",
+                "sighup_effect", "set", "no_fusion", "reference", "rank_timeout"},
       .example = "doppio train --solver=models/lenet/solver.prototxt --set max_iter=1000",
       .run = run,
       .notes =
           "--level and --stage apply to the training net only.\n"
           "With several GPUs, batch_size is that of all GPUs together: every batch is divided\n"
           "among them and their gradients are averaged. Tests run on the first GPU.\n"
-          "Ctrl-C and SIGTERM finish the iteration, write a snapshot and log the command that\n"
-          "continues the run; a second Ctrl-C stops at once. After SIGTERM the exit code is 75,\n"
-          "so that a scheduler can restart the run with --snapshot."};
+          "Several processes train together if a launcher starts them: `mpirun -n 4 doppio train`\n"
+          "or srun. batch_size is that of all together, and rank 0 writes the log and snapshots.\n"
+          "Ctrl-C, SIGTERM and SIGUSR1 finish the iteration, write a snapshot and log the command\n"
+          "that continues the run; a second Ctrl-C stops at once. After SIGTERM and SIGUSR1 the\n"
+          "exit code is 75, so that a scheduler can start the same command with --resume again.\n"
+          "It is 76 if a rank has ended or has been silent for --rank_timeout seconds."};
 }
 
 }  // namespace doppio

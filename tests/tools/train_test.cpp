@@ -2,6 +2,7 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include <filesystem>
 #include <regex>
 #include <sstream>
 
@@ -212,6 +213,12 @@ int interrupted(const TrainingFolder& folder, int signal, const std::vector<std:
   return wait_for(process);
 }
 
+TEST_F(Train, Sigusr1WorksLikeSigterm) {
+  EXPECT_EQ(interrupted(folder, SIGUSR1, {}), 75);
+  ASSERT_EQ(folder.files_with(".solverstate").size(), 1u) << read_file(folder / "log");
+  EXPECT_TRUE(contains(read_file(folder / "log"), "SIGUSR1: finishing iteration "));
+}
+
 TEST_F(Train, SigtermWritesASnapshotAndAsksToBeStartedAgain) {
   EXPECT_EQ(interrupted(folder, SIGTERM, {}), 75);
   ASSERT_EQ(folder.files_with(".solverstate").size(), 1u) << read_file(folder / "log");
@@ -253,6 +260,31 @@ TEST_F(Train, AFinishedRunThatIsResumedSaysSo) {
                                       "is left to train; --set max_iter=N with a larger N trains "
                                       "longer\n"))
       << r.err;
+}
+
+TEST_F(Train, ResumeFindsTheNewestWholeSnapshot) {
+  const auto train = [&](int iterations, std::vector<std::string> more = {}) {
+    more.insert(more.begin(), {"--resume", "--set", "max_iter=" + std::to_string(iterations)});
+    const Outcome r = run_doppio(folder.train(more));
+    EXPECT_EQ(r.exit_code, 0) << r.err;
+    return r.err;
+  };
+  EXPECT_TRUE(contains(train(4), "there is no snapshot yet, so training starts anew"));
+  EXPECT_TRUE(contains(train(6), "Resuming from " + folder / "noise_iter_4.solverstate"));
+  const std::string finished = train(6);
+  EXPECT_TRUE(contains(finished, "nothing is left to train")) << finished;
+  EXPECT_FALSE(contains(finished, "Starting Optimization")) << finished;
+
+  const std::string model = folder / "noise_iter_6.caffemodel", whole = read_file(model);
+  std::filesystem::resize_file(model, whole.size() / 2);  // as of a machine that lost power
+  const std::string log = train(6);
+  EXPECT_TRUE(contains(log, "noise_iter_6.solverstate is not a whole snapshot")) << log;
+  EXPECT_TRUE(contains(log, "Resuming from " + folder / "noise_iter_4.solverstate")) << log;
+  EXPECT_TRUE(read_file(model) == whole);
+
+  const Outcome both = run_doppio(folder.train({"--resume", "--snapshot=x.solverstate"}));
+  EXPECT_EQ(both.exit_code, 2);
+  EXPECT_TRUE(contains(both.err, "leave either it or --snapshot out")) << both.err;
 }
 
 TEST_F(Train, SaysThatTestIterReadsTheSetSeveralTimes) {
