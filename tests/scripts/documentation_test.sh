@@ -10,10 +10,10 @@ documents=("$@")
 # What documents name although the tree does not hold it: what programs make, the example of add_a_layer.md, and names of
 # Caffe's files and of none.
 not_here='(_lmdb|_leveldb|\.caffemodel|\.solverstate|\.binaryproto|\.h5)/?$'
-readonly not_here+='|hard_sigmoid|(^|/)(snake_case\.cpp|parse_log\.(py|sh))$'
-# Flags of other programs: CMake and CTest, GoogleTest, glog and nvcc.
+readonly not_here+='|hard_sigmoid|\*\.lmdb$|(^|/)(snake_case\.cpp|parse_log\.(py|sh))$'
+# Flags of other programs: CMake and CTest, GoogleTest, glog, nvcc, mpirun and Slurm.
 known_flags=' build install prefix preset target test-dir help version output-on-failure gtest_filter log_dir '
-known_flags+='expt-relaxed-constexpr '
+known_flags+='expt-relaxed-constexpr bind-to map-by mpi ntasks-per-node signal requeue '
 
 declare -A files names
 while IFS= read -r path; do
