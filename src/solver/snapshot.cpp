@@ -173,7 +173,7 @@ std::string Solver::snapshot() {
       str(with_context(solver_context(*source_), [&] { return snapshot_prefix(*source_); }),
           "_iter_", iteration_);
   const std::string model = stem + (hdf5 ? ".caffemodel.h5" : ".caffemodel");
-  const std::string state = stem + (hdf5 ? ".solverstate.h5" : ".solverstate");
+  std::string state = stem + (hdf5 ? ".solverstate.h5" : ".solverstate");
   if (sharded_) sharded_->gather_history();
   on_first_rank([&] {
     const std::string sha256 = net().save(model, param().snapshot_diff());

@@ -62,7 +62,7 @@ std::string find_model(const SolverState& state, const std::string& state_file) 
 }  // namespace
 
 std::string model_of(const SolverState& state, const std::string& state_file) {
-  const std::string model = find_model(state, state_file);
+  std::string model = find_model(state, state_file);
   const std::string name = fs::path(model).filename(),
                     recorded = fs::path(state.learned_net()).filename();
   LOG(INFO) << "Weights of " << state_file << ": " << model
