@@ -45,7 +45,7 @@ AnnotatedDatum record(int n, int height, int width, const std::vector<Labelled>&
 class AnnotatedData : public testing::Test {
  protected:
   std::string make_raw(const std::vector<std::string>& records, Backend backend = Backend::lmdb) {
-    const std::string path = folder / str("db", ++databases_);
+    std::string path = folder / str("db", ++databases_);
     const auto writer = make_database(path, backend);
     for (std::size_t i = 0; i < records.size(); ++i) writer->put(str("key", 10 + i), records[i]);
     writer->finish();
@@ -153,7 +153,8 @@ AnnotatedDatum dot(int row, int column, int size) {
   AnnotatedDatum result = record(0, size, size, {{1, 0, x, y, x + unit, y + unit}});
   std::string& pixels = *result.mutable_datum()->mutable_data();
   std::fill(pixels.begin(), pixels.end(), '\0');
-  pixels[static_cast<std::size_t>(row * size + column)] = '\xff';
+  pixels[static_cast<std::size_t>(row) * static_cast<std::size_t>(size) +
+         static_cast<std::size_t>(column)] = '\xff';
   return result;
 }
 
@@ -197,7 +198,7 @@ TEST_F(AnnotatedData, MirrorsBoxes) {
   ASSERT_EQ(rows.size(), 160u);
   int mirrored = 0;
   for (std::size_t i = 0; i < 20; ++i) {
-    const auto column = static_cast<std::size_t>(rows[i * 8 + 3] * 4 + 0.5f);
+    const auto column = static_cast<std::size_t>(std::lround(rows[i * 8 + 3] * 4));
     EXPECT_EQ(pixels[i * 16 + column], 255);
     mirrored += column == 2;
   }

@@ -31,7 +31,7 @@ class DataLayer : public testing::Test {
   /// A database of `n` records of 1 x height x width; record `special`, if any, is `contents`.
   std::string make(int n, int height, int width, int special = -1,
                    const std::string& contents = {}) {
-    const std::string path = folder / str("db", n, "_", height, "_", width, "_", special);
+    std::string path = folder / str("db", n, "_", height, "_", width, "_", special);
     LmdbWriter writer(path);
     for (int i = 0; i < n; ++i)
       writer.put(str("key", 10 + i), i == special ? contents : record(i, height, width));
