@@ -156,7 +156,7 @@ Arguments apply_command_line(const CommandLine& line, const Command& command, in
     if (!has(listed, name) && !has(glog_flags(), name))
       throw UsageError(
           str("`doppio ", command.name, "` takes no --", name, did_you_mean(name, listed)));
-    arguments.command_line.push_back("--" + name + "=" + value);
+    arguments.command_line.push_back(str("--", name, "=", value));
     if (name == "set")
       arguments.sets.push_back(value);
     else if (!set_flag(name, value))

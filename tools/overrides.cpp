@@ -127,7 +127,7 @@ std::string full_path(const LayerParameter& layer, const std::string& path) {
   if (std::find(candidates.begin(), candidates.end(), "transform_param") != candidates.end())
     return "transform_param." + path;
   std::string list;
-  for (const std::string& c : candidates) list += (list.empty() ? "" : ", ") + c + "." + path;
+  for (const std::string& c : candidates) list += str(list.empty() ? "" : ", ", c, ".", path);
   throw Error(str("layer '", layer.name(), "' has several such fields: ", list));
 }
 
@@ -159,7 +159,7 @@ void note(FieldLocations& fields, const std::vector<Place>& places, const std::s
       require(!set || scope(other.substr(6)) != scope(text), "it would replace '", other,
               "'; give the values of a list in one --set, with commas between them");
     }
-    const auto is_inside = [&](const auto& entry) {
+    const auto is_inside = [&path = path](const auto& entry) {
       return entry.first.starts_with(path + "[") || entry.first.starts_with(path + ".");
     };
     std::erase_if(fields.fields, is_inside);

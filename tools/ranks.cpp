@@ -6,6 +6,7 @@
 #include <sched.h>
 
 #include <algorithm>
+#include <bit>
 #include <cstring>
 #include <ctime>
 #include <iostream>
@@ -68,7 +69,7 @@ std::string build_id() {
     for (int i = 0; i < info->dlpi_phnum; ++i) {
       const ElfW(Phdr)& part = info->dlpi_phdr[i];
       if (part.p_type != PT_NOTE) continue;
-      const auto* at = reinterpret_cast<const unsigned char*>(info->dlpi_addr + part.p_vaddr);
+      const auto* at = std::bit_cast<const unsigned char*>(info->dlpi_addr + part.p_vaddr);
       for (const auto* const end = at + part.p_memsz; at < end;) {
         const auto& note = *reinterpret_cast<const ElfW(Nhdr)*>(at);
         const unsigned char* const name = at + sizeof note;

@@ -42,6 +42,6 @@ bool communicators_span_processes();
 
 /// Throws: Error if this build or machine does not support it.
 std::unique_ptr<Communicator> make_communicator(
-    std::vector<std::shared_ptr<Accelerator>> accelerators, const GlobalRanks& ranks = {});
+    const std::vector<std::shared_ptr<Accelerator>>& accelerators, const GlobalRanks& ranks = {});
 
 }  // namespace doppio

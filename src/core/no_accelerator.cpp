@@ -12,7 +12,7 @@ std::shared_ptr<Accelerator> open_accelerator(int id) {
 
 bool communicators_span_processes() { return false; }
 
-std::unique_ptr<Communicator> make_communicator(std::vector<std::shared_ptr<Accelerator>>,
+std::unique_ptr<Communicator> make_communicator(const std::vector<std::shared_ptr<Accelerator>>&,
                                                 const GlobalRanks&) {
   throw Error("several devices cannot train together: this build has no CUDA");
 }

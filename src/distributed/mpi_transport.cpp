@@ -44,7 +44,7 @@ class MpiTransport final : public Transport {
     int length = 0;
     MPI_Get_library_version(text, &length);
     const std::string all = text;
-    const std::string line = all.substr(0, all.find_first_of(",\n"));
+    std::string line = all.substr(0, all.find_first_of(",\n"));
     if (!line.starts_with("MPICH Version:")) return line;
     return "MPICH " + line.substr(line.find_first_not_of(" \t", 14));
   }

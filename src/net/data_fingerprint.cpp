@@ -10,9 +10,9 @@ std::vector<std::string> data_fingerprints(Net& net) {
   for (NetLayer& l : net.layers()) {
     auto* const source = dynamic_cast<FingerprintedSource*>(l.layer.get());
     if (!source) continue;
-    const std::string layer = "layer '" + l.name + "'";
-    fingerprints.push_back(with_context(name_context([&] { return layer; }),
-                                        [&] { return layer + ": " + source->fingerprint(); }));
+    const auto layer = [&] { return str("layer '", l.name, "'"); };
+    fingerprints.push_back(with_context(name_context(layer),
+                                        [&] { return str(layer(), ": ", source->fingerprint()); }));
   }
   return fingerprints;
 }

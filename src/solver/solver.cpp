@@ -108,7 +108,7 @@ void Solver::build_nets(std::span<Context* const> contexts) {
     if (across)
       ranks = {shard.index, shard.count,
                [this](const std::string& text) { return group_->broadcast(text); }};
-    communicator_ = make_communicator(std::move(accelerators), ranks);
+    communicator_ = make_communicator(accelerators, ranks);
   }
   for (Context* const ctx : contexts) {
     ctx->seed = ctx_.seed;

@@ -141,16 +141,16 @@ bool communicators_span_processes() {
 }
 
 std::unique_ptr<Communicator> make_communicator(
-    std::vector<std::shared_ptr<Accelerator>> accelerators, const GlobalRanks& ranks) {
+    const std::vector<std::shared_ptr<Accelerator>>& accelerators, const GlobalRanks& ranks) {
   require(std::find(accelerators.begin(), accelerators.end(), nullptr) == accelerators.end(),
           "only GPUs can train together");
   require(nccl().why_not.empty(), "several GPUs need NCCL to train together, and ", nccl().why_not);
-  return std::make_unique<NcclCommunicator>(std::move(accelerators), ranks);
+  return std::make_unique<NcclCommunicator>(accelerators, ranks);
 }
 #else
 bool communicators_span_processes() { return false; }
 
-std::unique_ptr<Communicator> make_communicator(std::vector<std::shared_ptr<Accelerator>>,
+std::unique_ptr<Communicator> make_communicator(const std::vector<std::shared_ptr<Accelerator>>&,
                                                 const GlobalRanks&) {
   throw Error(
       "several GPUs need NCCL to train together, and this build was made without its header");

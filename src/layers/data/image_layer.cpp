@@ -80,7 +80,7 @@ void ImageLayer::open(const Context& ctx) {
 
 std::string ImageLayer::item_name(Index item) const {
   const std::string key = feed_.name(item);
-  if (key.empty()) return key;
+  if (key.empty()) return {};
   const std::string_view database = feed_.shown()->databases[static_cast<std::size_t>(item)];
   return source_->name({{.key = key, .value = {}, .database = database}});
 }

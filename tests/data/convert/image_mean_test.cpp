@@ -13,7 +13,7 @@ namespace fs = std::filesystem;
 class MeanOf : public ConvertTest {
  protected:
   std::string database(const std::vector<std::string>& values, const std::string& name = "db") {
-    const std::string path = folder / name;
+    std::string path = folder / name;
     LmdbWriter writer(path);
     for (std::size_t i = 0; i < values.size(); ++i) writer.put(str("key", i), values[i]);
     writer.finish();

@@ -272,7 +272,7 @@ TEST(PoolingErrors, NameTheFieldAndTheSizes) {
 
 TEST(PoolingErrors, NameTheField) {
   try {
-    LayerHarness(pooling("kernel_h: 5 kernel_w: 5"), {{1, 1, 4, 4}});
+    const LayerHarness h(pooling("kernel_h: 5 kernel_w: 5"), {{1, 1, 4, 4}});
     ADD_FAILURE() << "expected an Error";
   } catch (const Error& e) {
     EXPECT_EQ(e.field(), "pooling_param.kernel_h");
