@@ -176,7 +176,8 @@ def repeatable(setup):
         setup.run(f"delayed{i}", 2, **delayed)
         digests[f"delayed {i}"] = setup.digest(f"delayed{i}")
     if "openmpi" in setup.libraries:
-        setup.run("tcp", 2, mpi="openmpi", launch=["--mca", "btl", "tcp,self", "--mca", "pml", "ob1"])
+        setup.run("tcp", 2, mpi="openmpi", launch=["--mca", "btl", "tcp,self", "--mca", "pml", "ob1", "--mca",
+                                                            "btl_tcp_if_include", "lo"])
         digests["TCP"] = setup.digest("tcp")
     for library in setup.libraries:
         setup.run(library, 2, mpi=library)
