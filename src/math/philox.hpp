@@ -29,7 +29,8 @@ struct Random {
   HOST_DEVICE std::uint32_t bits(Index i) const {
     std::uint32_t c[4];
     block(static_cast<std::uint64_t>(i) >> 2, c);
-    return c[i & 3];
+    const Index word = i & 3;  // an index that varies would keep c out of a GPU's registers
+    return word == 0 ? c[0] : word == 1 ? c[1] : word == 2 ? c[2] : c[3];
   }
 
   /// Uniform in [0, 1), a multiple of 2^-24.
