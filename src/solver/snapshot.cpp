@@ -153,7 +153,7 @@ void Solver::require_snapshots_writable() {
   });
 }
 
-/// Runs `write` on rank 0 alone. Throws: its Error, on all ranks.
+/// Runs `write` on rank 0 only. Throws: its Error, on all ranks.
 template <class Write>
 void Solver::on_first_rank(Write write) {
   if (!group_) return write();

@@ -156,15 +156,15 @@ def tests_of(log):
 def exact(setup):
     """2, 3 and 4 ranks give what one process does, up to rounding, and the same test results."""
     flags = ["--set", "test_initialization=true"]
-    alone = setup.run("one", 0, *flags)
+    one_process = setup.run("one", 0, *flags)
     for ranks in (2, 3, 4):
         log = setup.run(f"{ranks}", ranks, *flags)
         absolute, relative, alike = setup.difference("one", f"{ranks}")
         print(f"{ranks} ranks: weights differ by {absolute:.2g}, {relative:.2g} of the largest; alike: {alike}")
         assert absolute <= 1e-6 and relative <= 2e-5 and alike
-        first = len(tests_of(alone)) // 3
-        assert tests_of(log)[:first] == tests_of(alone)[:first] != [], "tests before the first iteration differ"
-        assert len(tests_of(log)) == len(tests_of(alone))
+        first = len(tests_of(one_process)) // 3
+        assert tests_of(log)[:first] == tests_of(one_process)[:first] != [], "tests before the first iteration differ"
+        assert len(tests_of(log)) == len(tests_of(one_process))
 
 
 def repeatable(setup):
@@ -187,7 +187,7 @@ def repeatable(setup):
 
 
 def resume(setup):
-    """A resumed run ends with the bits of an unbroken one, and goes on with any number of ranks."""
+    """A resumed run ends with the bits of an unbroken one, and continues with any number of ranks."""
     setup.run("whole", 2, "--set", "max_iter=20")
     setup.run("half", 2)
     setup.run("half", 2, "--resume", "--set", "max_iter=20")
@@ -363,7 +363,7 @@ class Hosts:
 
 
 def disk(setup):
-    """If rank 0's disk is full, the snapshot is an error in the log, and all ranks go on."""
+    """If rank 0's disk is full, the snapshot is an error in the log, and training continues."""
     small = setup.folder / "small"
     small.mkdir()
     if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=100k", "tmpfs", small], capture_output=True).returncode:
@@ -453,12 +453,12 @@ exec {setup.build}/bin/doppio "$@" --set train:data.source=$copy
 
 def log(setup):
     """One log, in Caffe's format."""
-    alone = setup.run("alone", 0)
+    one_process = setup.run("one_process", 0)
     several = setup.run("four", 4)
     line = re.compile(r"Iteration \d+ \(|Iteration \d+, |Train net output|Test net output|Snapshotting|"
                       r"Solving|Learning Rate Policy|Optimization Done")
     kinds = [[re.sub(r"[\d.e+-]+|\(.*", "", l.split("] ", 1)[1]) for l in text.splitlines() if line.search(l)]
-             for text in (alone, several)]
+             for text in (one_process, several)]
     print(len(kinds[0]), "lines of one process,", len(kinds[1]), "of four")
     assert kinds[0] == kinds[1]
     assert "4 ranks on 1 host" in several and "[rank" not in several, several

@@ -83,7 +83,7 @@ class SolverRanks : public testing::TestWithParam<Device> {
   }
 
   /// Trains on one rank. Returns its weights.
-  Outcome alone(const std::string& more, int iterations) const {
+  Outcome one_process(const std::string& more, int iterations) const {
     const std::unique_ptr<Context> ctx = context(0);
     Solver one(*ctx, solver(more));
     return train(one, iterations);
@@ -127,7 +127,7 @@ TEST_P(SolverRanks, LearnWhatOneWouldLearn) {
   for (const char* more : {"", "iter_size: 2", "clip_gradients: 0.1", "local_lr_auto: true",
                            "type: 'Nesterov'", "layer_wise_reduce: false", "type: 'AdaDelta'"}) {
     SCOPED_TRACE(more);
-    const Outcome one = alone(more, 5);
+    const Outcome one = one_process(more, 5);
     const std::vector<Outcome> two = together(2, more, 5);
     expect_near(two[0].memory, one.memory, 2e-6f);
     expect_near(two[0].losses, one.losses, 2e-5f);
@@ -143,7 +143,7 @@ TEST_P(SolverRanks, LearnWhatOneWouldLearn) {
 TEST_P(SolverRanks, AllHaveTheSameWeightsWithRoundedGradients) {
   const std::vector<Outcome> two = together(2, "gradient_type: BFLOAT16", 5);
   EXPECT_EQ(two[1].memory, two[0].memory);
-  expect_near(two[0].memory, alone("", 5).memory, 1e-3f);
+  expect_near(two[0].memory, one_process("", 5).memory, 1e-3f);
 }
 
 TEST_P(SolverRanks, ResumeWithAnyNumber) {
