@@ -24,12 +24,11 @@ class RankReport final : public SolverObserver {
 
   void on_iteration(Solver& solver, int iteration, float, float) override {
     const int display = solver.param().display();
-    if (display == 0 || iteration % display != 0) {
-      ++iterations_;
-      return;
+    if (display > 0 && iteration % display == 0) {
+      if (iterations_ > 0) report(*solver.group());
+      begin(solver);
     }
-    if (iterations_ > 0) report(*solver.group());
-    begin(solver);
+    ++iterations_;
   }
 
  private:
