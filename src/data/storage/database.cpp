@@ -38,8 +38,7 @@ std::unique_ptr<SingleDatabase> open_database(const std::string& path, int max_f
 std::string missing_database(const std::string& path) {
   std::error_code unknown;
   const bool pattern = has_wildcards(path);
-  std::string message =
-      (pattern ? "no folder matches " : "no database at ") + printable(path);
+  std::string message = (pattern ? "no folder matches " : "no database at ") + printable(path);
   if (fs::is_regular_file(path, unknown))
     return message + ": that is a file; give the folder that holds the database";
   // Databases of the included data sets are in data/SET/, next to the script that creates them.

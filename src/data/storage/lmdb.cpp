@@ -59,8 +59,7 @@ Record LmdbReader::next() {
     leaf_begin_ = 0;
   }
   while (position_ >= leaf_begin_ + static_cast<Index>(walk_.leaf().size())) step();
-  Record record =
-      file_.record(walk_.leaf(), static_cast<std::size_t>(position_ - leaf_begin_));
+  Record record = file_.record(walk_.leaf(), static_cast<std::size_t>(position_ - leaf_begin_));
   position_ = (position_ + 1) % size();
   return record;
 }
