@@ -268,8 +268,8 @@ def death(setup):
             print(f"{library}, {which.name} to rank {i}: ended after {took:.1f} s, exit code {process.returncode}")
             assert not left and took < 10, (left, took, log)
             if library == "mpich":
-                # The launcher kills the other ranks before they can say anything, and names a process: that one or, if
-                # MPICH gives up first in a rank that misses it, another.
+                # The launcher kills all ranks before they can log the death, and reports one process: the killed one, or
+                # a rank in which MPICH has aborted because of it.
                 named = re.search(r"PID (\d+) RUNNING AT", out)
                 assert named and int(named[1]) in ranks and re.search(rf"\(pids? .*\b{named[1]}\b", log), out + log
             else:

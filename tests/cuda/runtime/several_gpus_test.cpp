@@ -170,9 +170,9 @@ TEST_F(SeveralGpus, GoOnFromSnapshotsOfAnyNumber) {
   EXPECT_EQ(actual.memory, expected.memory);
 
   // The number of GPUs may change on the way.
-  const auto alone = make({&a}, p);
-  alone->restore(state);
-  expect_near(train(*alone, 3), expected);
+  const auto one_gpu = make({&a}, p);
+  one_gpu->restore(state);
+  expect_near(train(*one_gpu, 3), expected);
 }
 
 /// Statistics of a part of the batch, a frozen layer, shared parameters, and tests in between.
