@@ -2,9 +2,8 @@
 #include <mpi.h>
 
 #include <climits>
-#include <deque>
-#include <memory>
-#include <thread>
+#include <string>
+#include <vector>
 
 #include "distributed/transport.hpp"
 #include "doppio/error.hpp"

@@ -239,10 +239,7 @@ UpdateStep Solver::make_step(float learning_rate) const {
   step.iteration = iteration_;
   step.rate = learning_rate;
   step.normalise = 1.0f / static_cast<float>(p.iter_size());
-  if (regularizer_of(p) == Regularizer::l1)
-    step.l1 = p.weight_decay();
-  else
-    step.l2 = p.weight_decay();
+  (regularizer_of(p) == Regularizer::l1 ? step.l1 : step.l2) = p.weight_decay();
   return step;
 }
 
