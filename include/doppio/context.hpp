@@ -44,6 +44,12 @@ struct Shard {
   int count = 1;  ///< nets
 };
 
+/// Identifies one of several equal parts of a layer's channels, which hold consecutive channels.
+struct ChannelPart {
+  int index = 0;  ///< 0 to count - 1
+  int count = 1;  ///< parts; 1 if the layer is whole
+};
+
 /// The state that layers need to run: device, random key and workspace. There are no globals, so
 /// two nets on two devices in one process are independent.
 class Context {
@@ -66,6 +72,9 @@ class Context {
   /// The shard of the current pass, by which its random numbers are those of the whole batch. Set
   /// by the net.
   Shard shard;
+  /// The part of its channels that the layer now running holds, by which its random numbers are
+  /// those of the whole layer. Set by the net.
+  ChannelPart part;
   /// The other parts of a net that is split along its channels; null if it is whole.
   Peers* peers = nullptr;
   /// Device address of the pass's number for kernels that are being captured, else null.

@@ -10,6 +10,7 @@
 #include "doppio/error.hpp"
 #include "math/normal.hpp"
 #include "math/philox.hpp"
+#include "math/tensor_part.hpp"
 
 namespace doppio {
 
@@ -107,18 +108,10 @@ void check(const FillerParameter& filler, const Shape& shape, std::string_view f
         "filler 'bilinear' needs a blob of 4 axes with height equal to width, not ", shape.text());
 }
 
-}  // namespace
-
-void fill(const Context& ctx, const FillerParameter& filler, const std::string& layer, int index,
-          Tensor& tensor, std::string_view field) {
+/// Fills a whole tensor.
+void fill_all(const FillerParameter& filler, const Random& random, Tensor& tensor) {
   const Shape& shape = tensor.shape();
-  check(filler, shape, field);
   const Index n = tensor.count();
-  if (ctx.dry_run || n == 0) return;
-
-  // The odd factor separates the streams of tensors from each other and from that of forward().
-  const Random random{ctx.seed,
-                      stream_of(layer) ^ 0x9E3779B9u * static_cast<std::uint32_t>(index + 1), 0};
   const std::string& type = filler.type();
   // Unallocated tensors read as zeros, and weights from a file often replace them.
   if (type == "constant" && filler.value() == 0 && !tensor.allocated()) return;
@@ -144,6 +137,24 @@ void fill(const Context& ctx, const FillerParameter& filler, const std::string& 
   } else {
     fill_bilinear(shape, v);
   }
+}
+
+}  // namespace
+
+void fill(const Context& ctx, const FillerParameter& filler, const std::string& layer, int index,
+          Tensor& tensor, std::string_view field, Index part_axis) {
+  const Shape& shape = tensor.shape();
+  check(filler, shape, field);
+  if (ctx.dry_run || tensor.count() == 0) return;
+
+  // The odd factor separates the streams of tensors from each other and from that of forward().
+  const Random random{ctx.seed,
+                      stream_of(layer) ^ 0x9E3779B9u * static_cast<std::uint32_t>(index + 1), 0};
+  if (ctx.part.count == 1 || filler.type() == "constant") return fill_all(filler, random, tensor);
+  Tensor whole;
+  whole.reshape(shape.with(part_axis, shape[part_axis] * ctx.part.count));
+  fill_all(filler, random, whole);
+  copy_part(whole, ctx.part, tensor);
 }
 
 }  // namespace doppio

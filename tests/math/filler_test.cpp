@@ -8,6 +8,7 @@
 #include <numeric>
 
 #include "doppio.pb.h"
+#include "math/tensor_part.hpp"
 #include "support/layer_harness.hpp"
 
 namespace doppio {
@@ -41,6 +42,29 @@ TEST(Filler, ConstantIsZeroUnlessToldOtherwise) {
   EXPECT_EQ(filled("", {3}), (std::vector<float>{0, 0, 0}));
   EXPECT_EQ(filled("value: 2.5", {2}), (std::vector<float>{2.5f, 2.5f}));
   EXPECT_EQ(filled("value: 7", {}), std::vector<float>{7});
+}
+
+TEST(Filler, FillsAPartAsThatPartOfTheWhole) {
+  for (const std::string text :
+       {"type: 'uniform' min: -1 max: 3", "type: 'gaussian' std: 3", "type: 'xavier'",
+        "type: 'gaussian' sparse: 2", "type: 'msra' variance_norm: AVERAGE", "value: 3",
+        "type: 'positive_unitball'"})
+    for (const Index axis : {0, 1}) {
+      SCOPED_TRACE(text);
+      FillerParameter filler;
+      ASSERT_TRUE(google::protobuf::TextFormat::ParseFromString(text, &filler));
+      Context ctx(1);
+      Tensor whole, part, expected;
+      whole.reshape({6, 9, 5});
+      fill(ctx, filler, "conv1", 0, whole);
+      part.reshape(whole.shape().with(axis, whole.shape()[axis] / 3));
+      expected.reshape(part.shape());
+      for (ctx.part = {0, 3}; ctx.part.index < 3; ++ctx.part.index) {
+        fill(ctx, filler, "conv1", 0, part, "weight_filler", axis);
+        copy_part(whole, ctx.part, expected);
+        EXPECT_EQ(values(part), values(expected)) << "part " << ctx.part.index;
+      }
+    }
 }
 
 TEST(Filler, UniformHasTheMomentsOfItsRange) {

@@ -16,7 +16,7 @@ void keep_or_drop(Context& ctx, const BatchDraws& numbers, Random random, std::u
   constexpr Index kDraws = 4 * kBlocks;
   // An item may begin within a block, so its values may need one more. A draw costs more than four
   // elements do.
-  const Index chunks = (numbers.values + (numbers.items > 1 ? 3 : 0) + kDraws - 1) / kDraws;
+  const Index chunks = (numbers.values + (numbers.stride > 0 ? 3 : 0) + kDraws - 1) / kDraws;
   parallel_for(ctx, {1, numbers.items, chunks}, 4 * kDraws,
                [=] KERNEL(Index, Index item, Index chunk) {
     const Random now = random.now();
@@ -76,6 +76,7 @@ class Dropout final : public Layer {
     random_.pass = ctx.pass;
     random_.pass_at = ctx.pass_at;
     shard_ = ctx.shard;
+    part_ = ctx.part;
     apply(ctx, bottom[0]->data, top[0]->data);
   }
 
@@ -91,7 +92,7 @@ class Dropout final : public Layer {
     const float* x = from.read(ctx);
     float* y = in_place ? to.update(ctx) : to.write(ctx);
     if (drops_)
-      keep_or_drop(ctx, BatchDraws(shard_, from.shape()), random_, threshold_, scale_, x, y);
+      keep_or_drop(ctx, BatchDraws(shard_, part_, from.shape()), random_, threshold_, scale_, x, y);
     else
       multiply(ctx, from.count(), x, scale_, y);
   }
@@ -99,6 +100,7 @@ class Dropout final : public Layer {
   bool drops_;
   Random random_;  // of the current forward pass
   Shard shard_;    // likewise
+  ChannelPart part_;
   std::uint32_t threshold_;
   float scale_;
 };

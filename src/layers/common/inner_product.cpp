@@ -106,7 +106,8 @@ class InnerProduct final : public Layer {
     }
     params.resize(p_.bias_term() ? 2 : 1);
     params[0].reshape(weight_shape);
-    fill(ctx, p_.weight_filler(), name_, 0, params[0].data);
+    fill(ctx, p_.weight_filler(), name_, 0, params[0].data, "weight_filler",
+         p_.transpose() ? 1 : 0);
     if (!p_.bias_term()) return;
     params[1].reshape({N_});
     fill(ctx, p_.bias_filler(), name_, 1, params[1].data, "bias_filler");

@@ -185,10 +185,11 @@ class GenericPooling final : public PoolingEngine {
       if (g_.method == PoolingMethod::max)
         pool_max(ctx, windows, x, y, offsets);
       else
-        pool_draw(
-            ctx, windows, {ctx.seed, g_.stream, ctx.pass, ctx.pass_at},
-            {ctx.shard, {images, windows.at(windows.planes, 0, 0) / std::max<Index>(1, images)}}, x,
-            y, offsets);
+        pool_draw(ctx, windows, {ctx.seed, g_.stream, ctx.pass, ctx.pass_at},
+                  {ctx.shard,
+                   ctx.part,
+                   {images, windows.at(windows.planes, 0, 0) / std::max<Index>(1, images)}},
+                  x, y, offsets);
     });
   }
 

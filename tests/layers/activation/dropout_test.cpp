@@ -49,6 +49,25 @@ TEST_P(DropoutTest, DropsTheGivenRatioWithANewMaskEachPass) {
   EXPECT_NE(values(h.top(0).data), first);
 }
 
+TEST_P(DropoutTest, PartsOfTheChannelsDropWhatTheWholeWould) {
+  LayerHarness all(dropout("0.4"), {{4, 6, 7}}, {.device = GetParam()});
+  all.bottom_data(0, std::vector<float>(4 * 6 * 7, 1));
+  all.forward();
+  for (int shard = 0; shard < 2; ++shard)
+    for (int part = 0; part < 3; ++part) {
+      LayerHarness h(dropout("0.4"), {{2, 2, 7}}, {.device = GetParam()});
+      h.ctx().shard = {shard, 2};
+      h.ctx().part = {part, 3};
+      h.bottom_data(0, std::vector<float>(2 * 2 * 7, 1));
+      h.forward();
+      std::vector<float> expected;
+      for (int item = 0; item < 2; ++item)
+        for (int i = 0; i < 14; ++i)
+          expected.push_back(all.top(0).data.read_host()[((item * 2 + shard) * 3 + part) * 14 + i]);
+      EXPECT_EQ(values(h.top(0).data), expected) << "shard " << shard << ", part " << part;
+    }
+}
+
 TEST_P(DropoutTest, ShardsDropWhatTheWholeBatchWould) {
   // Items of 70 values begin within a block of four draws and need several chunks.
   const Index values_per_item = 70;
