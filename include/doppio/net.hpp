@@ -42,6 +42,7 @@ struct Parameter {
   Blob* blob = nullptr;  ///< data and grad; shared parameters appear once, with their owner
   float lr_mult = 1;
   float decay_mult = 1;
+  int parts = 1;  ///< devices that hold a part of it each (Context::peers); 1 if this is all of it
 };
 
 /// A layer of a net, with its bottoms and tops.
@@ -61,6 +62,10 @@ struct NetLayer {
 ///
 /// The constructor filters layers by state, inserts splits, infers all shapes and reports all
 /// problems of the prototxt together, each with file and line. Memory is allocated on first use.
+///
+/// If the context has peers, the net is one part of the net that the prototxt describes, see
+/// NetParameter.model_parallel: its passes run together with those of the other parts, and it reads
+/// and writes weights of its own shapes only.
 class Net {
  public:
   /// Reads a prototxt of any Caffe generation. Throws: Error.
@@ -167,6 +172,7 @@ class Net {
   void build(SourcedNet source, const NetState& state);
   void make_layers(const Graph& graph);
   void set_up_parameters(const Graph& graph);
+  ChannelPart part_of(std::size_t i) const;
   bool runs_backward(const NetLayer& layer) const;
   bool is_inference(const NetLayer& layer) const;
   std::vector<Follower> followers_of(std::size_t i);

@@ -9,6 +9,7 @@
 #include "core/accelerator.hpp"
 #include "core/arena.hpp"
 #include "core/at.hpp"
+#include "core/peers.hpp"
 #include "net/debug_info.hpp"
 #include "net/format/blob_io.hpp"
 #include "net/format/layer_context.hpp"
@@ -60,15 +61,14 @@ Net::Net(Context& ctx, SourcedNet source, const NetState& state, const Shard& sh
 Net::~Net() = default;
 
 void Net::build(SourcedNet source, const NetState& asked) {
-  if (source.net.has_model_parallel())
-    throw Error("model_parallel: a net cannot be split over devices yet",
-                source.fields.find("model_parallel"), "model_parallel");
   phase_ = asked.phase();
   NetState state = asked;
   state.mutable_stage()->MergeFrom(source.net.state().stage());
   *source.net.mutable_state() = state;
-  source_ =
-      std::make_unique<SourcedNet>(insert_splits(average_views(filter(std::move(source), state))));
+  const ChannelPart part =
+      ctx_.peers ? ChannelPart{ctx_.peers->part(), ctx_.peers->parts()} : ChannelPart{};
+  source_ = std::make_unique<SourcedNet>(
+      insert_splits(cut(average_views(filter(std::move(source), state)), part)));
   if (source_->net.layer_size() == 0)
     throw PhaseError(str("no layer is left for phase ", Phase_Name(phase_)), {source_->file, 0, 0});
   const Graph graph = build_graph(*source_, ctx_.device());
@@ -126,6 +126,7 @@ void Net::reshape() {
   replay_->reset();
   for (std::size_t i = 0; i < layers_.size(); ++i) {
     NetLayer& l = layers_[i];
+    ctx_.part = part_of(i);
     with_context(layer_context(*source_, static_cast<int>(i), l.bottoms),
                  [&] { l.layer->reshape(ctx_, l.bottoms, l.tops); });
   }
@@ -156,6 +157,7 @@ float Net::forward_layer(std::size_t i) {
 /// Runs a forward pass of layer `i` without waiting for the device.
 void Net::run_layer(std::size_t i) {
   NetLayer& l = layers_[i];
+  ctx_.part = part_of(i);
   if (!is_fused(l))
     with_context(layer_context(*source_, static_cast<int>(i), l.bottoms), [&] {
       l.layer->inference = is_inference(l);
@@ -211,6 +213,7 @@ void Net::backward() {
 
 void Net::backward_layer(std::size_t i) {
   NetLayer& l = layers_[i];
+  ctx_.part = part_of(i);
   if (liveness_ && i + 1 == layers_.size()) begin_backward();
   if (l.needs_backward && !is_fused(l)) {
     for (std::size_t t = 0; t < l.tops.size(); ++t)

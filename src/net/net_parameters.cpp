@@ -1,4 +1,4 @@
-// Set-up of a net's parameters: sharing, learning rates and required gradients.
+// Set-up of a net's parameters: parts, sharing, learning rates and required gradients.
 #include <algorithm>
 #include <set>
 
@@ -62,6 +62,12 @@ void set_up_gradients(const SourcedNet& source, const Graph& graph, std::vector<
 
 }  // namespace
 
+/// Returns the part of its channels that layer `i` holds.
+ChannelPart Net::part_of(std::size_t i) const {
+  const ModelPart& part = source_->net.layer(static_cast<int>(i)).model_part();
+  return {static_cast<int>(part.index()), static_cast<int>(part.count())};
+}
+
 /// Makes shared parameters views of the first one with the same name. Lists every parameter once.
 void Net::set_up_parameters(const Graph& graph) {
   struct Owner {
@@ -88,8 +94,8 @@ void Net::set_up_parameters(const Graph& graph) {
         if (spec.name().empty() || known == owners.end()) {
           if (!spec.name().empty())
             owners[spec.name()] = {parameters_.size(), spec.has_lr_mult(), spec.has_decay_mult()};
-          parameters_.push_back(
-              {l.name, static_cast<Index>(j), &blob, spec.lr_mult(), spec.decay_mult()});
+          parameters_.push_back({l.name, static_cast<Index>(j), &blob, spec.lr_mult(),
+                                 spec.decay_mult(), part_of(i).count});
           continue;
         }
         Owner& owner = known->second;

@@ -31,6 +31,7 @@ struct LayerTraits {
   bool backward_reads_bottom = true;  ///< backward uses the bottoms' data
   bool backward_reads_top = true;     ///< backward uses the tops' data
   bool fuses_pooling = false;         ///< can absorb a Pooling layer that follows, also in training
+  bool splits_channels = false;       ///< works on channels or values apart: a part suffices
   bool params_learn = true;           ///< false: params are statistics, their lr_mult is always 0
 };
 

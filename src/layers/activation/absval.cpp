@@ -14,7 +14,8 @@ struct AbsVal {
 };
 
 using AbsValLayer = Elementwise<AbsVal>;
-DOPPIO_REGISTER_LAYER("AbsVal", AbsValLayer, .in_place = true, .backward_reads_top = false);
+DOPPIO_REGISTER_LAYER("AbsVal", AbsValLayer, .in_place = true, .backward_reads_top = false,
+                      .splits_channels = true);
 
 }  // namespace
 }  // namespace doppio

@@ -17,7 +17,8 @@ struct Bnll {
 };
 
 using BnllLayer = Elementwise<Bnll>;
-DOPPIO_REGISTER_LAYER("BNLL", BnllLayer, .in_place = true, .backward_reads_top = false);
+DOPPIO_REGISTER_LAYER("BNLL", BnllLayer, .in_place = true, .backward_reads_top = false,
+                      .splits_channels = true);
 
 }  // namespace
 }  // namespace doppio

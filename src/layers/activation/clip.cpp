@@ -19,7 +19,8 @@ struct Clip {
 };
 
 using ClipLayer = Elementwise<Clip>;
-DOPPIO_REGISTER_LAYER("Clip", ClipLayer, .in_place = true, .backward_reads_top = false);
+DOPPIO_REGISTER_LAYER("Clip", ClipLayer, .in_place = true, .backward_reads_top = false,
+                      .splits_channels = true);
 
 }  // namespace
 }  // namespace doppio

@@ -106,7 +106,7 @@ class Dropout final : public Layer {
 };
 
 DOPPIO_REGISTER_LAYER("Dropout", Dropout, .in_place = true, .backward_reads_bottom = false,
-                      .backward_reads_top = false);
+                      .backward_reads_top = false, .splits_channels = true);
 
 }  // namespace
 }  // namespace doppio

@@ -21,7 +21,7 @@ struct Elu {
 };
 
 using EluLayer = Elementwise<Elu>;
-DOPPIO_REGISTER_LAYER("ELU", EluLayer, .in_place = true);
+DOPPIO_REGISTER_LAYER("ELU", EluLayer, .in_place = true, .splits_channels = true);
 
 }  // namespace
 }  // namespace doppio

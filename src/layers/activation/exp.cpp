@@ -24,7 +24,8 @@ struct Exp {
 };
 
 using ExpLayer = Elementwise<Exp>;
-DOPPIO_REGISTER_LAYER("Exp", ExpLayer, .in_place = true, .backward_reads_bottom = false);
+DOPPIO_REGISTER_LAYER("Exp", ExpLayer, .in_place = true, .backward_reads_bottom = false,
+                      .splits_channels = true);
 
 }  // namespace
 }  // namespace doppio

@@ -22,7 +22,8 @@ struct Log {
 };
 
 using LogLayer = Elementwise<Log>;
-DOPPIO_REGISTER_LAYER("Log", LogLayer, .in_place = true, .backward_reads_top = false);
+DOPPIO_REGISTER_LAYER("Log", LogLayer, .in_place = true, .backward_reads_top = false,
+                      .splits_channels = true);
 
 }  // namespace
 }  // namespace doppio

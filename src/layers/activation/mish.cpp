@@ -24,7 +24,8 @@ struct Mish {
 };
 
 using MishLayer = Elementwise<Mish>;
-DOPPIO_REGISTER_LAYER("Mish", MishLayer, .in_place = true, .backward_reads_top = false);
+DOPPIO_REGISTER_LAYER("Mish", MishLayer, .in_place = true, .backward_reads_top = false,
+                      .splits_channels = true);
 
 }  // namespace
 }  // namespace doppio

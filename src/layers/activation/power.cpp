@@ -27,7 +27,8 @@ struct Power {
 };
 
 using PowerLayer = Elementwise<Power>;
-DOPPIO_REGISTER_LAYER("Power", PowerLayer, .in_place = true, .backward_reads_top = false);
+DOPPIO_REGISTER_LAYER("Power", PowerLayer, .in_place = true, .backward_reads_top = false,
+                      .splits_channels = true);
 
 }  // namespace
 }  // namespace doppio

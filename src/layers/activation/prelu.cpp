@@ -73,7 +73,8 @@ class Prelu final : public Layer {
   Tensor input_;  // in place: a copy of x
 };
 
-DOPPIO_REGISTER_LAYER("PReLU", Prelu, .in_place = true, .backward_reads_top = false);
+DOPPIO_REGISTER_LAYER("PReLU", Prelu, .in_place = true, .backward_reads_top = false,
+                      .splits_channels = true);
 
 }  // namespace
 }  // namespace doppio

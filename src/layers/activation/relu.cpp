@@ -19,7 +19,7 @@ struct Relu {
 };
 
 using ReluLayer = Elementwise<Relu>;
-DOPPIO_REGISTER_LAYER("ReLU", ReluLayer, .in_place = true);
+DOPPIO_REGISTER_LAYER("ReLU", ReluLayer, .in_place = true, .splits_channels = true);
 
 }  // namespace
 }  // namespace doppio

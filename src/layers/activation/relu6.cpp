@@ -21,7 +21,7 @@ struct Relu6 {
 };
 
 using Relu6Layer = Elementwise<Relu6>;
-DOPPIO_REGISTER_LAYER("ReLU6", Relu6Layer, .in_place = true);
+DOPPIO_REGISTER_LAYER("ReLU6", Relu6Layer, .in_place = true, .splits_channels = true);
 
 }  // namespace
 }  // namespace doppio

@@ -14,7 +14,8 @@ struct Sigmoid {
 };
 
 using SigmoidLayer = Elementwise<Sigmoid>;
-DOPPIO_REGISTER_LAYER("Sigmoid", SigmoidLayer, .in_place = true, .backward_reads_bottom = false);
+DOPPIO_REGISTER_LAYER("Sigmoid", SigmoidLayer, .in_place = true, .backward_reads_bottom = false,
+                      .splits_channels = true);
 
 }  // namespace
 }  // namespace doppio

@@ -21,7 +21,8 @@ struct Swish {
 };
 
 using SwishLayer = Elementwise<Swish>;
-DOPPIO_REGISTER_LAYER("Swish", SwishLayer, .in_place = true, .backward_reads_top = false);
+DOPPIO_REGISTER_LAYER("Swish", SwishLayer, .in_place = true, .backward_reads_top = false,
+                      .splits_channels = true);
 
 }  // namespace
 }  // namespace doppio

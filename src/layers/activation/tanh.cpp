@@ -14,7 +14,8 @@ struct Tanh {
 };
 
 using TanhLayer = Elementwise<Tanh>;
-DOPPIO_REGISTER_LAYER("TanH", TanhLayer, .in_place = true, .backward_reads_bottom = false);
+DOPPIO_REGISTER_LAYER("TanH", TanhLayer, .in_place = true, .backward_reads_bottom = false,
+                      .splits_channels = true);
 
 }  // namespace
 }  // namespace doppio

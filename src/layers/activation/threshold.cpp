@@ -15,7 +15,8 @@ struct Threshold {
 };
 
 using ThresholdLayer = Elementwise<Threshold>;
-DOPPIO_REGISTER_LAYER("Threshold", ThresholdLayer, .in_place = true, .no_grad_bottoms = 0b1);
+DOPPIO_REGISTER_LAYER("Threshold", ThresholdLayer, .in_place = true, .no_grad_bottoms = 0b1,
+                      .splits_channels = true);
 
 }  // namespace
 }  // namespace doppio

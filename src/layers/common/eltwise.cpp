@@ -119,7 +119,7 @@ class Eltwise final : public Layer {
   Buffer<std::int32_t> argmax_;
 };
 
-DOPPIO_REGISTER_LAYER("Eltwise", Eltwise, .bottoms = at_least(2));
+DOPPIO_REGISTER_LAYER("Eltwise", Eltwise, .bottoms = at_least(2), .splits_channels = true);
 
 }  // namespace
 }  // namespace doppio

@@ -208,7 +208,7 @@ class BatchNorm final : public Layer, public ChannelAffine {
 };
 
 DOPPIO_REGISTER_LAYER("BatchNorm", BatchNorm, .in_place = true, .backward_reads_bottom = false,
-                      .backward_reads_top = false, .params_learn = false);
+                      .backward_reads_top = false, .splits_channels = true, .params_learn = false);
 
 }  // namespace
 }  // namespace doppio

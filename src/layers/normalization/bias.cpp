@@ -57,7 +57,8 @@ class Bias final : public Layer {
 };
 
 DOPPIO_REGISTER_LAYER("Bias", Bias, .bottoms = {1, 2}, .in_place = true,
-                      .backward_reads_bottom = false, .backward_reads_top = false);
+                      .backward_reads_bottom = false, .backward_reads_top = false,
+                      .splits_channels = true);
 
 }  // namespace
 }  // namespace doppio

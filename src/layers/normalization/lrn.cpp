@@ -104,7 +104,8 @@ class Lrn final : public Layer {
   EngineChoice<LrnPoolingEngine, LrnGeometry, PoolingGeometry> fused_;
 };
 
-DOPPIO_REGISTER_LAYER("LRN", Lrn, .backward_reads_top = false, .fuses_pooling = true);
+DOPPIO_REGISTER_LAYER("LRN", Lrn, .backward_reads_top = false, .fuses_pooling = true,
+                      .splits_channels = true);
 
 }  // namespace
 }  // namespace doppio

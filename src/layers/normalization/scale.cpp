@@ -96,7 +96,7 @@ class Scale final : public Layer {
 };
 
 DOPPIO_REGISTER_LAYER("Scale", Scale, .bottoms = {1, 2}, .in_place = true,
-                      .backward_reads_top = false);
+                      .backward_reads_top = false, .splits_channels = true);
 
 }  // namespace
 }  // namespace doppio

@@ -87,7 +87,7 @@ class Pooling final : public Layer, public PoolingWork {
 };
 
 DOPPIO_REGISTER_LAYER("Pooling", Pooling, .tops = {1, 2}, .backward_reads_bottom = false,
-                      .backward_reads_top = false);
+                      .backward_reads_top = false, .splits_channels = true);
 
 }  // namespace
 }  // namespace doppio

@@ -26,7 +26,8 @@ class Silence final : public Layer {
 };
 
 DOPPIO_REGISTER_LAYER("Silence", Silence, .bottoms = at_least(1), .tops = exactly(0),
-                      .backward_reads_bottom = false, .backward_reads_top = false);
+                      .backward_reads_bottom = false, .backward_reads_top = false,
+                      .splits_channels = true);
 
 }  // namespace
 }  // namespace doppio

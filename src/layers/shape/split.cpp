@@ -41,7 +41,7 @@ class Split final : public Layer {
 };
 
 DOPPIO_REGISTER_LAYER("Split", Split, .tops = at_least(1), .backward_reads_bottom = false,
-                      .backward_reads_top = false);
+                      .backward_reads_top = false, .splits_channels = true);
 
 }  // namespace
 }  // namespace doppio

@@ -20,6 +20,23 @@ SourcedNet filter(SourcedNet source, const NetState& state);
 /// reads the labels but does not support averaging.
 SourcedNet average_views(SourcedNet source);
 
+/// Cuts the layers from model_parallel.layer_from to layer_to along their channels and returns the
+/// net that one of `part.count` devices runs; other layers run alike on all of them. Layers whose
+/// tops are slices get a model_part. Every blob is whole or sliced, by these rules:
+///
+/// 1. A Convolution with groups keeps to its slice, if `group` is divisible by the parts.
+/// 2. Another Convolution or InnerProduct that reads a slice needs the whole: a PartGatherCopies
+///    layer is inserted. Its outputs are sliced.
+/// 3. If it reads a whole blob, a PartCopies layer adds up the gradients. Its outputs are sliced.
+/// 4. Layers with the trait splits_channels that read slices make slices.
+/// 5. All others read the whole, made by a PartGather layer. So are outputs.
+///
+/// Returns the net as it is if it has no model_parallel or there is one part. Runs after
+/// average_views(). Throws: one Error with every layer that cannot be cut, or for a wrong range.
+/// Source: the split of AlexNet's paper; rule 2 and 3 for fully connected layers: Krizhevsky, "One
+/// weird trick for parallelizing convolutional neural networks" (2014).
+SourcedNet cut(SourcedNet source, const ChannelPart& part);
+
 /// Inserts a Split layer for every top that is read more than once. Source: Caffe, with its names:
 /// layer BLOB_LAYER_TOP_split, tops BLOB_LAYER_TOP_split_K.
 SourcedNet insert_splits(SourcedNet source);
