@@ -197,7 +197,7 @@ void log_ranks(const Solver& solver) {
             << (p.reduction() == SolverParameter::LIBRARY ? "sums by MPI" : "ordered sums")
             << (p.gradient_type() == BFLOAT16 ? " of bfloat16" : "") << ", "
             << static_cast<double>(solver.bytes_per_iteration()) / 1e6
-            << " MB sent by each rank in an iteration";
+            << " MB of gradients and weights sent by each rank in an iteration";
 }
 
 }  // namespace doppio

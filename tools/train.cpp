@@ -265,6 +265,8 @@ Command train_command() {
           "--level and --stage apply to the training net only.\n"
           "With several GPUs, batch_size is that of all GPUs together: every batch is divided\n"
           "among them and their gradients are averaged. Tests run on the first GPU.\n"
+          "If the net has model_parallel, it is split over several GPUs or processes, and batches\n"
+          "are divided among its copies. Tests run on those that hold the first copy.\n"
           "Several processes train together if a launcher starts them: `mpirun -n 4 doppio train`\n"
           "or srun. batch_size is that of all together, and rank 0 writes the log and snapshots.\n"
           "Ctrl-C, SIGTERM and SIGUSR1 finish the iteration, write a snapshot and log the command\n"

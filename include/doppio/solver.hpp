@@ -14,13 +14,16 @@
 namespace doppio {
 
 class SolverParameter;
-class Communicator;
+class Grid;
 class LearningRatePolicy;
 class ProcessGroup;
 class Replica;
 class ShardedUpdate;
 class Solver;
+struct SolverNet;
+struct SquaredNorms;
 struct UpdateStep;
+class WholeNet;
 class WorkerPool;
 struct SourcedSolver;  // a SolverParameter with the source location of each field
                        // (solver/read_solver.hpp)
@@ -82,6 +85,10 @@ class Solver {
   ///
   /// With `group`, all its processes train together. Each makes the same calls. Rank 0 provides the
   /// state and writes snapshots, and all ranks run the tests, each its part of the batches.
+  ///
+  /// A net with model_parallel is split over model_parts devices: accelerators or, on the CPU,
+  /// processes of the group or threads of this process. A multiple of model_parts makes as many
+  /// copies, with data parallelism among them.
   Solver(std::span<Context* const> contexts, SourcedSolver source,
          std::shared_ptr<ProcessGroup> group = nullptr);
   ~Solver();
@@ -115,16 +122,16 @@ class Solver {
   /// data layers and the outputs of a net can be read.
   void save_memory();
 
-  /// The train net on device number `rank`.
+  /// The train net on device number `rank`, or a part of it if it is split.
   Net& net(int rank = 0);
-  /// Number of train nets in this process, one per device.
+  /// Number of train nets in this process, or parts of them, one per device.
   int ranks() const { return static_cast<int>(replicas_.size()); }
   /// The processes that train together; null if there is one.
   ProcessGroup* group() const { return group_.get(); }
   /// Outputs of the train net, in the order of Net::outputs(), averaged over all devices of all
   /// processes. From the last iteration that `display` divides.
   const std::vector<std::vector<float>>& train_outputs() const { return train_outputs_; }
-  /// Bytes that this process sends to others in one iteration.
+  /// Bytes of gradients and weights that this process sends to others in one iteration.
   std::size_t bytes_per_iteration() const;
   std::vector<std::unique_ptr<Net>>& test_nets() { return test_nets_; }
   const SolverParameter& param() const;
@@ -145,7 +152,16 @@ class Solver {
  private:
   friend class SnapshotAccess;
   void build_nets(std::span<Context* const> contexts);
-  Shard join_shards(int devices);
+  void destroy_nets();
+  void run_passes(std::size_t replicas, const std::function<void(std::size_t)>& pass);
+  std::vector<Net*> test_parts(std::size_t index);
+  float test_loss(std::size_t index);
+  std::vector<std::uint64_t> versions() const;
+  std::span<const std::unique_ptr<Replica>> first_copy() const;
+  void broadcast_from_first_copy(Tensor& tensor);
+  std::unique_ptr<WholeNet> gather_parts(bool with_grads = false);
+  void scatter_parts(WholeNet* whole);
+  std::vector<CopiedLayer> load_split_weights(const std::string& file);
   void synchronize();
   bool synchronize_ranks();
   void share_statistics();
@@ -161,27 +177,30 @@ class Solver {
   bool updates_early() const;
   SolverAction any_action(SolverAction own);
   void apply_update(UpdateStep step);
+  std::vector<SquaredNorms> norms_of_parts();
+  std::vector<float> clip_and_scale(UpdateStep& step, std::span<const SquaredNorms> norms);
   bool clips() const;
   float clip_factor(double squares);
   [[noreturn]] void throw_diverged(const std::string& what);
   std::vector<TestResult> test_all();
-  std::optional<std::string> test_together(Net& net, int batches);
+  std::optional<std::string> test_together(std::size_t index, int batches);
   bool done() const;
   void poll_action();
   void require_snapshots_writable();
   void snapshot_or_log();
-  template <class Write>
-  void on_first_rank(Write write);
+  void on_first_rank(const std::function<void()>& action);
 
   Context& ctx_;
   std::unique_ptr<SourcedSolver> source_;
-  std::shared_ptr<ProcessGroup> group_;         // null for one process
-  std::unique_ptr<Communicator> communicator_;  // null unless several GPUs train together
-  std::vector<std::unique_ptr<Replica>> replicas_;
-  std::unique_ptr<ShardedUpdate> sharded_;  // null for one process
+  std::vector<SolverNet> split_nets_;    // if the net is split: the train net and the test nets
+  std::shared_ptr<ProcessGroup> group_;  // null for one process
+  std::unique_ptr<Grid> grid_;
+  std::vector<std::unique_ptr<Replica>> replicas_;  // one per device of the grid
+  std::unique_ptr<ShardedUpdate> sharded_;          // null unless processes average gradients
   std::unique_ptr<WorkerPool> workers_;
-  std::vector<std::uint64_t> versions_;  // of the first replica's weights and history after step()
+  std::vector<std::uint64_t> versions_;  // of the first copy's weights and history after step()
   std::vector<std::unique_ptr<Net>> test_nets_;
+  std::vector<std::vector<std::unique_ptr<Net>>> test_parts_;  // the other parts of each test net
   std::unique_ptr<LearningRatePolicy> policy_;
   std::vector<std::shared_ptr<SolverObserver>> observers_;
   std::function<SolverAction()> poll_;

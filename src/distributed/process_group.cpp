@@ -117,6 +117,7 @@ void ProcessGroup::started(const Handle& work, Transport::Request request,
 
 void ProcessGroup::send(const Handle& work, int to, int tag, std::span<const std::byte> bytes,
                         std::function<void()> then) {
+  bytes_sent_ += bytes.size();
   started(work, transport_->send(to, tag, bytes), std::move(then));
 }
 void ProcessGroup::receive(const Handle& work, int from, int tag, std::span<std::byte> bytes,
@@ -125,6 +126,7 @@ void ProcessGroup::receive(const Handle& work, int from, int tag, std::span<std:
 }
 void ProcessGroup::all_reduce_sum(const Handle& work, std::span<float> values,
                                   std::function<void()> then) {
+  bytes_sent_ += values.size_bytes();
   started(work, transport_->all_reduce_sum(values), std::move(then));
 }
 

@@ -73,10 +73,22 @@ class ProcessGroup {
   std::vector<double> sum(const std::vector<double>& values);
   /// Collective: returns rank 0's text.
   std::string broadcast(const std::string& text);
-  /// Collective: replaces the floats by rank 0's.
-  void broadcast(std::span<float> values);
+  /// Collective: replaces the floats by those of rank `rank() % stride`, by default rank 0's.
+  void broadcast(std::span<float> values, int stride = 1);
   /// Collective: waits until all ranks have called it.
   void barrier() { all_gather_value('\0'); }
+
+  struct Outgoing {
+    int to;
+    std::span<const float> values;
+  };
+  struct Incoming {
+    int from;
+    std::span<float> values;
+  };
+  /// Sends and receives, and returns when everything has arrived. Not collective: only the ranks
+  /// that are named make such calls, in the same order.
+  void exchange(std::span<const Outgoing> outgoing, std::span<const Incoming> incoming);
 
   /// Work that is posted to the group's thread and ends when all its messages have arrived.
   class Work {
@@ -102,6 +114,8 @@ class ProcessGroup {
                std::function<void()> then = {});
   void all_reduce_sum(const Handle& work, std::span<float> values, std::function<void()> then = {});
 
+  /// Bytes that were sent to other ranks, or added up by all of them.
+  std::size_t bytes_sent() const { return bytes_sent_; }
   /// Seconds that threads have spent in Work::wait().
   double seconds_waited() const { return seconds_waited_; }
   /// Sets what the message about a lost rank says in addition.
@@ -117,6 +131,7 @@ class ProcessGroup {
  private:
   using Clock = std::chrono::steady_clock;
   static constexpr int kCollectiveTags = 1024;  // tags of collective calls; senders use larger ones
+  static constexpr int kExchangeTag = 32766;
   static constexpr int kControlTag = 32767;
   static constexpr std::chrono::microseconds kShortestNap{50};
   static constexpr std::chrono::milliseconds kIdle{
@@ -163,6 +178,7 @@ class ProcessGroup {
   int iteration_ = -1;
   bool connected_ = false, leaving_ = false, told_ = false, others_failed_ = false;
   std::atomic<double> seconds_waited_ = 0;
+  std::atomic<std::size_t> bytes_sent_ = 0;
 
   // Used only by the group's thread.
   struct Message {

@@ -59,16 +59,44 @@ std::string ProcessGroup::broadcast(const std::string& text) {
   return all_gather(rank_ == 0 ? text : std::string())[0];
 }
 
-void ProcessGroup::broadcast(std::span<float> values) {
-  constexpr std::size_t kPiece = std::size_t{1} << 20;
+namespace {
+
+/// Calls `part` for consecutive parts of `values`, which are short enough for messages that move
+/// one after the other.
+template <class Value, class Part>
+void in_messages(std::span<Value> values, Part part) {
+  constexpr std::size_t kLongest = std::size_t{1} << 20;
+  for (std::size_t begin = 0; begin < values.size(); begin += kLongest)
+    part(values.subspan(begin, std::min(kLongest, values.size() - begin)));
+}
+
+}  // namespace
+
+void ProcessGroup::broadcast(std::span<float> values, int stride) {
+  const int root = rank_ % stride;
   const Handle work = make_work();
   post(work, [&, tag = next_tag()] {
-    for (std::size_t begin = 0; begin < values.size(); begin += kPiece) {
-      const auto piece = values.subspan(begin, std::min(kPiece, values.size() - begin));
-      if (rank_ != 0) receive(work, 0, tag, std::as_writable_bytes(piece));
-      for (int rank = 1; rank < size_ && rank_ == 0; ++rank)
-        send(work, rank, tag, std::as_bytes(piece));
-    }
+    in_messages(values, [&](std::span<float> message) {
+      if (rank_ != root) receive(work, root, tag, std::as_writable_bytes(message));
+      for (int rank = root + stride; rank < size_ && rank_ == root; rank += stride)
+        send(work, rank, tag, std::as_bytes(message));
+    });
+  });
+  work->wait();
+}
+
+void ProcessGroup::exchange(std::span<const Outgoing> outgoing,
+                            std::span<const Incoming> incoming) {
+  const Handle work = make_work();
+  post(work, [&] {
+    for (const Incoming& in : incoming)
+      in_messages(in.values, [&](std::span<float> message) {
+        receive(work, in.from, kExchangeTag, std::as_writable_bytes(message));
+      });
+    for (const Outgoing& out : outgoing)
+      in_messages(out.values, [&](std::span<const float> message) {
+        send(work, out.to, kExchangeTag, std::as_bytes(message));
+      });
   });
   work->wait();
 }

@@ -1,11 +1,11 @@
 #include "solver/replica.hpp"
 
 #include <algorithm>
-#include <numeric>
 #include <utility>
 
 #include "core/accelerator.hpp"
 #include "core/communicator.hpp"
+#include "core/peers.hpp"
 #include "doppio.pb.h"
 #include "solver/read_solver.hpp"
 
@@ -28,7 +28,8 @@ Replica::Replica(Context& context, SolverNet train, const SolverParameter& param
   for (int set = 0; set < rule->history_count(); ++set)
     for (const Parameter& parameter : net.parameters())
       history.emplace_back().reshape(parameter.blob->shape());
-  if (shard.index > 0) net.set_debug_info(false);  // one replica's log is enough
+  const bool first = shard.index == 0 && (!ctx.peers || ctx.peers->part() == 0);
+  if (!first) net.set_debug_info(false);  // one replica's log is enough
 }
 
 void Replica::follow(Replica& first, bool weights) {
@@ -83,8 +84,9 @@ void Replica::all_reduce_mean(const std::vector<std::size_t>& group, Communicato
   for (const std::size_t p : group)
     if (Blob& blob = *net.parameters()[p].blob; blob.needs_grad)
       gradients.push_back({blob.grad.update(ctx), blob.count()});
-  if (!gradients.empty())
-    communicator.all_reduce_mean(static_cast<std::size_t>(net.shard().index), gradients);
+  const int copy = net.shard().index;
+  const int device = ctx.peers ? copy * ctx.peers->parts() + ctx.peers->part() : copy;
+  if (!gradients.empty()) communicator.all_reduce_mean(static_cast<std::size_t>(device), gradients);
 }
 
 void Replica::average_gradients(Communicator& communicator) {
@@ -92,8 +94,9 @@ void Replica::average_gradients(Communicator& communicator) {
       [&](const std::vector<std::size_t>& group) { all_reduce_mean(group, communicator); });
 }
 
-std::vector<float> Replica::learning_rates(const UpdateStep& step) {
-  if (lars) return lars->rates(step, net.parameters(), squared_norms(ctx, *rule, net.parameters()));
+std::vector<float> Replica::learning_rates(const UpdateStep& step,
+                                           std::span<const SquaredNorms> norms) {
+  if (lars) return lars->rates(step, net.parameters(), norms);
   std::vector<float> rates;
   for (const Parameter& p : net.parameters()) rates.push_back(step.rate * p.lr_mult);
   return rates;
@@ -126,13 +129,6 @@ UpdateStep Replica::step_of(const UpdateStep& step, std::size_t p, std::span<con
   own.l1 *= net.parameters()[p].decay_mult;
   own.l2 *= net.parameters()[p].decay_mult;
   return own;
-}
-
-double Replica::squared_norm() {
-  std::vector<std::span<const float>> gradients;
-  for (const Parameter& p : net.parameters()) gradients.push_back(values_of(ctx, p.blob->grad));
-  const std::vector<double> sums = rule->squared_norms(ctx, gradients);
-  return std::accumulate(sums.begin(), sums.end(), 0.0);
 }
 
 }  // namespace doppio

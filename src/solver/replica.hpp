@@ -33,15 +33,14 @@ class Replica {
 
   /// Starts to replace all gradients by their means over all replicas.
   void average_gradients(Communicator& communicator);
-  /// Returns the learning rate of each parameter. `step` is for multipliers of 1. With `lars`, the
-  /// gradients must be averaged already.
-  std::vector<float> learning_rates(const UpdateStep& step);
+  /// Returns the learning rate of each parameter. `step` is for multipliers of 1. `norms`: of all
+  /// parameters, with averaged gradients; needed by `lars` only.
+  std::vector<float> learning_rates(const UpdateStep& step,
+                                    std::span<const SquaredNorms> norms = {});
   /// Updates all parameters with the learning rates `rates`, and with gradients averaged over all
   /// replicas if `communicator` is not null. `step` is for multipliers of 1. On an accelerator this
   /// and average_gradients() overlap the backward pass.
   void update(const UpdateStep& step, std::span<const float> rates, Communicator* communicator);
-  /// Returns the sum of the squares of all gradients.
-  double squared_norm();
   /// Updates the parameters that need no gradient, such as statistics, of which only the history
   /// changes.
   void update_without_gradients(const UpdateStep& step, std::span<const float> rates);

@@ -37,8 +37,19 @@ std::span<std::byte> writable_bytes(Value* values, Index count) {
 
 }  // namespace
 
-ShardedUpdate::ShardedUpdate(ProcessGroup& group, Replica& replica, const SolverParameter& param)
+std::vector<SquaredNorms> sum_over_ranks(ProcessGroup& group, std::span<const SquaredNorms> norms) {
+  std::vector<double> values;
+  for (const SquaredNorms& n : norms) values.insert(values.end(), {n.weights, n.gradient});
+  values = group.sum(values);
+  std::vector<SquaredNorms> sums;
+  for (std::size_t i = 0; i < values.size(); i += 2) sums.push_back({values[i], values[i + 1]});
+  return sums;
+}
+
+ShardedUpdate::ShardedUpdate(ProcessGroup& group, Replica& replica, const SolverParameter& param,
+                             int ranks_per_copy)
     : group_(group),
+      ranks_per_copy_(ranks_per_copy),
       replica_(replica),
       rounded_(param.gradient_type() == BFLOAT16),
       by_library_(param.reduction() == SolverParameter::LIBRARY),
@@ -51,6 +62,9 @@ ShardedUpdate::ShardedUpdate(ProcessGroup& group, Replica& replica, const Solver
   require_field(
       !rounded_ || !by_library_, "reduction",
       "MPI cannot add bfloat16: use either reduction: LIBRARY or gradient_type: BFLOAT16");
+  require_field(!by_library_ || ranks_per_copy_ == 1, "reduction",
+                "reduction: LIBRARY adds over all ranks, but model_parallel splits the net over ",
+                ranks_per_copy_, " of them");
   memory_.resize(replica.net.parameters().size());
   pieces_of_.resize(replica.net.gradient_groups().size());
   outgoing_.resize(pieces_of_.size());
@@ -64,7 +78,7 @@ ShardedUpdate::ShardedUpdate(ProcessGroup& group, Replica& replica, const Solver
 /// Divides the values of a group evenly among the ranks, and long parts into pieces.
 void ShardedUpdate::add_pieces(std::size_t g) {
   const std::vector<Parameter>& parameters = replica_.net.parameters();
-  const int ranks = group_.size();
+  const int ranks = size();
   Index total = 0;
   for (const std::size_t p : replica_.net.gradient_groups()[g])
     if (parameters[p].blob->needs_grad) total += parameters[p].blob->count();
@@ -122,7 +136,7 @@ void ShardedUpdate::start(std::size_t g) {
     if (by_library_) {
       group_.all_reduce_sum(gradients_, {gradient(piece), static_cast<std::size_t>(piece.count)},
                             [this, i, &piece] {
-        const auto ranks = static_cast<float>(group_.size());
+        const auto ranks = static_cast<float>(size());
         std::for_each_n(gradient(piece), piece.count, [=](float& v) { v /= ranks; });
         averaged(i);
       });
@@ -137,18 +151,19 @@ void ShardedUpdate::start(std::size_t g) {
       continue;
     }
     if (rounded) {
-      group_.send(gradients_, piece.owner, gradient_tag(i), bytes(rounded, piece.count),
+      group_.send(gradients_, global(piece.owner), gradient_tag(i), bytes(rounded, piece.count),
                   [this, i, &piece, rounded] {
-        group_.receive(gradients_, piece.owner, result_tag(i), writable_bytes(rounded, piece.count),
-                       [this, i, &piece, rounded] {
-          std::copy_n(rounded, piece.count, gradient(piece));
-          averaged(i);
-        });
+        group_.receive(gradients_, global(piece.owner), result_tag(i),
+                       writable_bytes(rounded, piece.count), [this, i, &piece, rounded] {
+                         std::copy_n(rounded, piece.count, gradient(piece));
+                         averaged(i);
+                       });
       });
       continue;
     }
-    group_.send(gradients_, piece.owner, gradient_tag(i), bytes(gradient(piece), piece.count));
-    group_.receive(results_, piece.owner, result_tag(i),
+    group_.send(gradients_, global(piece.owner), gradient_tag(i),
+                bytes(gradient(piece), piece.count));
+    group_.receive(results_, global(piece.owner), result_tag(i),
                    writable_bytes(memory_[piece.parameter].weight + piece.begin, piece.count));
   }
   receive_next();
@@ -162,16 +177,16 @@ void ShardedUpdate::receive_next() {
     Inbox& inbox = *free_.back();
     waiting_.pop_front();
     free_.pop_back();
-    const auto others = static_cast<std::size_t>(group_.size() - 1);
+    const auto others = static_cast<std::size_t>(size() - 1);
     const auto count = static_cast<std::size_t>(piece.count);
     if (inbox.values.size() < others * count) inbox.values.resize(others * count);
     if (rounded_ && inbox.rounded.size() < others * count) inbox.rounded.resize(others * count);
     inbox.arriving = others;
     std::size_t place = 0;
-    for (int rank = 0; rank < group_.size(); ++rank) {
-      if (rank == group_.rank()) continue;
+    for (int other = 0; other < size(); ++other) {
+      if (other == rank()) continue;
       const std::size_t at = count * place++;
-      group_.receive(gradients_, rank, gradient_tag(i),
+      group_.receive(gradients_, global(other), gradient_tag(i),
                      rounded_ ? writable_bytes(inbox.rounded.data() + at, piece.count)
                               : writable_bytes(inbox.values.data() + at, piece.count),
                      [this, i, &inbox] {
@@ -187,7 +202,7 @@ void ShardedUpdate::receive_next() {
 /// Averages an own piece, of which all other ranks' gradients are in `inbox`.
 void ShardedUpdate::average(std::size_t i, Inbox& inbox) {
   const Piece& piece = pieces_[i];
-  const auto others = static_cast<Index>(group_.size() - 1);
+  const auto others = static_cast<Index>(size() - 1);
   float* const own = gradient(piece);
   Bf16* const rounded = rounded_ ? outgoing_[piece.group].data() + piece.offset : nullptr;
   if (rounded) {
@@ -197,13 +212,13 @@ void ShardedUpdate::average(std::size_t i, Inbox& inbox) {
   std::vector<const float*> parts;
   for (Index other = 0; other < others; ++other)
     parts.push_back(inbox.values.data() + other * piece.count);
-  parts.insert(parts.begin() + group_.rank(), own);
+  parts.insert(parts.begin() + rank(), own);
   ordered_mean(parts, piece.count, own);
   if (rounded) {
     for (Index k = 0; k < piece.count; ++k) own[k] = rounded[k] = Bf16(own[k]);
-    for (int rank = 0; rank < group_.size(); ++rank)
-      if (rank != group_.rank())
-        group_.send(gradients_, rank, result_tag(i), bytes(rounded, piece.count));
+    for (int other = 0; other < size(); ++other)
+      if (other != rank())
+        group_.send(gradients_, global(other), result_tag(i), bytes(rounded, piece.count));
   }
   averaged(i);
 }
@@ -221,16 +236,17 @@ void ShardedUpdate::apply(std::size_t i) {
       host_, replica_.step_of(*step_, piece.parameter, rates_),
       {piece.count, all.grad + begin, all.weight + begin, all.first + begin, all.second + begin});
   if (updates_all_) return;
-  for (int rank = 0; rank < group_.size(); ++rank)
-    if (rank != group_.rank())
-      group_.send(results_, rank, result_tag(i), bytes(all.weight + begin, piece.count));
+  for (int other = 0; other < size(); ++other)
+    if (other != rank())
+      group_.send(results_, global(other), result_tag(i), bytes(all.weight + begin, piece.count));
 }
 
 std::vector<SquaredNorms> ShardedUpdate::squared_norms() {
   gradients_->wait();
   const std::vector<Parameter>& parameters = replica_.net.parameters();
   std::vector<std::span<const float>> ranges;
-  for (const Parameter& p : parameters) ranges.push_back(values_of(host_, p.blob->data));
+  for (const Parameter& p : parameters)
+    ranges.push_back(replica_.lars ? values_of(host_, p.blob->data) : std::span<const float>());
   std::vector<std::size_t> own;
   for (std::size_t i = 0; i < pieces_.size(); ++i)
     if (updates_all_ || owned(pieces_[i])) {
@@ -238,12 +254,15 @@ std::vector<SquaredNorms> ShardedUpdate::squared_norms() {
       ranges.emplace_back(gradient(pieces_[i]), static_cast<std::size_t>(pieces_[i].count));
     }
   const std::vector<double> sums = rule_->squared_norms(host_, ranges);
-  std::vector<double> gradients(parameters.size());
-  for (std::size_t k = 0; k < own.size(); ++k) gradients[own[k]] += sums[parameters.size() + k];
-  if (!updates_all_) gradients = group_.sum(gradients);
-  std::vector<SquaredNorms> norms;
-  for (std::size_t p = 0; p < parameters.size(); ++p) norms.push_back({sums[p], gradients[p]});
-  return norms;
+  std::vector<SquaredNorms> norms(parameters.size());
+  for (std::size_t k = 0; k < own.size(); ++k)
+    norms[own[k]].gradient += sums[parameters.size() + k];
+  for (std::size_t p = 0; p < parameters.size(); ++p) {
+    const bool counts = parameters[p].parts > 1 || group_.rank() % ranks_per_copy_ == 0;
+    if (rank() == 0 && counts) norms[p].weights = sums[p];
+    if ((updates_all_ && rank() > 0) || !counts) norms[p].gradient = 0;
+  }
+  return sum_over_ranks(group_, norms);
 }
 
 void ShardedUpdate::update(const UpdateStep& step, std::vector<float> rates) {
@@ -273,9 +292,10 @@ void ShardedUpdate::gather_history() {
       for (int set = 0; set < sets; ++set) {
         const ParameterMemory& all = memory_[piece.parameter];
         float* const values = (set == 0 ? all.first : all.second) + piece.begin;
-        if (owned(piece)) group_.send(work, 0, result_tag(i), bytes(values, piece.count));
-        if (group_.rank() == 0)
-          group_.receive(work, piece.owner, result_tag(i), writable_bytes(values, piece.count));
+        if (owned(piece)) group_.send(work, global(0), result_tag(i), bytes(values, piece.count));
+        if (rank() == 0)
+          group_.receive(work, global(piece.owner), result_tag(i),
+                         writable_bytes(values, piece.count));
       }
     }
   });

@@ -3,6 +3,7 @@
 #include <deque>
 #include <memory>
 #include <optional>
+#include <span>
 #include <vector>
 
 #include "core/bf16.hpp"
@@ -16,6 +17,9 @@ namespace doppio {
 class Replica;
 class SolverParameter;
 
+/// Collective: returns the sums of the ranks' norms.
+std::vector<SquaredNorms> sum_over_ranks(ProcessGroup& group, std::span<const SquaredNorms> norms);
+
 /// Averages gradients over the ranks of a group and updates the weights, piece by piece, while the
 /// backward pass continues.
 ///
@@ -28,7 +32,10 @@ class SolverParameter;
 /// weights, as they do with `reduction: LIBRARY`, where MPI adds.
 class ShardedUpdate {
  public:
-  ShardedUpdate(ProcessGroup& group, Replica& replica, const SolverParameter& param);
+  /// `ranks_per_copy`: consecutive ranks of the group that hold a part of the net each (model
+  /// parallelism). Ranks with the same part average their gradients; here these are numbered.
+  ShardedUpdate(ProcessGroup& group, Replica& replica, const SolverParameter& param,
+                int ranks_per_copy = 1);
 
   /// Starts to average the gradients of group `g` of Net::gradient_groups(), which the backward
   /// pass has completed. With `step`, each piece is updated as soon as it is averaged; without, in
@@ -70,10 +77,15 @@ class ShardedUpdate {
   void average(std::size_t piece, Inbox& inbox);
   void averaged(std::size_t piece);
   void apply(std::size_t piece);
-  bool owned(const Piece& piece) const { return piece.owner == group_.rank(); }
+  int rank() const { return group_.rank() / ranks_per_copy_; }
+  int size() const { return group_.size() / ranks_per_copy_; }
+  /// Returns the rank in the group.
+  int global(int rank) const { return rank * ranks_per_copy_ + group_.rank() % ranks_per_copy_; }
+  bool owned(const Piece& piece) const { return piece.owner == rank(); }
   float* gradient(const Piece& piece) const;
 
   ProcessGroup& group_;
+  const int ranks_per_copy_;
   Replica& replica_;
   const bool rounded_, by_library_;
   const bool updates_all_;  // each rank updates all weights, not only its pieces

@@ -16,6 +16,7 @@
 #include "solver/sharded_update.hpp"
 #include "solver/snapshot_files.hpp"
 #include "solver/solver_state.hpp"
+#include "solver/whole_net.hpp"
 
 namespace doppio {
 
@@ -57,9 +58,10 @@ void SnapshotAccess::save_test_positions(Solver& solver, SolverState& state) {
 void SnapshotAccess::restore_test_positions(Solver& solver, const SolverState& state) {
   for (std::size_t i = 0; i < solver.test_nets_.size(); ++i) {
     const int index = static_cast<int>(i);
-    restore_positions(*solver.test_nets_[i], test_prefix(i), state.test_layer_state());
-    solver.test_nets_[i]->set_passes(index < state.test_passes_size() ? state.test_passes(index)
-                                                                      : 0);
+    for (Net* net : solver.test_parts(i)) {
+      restore_positions(*net, test_prefix(i), state.test_layer_state());
+      net->set_passes(index < state.test_passes_size() ? state.test_passes(index) : 0);
+    }
   }
 }
 
@@ -100,21 +102,22 @@ void check_history(const SolverState& state, const std::string& type,
 
 }  // namespace
 
-void SnapshotAccess::apply(Solver& solver, const SolverState& state, const std::string& state_file,
-                           const std::string& weights_file) {
+void SnapshotAccess::apply(Solver& solver, WholeNet* whole, const SolverState& state,
+                           const std::string& state_file, const std::string& weights_file) {
+  Net& net = whole ? whole->net : solver.net();
+  std::vector<Tensor>& history = whole ? whole->history : solver.history();
   try {
     require(state.iter() >= 0, "its iteration is negative (", state.iter(), ")");
-    check_history(state, update_rule_type(solver.param()), solver.history(),
-                  solver.net().parameters());
+    check_history(state, update_rule_type(solver.param()), history, net.parameters());
     solver.policy_->restore(state);
     if (!weights_file.empty()) {
-      require_no_mismatch(solver.net().copy_weights(weights_file), weights_file);
+      require_no_mismatch(net.copy_weights(weights_file), weights_file);
     } else if (state.has_learned_net()) {
       const std::string model = model_of(state, state_file);
-      require_no_mismatch(copy_checked_weights(solver.net(), model), model);
+      require_no_mismatch(copy_checked_weights(net, model), model);
     }
-    for (std::size_t i = 0; i < solver.history().size(); ++i)
-      read_blob(state.history(static_cast<int>(i)), solver.history()[i]);
+    for (std::size_t i = 0; i < history.size(); ++i)
+      read_blob(state.history(static_cast<int>(i)), history[i]);
   } catch (const Error& e) {
     if (!e.where().file.empty()) throw;
     throw Error(e.message(), {state_file, 0, 0});
@@ -153,20 +156,6 @@ void Solver::require_snapshots_writable() {
   });
 }
 
-/// Runs `write` on rank 0 only. Throws: its Error, on all ranks.
-template <class Write>
-void Solver::on_first_rank(Write write) {
-  if (!group_) return write();
-  std::string problem;
-  if (group_->rank() == 0) try {
-      write();
-    } catch (const Error& e) {
-      problem = e.what();
-    }
-  problem = group_->broadcast(problem);
-  require(problem.empty(), problem);
-}
-
 std::string Solver::snapshot() {
   const bool hdf5 = param().snapshot_format() == SolverParameter::HDF5;
   const std::string stem =
@@ -175,9 +164,11 @@ std::string Solver::snapshot() {
   const std::string model = stem + (hdf5 ? ".caffemodel.h5" : ".caffemodel");
   std::string state = stem + (hdf5 ? ".solverstate.h5" : ".solverstate");
   if (sharded_) sharded_->gather_history();
+  const std::unique_ptr<WholeNet> whole = gather_parts(param().snapshot_diff());
   on_first_rank([&] {
-    const std::string sha256 = net().save(model, param().snapshot_diff());
-    write_solver_state(state, SnapshotAccess::capture(*this, model, sha256), history());
+    const std::string sha256 = (whole ? whole->net : net()).save(model, param().snapshot_diff());
+    write_solver_state(state, SnapshotAccess::capture(*this, model, sha256),
+                       whole ? whole->history : history());
   });
   snapshot_wanted_ = false;
   last_snapshot_ = iteration_;
@@ -199,11 +190,13 @@ void Solver::snapshot_or_log() {
 }
 
 void Solver::restore(const std::string& state_file, const std::string& weights_file) {
+  const std::unique_ptr<WholeNet> whole = gather_parts();
   on_first_rank([&] {
     const SolverState state = read_solver_state(state_file);
-    SnapshotAccess::apply(*this, state, state_file, weights_file);
+    SnapshotAccess::apply(*this, whole.get(), state, state_file, weights_file);
   });
-  if (group_) synchronize();
+  scatter_parts(whole.get());
+  synchronize();
 }
 
 }  // namespace doppio

@@ -13,11 +13,11 @@ class SnapshotAccess {
   static SolverState capture(Solver& solver, const std::string& model_file,
                              const std::string& model_sha256);
 
-  /// Restores `state` and loads its weights, or those of `weights_file` if it is not empty. Checks
-  /// everything that can be checked before it changes anything. Throws: Error that names
-  /// `state_file`.
-  static void apply(Solver& solver, const SolverState& state, const std::string& state_file,
-                    const std::string& weights_file);
+  /// Restores `state` and loads its weights, or those of `weights_file` if it is not empty. If the
+  /// train net is split, weights and history go to `whole` instead. Checks everything that can be
+  /// checked before it changes anything. Throws: Error that names `state_file`.
+  static void apply(Solver& solver, WholeNet* whole, const SolverState& state,
+                    const std::string& state_file, const std::string& weights_file);
 
   /// Restores all of `state` but weights and history.
   static void apply_progress(Solver& solver, const SolverState& state);

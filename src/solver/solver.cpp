@@ -14,6 +14,7 @@
 #include "doppio.pb.h"
 #include "io/comma_list.hpp"
 #include "solver/divergence.hpp"
+#include "solver/grid.hpp"
 #include "solver/read_solver.hpp"
 #include "solver/replica.hpp"
 #include "solver/rules/lars.hpp"
@@ -22,6 +23,7 @@
 #include "solver/rules/update_rule.hpp"
 #include "solver/sharded_update.hpp"
 #include "solver/snapshot.hpp"
+#include "solver/whole_net.hpp"
 #include "solver/worker_pool.hpp"
 
 namespace doppio {
@@ -80,61 +82,37 @@ Solver::Solver(std::span<Context* const> contexts, SourcedSolver source,
 
   ctx_.seed = choose_seed(p);
   if (group_) ctx_.seed = group_->all_gather_value(ctx_.seed)[0];
-  with_context(solver_context(*source_), [&] {
-    build_nets(contexts);
-    if (policy_->plateau()) policy_->plateau()->watch(test_nets_);
-  });
-  with_context(solver_context(*source_), [&] {
-    for (const std::string& list : p.weights())
-      for (const std::string& file : comma_list(list))
-        for (const CopiedLayer& layer : load_weights(file))
-          LOG_IF(INFO, layer.outcome == CopiedLayer::Outcome::fresh)
-              << "Layer " << layer.name << " is not in the file and starts from its fillers";
-  });
-}
-
-Solver::~Solver() = default;
-
-void Solver::build_nets(std::span<Context* const> contexts) {
-  const int devices = static_cast<int>(contexts.size());
-  Shard shard{0, devices};
-  if (group_) shard = join_shards(devices);
-  const bool across = group_ && ctx_.accelerator() && communicators_span_processes();
-  require(!group_ || across || devices == 1, "several GPUs in each of several processes need NCCL");
-  if (devices > 1 || across) {
-    std::vector<std::shared_ptr<Accelerator>> accelerators;
-    for (const Context* ctx : contexts) accelerators.push_back(ctx->accelerator());
-    GlobalRanks ranks;
-    if (across)
-      ranks = {shard.index, shard.count,
-               [this](const std::string& text) { return group_->broadcast(text); }};
-    communicator_ = make_communicator(accelerators, ranks);
-  }
-  for (Context* const ctx : contexts) {
-    ctx->seed = ctx_.seed;
-    replicas_.push_back(
-        std::make_unique<Replica>(*ctx, train_net(*source_), source_->param, shard));
-    ++shard.index;
-  }
-  workers_ = std::make_unique<WorkerPool>(replicas_.size());
-  if (group_ && !communicator_)
-    sharded_ = std::make_unique<ShardedUpdate>(*group_, *replicas_.front(), source_->param);
-  for (SolverNet& test : doppio::test_nets(*source_)) {
-    test_nets_.push_back(std::make_unique<Net>(ctx_, std::move(test.source), test.state));
-    test_nets_.back()->share_weights(net());
+  try {
+    with_context(solver_context(*source_), [&] {
+      build_nets(contexts);
+      if (policy_->plateau()) policy_->plateau()->watch(test_nets_);
+      for (const std::string& list : p.weights())
+        for (const std::string& file : comma_list(list))
+          for (const CopiedLayer& layer : load_weights(file))
+            LOG_IF(INFO, layer.outcome == CopiedLayer::Outcome::fresh)
+                << "Layer " << layer.name << " is not in the file and starts from its fillers";
+    });
+  } catch (...) {
+    destroy_nets();
+    throw;
   }
 }
+
+Solver::~Solver() { destroy_nets(); }
 
 void Solver::save_memory() {
-  // Nets that run concurrently must not share an arena, but replicas on accelerators use none.
-  const auto arena = std::make_shared<Arena>();
-  for (const auto& replica : replicas_)
-    replica->net.save_memory(Passes::forward_and_backward, {}, arena);
-  for (const auto& test : test_nets_) test->save_memory(Passes::forward, {}, arena);
+  run_passes(replicas_.size(), [&](std::size_t r) {
+    const auto arena = std::make_shared<Arena>();  // not shared by nets that run concurrently
+    replicas_[r]->net.save_memory(Passes::forward_and_backward, {}, arena);
+    for (std::size_t i = 0; i < test_nets_.size(); ++i)
+      if (const std::vector<Net*> parts = test_parts(i); r < parts.size())
+        parts[r]->save_memory(Passes::forward, {}, arena);
+  });
 }
 
 std::vector<CopiedLayer> Solver::load_weights(const std::string& file) {
   LOG(INFO) << "Finetuning from " << file;
+  if (grid_->parts() > 1) return load_split_weights(file);
   std::vector<CopiedLayer> copied = net().copy_weights(file);
   require_no_mismatch(copied, file);
   // Layers shared with the train net are already loaded. This loads those that only test nets have.
@@ -190,23 +168,32 @@ void Solver::step(int iterations) {
     if (snapshot_wanted_) snapshot_or_log();
   }
   if (sharded_) sharded_->gather_history();
-  if (communicator_ || group_) versions_ = replicas_[0]->versions();
+  if (replicas_.size() > 1 || group_) versions_ = versions();
 }
 
-/// Makes all replicas of all ranks continue from the state of the first, which may have changed
-/// since the last step().
+/// Makes all replicas of all ranks continue from the state of the first copy, which may have
+/// changed since the last step().
 void Solver::synchronize() {
-  if (!group_ && !communicator_) return;
-  const bool changed = group_ ? synchronize_ranks() : replicas_[0]->versions() != versions_;
-  for (std::size_t r = 1; r < replicas_.size(); ++r) replicas_[r]->follow(*replicas_[0], changed);
-  if (communicator_) workers_->run([&](std::size_t r) { replicas_[r]->prepare(); });
+  if (!group_ && replicas_.size() == 1) return;
+  const bool changed = group_ ? synchronize_ranks() : versions() != versions_;
+  const auto parts = static_cast<std::size_t>(grid_->local_parts());
+  for (std::size_t r = 1; r < replicas_.size(); ++r) {
+    const bool in_first_copy = r < parts;
+    replicas_[r]->follow(*replicas_[in_first_copy ? 0 : r % parts], changed && !in_first_copy);
+  }
+  if (replicas_.size() > 1 || grid_->communicator())
+    workers_->run([&](std::size_t r) { replicas_[r]->prepare(); });
 }
 
-/// Runs one pass of all replicas. Returns the mean of their losses.
+/// Runs one pass of all replicas. Returns the mean of the copies' losses, which all parts of a copy
+/// compute.
 float Solver::mean_loss(float (Net::*pass)()) {
   std::vector<float> losses(replicas_.size());
-  workers_->run([&](std::size_t r) { losses[r] = (replicas_[r]->net.*pass)(); });
-  return std::accumulate(losses.begin(), losses.end(), 0.0f) / static_cast<float>(losses.size());
+  run_passes(replicas_.size(), [&](std::size_t r) { losses[r] = (replicas_[r]->net.*pass)(); });
+  float sum = 0;
+  const auto parts = static_cast<std::size_t>(grid_->local_parts());
+  for (std::size_t r = 0; r < losses.size(); r += parts) sum += losses[r];
+  return sum / static_cast<float>(losses.size() / parts);
 }
 
 /// Runs iter_size passes, which accumulate gradients. Returns their mean loss. The last pass starts
@@ -246,15 +233,27 @@ UpdateStep Solver::make_step(float learning_rate) const {
 void Solver::apply_update(UpdateStep step) {
   if (sharded_) return apply_sharded_update(step);
   const bool needs_norms = !updates_early();
+  Communicator* const communicator = grid_->communicator();
   const auto failed = [&] {  // wakes replicas that wait for the failed one
-    if (communicator_) communicator_->abort();
+    if (communicator) communicator->abort();
   };
-  if (needs_norms && communicator_)
-    workers_->run([&](std::size_t r) { replicas_[r]->average_gradients(*communicator_); }, failed);
-  if (clips()) step.clip = clip_factor(replicas_.front()->squared_norm());
-  const std::vector<float> rates = replicas_.front()->learning_rates(step);
-  Communicator* const averaging = needs_norms ? nullptr : communicator_.get();
-  workers_->run([&](std::size_t r) { replicas_[r]->update(step, rates, averaging); }, failed);
+  if (needs_norms && communicator)
+    workers_->run([&](std::size_t r) { replicas_[r]->average_gradients(*communicator); }, failed);
+  const std::vector<float> rates = needs_norms ? clip_and_scale(step, norms_of_parts())
+                                               : replicas_.front()->learning_rates(step);
+  const auto update = [&](std::size_t r) {
+    const ThreadLimit limit(grid_->threads());
+    replicas_[r]->update(step, rates, needs_norms ? nullptr : communicator);
+  };
+  workers_->run(update, failed);
+}
+
+/// Sets step.clip. Returns the learning rates of all parameters, which have the norms `norms`.
+std::vector<float> Solver::clip_and_scale(UpdateStep& step, std::span<const SquaredNorms> norms) {
+  double squares = 0;
+  for (const SquaredNorms& n : norms) squares += n.gradient;
+  if (clips()) step.clip = clip_factor(squares);
+  return replicas_.front()->learning_rates(step, norms);
 }
 
 bool Solver::clips() const { return param().clip_gradients() >= 0; }

@@ -5,10 +5,12 @@
 #include "distributed/process_group.hpp"
 #include "doppio.pb.h"
 #include "doppio/solver.hpp"
+#include "solver/grid.hpp"
 #include "solver/replica.hpp"
 #include "solver/rules/lr_policy.hpp"
 #include "solver/sharded_update.hpp"
 #include "solver/snapshot.hpp"
+#include "solver/whole_net.hpp"
 
 namespace doppio {
 
@@ -37,17 +39,10 @@ void Solver::finish_exchange(const UpdateStep& step) {
 
 void Solver::apply_sharded_update(UpdateStep& step) {
   if (updates_early()) return;  // done in finish_exchange()
-  const std::vector<SquaredNorms> norms = sharded_->squared_norms();
-  double squares = 0;
-  for (const SquaredNorms& n : norms) squares += n.gradient;
-  if (clips()) step.clip = clip_factor(squares);
-  Replica& replica = *replicas_.front();
-  const std::vector<float> rates = replica.lars
-                                       ? replica.lars->rates(step, net().parameters(), norms)
-                                       : replica.learning_rates(step);
+  const std::vector<float> rates = clip_and_scale(step, sharded_->squared_norms());
   sharded_->update(step, rates);
   sharded_->finish();
-  replica.update_without_gradients(step, rates);
+  replicas_.front()->update_without_gradients(step, rates);
 }
 
 std::size_t Solver::bytes_per_iteration() const {
@@ -71,40 +66,51 @@ SolverAction Solver::any_action(SolverAction own) {
 
 void Solver::average_train_outputs() {
   train_outputs_.clear();
+  const auto parts = static_cast<std::size_t>(grid_->local_parts());  // with the same outputs
+  const auto ranks = static_cast<std::size_t>(group_ ? group_->size() : 1);
   for (const std::string& name : net().outputs()) {
     std::vector<double> sums(static_cast<std::size_t>(net().blob(name).count()));
-    for (const auto& replica : replicas_) {
-      const float* values = replica->net.blob(name).data.read_host();
+    for (std::size_t r = 0; r < replicas_.size(); r += parts) {
+      const float* values = replicas_[r]->net.blob(name).data.read_host();
       for (std::size_t i = 0; i < sums.size(); ++i) sums[i] += static_cast<double>(values[i]);
     }
     if (group_) sums = group_->sum(sums);
-    const double devices = net().shard().count;
+    const auto summed = static_cast<double>(ranks * (replicas_.size() / parts));
     std::vector<float>& means = train_outputs_.emplace_back();
-    for (const double sum : sums) means.push_back(static_cast<float>(sum / devices));
+    for (const double sum : sums) means.push_back(static_cast<float>(sum / summed));
   }
 }
 
-/// Returns the shard of this process's first device.
-Shard Solver::join_shards(int devices) {
-  for (const int others : group_->all_gather_value(devices))
-    require(others == devices, "this rank has ", devices, " GPUs and another has ", others,
-            "; all ranks need as many");
-  return {group_->rank() * devices, group_->size() * devices};
+/// Runs `action` on rank 0 only. Throws: its Error, on all ranks.
+void Solver::on_first_rank(const std::function<void()>& action) {
+  if (!group_) return action();
+  std::string problem;
+  if (group_->rank() == 0) try {
+      action();
+    } catch (const Error& e) {
+      problem = e.what();
+    }
+  problem = group_->broadcast(problem);
+  require(problem.empty(), problem);
 }
 
-/// Makes all ranks continue from the state of rank 0, if that of any rank has changed since the
-/// last step(). Returns whether it has.
+/// Replaces a tensor by that of the first copy's rank with the same part.
+void Solver::broadcast_from_first_copy(Tensor& tensor) {
+  group_->broadcast({tensor.update_host(), static_cast<std::size_t>(tensor.count())},
+                    grid_->ranks_per_copy());
+}
+
+/// Makes all ranks continue from the weights and the history of the first copy and all else from
+/// rank 0, if the state of any rank has changed since the last step(). Returns whether it has.
 bool Solver::synchronize_ranks() {
-  Replica& replica = *replicas_.front();
   const std::vector<char> changed =
-      group_->all_gather_value(static_cast<char>(replica.versions() != versions_));
+      group_->all_gather_value(static_cast<char>(versions() != versions_));
   if (std::find(changed.begin(), changed.end(), 1) == changed.end()) return false;
-  for (const Parameter& p : net().parameters()) {
-    Tensor& weights = p.blob->data;
-    group_->broadcast({weights.update_host(), static_cast<std::size_t>(weights.count())});
+  for (int p = 0; p < grid_->local_parts(); ++p) {
+    Replica& replica = *replicas_[static_cast<std::size_t>(p)];
+    for (Tensor* tensor : tensors_of(replica.net, replica.history, false))
+      broadcast_from_first_copy(*tensor);
   }
-  for (Tensor& h : history())
-    group_->broadcast({h.update_host(), static_cast<std::size_t>(h.count())});
   std::string state;
   if (group_->rank() == 0) state = SnapshotAccess::capture(*this, {}, {}).SerializeAsString();
   SolverState first;
@@ -114,18 +120,16 @@ bool Solver::synchronize_ranks() {
     SnapshotAccess::apply_progress(*this, first);
     resumed_ = false;
   }
-  versions_ = replica.versions();
+  versions_ = versions();
   return true;
 }
 
-/// Gives all ranks rank 0's parameters that are not learned, such as the statistics of BatchNorm:
-/// those that a snapshot would have.
+/// Gives all ranks the first copy's parameters that are not learned, such as the statistics of
+/// BatchNorm: those that a snapshot would have.
 void Solver::share_statistics() {
-  for (const Parameter& p : net().parameters()) {
-    if (p.blob->needs_grad) continue;
-    Tensor& values = p.blob->data;
-    group_->broadcast({values.update_host(), static_cast<std::size_t>(values.count())});
-  }
+  for (int part = 0; part < grid_->local_parts(); ++part)
+    for (const Parameter& p : net(part).parameters())
+      if (!p.blob->needs_grad) broadcast_from_first_copy(p.blob->data);
 }
 
 }  // namespace doppio

@@ -6,6 +6,7 @@
 #include "doppio.pb.h"
 #include "doppio/solver.hpp"
 #include "solver/average_precision.hpp"
+#include "solver/grid.hpp"
 #include "solver/snapshot.hpp"
 
 namespace doppio {
@@ -121,14 +122,24 @@ class TestSums {
   double loss_ = 0;
 };
 
-/// Moves all data layers of `net` from where they are to `batches` batches after `begin`, where a
+/// Where a test begins: positions of the data layers and number of passes.
+struct TestBegin {
+  std::vector<Cursor> cursors;
+  std::uint64_t passes;
+};
+
+/// Moves the parts of a test net from where they are to `batches` batches after `begin`, where a
 /// batch has `records` records of each layer.
-void seek_batch(Net& net, const std::vector<Cursor>& begin,
+void seek_batch(const std::vector<Net*>& parts, const TestBegin& begin,
                 const std::vector<std::uint64_t>& records, int batches) {
-  for (std::size_t i = 0; i < net.layers().size(); ++i) {
-    Layer& layer = *net.layers()[i].layer;
-    const Cursor to{begin[i].records + records[i] * static_cast<std::uint64_t>(batches)};
-    if (layer.cursor() != to) layer.seek(to);
+  const auto after = static_cast<std::uint64_t>(batches);
+  for (Net* net : parts) {
+    for (std::size_t i = 0; i < net->layers().size(); ++i) {
+      Layer& layer = *net->layers()[i].layer;
+      const Cursor to{begin.cursors[i].records + records[i] * after};
+      if (layer.cursor() != to) layer.seek(to);
+    }
+    net->set_passes(begin.passes + after);
   }
 }
 
@@ -140,36 +151,50 @@ std::vector<Cursor> positions(const Net& net) {
 
 }  // namespace
 
-/// Runs this rank's part of the batches of a test, and returns the outputs of all ranks, in the
+/// Returns the parts of test net `index` in this process, the first one first.
+std::vector<Net*> Solver::test_parts(std::size_t index) {
+  std::vector<Net*> parts = {test_nets_[index].get()};
+  for (const auto& part : test_parts_[index]) parts.push_back(part.get());
+  return parts;
+}
+
+/// Runs a forward pass of a test net. Returns the loss.
+float Solver::test_loss(std::size_t index) {
+  const std::vector<Net*> parts = test_parts(index);
+  std::vector<float> losses(parts.size());
+  run_passes(parts.size(), [&](std::size_t p) { losses[p] = parts[p]->forward(); });
+  return losses[0];
+}
+
+/// Runs this rank's share of the batches of a test, and returns the outputs of all ranks, in the
 /// order of the batches; null after a stop request.
 ///
 /// All ranks run the first batch, which shows how many records a batch has. The others are divided
-/// into consecutive parts.
-std::optional<std::string> Solver::test_together(Net& net, int batches) {
-  const std::vector<Cursor> begin = positions(net);
-  const std::uint64_t passes = net.passes();
+/// into consecutive ranges.
+std::optional<std::string> Solver::test_together(std::size_t index, int batches) {
+  const std::vector<Net*> parts = test_parts(index);
+  Net& net = *parts.front();
+  const TestBegin begin{positions(net), net.passes()};
+  const Shard share = grid_->process_shard();
+  const bool reports = grid_->part(0).index == 0;  // all parts of a net have the same outputs
   std::string own;
   std::vector<std::uint64_t> records;
-  const int rest = std::max(0, batches - 1), ranks = group_->size();
-  const auto first = [&](int rank) { return 1 + rest * rank / ranks; };
-  for (int round = -1; round < (rest + ranks - 1) / ranks; ++round) {
+  const int rest = std::max(0, batches - 1);
+  const auto first = [&](int of) { return 1 + rest * of / share.count; };
+  for (int round = -1; round < (rest + share.count - 1) / share.count; ++round) {
     poll_action();
     if (stopped_) return std::nullopt;
-    const int batch = round < 0 ? 0 : first(group_->rank()) + round;
-    if (batches == 0 || (round >= 0 && batch >= first(group_->rank() + 1))) continue;
-    if (round == 0) {
-      seek_batch(net, begin, records, batch);
-      net.set_passes(passes + static_cast<std::uint64_t>(batch));
-    }
-    const float loss = net.forward();
-    if (round >= 0 || group_->rank() == 0) append_batch(own, net, loss);
+    const int batch = round < 0 ? 0 : first(share.index) + round;
+    if (batches == 0 || (round >= 0 && batch >= first(share.index + 1))) continue;
+    if (round == 0) seek_batch(parts, begin, records, batch);
+    const float loss = test_loss(index);
+    if (reports && (round >= 0 || share.index == 0)) append_batch(own, net, loss);
     if (round >= 0) continue;
     const std::vector<Cursor> after = positions(net);
     for (std::size_t i = 0; i < after.size(); ++i)
-      records.push_back(after[i].records - begin[i].records);
+      records.push_back(after[i].records - begin.cursors[i].records);
   }
-  if (batches > 0) seek_batch(net, begin, records, batches);
-  net.set_passes(passes + static_cast<std::uint64_t>(batches));
+  if (batches > 0) seek_batch(parts, begin, records, batches);
   std::string all;
   for (const std::string& part : group_->all_gather(own)) all += part;
   return all;
@@ -180,14 +205,15 @@ TestResult Solver::test(int index) {
           index, "; the solver has ", test_nets_.size());
   Net& net = *test_nets_[static_cast<std::size_t>(index)];
   const int batches = param().test_iter(index);
-  this->net().release_blobs();  // frees memory for the test net
+  for (int p = 0; p < grid_->local_parts(); ++p) this->net(p).release_blobs();  // frees memory
   for (const auto& o : observers_) o->on_test_start(*this, index);
 
   const bool detection = param().eval_type() == "detection";
   TestSums sums(net, detection);
   if (group_) {
     share_statistics();
-    const std::optional<std::string> outputs = test_together(net, batches);
+    const std::optional<std::string> outputs =
+        test_together(static_cast<std::size_t>(index), batches);
     if (!outputs) return {};
     for (BatchReader reader(*outputs); !reader.at_end();) {
       sums.add_loss(reader.loss());
@@ -201,7 +227,7 @@ TestResult Solver::test(int index) {
   for (int batch = 0; batch < batches && !group_; ++batch) {
     poll_action();
     if (stopped_) return {};
-    sums.add_loss(net.forward());
+    sums.add_loss(test_loss(static_cast<std::size_t>(index)));
     for (std::size_t i = 0; i < net.outputs().size(); ++i)
       sums.add(i, net.blob(net.outputs()[i]).data);
   }

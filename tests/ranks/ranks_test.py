@@ -206,9 +206,9 @@ def resume(setup):
 
 def precisions(setup):
     """gradient_type: BFLOAT16 and reduction: LIBRARY."""
-    full = float(re.search(r"([\d.e+-]+) MB sent", setup.run("float", 2))[1])
+    full = float(re.search(r"([\d.e+-]+) MB of gradients", setup.run("float", 2))[1])
     log = setup.run("rounded", 2, "--set", "gradient_type=BFLOAT16")
-    half = float(re.search(r"([\d.e+-]+) MB sent", log)[1])
+    half = float(re.search(r"([\d.e+-]+) MB of gradients", log)[1])
     absolute, relative, _ = setup.difference("float", "rounded")
     print(f"bytes {half / full:.3f}, weights differ by {absolute:.2g}, {relative:.2g}")
     assert abs(half / full - 0.5) < 0.02 and 0 < absolute < 1e-3
@@ -228,6 +228,42 @@ def norms(setup):
         absolute, relative, alike = setup.difference(name + "1", name + "3")
         print(f"{name}: {absolute:.2g}, {relative:.2g}")
         assert absolute <= 1e-6 and alike
+
+
+def parts(number):
+    """Flags that split the net into a number of parts (model parallelism)."""
+    return ["--set", "model_parallel.layer_from=conv1", "--set", "model_parallel.layer_to=fc4",
+            "--set", f"model_parallel.model_parts={number}", "--set", "norm1.group=2"]
+
+
+def split(setup):
+    """A net in two parts, over processes or threads and in one copy or two, learns what the whole net learns. Snapshots
+    are those of the whole net, and a run continues in any other way."""
+    tests, digests = len(tests_of(setup.run("whole", 0, *parts(1)))), {}
+    for name, ranks in {"threads": 0, "ranks": 2, "grid": 4}.items():
+        for library in setup.libraries if ranks else [None]:
+            log = setup.run(name, ranks, *parts(2), mpi=library)
+            absolute, relative, alike = setup.difference("whole", name)
+            sent = re.findall(r"a rank sends up to ([\d.e+-]+) MB", log)
+            print(f"{name}, {library}: {absolute:.2g}, {relative:.2g}; alike: {alike}; MB sent: {sent}")
+            assert absolute <= 1e-6 and relative <= 2e-5 and alike and bool(sent) == bool(ranks)
+            assert len(tests_of(log)) == tests
+            assert digests.setdefault(name, setup.digest(name)) == setup.digest(name), "MPI libraries differ"
+    setup.run("whole15", 0, *parts(1), "--set", "max_iter=15")
+    for name, ranks, flags in (("threads", 2, parts(2)), ("ranks", 4, parts(2)), ("grid", 1, parts(1)),
+                               ("whole", 2, parts(2))):
+        setup.run(name, ranks, *flags, "--resume", "--set", "max_iter=15")
+        absolute, relative, alike = setup.difference("whole15", name, 15)
+        print(f"{name}, then {ranks} ranks: {absolute:.2g}, {relative:.2g}; alike: {alike}")
+        assert absolute <= 1e-6 and alike
+    weights = f"--weights={setup.model('whole')}"
+    setup.run("loaded1", 0, *parts(1), weights)
+    setup.run("loaded4", 4, *parts(2), weights)
+    absolute, relative, alike = setup.difference("loaded1", "loaded4")
+    print(f"from weights: {absolute:.2g}, {relative:.2g}; alike: {alike}")
+    assert absolute <= 1e-6 and alike
+    log = setup.run("three", 3, *parts(2), fails=True)
+    assert setup.code == 1 and "model_parts 2 needs as many processes or a multiple, not 3" in log, log
 
 
 LONG = ["--set", "max_iter=100000", "--set", "test_interval=0", "--set", "test_iter=", "--set", "snapshot=20",
@@ -466,7 +502,8 @@ def log(setup):
 
 def main():
     options = OPTIONS.parse_args()
-    cases = [exact, repeatable, resume, precisions, norms, death, silence, signals, hosts, disk, mistakes, log]
+    cases = [exact, repeatable, resume, precisions, norms, split, death, silence, signals, hosts, disk, mistakes,
+             log]
     names = {case.__name__: case for case in cases}
     setup = Setup(options)
     if not setup.libraries:

@@ -27,6 +27,7 @@ import run as benchmark  # noqa: E402
 SOLVER = """train_net: "{net}" base_lr: 0.0001 lr_policy: "fixed" momentum: 0.9 weight_decay: 0.0005 display: 1
 max_iter: {iterations} snapshot_after_train: false random_seed: 1
 """
+ENVIRONMENT = {**os.environ, "OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1"}
 MPIRUN = ["mpirun.openmpi", "--oversubscribe", "--bind-to", "none", "-n"]
 RUNS = {
     "1 process": ([], 2, []),
@@ -71,7 +72,6 @@ def network(options):
                                   text=True)
         subprocess.run(inside("dphost2", sys.executable, "-c", SOCKETS, "client"), check=True, capture_output=True)
         plain = float(server.communicate()[0])
-        env = {**os.environ, "OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1"}
         counter = pathlib.Path("/sys/class/net/dpveth1/statistics/rx_bytes")
         command = inside("dphost1", "unshare", "--uts", "bash", "-c", 'hostname dphost1 && exec "$@"', "_",
                          "mpirun.openmpi", "--bind-to", "none", *map(str, two.launch()), "-n", "2",
@@ -79,11 +79,11 @@ def network(options):
         sent = []
         for iterations in (2, options.iterations + 2):
             before = int(counter.read_text())
-            log = subprocess.run([*command, "--set", f"max_iter={iterations}"], env=env, capture_output=True,
-                                 text=True).stderr
+            log = subprocess.run([*command, "--set", f"max_iter={iterations}"], env=ENVIRONMENT,
+                                 capture_output=True, text=True).stderr
             sent.append(int(counter.read_text()) - before)
     times = [float(t) for t in re.findall(r"iter/s, ([\d.e+-]+)s/1 iters", log)][1:]
-    megabytes = float(re.search(r"([\d.e+-]+) MB sent", log)[1])
+    megabytes = float(re.search(r"([\d.e+-]+) MB of gradients", log)[1])
     rate = megabytes / statistics.median(times)
     print(f"plain sockets {plain:.0f} MB/s each way, the exchange {rate:.0f} MB/s ({100 * rate / plain:.0f} %), "
           f"{(sent[1] - sent[0]) / 1e6 / options.iterations:.1f} MB on the wire an iteration for {megabytes:.1f} MB")
@@ -101,13 +101,12 @@ def main():
     case = benchmark.Case("alexnet", argparse.Namespace(type="fp32"))
     solver = pathlib.Path(tempfile.mkdtemp()) / "solver.prototxt"
     solver.write_text(SOLVER.format(net=case.train_net, iterations=options.iterations + 2))
-    env = {**os.environ, "OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1"}
     seconds, waited = {name: [] for name in RUNS}, {name: [] for name in RUNS}
     for _ in range(options.rounds):
         for name in random.sample(list(RUNS), len(RUNS)):
             launch, threads, flags = RUNS[name]
             log = subprocess.run([*launch, benchmark.BIN / "doppio", "train", f"--solver={solver}",
-                                  f"--threads={threads}", *flags], env=env, capture_output=True, text=True).stderr
+                                  f"--threads={threads}", *flags], env=ENVIRONMENT, capture_output=True, text=True).stderr
             times = [float(t) for t in re.findall(r"iter/s, ([\d.e+-]+)s/1 iters", log)][2:]
             if len(times) < options.iterations - 1:
                 sys.exit(log)

@@ -1,11 +1,8 @@
 // Solvers of several processes; here each is a thread.
 #include <gtest/gtest.h>
 
-#include <thread>
-
 #include "cuda/records.hpp"
-#include "distributed/local_transport.hpp"
-#include "distributed/process_group.hpp"
+#include "distributed/on_ranks.hpp"
 #include "doppio/solver.hpp"
 #include "net/passes/passes.hpp"
 #include "solver/read_solver.hpp"
@@ -93,21 +90,14 @@ class SolverRanks : public testing::TestWithParam<Device> {
   /// the outcome of each.
   std::vector<Outcome> together(int ranks, const std::string& more, int iterations,
                                 const std::string& resume = {}, bool saves = false) const {
-    const auto network = std::make_shared<LocalNetwork>(ranks);
     std::vector<Outcome> outcomes(static_cast<std::size_t>(ranks));
-    std::vector<std::thread> threads;
-    for (int rank = 0; rank < ranks; ++rank)
-      threads.emplace_back([&, rank] {
-        const std::unique_ptr<Context> ctx = context(rank);
-        Context* const contexts[] = {ctx.get()};
-        const auto group = std::make_shared<ProcessGroup>(
-            [&] { return std::make_unique<LocalTransport>(network, rank); },
-            ProcessGroup::Options{});
-        Solver one(contexts, solver(more), group);
-        outcomes[static_cast<std::size_t>(rank)] = train(one, iterations, resume);
-        if (saves) one.snapshot();
-      });
-    for (std::thread& thread : threads) thread.join();
+    on_ranks(ranks, [&](const std::shared_ptr<ProcessGroup>& group) {
+      const std::unique_ptr<Context> ctx = context(group->rank());
+      Context* const contexts[] = {ctx.get()};
+      Solver one(contexts, solver(more), group);
+      outcomes[static_cast<std::size_t>(group->rank())] = train(one, iterations, resume);
+      if (saves) one.snapshot();
+    });
     return outcomes;
   }
 

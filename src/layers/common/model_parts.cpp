@@ -79,12 +79,13 @@ void put_slice(Context& ctx, const Slices& slices, Index part, const float* slic
 
 /// Turns the slices that the parts hold, N x C x ..., into the whole blob, N x parts * C x ....
 ///
-/// PartGather is for layers that every part computes alike: they get the same gradient, of which
-/// each part takes its slice. PartGatherCopies is for layers that the parts compute each their
-/// outputs of: every part gets a gradient of the whole, and the slices of all of them are added in
-/// the order of the parts. Without Context::peers, both copy their bottom. Source: the paper's
-/// layers that read the maps of both GPUs: Krizhevsky et al., "ImageNet Classification with Deep
-/// Convolutional Neural Networks" (2012), section 3.5.
+/// PartGather (all-gather) is for layers that every part computes alike: they get the same
+/// gradient, of which each part takes its slice. PartGatherCopies (all-gather, backward
+/// reduce-scatter) is for layers of which each part computes its outputs: every part gets a
+/// gradient of the whole, and the slices of all of them are added in the order of the parts.
+/// Without Context::peers, both copy their bottom. Source: the paper's layers that read the maps of
+/// both GPUs: Krizhevsky et al., "ImageNet Classification with Deep Convolutional Neural Networks"
+/// (2012), section 3.5.
 class PartGather final : public Layer {
  public:
   explicit PartGather(const LayerParameter& p) : adds_(p.type() == "PartGatherCopies") {}
@@ -128,9 +129,9 @@ class PartGather final : public Layer {
   Tensor own_;  // this part's share of the gradient
 };
 
-/// Lets every part compute its outputs from a blob that all of them hold: the top is a view of the
-/// bottom, whose gradient is the sum of the parts', added in the order of the parts. Without
-/// Context::peers it is the identity.
+/// Lets every part compute its outputs from a blob that all of them hold (backward all-reduce): the
+/// top is a view of the bottom, whose gradient is the sum of the parts', added in their order.
+/// Without Context::peers it is the identity.
 class PartCopies final : public Layer {
  public:
   explicit PartCopies(const LayerParameter&) {}

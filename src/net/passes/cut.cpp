@@ -202,7 +202,9 @@ class Cutter {
     const auto known = version.made.find(type);
     if (known != version.made.end()) return known->second;
     const std::string& maker = in_.net.layer(version.maker).name();
-    const std::string suffix = type == "PartCopies" ? "_copies" : "_gather";
+    const std::string suffix = type == "PartGather"         ? "_gather"
+                               : type == "PartGatherCopies" ? "_gather_copies"
+                                                            : "_copies";
     LayerParameter layer;
     layer.set_name(version.name + "_" + maker + suffix);
     layer.set_type(type);
@@ -243,8 +245,9 @@ class Cutter {
 }  // namespace
 
 SourcedNet cut(SourcedNet source, const ChannelPart& part) {
-  if (part.count == 1 || !source.net.has_model_parallel()) return source;
-  return Cutter(source, part).cut();
+  if (part.count > 1 && source.net.has_model_parallel()) source = Cutter(source, part).cut();
+  source.net.clear_model_parallel();  // done, and no field for snapshots
+  return source;
 }
 
 }  // namespace doppio

@@ -31,7 +31,7 @@ SourcedNet average_views(SourcedNet source);
 /// 4. Layers with the trait splits_channels that read slices make slices.
 /// 5. All others read the whole, made by a PartGather layer. So are outputs.
 ///
-/// Returns the net as it is if it has no model_parallel or there is one part. Runs after
+/// Returns the net as it is, but without model_parallel, if there is one part. Runs after
 /// average_views(). Throws: one Error with every layer that cannot be cut, or for a wrong range.
 /// Source: the split of AlexNet's paper; rule 2 and 3 for fully connected layers: Krizhevsky, "One
 /// weird trick for parallelizing convolutional neural networks" (2014).

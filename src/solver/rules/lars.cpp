@@ -42,11 +42,12 @@ std::optional<Lars> lars_of(const SolverParameter& param) {
 }
 
 std::vector<SquaredNorms> squared_norms(Context& ctx, UpdateRule& rule,
-                                        std::span<const Parameter> parameters) {
+                                        std::span<const Parameter> parameters, bool with_weights) {
   std::vector<std::span<const float>> ranges;
-  for (const Parameter& p : parameters)
-    for (const Tensor* tensor : {&p.blob->data, &p.blob->grad})
-      ranges.push_back(values_of(ctx, *tensor));
+  for (const Parameter& p : parameters) {
+    ranges.push_back(with_weights ? values_of(ctx, p.blob->data) : std::span<const float>());
+    ranges.push_back(values_of(ctx, p.blob->grad));
+  }
   const std::vector<double> sums = rule.squared_norms(ctx, ranges);
   std::vector<SquaredNorms> norms;
   for (std::size_t p = 0; p < parameters.size(); ++p)

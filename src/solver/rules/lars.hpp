@@ -44,8 +44,10 @@ struct Lars {
 /// or out of range, or if both forms are on.
 std::optional<Lars> lars_of(const SolverParameter& param);
 
-/// Computes the sums of squares of all parameters on ctx's device, and waits for them once.
+/// Computes the sums of squares of all parameters on ctx's device, and waits for them once. Without
+/// `with_weights`, those of the weights are 0.
 std::vector<SquaredNorms> squared_norms(Context& ctx, UpdateRule& rule,
-                                        std::span<const Parameter> parameters);
+                                        std::span<const Parameter> parameters,
+                                        bool with_weights = true);
 
 }  // namespace doppio

@@ -53,24 +53,24 @@ TEST(CutPass, SplitsAlexNetAsItsPaperDoes) {
             "conv2 > relu2 > conv2 | part 1\n"
             "conv2 > norm2 > norm2 | part 1, in 1\n"
             "norm2 > pool2 > pool2 | part 1\n"
-            "pool2 > PartGatherCopies > pool2_pool2_gather\n"
-            "pool2_pool2_gather > conv3 > conv3 | part 1, 192 in 1\n"
+            "pool2 > PartGatherCopies > pool2_pool2_gather_copies\n"
+            "pool2_pool2_gather_copies > conv3 > conv3 | part 1, 192 in 1\n"
             "conv3 > relu3 > conv3 | part 1\n"
             "conv3 > conv4 > conv4 | part 1, 192 in 1\n"
             "conv4 > relu4 > conv4 | part 1\n"
             "conv4 > conv5 > conv5 | part 1, 128 in 1\n"
             "conv5 > relu5 > conv5 | part 1\n"
             "conv5 > pool5 > pool5 | part 1\n"
-            "pool5 > PartGatherCopies > pool5_pool5_gather\n"
-            "pool5_pool5_gather > fc6 > fc6 | part 1, 2048\n"
+            "pool5 > PartGatherCopies > pool5_pool5_gather_copies\n"
+            "pool5_pool5_gather_copies > fc6 > fc6 | part 1, 2048\n"
             "fc6 > relu6 > fc6 | part 1\n"
             "fc6 > drop6 > fc6 | part 1\n"
-            "fc6 > PartGatherCopies > fc6_drop6_gather\n"
-            "fc6_drop6_gather > fc7 > fc7 | part 1, 2048\n"
+            "fc6 > PartGatherCopies > fc6_drop6_gather_copies\n"
+            "fc6_drop6_gather_copies > fc7 > fc7 | part 1, 2048\n"
             "fc7 > relu7 > fc7 | part 1\n"
             "fc7 > drop7 > fc7 | part 1\n"
-            "fc7 > PartGatherCopies > fc7_drop7_gather\n"
-            "fc7_drop7_gather > fc8 > fc8 | part 1, 500\n"
+            "fc7 > PartGatherCopies > fc7_drop7_gather_copies\n"
+            "fc7_drop7_gather_copies > fc8 > fc8 | part 1, 500\n"
             "fc8 > PartGather > fc8_fc8_gather\n"
             "fc8_fc8_gather label > loss > loss\n");
 }
@@ -106,6 +106,22 @@ const std::string kSlicesOutline =
     "> i > x > l\n"
     "x > a > a | part 1, 2\n"
     "x > b > b | part 1, 2\n";
+
+TEST(CutPass, GathersTwiceForASplitAndAWholeReader) {
+  EXPECT_EQ(
+      cut_outline(kSlices + "layer { name: 'c' type: 'InnerProduct' bottom: 'a' top: 'c' "
+                            "inner_product_param { num_output: 6 } }\n"
+                            "layer { name: 'loss' type: 'SoftmaxWithLoss' bottom: 'a' bottom: 'l' "
+                            "top: 'loss' }\n"
+                            "layer { name: 'no' type: 'Silence' bottom: 'b' bottom: 'c' }",
+                  "a", "no"),
+      kSlicesOutline +
+          "a > PartGatherCopies > a_a_gather_copies\n"
+          "a_a_gather_copies > c > c | part 1, 3\n"
+          "a > PartGather > a_a_gather\n"
+          "a_a_gather l > loss > loss\n"
+          "b c > no | part 1\n");
+}
 
 TEST(CutPass, GathersWhatOtherLayersRead) {
   EXPECT_EQ(
