@@ -22,8 +22,9 @@ struct DeviceFloats {
 class Communicator {
  public:
   virtual ~Communicator() = default;
-  /// Replaces a rank's floats by their means over all ranks, identical on each, in stream order.
-  /// Every rank makes the same calls, each from its own thread. Does not wait for the device.
+  /// Replaces the floats of a rank of this process by their means over all ranks, identical on
+  /// each, in stream order. Every rank makes the same calls, each from its own thread. Does not
+  /// wait for the device.
   virtual void all_reduce_mean(std::size_t rank, std::span<const DeviceFloats> floats) = 0;
   /// Aborts pending calls after a rank has failed. Thread-safe. Later calls throw Error.
   virtual void abort() noexcept = 0;

@@ -28,7 +28,9 @@ using cuda::nccl;
 class NcclCommunicator final : public Communicator {
  public:
   NcclCommunicator(std::vector<std::shared_ptr<Accelerator>> accelerators, const GlobalRanks& ranks)
-      : accelerators_(std::move(accelerators)), ranks_(accelerators_.size()) {
+      : accelerators_(std::move(accelerators)),
+        first_(static_cast<std::size_t>(ranks.first)),
+        ranks_(accelerators_.size()) {
     // Within a process NCCL accesses peer memory directly, but memory from pools, unlike that from
     // cudaMalloc, is not accessible to peers by default.
     for (const auto& accelerator : accelerators_)
@@ -54,10 +56,11 @@ class NcclCommunicator final : public Communicator {
   }
 
   void all_reduce_mean(std::size_t number, std::span<const DeviceFloats> floats) override {
-    Rank& rank = ranks_[number];
+    const std::size_t local = number - first_;
+    Rank& rank = ranks_[local];
     const std::lock_guard lock(rank.busy);
     refuse_aborted();
-    const auto stream = static_cast<cudaStream_t>(accelerators_[number]->stream());
+    const auto stream = static_cast<cudaStream_t>(accelerators_[local]->stream());
     check_nccl(nccl().GroupStart(), "beginning a group");  // one kernel for all of them
     ncclResult_t asked = ncclSuccess;
     for (const DeviceFloats& f : floats)
@@ -126,6 +129,7 @@ class NcclCommunicator final : public Communicator {
   }
 
   const std::vector<std::shared_ptr<Accelerator>> accelerators_;
+  const std::size_t first_;  // rank of the first accelerator
   std::vector<Rank> ranks_;
   std::atomic<bool> aborted_ = false;
 };
