@@ -131,8 +131,10 @@ std::string full_path(const LayerParameter& layer, const std::string& path) {
   throw Error(str("layer '", layer.name(), "' has several such fields: ", list));
 }
 
-/// Returns true for fields of nets that solvers do not have: compute_type, force_backward.
+/// Returns true for fields of nets that solvers do not have: compute_type, force_backward,
+/// model_parallel and its fields.
 bool is_of_net(const std::string& path) {
+  if (path.starts_with("model_parallel.")) return true;
   return !find_field(*SolverParameter::descriptor(), path) &&
          find_field(*NetParameter::descriptor(), path);
 }

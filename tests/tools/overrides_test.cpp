@@ -48,6 +48,20 @@ TEST(Overrides, FindsAFieldInTheMessagesOfItsLayer) {
   EXPECT_EQ(net.net.layer(1).convolution_param().engine(), ConvolutionParameter::CAFFE);
 }
 
+TEST(Overrides, SplitTheNetOverSeveralDevices) {
+  Overrides overrides({"model_parallel.layer_from=conv1", "model_parallel.layer_to=relu1",
+                       "model_parallel.model_parts=2"});
+  SolverParameter solver;
+  FieldLocations fields;
+  overrides.apply(solver, fields);
+  const SourcedNet net = overrides.apply(parse_prototxt(kNet, "net.prototxt"), state_of(TRAIN));
+  overrides.require_all_used();
+  EXPECT_EQ(net.net.model_parallel().ShortDebugString(),
+            "layer_from: \"conv1\" layer_to: \"relu1\" model_parts: 2");
+  EXPECT_EQ(net.fields.find("model_parallel.layer_to").text(),
+            "--set model_parallel.layer_to=relu1");
+}
+
 TEST(Overrides, ChangesFieldsThatNetsAloneHave) {
   Overrides overrides({"compute_type=BFLOAT16", "test:force_backward=true", "debug_info=true"});
   SolverParameter solver;
