@@ -9,7 +9,7 @@ case ${1:-} in
 Usage: ./check.sh
 
 Checks the subjects of new commits, what the documentation names, the scripts (if shellcheck is
-installed), and with clang-format 14 and clang-tidy 14 the whole tree, which takes an hour on two
+installed), and with clang-format and clang-tidy the whole tree, which takes half an hour on two
 cores. What is missing is installed. ./test.sh builds and runs the tests, and .ci/run does what
 every change must pass.
 END_OF_HELP

@@ -156,7 +156,7 @@ class DataPath {
 };
 
 void print(const char* what, double images_per_second) {
-  std::cout << what << ": " << std::lround(images_per_second) << " images/s" << std::endl;
+  std::cout << what << ": " << std::lround(images_per_second) << " images/s\n";
 }
 
 int run(const std::vector<std::string>& names) {
@@ -172,7 +172,7 @@ int run(const std::vector<std::string>& names) {
     bytes += jpegs.back().size();
   }
   std::cout << pictures.size() << " pictures, " << bytes / pictures.size()
-            << " bytes each as JPEG; one thread" << std::endl;
+            << " bytes each as JPEG; one thread\n";
   const Files files;
   DataPath plain(files, false), shifted(files, true);
   const std::size_t n = pictures.size();

@@ -45,13 +45,13 @@ void time_steps(const Context& ctx, Step step) {
   };
   for (int i = 0; i < 2; ++i) step();
   wait();
-  std::cout << "ready" << std::endl;
+  std::cout << "ready\n" << std::flush;
   for (int steps = 0; std::cin >> steps;) {
     const auto begin = std::chrono::steady_clock::now();
     for (int i = 0; i < steps; ++i) step();
     wait();
     const std::chrono::duration<double> time = std::chrono::steady_clock::now() - begin;
-    std::cout << time.count() << std::endl;
+    std::cout << time.count() << '\n' << std::flush;
   }
 }
 

@@ -37,7 +37,7 @@ std::vector<float> numbers(const std::string& flag, const std::string& text) {
       values.push_back(std::stof(item, &used));
       if (used != item.size() || !std::isfinite(values.back())) throw std::invalid_argument(item);
     } catch (const std::logic_error&) {
-      throw UsageError("--" + flag + "=" + text + ": '" + item + "' is not a finite number");
+      throw UsageError(str("--", flag, "=", text, ": '", item, "' is not a finite number"));
     }
   return values;
 }

@@ -65,7 +65,7 @@ void ImageInput::read(const std::string& file, float* out) {
   if (pixels.rows != height_ || pixels.cols != width_) {
     cv::Mat resized;
     cv::resize(pixels, resized, cv::Size(static_cast<int>(width_), static_cast<int>(height_)));
-    pixels = resized;
+    pixels = std::move(resized);
   }
   Image image;
   image.channels = pixels.channels();

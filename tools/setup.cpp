@@ -47,7 +47,7 @@ std::vector<int> gpu_numbers() {
     if (error != std::errc() || end != text.data() + text.size() || id < 0)
       throw UsageError("--gpu=" + FLAGS_gpu + kWanted);
     if (std::find(ids.begin(), ids.end(), id) != ids.end())
-      throw UsageError("--gpu=" + FLAGS_gpu + ": GPU " + text + " is named twice");
+      throw UsageError(str("--gpu=", FLAGS_gpu, ": GPU ", text, " is named twice"));
     ids.push_back(id);
   }
   if (ids.empty()) throw UsageError("--gpu=" + FLAGS_gpu + kWanted);

@@ -10,7 +10,7 @@ namespace doppio {
 /// Returns action(). If that throws an Error, throws explain(error) instead, to which the caller
 /// adds context; rethrows the Error if explain() returns nullopt.
 template <class Explain, class Action>
-auto with_context(Explain explain, Action action) -> decltype(action()) {
+auto with_context(const Explain& explain, Action action) -> decltype(action()) {
   try {
     return action();
   } catch (const Error& e) {

@@ -78,7 +78,8 @@ void divide_items_by_sum(const Shape& shape, float* v) {
 
 void fill_bilinear(const Shape& shape, float* v) {
   const Index K = shape[3];
-  const auto half = static_cast<float>((K + 1) / 2);
+  const Index rounded_up = (K + 1) / 2;
+  const auto half = static_cast<float>(rounded_up);
   const float centre = static_cast<float>(K - 1) / (2 * half);
   const auto weight = [=](Index k) { return 1 - std::abs(static_cast<float>(k) / half - centre); };
   for (Index i = 0; i < shape.count(); ++i) v[i] = weight(i % K) * weight(i / K % K);

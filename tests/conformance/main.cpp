@@ -49,9 +49,9 @@ int run() {
     std::cout << (pass   ? "pass "
                   : skip ? "SKIP "
                          : "FAIL ")
-              << cases[i].name << ": " << line << std::endl;
+              << cases[i].name << ": " << line << '\n';
       });
-  std::cout << passed << " passed, " << failed << " failed, " << skipped << " skipped" << std::endl;
+  std::cout << passed << " passed, " << failed << " failed, " << skipped << " skipped" << '\n';
   return failed == 0 ? 0 : 1;
 }
 
@@ -67,7 +67,7 @@ int main(int argc, char** argv) {
   try {
     return doppio::conformance::run();
   } catch (const std::exception& e) {
-    std::cerr << e.what() << std::endl;
+    std::cerr << e.what() << '\n';
     return 2;
   }
 }

@@ -175,7 +175,7 @@ TEST_F(Averaging, ClassifyTakesSeveralViews) {
   const auto best = [&](const std::vector<std::string>& more) {
     const Outcome r = classify(file, more);
     EXPECT_EQ(r.exit_code, 0) << r.err;
-    return r.out.substr(r.out.find("\n") + 1);
+    return r.out.substr(r.out.find('\n') + 1);
   };
   EXPECT_EQ(best({}), "0.7311 - \"0\"\n0.2689 - \"1\"\n");
   EXPECT_EQ(best({"--views=10"}), "0.8538 - \"1\"\n0.1462 - \"0\"\n");

@@ -71,7 +71,7 @@ TEST_F(ImageInputTest, IsPlanarBlueGreenRedMinusMeanTimesScale) {
   p.scale = 0.5f;
   const std::vector<float> out = prepared(p, {3, 6, 8}, file);
   const auto at = [&](int c, int h, int w) {
-    return out[static_cast<std::size_t>((c * 6 + h) * 8 + w)];
+    return out.at(static_cast<std::size_t>(c * 6 + h) * 8 + static_cast<std::size_t>(w));
   };
   EXPECT_EQ(at(0, 2, 3), (23 - 1) * 0.5f);
   EXPECT_EQ(at(1, 5, 0), (105 - 2) * 0.5f);

@@ -19,7 +19,7 @@ class Interrupt : public testing::Test {
   /// Starts `command`, sends `signal` once `started()` returns true, and returns the exit code.
   template <class Started>
   int interrupted(const std::string& command, const std::vector<std::string>& more, int signal,
-                  Started started) const {
+                  const Started& started) const {
     std::vector<std::string> arguments = {command, "--model=" + folder / "net.prototxt"};
     arguments.insert(arguments.end(), more.begin(), more.end());
     const int process = start_doppio(arguments, log);

@@ -196,13 +196,13 @@ TEST_F(NetCommands, PlanAndTimeTakeNetsOfOnePhase) {
     const std::string net = folder.write("net.prototxt", net_of(phase));
     const std::string other = phase == "TRAIN" ? "TEST" : "TRAIN";
     const std::string lacks =
-        net + ":2:35: error: layer 's' (Softmax): unknown bottom 'x'; layer 'd' (" + net +
-        ":1:1), which makes it, is not in the net for phase " + other + "\n";
+        str(net, ":2:35: error: layer 's' (Softmax): unknown bottom 'x'; layer 'd' (", net,
+            ":1:1), which makes it, is not in the net for phase ", other, "\n");
     const Outcome plan = run_doppio({"plan", "--model=" + net});
     EXPECT_EQ(plan.exit_code, 0) << plan.err;
-    EXPECT_TRUE(plan.out.starts_with(phase + " net, " + net)) << plan.out;
+    EXPECT_TRUE(plan.out.starts_with(str(phase, " net, ", net))) << plan.out;
     EXPECT_FALSE(contains(plan.out, other)) << plan.out;
-    EXPECT_TRUE(contains(plan.err, "] There is no " + other + " net: " + lacks)) << plan.err;
+    EXPECT_TRUE(contains(plan.err, str("] There is no ", other, " net: ", lacks))) << plan.err;
     const Outcome time = run_doppio({"time", "--model=" + net, "--iterations=1"});
     EXPECT_EQ(time.exit_code, 0) << time.err;
     EXPECT_EQ(contains(time.err, "so the TEST net is timed: "), phase == "TEST") << time.err;

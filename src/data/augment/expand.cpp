@@ -54,7 +54,7 @@ Box expand(cv::Mat& image, const TransformationParameter& p, DrawSequence& draws
   const std::vector<float> mean(p.mean_value().begin(), p.mean_value().end());
   cv::Mat canvas(whole, image.type(), channel_values(mean, image.channels(), "mean_value"));
   image.copyTo(canvas(cv::Rect({x, y}, size)));
-  image = canvas;
+  image = std::move(canvas);
   return fractions(cv::Rect({-x, -y}, whole), size);
 }
 

@@ -25,7 +25,7 @@ void change_brightness(cv::Mat& image, Change change) {
     cv::insertChannel(changed, split, 0);
     cv::cvtColor(split, image, cv::COLOR_YCrCb2BGR);
   } else {
-    image = changed;
+    image = std::move(changed);
   }
 }
 
@@ -48,7 +48,7 @@ void posterize(cv::Mat& image) {
   for (int i = 0; i < 256; ++i)
     levels.ptr()[i] = static_cast<unsigned char>(i / kStep * kStep + kStep / 2);
   cv::LUT(image, levels, result);
-  image = result;
+  image = std::move(result);
 }
 
 void salt_and_pepper(cv::Mat& image, const SaltPepperParameter& p, DrawSequence& draws) {

@@ -68,7 +68,7 @@ Box resize_image(cv::Mat& image, const ResizeParameter& p, DrawSequence& draws) 
   const cv::Size size = wanted_size(image.size(), p);
   cv::Mat resized;
   cv::resize(image, resized, size, 0, 0, interpolation(p, draws));
-  image = resized;
+  image = std::move(resized);
   if (p.resize_mode() != ResizeParameter::FIT_LARGE_SIZE_AND_PAD) return {0, 0, 1, 1};
   const cv::Size whole(static_cast<int>(p.width()), static_cast<int>(p.height()));
   const cv::Size spare = whole - size;
@@ -77,7 +77,7 @@ Box resize_image(cv::Mat& image, const ResizeParameter& p, DrawSequence& draws) 
   cv::Mat padded;
   cv::copyMakeBorder(image, padded, y, spare.height - y, x, spare.width - x, border(p),
                      channel_values(pad, image.channels(), "resize_param"));
-  image = padded;
+  image = std::move(padded);
   return fractions(cv::Rect({-x, -y}, whole), size);
 }
 

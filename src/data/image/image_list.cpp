@@ -40,7 +40,7 @@ bool is_number(std::string_view word) {
 
 /// Explains why a word is not a label.
 std::string no_label(std::string_view word) {
-  const std::string quoted = str("label '", printable(word), "' is not an integer");
+  std::string quoted = str("label '", printable(word), "' is not an integer");
   if (is_number(word) && word.find_first_of(",;") != word.npos)
     return quoted + "; an image has one label; HDF5Data reads several";
   if (is_number(word)) return quoted + "; HDF5Data reads labels with a fraction";

@@ -76,7 +76,7 @@ class Reader final : public Hdf5Reader {
       groups.pop_back();
       for (const std::string& name : names_in(group + inner)) {
         if (++names > kMaxNames) name_.fail(group, str("has more than ", kMaxNames, " members"));
-        const std::string path = inner + "/" + name;
+        const std::string path = str(inner, "/", name);
         if (!has_link(group + path)) continue;
         const Id object = open(group + path);
         if (H5Iget_type(object) == H5I_DATASET) found.push_back(path.substr(1));
@@ -128,7 +128,7 @@ class Reader final : public Hdf5Reader {
     require_readable(name_, path, dataset, 1, Unwritten::error);
     if (H5Tis_variable_str(type) > 0) {
       char* text = nullptr;
-      read_values(path, dataset, type, &text);
+      read_values(path, dataset, type, static_cast<void*>(&text));
       const std::string value = text ? text : "";
       H5free_memory(text);
       return value;

@@ -11,7 +11,7 @@ namespace doppio {
 
 namespace {
 
-const std::string& require_lmdb(const std::string& path) {
+std::string require_lmdb(const std::string& path) {
   require(is_lmdb(path), missing_database(path));
   return path;
 }

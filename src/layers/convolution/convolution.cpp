@@ -58,7 +58,8 @@ class Convolution final : public Layer {
     if (!followers.empty() && followers[0].norm && can_fold(*followers[0].norm)) {
       norm_ = followers[0].norm;
       ++taken;
-      if (taken < followers.size() && (scale_ = followers[taken].scale)) ++taken;
+      if (taken < followers.size()) scale_ = followers[taken].scale;
+      if (scale_) ++taken;
     }
     if (had_norm != (norm_ != nullptr)) make_engine();
     return taken + engine_->fuse(followers.subspan(taken), top[0]->data, backward);

@@ -19,7 +19,6 @@ using onednn::choose;
 using onednn::Dims;
 using onednn::Fused;
 using onednn::Operand;
-using onednn::Outside;
 
 /// to[i] = from[i] in bfloat16 where gate[i] > 0, else 0.
 void round_where_positive(const float* from, const float* gate, Index n, std::uint16_t* to) {

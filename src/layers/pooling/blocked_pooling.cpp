@@ -18,8 +18,8 @@ void prefetch_below(const PoolWindows& g, const Floats* map, Index h, Index w_en
 template <Index B>
 void pool_max(Context& ctx, const PoolWindows& windows, const float* x, float* y,
               std::uint8_t* argmax) {
-  using Floats = typename Lanes<B>::Floats;
-  using Ints = typename Lanes<B>::Ints;
+  using Floats = Lanes<B>::Floats;
+  using Ints = Lanes<B>::Ints;
   parallel_for(ctx, {windows.planes, windows.rows.windows, 1}, windows.cols.windows * B,
                [=, g = windows](Index p, Index oh, Index) {
     const auto* map = reinterpret_cast<const Floats*>(g.map(x, p * B));
@@ -46,7 +46,7 @@ void pool_max(Context& ctx, const PoolWindows& windows, const float* x, float* y
 
 template <Index B>
 void pool_average(Context& ctx, const PoolWindows& windows, const float* x, float* y) {
-  using Floats = typename Lanes<B>::Floats;
+  using Floats = Lanes<B>::Floats;
   parallel_for(ctx, {windows.planes, windows.rows.windows, 1}, windows.cols.windows * B,
                [=, g = windows](Index p, Index oh, Index) {
     const auto* map = reinterpret_cast<const Floats*>(g.map(x, p * B));
@@ -70,9 +70,9 @@ struct MaxGradient {
   const std::uint8_t* argmax;
 
   void add(const PoolWindows& g, Index o, Index oh, Index ow, Index h,
-           typename Lanes<B>::Floats* row) const {
-    using Ints = typename Lanes<B>::Ints;
-    using Floats = typename Lanes<B>::Floats;
+           Lanes<B>::Floats* row) const {
+    using Ints = Lanes<B>::Ints;
+    using Floats = Lanes<B>::Floats;
     const Floats all = reinterpret_cast<const Floats*>(dy)[o], none = {};
     Ints largest;
     widen<B>(argmax + o * B, largest);
@@ -89,9 +89,8 @@ template <Index B>
 struct AverageGradient {
   const float* dy;
 
-  void add(const PoolWindows& g, Index o, Index oh, Index ow, Index,
-           typename Lanes<B>::Floats* row) const {
-    using Floats = typename Lanes<B>::Floats;
+  void add(const PoolWindows& g, Index o, Index oh, Index ow, Index, Lanes<B>::Floats* row) const {
+    using Floats = Lanes<B>::Floats;
     const Floats share = reinterpret_cast<const Floats*>(dy)[o] / g.area(oh, ow);
     const Index w_end = g.cols.end(ow);
     for (Index w = g.cols.begin(ow); w < w_end; ++w) row[w] += share;
@@ -102,7 +101,7 @@ struct AverageGradient {
 /// row of pixels.
 template <Index B, class Gradient>
 void gather(Context& ctx, const PoolWindows& windows, float* dx, Gradient gradient) {
-  using Floats = typename Lanes<B>::Floats;
+  using Floats = Lanes<B>::Floats;
   parallel_for(ctx, {windows.planes, windows.rows.size, 1}, windows.cols.size * B,
                [=, g = windows](Index p, Index h, Index) {
     const Index W = g.cols.size;

@@ -144,8 +144,9 @@ bool BlobFile::hollow_blob(Range message, std::string& out) {
     if (stays) {
       put_number(kPlace, field.content.at, out);
       put_number(kBytes, bytes, out);
-    } else if (field.tag >> 3 != kPlace && field.tag >> 3 != kBytes) {
-      if (!append({field.first, rest.at}, out)) return false;
+    } else if (field.tag >> 3 != kPlace && field.tag >> 3 != kBytes &&
+               !append({field.first, rest.at}, out)) {
+      return false;
     }
   }
   return true;

@@ -59,5 +59,6 @@ class Fused final : public UpdateRule {
   [[maybe_unused]] const bool registered_##Rule = ::doppio::UpdateRuleRegistry::instance().add( \
       type, ::doppio::kDevice,                                                                  \
       [](const ::doppio::SolverParameter& p) -> std::unique_ptr<::doppio::UpdateRule> {         \
-        return std::make_unique<::doppio::Fused<Rule>>(p);                                      \
+        using Made = ::doppio::Fused<Rule>;                                                     \
+        return std::make_unique<Made>(p);                                                       \
       })

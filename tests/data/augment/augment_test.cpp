@@ -310,7 +310,7 @@ TEST(AddNoise, StrewsPixels) {
       noisy(image, "saltpepper: true saltpepper_param { fraction: 0.3 value: [1, 2, 3] }");
   int changed = 0;
   for (int i = 0; i < 100; ++i) {
-    const cv::Vec3b pixel = strewn.at<cv::Vec3b>(i / 10, i % 10);
+    const cv::Vec3b& pixel = strewn.at<cv::Vec3b>(i / 10, i % 10);
     if (pixel == cv::Vec3b(5, 5, 5)) continue;
     EXPECT_EQ(pixel, cv::Vec3b(1, 2, 3));
     ++changed;

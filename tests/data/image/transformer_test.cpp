@@ -76,7 +76,7 @@ TEST(Transformer, TrainDrawsEveryCropAndMirrorEquallyOften) {
   ASSERT_EQ(seen.size(), 12u);  // 2 x 3 positions, each with and without mirroring
   EXPECT_TRUE(seen.contains({0, 1, 4, 5}));
   EXPECT_TRUE(seen.contains({7, 6, 11, 10}));
-  for (const auto& [values, count] : seen) EXPECT_NEAR(count, images / 12, 120);
+  for (const auto& [values, count] : seen) EXPECT_NEAR(count, images / 12.0, 120);
 }
 
 TEST(Transformer, MirrorsInTestToo) {

@@ -319,7 +319,7 @@ TEST(ConvolutionErrors, AForcedEngineThatCannotSaysSo) {
 
 TEST(ConvolutionErrors, AnErrorNamesItsField) {
   try {
-    LayerHarness(layer("num_output: 1 kernel_size: 1 stride: 0"), {{1, 1, 4, 4}});
+    const LayerHarness wrong(layer("num_output: 1 kernel_size: 1 stride: 0"), {{1, 1, 4, 4}});
     FAIL();
   } catch (const Error& e) {
     EXPECT_EQ(e.field(), "convolution_param.stride");

@@ -127,7 +127,8 @@ TEST_F(ImageDataLayer, NoUsableImageIsSaidSo) {
 TEST_F(ImageDataLayer, MeanFileIsBlamedBeforeTheImages) {
   const std::string list = folder.write("list.txt", "gone.png 8\n");
   try {
-    LayerHarness(layer(list, "batch_size: 1", "mean_file: '" + list + "'"), {}, {.tops = 2});
+    const LayerHarness wrong(layer(list, "batch_size: 1", "mean_file: '" + list + "'"), {},
+                             {.tops = 2});
     FAIL();
   } catch (const Error& e) {
     EXPECT_EQ(e.field(), "transform_param.mean_file");

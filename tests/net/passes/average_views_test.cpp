@@ -19,7 +19,7 @@ std::string outline(const std::string& rest) {
     for (const std::string& b : l.bottom()) s += b + " ";
     s += "> " + l.type();
     for (const std::string& t : l.top()) s += " > " + t;
-    s += "\n";
+    s += '\n';
   }
   return s;
 }

@@ -7,7 +7,7 @@
 namespace doppio {
 namespace {
 
-NetState state(Phase phase, int level = 0, std::vector<std::string> stages = {}) {
+NetState state(Phase phase, int level = 0, const std::vector<std::string>& stages = {}) {
   NetState s;
   s.set_phase(phase);
   s.set_level(level);
@@ -207,7 +207,7 @@ TEST(BuildGraph, SaysThatABottomIsMadeInTheOtherPhase) {
   NetState state;
   state.set_phase(TEST);
   SourcedNet net = filter(parse_prototxt(text, "n"), state);
-  *net.net.mutable_state() = state;
+  *net.net.mutable_state() = std::move(state);
   try {
     build_graph(net, Device::cpu);
     ADD_FAILURE() << "nothing was thrown";

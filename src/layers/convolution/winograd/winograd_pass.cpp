@@ -59,8 +59,9 @@ WinogradMaps maps_of(const ConvolutionGeometry& g, Index lanes) {
 }
 
 double direct_cost(const ConvolutionGeometry& g) {
+  const Index column = g.channels / g.group * g.windows.kernel_count();
   return static_cast<double>(g.batch * g.num_output * g.windows.out_count()) *
-         static_cast<double>(g.channels / g.group * g.windows.kernel_count());
+         static_cast<double>(column);
 }
 
 bool has_kernel_for(const Windows& windows) {
