@@ -1,4 +1,4 @@
-"""Writes and reads Caffe's files by their published field numbers alone, and has the tool read and write them as well.
+"""Writes and reads Caffe's files by their published field numbers only, and has the tool read and write them as well.
 
 Usage: caffe_files_test.py DOPPIO
 """
@@ -144,7 +144,7 @@ def check_snapshot(folder, iteration, weights, velocity):
 
 
 def test_snapshots(run, folder):
-    """We read what the tool writes, and it goes on from what we write: an old net with an old solver state."""
+    """We read what the tool writes, and it continues from what we write: an old net with an old solver state."""
     old_net = encode([(NAME, "old")] + [
         (V1_LAYERS, encode([(V1_NAME, "s"), (V1_TYPE, 0), (V1_BLOBS, old_blob([1, 1, 1, 2], SCALE))])),
         (V1_LAYERS, encode([(V1_NAME, "ip"), (V1_TYPE, 14), (V1_BLOBS, old_blob([1, 1, 1, 2], [0.25, -0.5]))])),

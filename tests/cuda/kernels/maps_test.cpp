@@ -172,7 +172,7 @@ std::vector<std::vector<float>> infer(Context& ctx, ComputeType type, bool& fuse
   return all;
 }
 
-/// Convolutions take over BatchNorm, Scale, Eltwise and ReLU.
+/// Convolutions absorb BatchNorm, Scale, Eltwise and ReLU.
 TEST_F(GpuMaps, InferenceIsFusedAsOnTheCpu) {
   Context cpu;
   cpu.fusion = false;
