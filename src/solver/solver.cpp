@@ -192,8 +192,9 @@ float Solver::mean_loss(float (Net::*pass)()) {
   run_passes(replicas_.size(), [&](std::size_t r) { losses[r] = (replicas_[r]->net.*pass)(); });
   float sum = 0;
   const auto parts = static_cast<std::size_t>(grid_->local_parts());
-  for (std::size_t r = 0; r < losses.size(); r += parts) sum += losses[r];
-  return sum / static_cast<float>(losses.size() / parts);
+  const std::size_t copies = losses.size() / parts;
+  for (std::size_t copy = 0; copy < copies; ++copy) sum += losses[copy * parts];
+  return sum / static_cast<float>(copies);
 }
 
 /// Runs iter_size passes, which accumulate gradients. Returns their mean loss. The last pass starts

@@ -67,6 +67,7 @@ SolverAction Solver::any_action(SolverAction own) {
 void Solver::average_train_outputs() {
   train_outputs_.clear();
   const auto parts = static_cast<std::size_t>(grid_->local_parts());  // with the same outputs
+  const std::size_t copies = replicas_.size() / parts;
   const auto ranks = static_cast<std::size_t>(group_ ? group_->size() : 1);
   for (const std::string& name : net().outputs()) {
     std::vector<double> sums(static_cast<std::size_t>(net().blob(name).count()));
@@ -75,7 +76,7 @@ void Solver::average_train_outputs() {
       for (std::size_t i = 0; i < sums.size(); ++i) sums[i] += static_cast<double>(values[i]);
     }
     if (group_) sums = group_->sum(sums);
-    const auto summed = static_cast<double>(ranks * (replicas_.size() / parts));
+    const auto summed = static_cast<double>(ranks * copies);
     std::vector<float>& means = train_outputs_.emplace_back();
     for (const double sum : sums) means.push_back(static_cast<float>(sum / summed));
   }
