@@ -42,6 +42,7 @@ bool built_with_cuda();
 struct Shard {
   int index = 0;  ///< 0 to count - 1
   int count = 1;  ///< nets
+  int local = 1;  ///< nets on this machine, or parts of nets, which share its cores to read data
 };
 
 /// Identifies one of several equal parts of a layer's channels, which hold consecutive channels.

@@ -110,10 +110,11 @@ void Net::make_layers(const Graph& graph) {
     resolve(node.tops, layer.top_names, layer.tops);
     try {
       with_context(layer_context(*source_, i, {}), [&] {
-        layer.layer =
-            LayerRegistry::instance()
-                .find(param.type(), ctx_.device())
-                .make(shard_.count > 1 ? shard_data_layer(param, layer.traits, shard_) : param);
+        layer.layer = LayerRegistry::instance()
+                          .find(param.type(), ctx_.device())
+                          .make(shard_.count > 1 || shard_.local > 1
+                                    ? shard_data_layer(param, layer.traits, shard_)
+                                    : param);
       });
     } catch (const Error& e) {
       problems.add(e);

@@ -124,8 +124,12 @@ int Grid::first_device() const {
 
 Shard Grid::shard(std::size_t device) const {
   const int ranks = group_ ? group_->size() : 1;
-  return {(first_device() + static_cast<int>(device)) / parts_,
-          ranks * static_cast<int>(contexts_.size()) / parts_};
+  int processes = 1;  // on this machine
+  for (int rank = 0; group_ && rank < ranks; ++rank)
+    if (rank != group_->rank() && group_->member(rank).local) ++processes;
+  const int own = static_cast<int>(contexts_.size());
+  return {(first_device() + static_cast<int>(device)) / parts_, ranks * own / parts_,
+          processes * own};
 }
 
 ChannelPart Grid::part(std::size_t device) const {

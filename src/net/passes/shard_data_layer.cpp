@@ -15,8 +15,8 @@ void shard_batch(Parameter& param, const std::string& message, const Shard& shar
                 ", that of all devices together, cannot be divided evenly among ", count, "; ",
                 less > 0 ? str(less, " or ") : "", less + count, " can");
   param.set_batch_size(batch / count);
-  param.set_threads(
-      static_cast<unsigned>(worker_count(static_cast<int>(param.threads())) - 1) / count + 1);
+  const int threads = worker_count(static_cast<int>(param.threads()));
+  param.set_threads(static_cast<unsigned>((threads - 1) / shard.local + 1));
   param.set_shard(param.shard() + param.shards() * static_cast<unsigned>(shard.index));
   param.set_shards(param.shards() * count);
 }
@@ -25,7 +25,7 @@ void shard_batch(Parameter& param, const std::string& message, const Shard& shar
 
 LayerParameter shard_data_layer(LayerParameter layer, const LayerTraits& traits,
                                 const Shard& shard) {
-  require_field(layer.loss_param().normalization() != LossParameter::NONE,
+  require_field(shard.count == 1 || layer.loss_param().normalization() != LossParameter::NONE,
                 "loss_param.normalization",
                 "normalization: NONE adds up a part of the batch on each of ", shard.count,
                 " devices; use BATCH_SIZE and a loss_weight of the batch size");
@@ -34,7 +34,7 @@ LayerParameter shard_data_layer(LayerParameter layer, const LayerTraits& traits,
     shard_batch(*layer.mutable_data_param(), "data_param", shard);
   else if (layer.type() == "ImageData")
     shard_batch(*layer.mutable_image_data_param(), "image_data_param", shard);
-  else
+  else if (shard.count > 1)
     throw Error(str("its batches cannot be divided among ", shard.count,
                     " devices; only those of Data, ImageData and AnnotatedData layers can"),
                 {}, "type");

@@ -30,7 +30,7 @@ std::string outline(const SourcedNet& net) {
     if (l.has_model_part() && l.type() == "InnerProduct")
       s += str(", ", l.inner_product_param().num_output());
     if (l.has_model_part() && l.type() == "LRN") s += str(", in ", l.lrn_param().group());
-    s += "\n";
+    s += '\n';
   }
   return s;
 }
