@@ -172,7 +172,7 @@ def repeatable(setup):
     preload = setup.build / "lib/libdelay_messages.so"
     digests = {}
     delayed = {"environment": {"DOPPIO_TEST_DELAY_MS": "20"}, "preload": preload}
-    for i in range(3):
+    for i in range(5):
         setup.run(f"delayed{i}", 2, **delayed)
         digests[f"delayed {i}"] = setup.digest(f"delayed{i}")
     if "openmpi" in setup.libraries:

@@ -3,8 +3,9 @@
 
     tests/ranks/speed.py [--rounds=5] [--iterations=8] [--network]
 
-With --network, measures instead how much of a network's rate the exchange uses: two hosts of this machine's (network
-namespaces, 1 Gbit/s each way; needs root) train a net of 61 million weights that has little to compute.
+With --network, measures instead two hosts of this machine's (network namespaces, 1 Gbit/s each way; needs root): how
+much of the network's rate the exchange uses, with a net of 61 million weights that has little to compute, and how much
+of the exchange of AlexNet at batch 128 is hidden behind the backward pass.
 
 Runs take turns, in shuffled order: one process with two threads; the same under mpirun; two ranks with one thread each,
 with and without overlap of the exchange with the backward pass. Prints the medians of the rounds' median iterations, and
@@ -57,13 +58,34 @@ begin = time.time(); threads = [threading.Thread(target=t, args=(link,)) for t i
 """
 
 
+def write_solver(net, iterations):
+    solver = pathlib.Path(tempfile.mkdtemp()) / "solver.prototxt"
+    solver.write_text(SOLVER.format(net=net, iterations=iterations + 2))
+    return solver
+
+
+def times_of(log):
+    """Seconds of the iterations but the first two."""
+    return [float(t) for t in re.findall(r"iter/s, ([\d.e+-]+)s/1 iters", log)][2:]
+
+
+def share_waited(log):
+    shares = [float(s) for s in re.findall(r"Ranks: ([\d.]+) %", log)][2:]
+    return statistics.median(shares) / 100 if shares else 0
+
+
+def print_hidden(shorter, longer, waited):
+    share = statistics.median((a - b) / w for a, b, w in zip(longer, shorter, waited))
+    print(f"overlap makes an iteration shorter by {100 * share:.0f} % of the time that ranks wait without it")
+
+
 def network(options):
-    """The rate of the exchange between two hosts, and that of plain sockets."""
+    """The rate of the exchange between two hosts, that of plain sockets, and the gain by overlap."""
     import ranks_test
     folder = pathlib.Path(tempfile.mkdtemp())
     (folder / "net.prototxt").write_text(WIDE % benchmark.make_database("color32"))
-    (folder / "solver.prototxt").write_text(
-        SOLVER.format(net=folder / "net.prototxt", iterations=options.iterations + 2))
+    solver = write_solver(folder / "net.prototxt", options.iterations)
+    alexnet = write_solver(benchmark.Case("alexnet", argparse.Namespace(type="fp32")).train_net, options.iterations)
     with ranks_test.Hosts() as two:
         if not two:
             sys.exit("network namespaces cannot be made here")
@@ -75,18 +97,28 @@ def network(options):
         counter = pathlib.Path("/sys/class/net/dpveth1/statistics/rx_bytes")
         command = inside("dphost1", "unshare", "--uts", "bash", "-c", 'hostname dphost1 && exec "$@"', "_",
                          "mpirun.openmpi", "--bind-to", "none", *map(str, two.launch()), "-n", "2",
-                         str(benchmark.BIN / "doppio"), "train", f"--solver={folder}/solver.prototxt", "--threads=1")
+                         str(benchmark.BIN / "doppio"), "train", "--threads=1")
+        run = lambda *flags: subprocess.run([*command, *flags], env=ENVIRONMENT, capture_output=True, text=True).stderr
         sent = []
         for iterations in (2, options.iterations + 2):
             before = int(counter.read_text())
-            log = subprocess.run([*command, "--set", f"max_iter={iterations}"], env=ENVIRONMENT,
-                                 capture_output=True, text=True).stderr
+            log = run(f"--solver={solver}", "--set", f"max_iter={iterations}")
             sent.append(int(counter.read_text()) - before)
-    times = [float(t) for t in re.findall(r"iter/s, ([\d.e+-]+)s/1 iters", log)][1:]
+        seconds, waited = {"true": [], "false": []}, []
+        for _ in range(options.rounds):
+            for overlap in random.sample(list(seconds), 2):
+                of_alexnet = run(f"--solver={alexnet}", "--set", f"layer_wise_reduce={overlap}")
+                seconds[overlap].append(statistics.median(times_of(of_alexnet)))
+                if overlap == "false":
+                    waited.append(share_waited(of_alexnet) * seconds[overlap][-1])
+    times = times_of(log)
     megabytes = float(re.search(r"([\d.e+-]+) MB of gradients", log)[1])
     rate = megabytes / statistics.median(times)
     print(f"plain sockets {plain:.0f} MB/s each way, the exchange {rate:.0f} MB/s ({100 * rate / plain:.0f} %), "
           f"{(sent[1] - sent[0]) / 1e6 / options.iterations:.1f} MB on the wire an iteration for {megabytes:.1f} MB")
+    print(f"AlexNet: {statistics.median(seconds['true']):.3f} s an iteration, "
+          f"without overlap {statistics.median(seconds['false']):.3f} s, waiting {statistics.median(waited):.3f} s")
+    print_hidden(seconds["true"], seconds["false"], waited)
 
 
 def main():
@@ -99,27 +131,24 @@ def main():
     if options.network:
         return network(options)
     case = benchmark.Case("alexnet", argparse.Namespace(type="fp32"))
-    solver = pathlib.Path(tempfile.mkdtemp()) / "solver.prototxt"
-    solver.write_text(SOLVER.format(net=case.train_net, iterations=options.iterations + 2))
+    solver = write_solver(case.train_net, options.iterations)
     seconds, waited = {name: [] for name in RUNS}, {name: [] for name in RUNS}
     for _ in range(options.rounds):
         for name in random.sample(list(RUNS), len(RUNS)):
             launch, threads, flags = RUNS[name]
             log = subprocess.run([*launch, benchmark.BIN / "doppio", "train", f"--solver={solver}",
-                                  f"--threads={threads}", *flags], env=ENVIRONMENT, capture_output=True, text=True).stderr
-            times = [float(t) for t in re.findall(r"iter/s, ([\d.e+-]+)s/1 iters", log)][2:]
+                                  f"--threads={threads}", *flags],
+                                 env=ENVIRONMENT, capture_output=True, text=True).stderr
+            times = times_of(log)
             if len(times) < options.iterations - 1:
                 sys.exit(log)
             seconds[name].append(statistics.median(times))
-            shares = [float(s) for s in re.findall(r"Ranks: ([\d.]+) %", log)][2:]
-            waited[name].append(statistics.median(shares) / 100 * seconds[name][-1] if shares else 0)
+            waited[name].append(share_waited(log) * seconds[name][-1])
     for name in RUNS:
         ratio = statistics.median(a / b for a, b in zip(seconds["1 process"], seconds[name]))
         print(f"{name:22} {statistics.median(seconds[name]):.3f} s an iteration, {ratio:.3f} of the speed of 1 process, "
               f"waiting {100 * statistics.median(w / s for w, s in zip(waited[name], seconds[name])):.1f} %")
-    hidden = statistics.median((a - b) / w for a, b, w in zip(
-        seconds["2 ranks, no overlap"], seconds["2 ranks"], waited["2 ranks, no overlap"]))
-    print(f"overlap makes an iteration shorter by {100 * hidden:.0f} % of the time that ranks wait without it")
+    print_hidden(seconds["2 ranks"], seconds["2 ranks, no overlap"], waited["2 ranks, no overlap"])
 
 
 if __name__ == "__main__":
