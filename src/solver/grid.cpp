@@ -101,12 +101,11 @@ void Grid::connect_copies() {
     for (std::size_t d = p; d < devices(); d += static_cast<std::size_t>(local_parts()))
       copies.push_back(contexts_[d]->accelerator());
     GlobalRanks ranks;
-    if (across)
-      ranks = {shard(p).index, shard(p).count,
-               [this, root = static_cast<std::size_t>(part(p).index) %
-                             static_cast<std::size_t>(ranks_per_copy_)](const std::string& text) {
-        return group_->all_gather(text)[root];
-               }};
+    const auto root = static_cast<std::size_t>(part(p).index % ranks_per_copy_);
+    const auto broadcast = [this, root](const std::string& text) {
+      return group_->all_gather(text)[root];
+    };
+    if (across) ranks = {shard(p).index, shard(p).count, broadcast};
     communicators[static_cast<std::size_t>(part(p).index)] = make_communicator(copies, ranks);
   }
   communicator_ = parts_ == 1 ? std::move(communicators[0])

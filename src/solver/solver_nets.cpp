@@ -79,8 +79,7 @@ void Solver::destroy_nets() {
   });
 }
 
-/// Returns the versions of the weights and history that this process has of the first copy, or of
-/// its own first copy.
+/// Returns the versions of the weights and history of this process's first copy.
 std::vector<std::uint64_t> Solver::versions() const {
   std::vector<std::uint64_t> all;
   for (int p = 0; p < grid_->local_parts(); ++p)

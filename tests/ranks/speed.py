@@ -5,7 +5,7 @@
 
 With --network, measures instead two hosts of this machine's (network namespaces, 1 Gbit/s each way; needs root): how
 much of the network's rate the exchange uses, with a net of 61 million weights that has little to compute, and how much
-of the exchange of AlexNet at batch 128 is hidden behind the backward pass.
+of AlexNet's exchange, at batch 128, overlaps the backward pass.
 
 Runs take turns, in shuffled order: one process with two threads; the same under mpirun; two ranks with one thread each,
 with and without overlap of the exchange with the backward pass. Prints the medians of the rounds' median iterations, and
