@@ -12,6 +12,8 @@ find_package(Threads REQUIRED)
 find_package(JPEG REQUIRED)  # OpenCV brings it along
 find_package(ZLIB REQUIRED)  # likewise, and protobuf
 find_package(OpenSSL REQUIRED COMPONENTS Crypto)  # SHA-256; HDF5 brings it along
+find_package(pugixml REQUIRED)  # annotations of Pascal VOC
+find_package(nlohmann_json REQUIRED)  # annotations of COCO; headers only
 
 find_path(LMDB_INCLUDE_DIR lmdb.h REQUIRED)
 find_library(LMDB_LIBRARY lmdb REQUIRED)

@@ -20,7 +20,7 @@ END
 tools=(g++ cmake ninja-build ccache)
 packages=(
   protobuf-compiler libprotobuf-dev libopencv-dev libjpeg-dev libdnnl-dev liblmdb-dev libleveldb-dev libhdf5-dev libssl-dev zlib1g-dev
-  libgoogle-glog-dev libgflags-dev
+  libgoogle-glog-dev libgflags-dev libpugixml-dev nlohmann-json3-dev
   libopenmpi-dev openmpi-bin libmpich-dev mpich
   libgtest-dev # to test
 )

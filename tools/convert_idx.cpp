@@ -4,12 +4,13 @@
 #include <gflags/gflags.h>
 #include <glog/logging.h>
 
+#include <chrono>
+
 #include "tools/command.hpp"
+#include "tools/convert_report.hpp"
 #include "tools/flags.hpp"
 #include "tools/interrupt.hpp"
 #include "tools/progress.hpp"
-
-DEFINE_string(images, "", "idx file of images, such as train-images-idx3-ubyte, or a .gz of it");
 
 namespace doppio {
 
@@ -29,7 +30,11 @@ int run(const Arguments& given) {
     signals.check();
     log(done, total);
   };
-  LOG(INFO) << "Processed " << convert_idx(options) << " images.";
+  const auto begin = std::chrono::steady_clock::now();
+  const StoredImages stored = convert_idx(options);
+  const std::chrono::duration<double> time = std::chrono::steady_clock::now() - begin;
+  LOG(INFO) << "Processed " << stored.count << " images.";
+  log_conversion(stored, time.count());
   return kDone;
 }
 
@@ -39,7 +44,12 @@ Command convert_idx_command() {
   return {.name = "convert idx",
           .summary = "make a database from images and labels in MNIST's idx format",
           .operands = "DB",
-          .flags = {"images", "labels", "backend", "overwrite"},
+          .flags = {{"images=FILE",
+                     "idx file of images, such as train-images-idx3-ubyte, or a .gz of it"},
+                    {"labels=FILE",
+                     "idx file of labels, such as train-labels-idx1-ubyte, or a .gz of it"},
+                    {"backend=FORMAT", "format of the database: lmdb or leveldb"},
+                    {"overwrite", "replace DB if it exists, when the new database is complete"}},
           .example =
               "doppio convert idx --images=train-images-idx3-ubyte.gz \\\n"
               "    --labels=train-labels-idx1-ubyte.gz train_lmdb",

@@ -4,23 +4,23 @@
 #include <gflags/gflags.h>
 #include <glog/logging.h>
 
+#include <chrono>
 #include <iostream>
 #include <random>
 
 #include "doppio/error.hpp"
 #include "tools/command.hpp"
+#include "tools/convert_report.hpp"
 #include "tools/flags.hpp"
 #include "tools/interrupt.hpp"
 #include "tools/progress.hpp"
 
 DEFINE_bool(shuffle, false, "store the images in random order");
-DEFINE_int64(seed, -1, "seed of --shuffle; if negative, one is chosen and logged");
-DEFINE_int32(resize_height, 0, "height to resize all images to, in pixels; 0: keep");
-DEFINE_int32(resize_width, 0, "width to resize all images to, in pixels; 0: keep");
+DEFINE_int32(resize_height, 0, "height of all images, in pixels");
+DEFINE_int32(resize_width, 0, "width of all images, in pixels");
 DEFINE_bool(check_size, false, "refuse images that differ in size");
 DEFINE_bool(encoded, false, "store image files instead of pixels");
-DEFINE_string(encode_type, "",
-              "format to store, such as png or jpg; empty: that of the image file");
+DEFINE_string(encode_type, "", "type of the stored image files, such as png or jpg");
 DEFINE_string(on_error, "fail", "what to do with images that cannot be read: fail or skip");
 
 namespace doppio {
@@ -51,7 +51,9 @@ int run(const Arguments& given) {
   const Interruptible signals;
   options.stop = [&] { return signals.requested(); };
   if (FLAGS_shuffle) LOG(INFO) << "Shuffling data, --seed=" << options.seed;
+  const auto begin = std::chrono::steady_clock::now();
   const ImagesetResult result = convert_imageset(options);
+  const std::chrono::duration<double> time = std::chrono::steady_clock::now() - begin;
   if (result.resumed > 0 && result.resumed == result.total)
     LOG(INFO) << "Nothing is left to do: all " << result.total << " images of the list are in "
               << options.database << ".";
@@ -69,6 +71,7 @@ int run(const Arguments& given) {
     signals.check();
   }
   LOG(INFO) << "Processed " << result.written << " files, skipped " << result.damaged.size() << ".";
+  log_conversion(result.stored, time.count(), result.resumed);
   return kDone;
 }
 
@@ -79,8 +82,24 @@ Command convert_imageset_command() {
       .name = "convert imageset",
       .summary = "make a database from image files and a list of their labels",
       .operands = "ROOT/ LIST DB",
-      .flags = {"gray", "shuffle", "seed", "backend", "resize_height", "resize_width", "check_size",
-                "encoded", "encode_type", "on_error", "overwrite", "resume"},
+      .flags = {{"resize_height=N",
+                 "height of all images in the database, in pixels (default: that of each file)"},
+                {"resize_width=N",
+                 "width of all images in the database, in pixels (default: that of each file)"},
+                {"gray", "store images with one channel instead of three"},
+                {"shuffle", "store the images in random order"},
+                {"seed=N", "seed of --shuffle, from 0 on (default: a random one, which is logged)"},
+                {"encoded", "store compressed image files instead of pixels"},
+                {"encode_type=TYPE",
+                 "store files of this type, such as png or jpg (default: that of each file); "
+                 "implies --encoded"},
+                {"check_size", "refuse images that differ in size"},
+                {"on_error=ACTION", "what to do with images that cannot be read: fail or skip"},
+                {"backend=FORMAT", "format of the database: lmdb or leveldb"},
+                {"overwrite", "replace DB if it exists, when the new database is complete"},
+                {"resume",
+                 "continue where an interrupted conversion stopped, or add the new images of a "
+                 "longer LIST"}},
       .example =
           "doppio convert imageset --resize_height=256 --resize_width=256 --shuffle \\\n"
           "    images/ train.txt train_lmdb",

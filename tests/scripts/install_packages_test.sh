@@ -19,6 +19,7 @@ fresh_system() {
   for tool in g++ cmake ninja ccache; do fake $tool < /dev/null; done
   printf 'installed %s \n' protobuf-compiler libprotobuf-dev libopencv-dev libdnnl-dev liblmdb-dev libleveldb-dev \
     libhdf5-dev libssl-dev zlib1g-dev libgoogle-glog-dev libgflags-dev \
+    libpugixml-dev nlohmann-json3-dev \
     libopenmpi-dev openmpi-bin libmpich-dev mpich libgtest-dev > "$work/packages"
   echo 'installed libjpeg62-turbo-dev libjpeg-dev (= 2.1), other-dev' >> "$work/packages"
   fake dpkg-query <<< 'cat $work/packages'

@@ -171,7 +171,7 @@ TEST_F(Convert, ImagesetRefusesBadFlags) {
   EXPECT_EQ(half.exit_code, 2);
   EXPECT_TRUE(contains(half.err,
                        "needs one more word:\n  doppio convert imageset\n  doppio convert "
-                       "idx\n"))
+                       "annotations\n  doppio convert idx\n"))
       << half.err;
 }
 

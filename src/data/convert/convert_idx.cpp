@@ -52,7 +52,7 @@ class IdxFile {
 
 }  // namespace
 
-Index convert_idx(const IdxOptions& options) {
+StoredImages convert_idx(const IdxOptions& options) {
   IdxFile images(options.images, 0x00000803, "images");
   IdxFile labels(options.labels, 0x00000801, "labels");
   const Index count = images.number(), label_count = labels.number();
@@ -65,6 +65,7 @@ Index convert_idx(const IdxOptions& options) {
 
   const auto writer = make_database(options.database, backend_of(options.backend),
                                     options.overwrite ? IfThere::replace : IfThere::fail);
+  StoredImages stored;
   try {
     Datum datum;
     datum.set_channels(1);
@@ -79,7 +80,9 @@ Index convert_idx(const IdxOptions& options) {
       datum.set_label(static_cast<unsigned char>(label));
       char key[32];
       std::snprintf(key, sizeof key, "%08lld", static_cast<long long>(i));
-      writer->put(key, datum.SerializeAsString());
+      const std::string record = datum.SerializeAsString();
+      writer->put(key, record);
+      stored.add(datum.label(), {height, width}, record.size());
       if (options.progress && ((i + 1) % 1000 == 0 || i + 1 == count))
         options.progress(i + 1, count);
     }
@@ -90,7 +93,7 @@ Index convert_idx(const IdxOptions& options) {
     writer->discard();
     throw;
   }
-  return count;
+  return stored;
 }
 
 }  // namespace doppio

@@ -2,6 +2,7 @@
 #include <string>
 
 #include "data/convert/convert_imageset.hpp"
+#include "data/convert/stored_images.hpp"
 
 namespace doppio {
 
@@ -15,7 +16,7 @@ struct IdxOptions {
 };
 
 /// Creates a database of gray images and labels from files in MNIST's idx format. Keys are "%08d".
-/// Returns the number of records. Throws: Error, and removes the database, if a file is invalid.
-Index convert_idx(const IdxOptions& options);
+/// Throws: Error, and removes the database, if a file is invalid.
+StoredImages convert_idx(const IdxOptions& options);
 
 }  // namespace doppio

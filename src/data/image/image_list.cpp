@@ -48,8 +48,8 @@ std::string no_label(std::string_view word) {
   const std::string_view ending = dot == word.npos ? "" : word.substr(dot + 1);
   if (ending == "xml" || ending == "json" || ending == "txt")
     return quoted +
-           "; for images with a file of boxes each, make a database of AnnotatedDatum records with "
-           "SSD's convert_annoset, and read it with AnnotatedData";
+           "; for images with a file of boxes each, make a database with `doppio convert "
+           "annotations`, and read it with AnnotatedData";
   return quoted;
 }
 

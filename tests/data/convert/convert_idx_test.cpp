@@ -30,7 +30,7 @@ class ConvertIdx : public ConvertTest {
 };
 
 TEST_F(ConvertIdx, StoresImagesAndLabels) {
-  EXPECT_EQ(convert_idx(options(images, labels)), 2);
+  EXPECT_EQ(convert_idx(options(images, labels)).count, 2);
   const std::vector<Stored> records = read_all(folder / "db");
   EXPECT_EQ(records[0].key, "00000000");
   EXPECT_EQ(records[1].key, "00000001");
@@ -48,7 +48,7 @@ TEST_F(ConvertIdx, ReadsCompressedFiles) {
   const gzFile gz = gzopen(o.images.c_str(), "wb");
   gzwrite(gz, images.data(), static_cast<unsigned>(images.size()));
   gzclose(gz);
-  EXPECT_EQ(convert_idx(o), 2);
+  EXPECT_EQ(convert_idx(o).count, 2);
   EXPECT_EQ(read_all(folder / "db")[0].datum.data(), "abcdef");
   fs::resize_file(o.images, fs::file_size(o.images) - 12);
   EXPECT_ERROR(convert_idx(o), "images.gz is truncated or damaged");
