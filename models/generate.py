@@ -45,13 +45,17 @@ class Writer:
         """The data layers of both phases, or the input of a deploy net."""
         self.shapes["data"] = (3, crop, crop)
         self.shapes["label"] = ()
-        if not self.training:
-            self.lines.append(f'layer {{ name: "data"  type: "Input"  top: "data"  input_param {{ '
-                              f'shape {{ dim: 10 dim: 3 dim: {crop} dim: {crop} }} }} }}')
-            return
         values = " ".join(f"mean_value: {m}" for m in means)
         if scale:
             values += f" scale: {scale}"
+        if not self.training:
+            self.lines += [
+                "layer {",
+                f'  name: "data"  type: "Input"  top: "data"',
+                f"  input_param {{ shape {{ dim: 10 dim: 3 dim: {crop} dim: {crop} }} }}",
+                f"  transform_param {{ crop_size: {crop} {values} }}  # for `doppio classify`",
+                "}"]
+            return
         for phase, count, base in (("TRAIN", batch, "train"), ("TEST", test_batch, "val")):
             mirror = "mirror: true " if phase == "TRAIN" else ""
             self.lines += [

@@ -2,7 +2,6 @@
 
 #include <iomanip>
 #include <sstream>
-#include <vector>
 
 namespace doppio {
 
@@ -17,11 +16,16 @@ std::vector<EpochSource*> sources_of(Net& net) {
 
 }  // namespace
 
+std::vector<std::optional<Epoch>> epochs_of(Net& net, bool count) {
+  std::vector<std::optional<Epoch>> epochs;
+  for (EpochSource* source : sources_of(net)) epochs.push_back(source->epoch(count));
+  return epochs;
+}
+
 std::optional<Epoch> epoch_of(Net& net, bool count) {
   std::optional<Epoch> longest;
-  for (EpochSource* source : sources_of(net))
-    if (const std::optional<Epoch> epoch = source->epoch(count))
-      if (!longest || epoch->batches() > longest->batches()) longest = epoch;
+  for (const std::optional<Epoch>& epoch : epochs_of(net, count))
+    if (epoch && (!longest || epoch->batches() > longest->batches())) longest = epoch;
   return longest;
 }
 

@@ -1,11 +1,16 @@
 #pragma once
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "doppio/extend/epoch.hpp"
 #include "doppio/net.hpp"
 
 namespace doppio {
+
+/// Returns the epochs of the data layers of `net` that implement EpochSource, in their order.
+/// nullopt for those without a known end. `count` as in EpochSource::epoch().
+std::vector<std::optional<Epoch>> epochs_of(Net& net, bool count);
 
 /// Returns one epoch of `net`: that of the data layer that needs the most batches, or nullopt if no
 /// data layer has a known end. `count` as in EpochSource::epoch().

@@ -10,6 +10,7 @@
 #include "core/printable.hpp"
 #include "core/threads.hpp"
 #include "data/image/datum.hpp"
+#include "data/image/mean_file.hpp"
 #include "data/prefetch.hpp"
 #include "data/storage/database_list.hpp"
 #include "doppio.pb.h"
@@ -44,16 +45,6 @@ void add(const Image& image, std::vector<double>& sums) {
     add_pixels(image.bytes, image, sums);
   else
     add_pixels(image.floats, image, sums);
-}
-
-void write_mean(const std::string& path, const Shape& shape, const std::vector<double>& mean) {
-  BlobProto blob;  // old shape fields, which every reader of mean files supports
-  blob.set_num(1);
-  blob.set_channels(static_cast<int>(shape[0]));
-  blob.set_height(static_cast<int>(shape[1]));
-  blob.set_width(static_cast<int>(shape[2]));
-  for (const double v : mean) blob.add_data(static_cast<float>(v));
-  write_file_atomically(path, [&](std::ostream& out) { out << blob.SerializeAsString(); });
 }
 
 /// Sums all records. Sums of bytes are exact and thus independent of order. Floats are added by one
@@ -145,7 +136,7 @@ ImageMean compute_image_mean(const MeanOptions& options) {
   const Index pixels = first.height * first.width;
   for (auto v = mean.begin(); v != mean.end(); v += pixels)
     result.channels.push_back(std::accumulate(v, v + pixels, 0.0) / static_cast<double>(pixels));
-  if (!options.output.empty()) write_mean(options.output, result.shape, mean);
+  if (!options.output.empty()) write_mean_file(options.output, result.shape, mean);
   if (options.pca.empty()) return result;
   result.components = sums.colors.components();
   write_color_components(options.pca, *result.components);

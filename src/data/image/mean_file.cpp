@@ -4,6 +4,7 @@
 #include "data/image/image_file.hpp"
 #include "doppio.pb.h"
 #include "doppio/error.hpp"
+#include "io/atomic_file.hpp"
 #include "io/file_kind.hpp"
 #include "io/input_file.hpp"
 
@@ -47,6 +48,17 @@ Mean read_values_file(const std::string& path, const std::string& what) {
           " is damaged: ", mean.shape.text(), " should be ", mean.shape.count(),
           " values and it holds ", mean.values.size());
   return mean;
+}
+
+void write_mean_file(const std::string& path, const Shape& shape,
+                     const std::vector<double>& values) {
+  BlobProto blob;
+  blob.set_num(1);
+  blob.set_channels(static_cast<int>(shape[0]));
+  blob.set_height(static_cast<int>(shape[1]));
+  blob.set_width(static_cast<int>(shape[2]));
+  for (const double v : values) blob.add_data(static_cast<float>(v));
+  write_file_atomically(path, [&](std::ostream& out) { out << blob.SerializeAsString(); });
 }
 
 Mean fit_mean(const Mean& mean, const Shape& image, const std::string& path) {

@@ -20,6 +20,11 @@ Mean read_values_file(const std::string& path, const std::string& what);
 /// it cannot be read, or its shape does not match its values.
 Mean read_mean_file(const std::string& path);
 
+/// Writes `values`, C x H x W, as a BlobProto of 1 x C x H x W with the old four sizes, which every
+/// reader of mean files supports.
+void write_mean_file(const std::string& path, const Shape& shape,
+                     const std::vector<double>& values);
+
 /// Returns the mean as C x H x W or C x 1 x 1, for images of shape `image` (C x H x W). Accepts
 /// leading axes of size 1, H x W x C, H x W for one channel, and one value per channel. Throws:
 /// Error with both shapes if the mean does not fit.

@@ -34,6 +34,7 @@ const std::map<std::string_view, std::vector<std::string_view>>& exceptions() {
       {"Im2col", {"convolution_param"}},
       {"ImageData", {"image_data_param", "transform_param"}},
       {"InfogainLoss", {"infogain_loss_param", "loss_param", "softmax_param"}},
+      {"Input", {"input_param", "transform_param"}},  // for commands that prepare images
       {"LSTM", {"recurrent_param"}},
       {"LSTMUnit", {}},
       {"MemoryData", {"memory_data_param", "transform_param"}},
