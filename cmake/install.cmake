@@ -11,6 +11,8 @@ endforeach()
 install(DIRECTORY include/doppio TYPE INCLUDE)
 install(FILES ${PROJECT_BINARY_DIR}/proto/doppio.pb.h TYPE INCLUDE)
 install(FILES proto/doppio.proto DESTINATION ${CMAKE_INSTALL_DATADIR}/doppio)
+install(DIRECTORY models DESTINATION ${CMAKE_INSTALL_DATADIR}/doppio USE_SOURCE_PERMISSIONS
+        FILES_MATCHING PATTERN *.prototxt PATTERN README.md PATTERN get_weights.sh PATTERN weights.txt)
 install(FILES LICENSE TYPE DOC)
 
 set(package ${CMAKE_INSTALL_LIBDIR}/cmake/Doppio)

@@ -1,4 +1,5 @@
 #pragma once
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -14,12 +15,25 @@ struct Arguments {
   std::vector<std::string> command_line;
 };
 
+/// A flag of a command, as shown in the command's help.
+struct CommandFlag {
+  std::string name;   ///< the gflags name: "iterations"
+  std::string value;  ///< placeholder of the value: "FILE"; empty: N or X by the flag's type
+  std::string help;   ///< what the flag does in this command; empty: the flag's gflags description
+
+  /// `label` is "name" or "name=PLACEHOLDER". Implicit, so that a list of flags can be a list of
+  /// names. A default other than "", 0, -1, true or false is appended to `text`, unless `text` has
+  /// "(default".
+  CommandFlag(const std::string& label, std::string text);
+  CommandFlag(const char* label) : CommandFlag(label, "") {}
+};
+
 /// A command of the tool. Each is defined in the file of its name.
 struct Command {
   std::string name;                ///< one word or two: "train", "convert idx"
   std::string summary;             ///< one line in the list of commands
   std::string operands;            ///< as shown in the usage, "DB [OUT]"; empty: none
-  std::vector<std::string> flags;  ///< flags besides kCommonFlags
+  std::vector<CommandFlag> flags;  ///< flags besides the common ones, the most important first
   std::string example;
   int (*run)(const Arguments&);  ///< returns an exit code
   int min_operands = 0, max_operands = 0;
@@ -46,19 +60,44 @@ void print_error(const Error& error, const std::string& prefix = {});
 int report_exception(const std::string& prefix = {});
 
 Command classify_command();
+Command convert_annotations_command();
 Command convert_idx_command();
 Command convert_imageset_command();
+Command deploy_command();
 Command devices_command();
 Command extract_command();
 Command layers_command();
 Command mean_command();
+Command models_command();
+Command new_command();
 Command plan_command();
 Command test_command();
 Command time_command();
 Command train_command();
 Command upgrade_command();
 
+/// Commands that belong together in the list of commands.
+struct CommandGroup {
+  std::string title;
+  std::vector<Command> commands;
+};
+
+/// Returns all commands by group, in the order of the usage.
+const std::vector<CommandGroup>& command_groups();
+
 /// Returns all commands, in the order of the usage.
 const std::vector<Command>& commands();
+
+/// A command and how many words of a command line its name takes.
+struct CommandMatch {
+  const Command* command;
+  int name_words;
+};
+
+/// Returns the command whose name or alias is at the start of `words`, if any.
+std::optional<CommandMatch> find_command(const std::vector<std::string>& words);
+
+/// Returns the commands of two words that start with `word`, such as "convert".
+std::vector<const Command*> commands_starting_with(const std::string& word);
 
 }  // namespace doppio

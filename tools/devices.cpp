@@ -71,7 +71,7 @@ Command devices_command() {
   return {.name = "devices",
           .summary = "show the CPU and the GPUs of this machine",
           .operands = "",
-          .flags = {"gpu"},
+          .flags = {{"gpu=IDS", "accepted as in Caffe and not needed, because all GPUs are shown"}},
           .example = "doppio devices",
           .run = run,
           .aliases = {"device_query"}};

@@ -3,12 +3,14 @@
 
 #include <algorithm>
 #include <iostream>
+#include <optional>
 
 #include "core/printable.hpp"
 #include "doppio/context.hpp"
 #include "doppio/error.hpp"
 #include "tools/command.hpp"
 #include "tools/flags.hpp"
+#include "tools/help.hpp"
 #include "tools/logging.hpp"
 #include "tools/standard_streams.hpp"
 
@@ -16,40 +18,29 @@ namespace doppio {
 
 namespace {
 
-std::string usage() {
-  std::string text = "usage: doppio COMMAND [flags]\n\ncommands:\n";
-  std::size_t width = 0;
-  for (const Command& c : commands()) width = std::max(width, c.name.size());
-  for (const Command& c : commands())
-    text += "  " + c.name + std::string(width - c.name.size() + 2, ' ') + c.summary + '\n';
-  return text + "\n`doppio COMMAND --help` shows a command's flags and an example.\n";
-}
-
-/// The command whose name is at the start of `words`.
-struct Match {
-  const Command* command;
-  int name_words;
-};
-
-Match find_command(const std::vector<std::string>& words) {
-  const std::string two = words.size() > 1 ? words[0] + " " + words[1] : "";
-  std::vector<std::string> names, continuations;
-  for (const Command& c : commands()) {
-    if (c.name == two) return {&c, 2};
-    const bool alias = std::find(c.aliases.begin(), c.aliases.end(), words[0]) != c.aliases.end();
-    if (c.name == words[0] || alias) return {&c, 1};
-    names.push_back(c.name);
-    if (c.name.starts_with(words[0] + " ")) continuations.push_back(c.name);
-  }
-  if (!continuations.empty()) {
-    std::string list;
-    for (const std::string& name : continuations) list += "\n  doppio " + name;
-    throw UsageError("`doppio " + words[0] + "` needs one more word:" + list);
-  }
-  std::string hint = did_you_mean(two, names);
+/// Returns the command at the start of `words`. Throws: UsageError if there is none.
+CommandMatch require_command(const std::vector<std::string>& words) {
+  if (const std::optional<CommandMatch> found = find_command(words)) return *found;
+  std::string list;
+  for (const Command* c : commands_starting_with(words[0])) list += "\n  doppio " + c->name;
+  if (!list.empty()) throw UsageError("`doppio " + words[0] + "` needs one more word:" + list);
+  std::vector<std::string> names;
+  for (const Command& c : commands()) names.push_back(c.name);
+  std::string hint = words.size() > 1 ? did_you_mean(words[0] + " " + words[1], names) : "";
   if (hint.empty()) hint = did_you_mean(words[0], names);
   throw UsageError(str("unknown command '", printable(words[0]), "'", hint,
                        "; `doppio --help` lists the commands"));
+}
+
+/// Returns the help that `line` asks for: `doppio help WORDS` or `doppio WORDS --help`.
+std::string requested_help(const CommandLine& line) {
+  std::vector<std::string> words = line.words;
+  if (!words.empty() && words[0] == "help") {
+    words.erase(words.begin());
+    return help_on(words);
+  }
+  const std::optional<CommandMatch> found = find_command(words);
+  return found ? command_help(*found->command) : help_on(words);
 }
 
 int run(const std::vector<std::string>& arguments, const char* program) {
@@ -59,16 +50,15 @@ int run(const std::vector<std::string>& arguments, const char* program) {
               << '\n';
     return kDone;
   }
-  if (line.words.empty() || line.words == std::vector<std::string>{"help"}) {
-    const bool asked = line.help || !line.words.empty();
-    (asked ? std::cout : std::cerr) << usage();
-    return asked ? kDone : kUsage;
-  }
-  const Match found = find_command(line.words);
-  if (line.help) {
-    std::cout << command_help(*found.command);
+  if (line.help || (!line.words.empty() && line.words[0] == "help")) {
+    std::cout << requested_help(line);
     return kDone;
   }
+  if (line.words.empty()) {
+    std::cerr << usage();
+    return kUsage;
+  }
+  const CommandMatch found = require_command(line.words);
   Arguments given = apply_command_line(line, *found.command, found.name_words);
   const int most_threads = std::max(1024, omp_get_num_procs());
   if (FLAGS_threads < 0) throw UsageError("--threads must not be negative");

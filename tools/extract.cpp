@@ -3,15 +3,20 @@
 
 #include <cstdio>
 #include <filesystem>
+#include <functional>
 #include <memory>
+#include <span>
 
 #include "core/printable.hpp"
 #include "data/storage/database_list.hpp"
 #include "io/comma_list.hpp"
 #include "net/format/source_map.hpp"
 #include "tools/command.hpp"
+#include "tools/ensemble.hpp"
 #include "tools/flags.hpp"
+#include "tools/image_net.hpp"
 #include "tools/interrupt.hpp"
+#include "tools/project/project_folder.hpp"
 #include "tools/setup.hpp"
 
 namespace doppio {
@@ -62,20 +67,20 @@ class FeatureWriter {
   Index count_ = 0;
 };
 
-/// Writes the features of all batches. Removes the databases on failure.
+/// Writes the features of all batches of `net`, until next_batch() returns false. Removes the
+/// databases on failure.
 void write_features(Net& net, const std::vector<std::string>& blobs,
-                    const std::vector<std::string>& databases) {
+                    const std::vector<std::string>& databases,
+                    const std::function<bool()>& next_batch) {
   const Interruptible signals;
   std::vector<std::unique_ptr<FeatureWriter>> writers;
   try {
     for (std::size_t i = 0; i < blobs.size(); ++i)
       writers.push_back(std::make_unique<FeatureWriter>(blobs[i], databases[i]));
-    for (int i = 0; i < FLAGS_iterations; ++i) {
+    while (next_batch()) {
       signals.check();
-      net.forward();
       for (const auto& writer : writers) writer->add(net);
     }
-    note_repeated_images(net, FLAGS_iterations);
     for (const auto& writer : writers) writer->finish();
   } catch (...) {
     for (const auto& writer : writers) writer->discard();
@@ -115,7 +120,49 @@ void require_not_read(const NetParameter& net, const std::vector<std::string>& d
                              printable(layer.name()) + "' reads; give another name");
 }
 
+/// Extracts features of the records that the net's data layer reads.
+void extract_from_records(Context& ctx, Overrides& overrides, const std::vector<std::string>& blobs,
+                          const std::vector<std::string>& databases) {
+  const NetState state = state_of_flags(TEST);
+  SourcedNet source = read_model(overrides, state);
+  overrides.require_all_used();
+  require_not_read(source.net, databases);
+  Net net(ctx, std::move(source), state);
+  load_weights(net, comma_list(FLAGS_weights));
+  net.save_memory(Passes::forward, blobs);
+  int batches = 0;
+  write_features(net, blobs, databases, [&] {
+    if (batches++ == FLAGS_iterations) return false;
+    net.forward();
+    return true;
+  });
+  note_repeated_images(net, FLAGS_iterations);
+}
+
+/// Extracts features of image files, for a net with an Input layer.
+void extract_from_images(Context& ctx, Overrides& overrides, const std::vector<std::string>& blobs,
+                         const std::vector<std::string>& databases,
+                         const std::vector<std::string>& operands) {
+  if (FLAGS_views > 1)
+    throw UsageError("--views: features are extracted from one view of an image");
+  const std::vector<ImageFile> images = expand_images(operands, FLAGS_root);
+  ImageNet net(ctx, {FLAGS_model, FLAGS_weights}, overrides, blobs, nullptr);
+  overrides.require_all_used();
+  std::span<const ImageFile> rest(images);
+  write_features(net.net(), blobs, databases, [&] {
+    if (rest.empty()) return false;
+    const std::span<const ImageFile> batch = rest.first(std::min(net.batch(), rest.size()));
+    Problems unreadable;
+    for (const std::optional<Error>& error : net.run(batch))
+      if (error) unreadable.add(*error);
+    unreadable.throw_if_any();
+    rest = rest.subspan(batch.size());
+    return true;
+  });
+}
+
 int run(const Arguments& given) {
+  use_project_folder("deploy.prototxt");
   require_flag("model", "extract");
   require_flag("weights", "extract");
   if (FLAGS_iterations < 1) throw UsageError("--iterations must be at least 1");
@@ -130,15 +177,11 @@ int run(const Arguments& given) {
   Context ctx = open_context();
   apply_flags(ctx);
   Overrides overrides(given.sets);
-  const NetState state = state_of_flags(TEST);
-  SourcedNet source = read_model(overrides, state);
-  overrides.require_all_used();
-  require_not_read(source.net, databases);
-  Net net(ctx, std::move(source), state);
-  load_weights(net, comma_list(FLAGS_weights));
-  net.save_memory(Passes::forward, blobs);
-
-  write_features(net, blobs, databases);
+  if (given.operands.size() > 2)
+    extract_from_images(ctx, overrides, blobs, databases,
+                        {given.operands.begin() + 2, given.operands.end()});
+  else
+    extract_from_records(ctx, overrides, blobs, databases);
   return kDone;
 }
 
@@ -148,19 +191,36 @@ Command extract_command() {
   return {
       .name = "extract",
       .summary = "run a net and store the values of blobs in databases",
-      .operands = "BLOB[,BLOB...] DB[,DB...]",
-      .flags = {"model", "weights", "iterations", "backend", "overwrite", "gpu", "level", "stage",
-                "set", "no_fusion", "reference"},
+      .operands = "BLOB[,BLOB...] DB[,DB...] [IMAGE...]",
+      .flags = {{"model=FILE", "net prototxt, or a folder that `doppio new` made"},
+                {"weights=FILES",
+                 "weights of the net (.caffemodel or .caffemodel.h5); several files, separated by "
+                 "commas, are copied into it one after the other"},
+                {"iterations=N", "batches to run, if there are no IMAGEs"},
+                {"root=PREFIX", "prefix of the paths in lists of images"},
+                {"backend=FORMAT", "format of the databases: lmdb or leveldb"},
+                {"overwrite", "replace existing databases when the new ones are complete"},
+                {"gpu=ID", "number of the GPU to run on, such as 0 (default: the CPU)"},
+                {"set=FIELD=VALUE", "change a field of the net for this run: `doppio help set`"},
+                {"level=N", "level of the net, for its include and exclude rules"},
+                {"stage=NAMES", "stages of the net, for the same rules, separated by commas"},
+                {"no_fusion", "run every layer separately, without fusing it with the next ones"},
+                {"reference",
+                 "compute with the slow reference implementations, to check the fast ones"}},
       .example =
           "doppio extract --model=train_val.prototxt --weights=alexnet.caffemodel \\\n"
           "    --iterations=10 fc7 fc7_lmdb",
       .run = run,
       .min_operands = 2,
-      .max_operands = 2,
+      .max_operands = 1 << 20,
       .notes =
-          "The net runs in phase TEST for --iterations batches. A record is a Datum with\n"
-          "float_data; its key is the number of the item in ten digits. DB is made in DB.partial;\n"
-          "--overwrite replaces the old one when the new one is complete."};
+          "The net runs in phase TEST: for --iterations batches of its data layer or, for a net "
+          "with\n"
+          "an Input layer, on the IMAGEs (files, folders or lists), which are prepared as by\n"
+          "`classify`. A record is a Datum with float_data; its key is the number of the item in "
+          "ten\n"
+          "digits. DB is made in DB.partial; --overwrite replaces the old one when it is "
+          "complete."};
 }
 
 }  // namespace doppio

@@ -11,38 +11,30 @@
 #include "doppio/error.hpp"
 #include "tools/logging.hpp"
 
-DEFINE_string(gpu, "", "number of the GPU to run on; `train` also takes several: 0,1 or `all`");
+// The help of each command has texts of its own, in its Command.
+DEFINE_string(gpu, "", "numbers of GPUs, separated by commas, or `all`");
 DEFINE_string(model, "", "net prototxt");
 DEFINE_string(weights, "", "weight files (.caffemodel or .caffemodel.h5), separated by commas");
 DEFINE_string(solver, "", "solver prototxt");
-DEFINE_int32(iterations, 50,
-             "number of batches; without it, `test` reads a set of known size exactly once");
-DEFINE_string(phase, "",
-              "phase of the net: TRAIN or TEST; without it, each phase that the net has");
+DEFINE_int32(iterations, 50, "number of batches");
+DEFINE_string(phase, "", "phase of the net: TRAIN or TEST");
 DEFINE_int32(level, 0, "level of the net, for its include and exclude rules");
-DEFINE_string(stage, "", "stages of the net, for the same rules, separated by commas");
-DEFINE_int32(views, 0,
-             "views of each image, whose probabilities are averaged: 10 (corners, center and "
-             "their mirror images), 5 (no mirror images), 2 (center and its mirror image) or 1; "
-             "0: as the prototxt says");
-DEFINE_string(labels, "",
-              "file with the class names, one per line; for `convert idx`, an idx file of labels");
+DEFINE_string(stage, "", "stages of the net, separated by commas");
+DEFINE_int32(views, 0, "views of each image");
+DEFINE_string(images, "", "images");
+DEFINE_string(root, "", "prefix of the paths in a list");
+DEFINE_int64(seed, -1, "seed of random numbers");
+DEFINE_string(labels, "", "file of labels");
 DEFINE_string(backend, "lmdb", "format of the database: lmdb or leveldb");
 DEFINE_bool(overwrite, false, "replace an existing database when the new one is complete");
-DEFINE_bool(resume, false,
-            "continue an interrupted run: `train` from the newest whole snapshot of "
-            "snapshot_prefix (anew if there is none), `convert imageset` where it stopped");
+DEFINE_bool(resume, false, "continue an interrupted run");
 DEFINE_bool(gray, false, "convert images to gray");
-DEFINE_int32(threads, 0, "threads to compute with; 0: one per core");
+DEFINE_int32(threads, 0, "threads to compute with");
 DEFINE_bool(no_fusion, false, "run every layer separately");
-DEFINE_bool(
-    reference, false,
-    "use the reference implementation: im2col and a matrix product for convolutions, generic "
-    "kernels for Pooling and LRN, every layer separately; slow");
+DEFINE_bool(reference, false, "use the slow reference implementations");
 DEFINE_bool(quiet, false, "log only warnings and errors");
-DEFINE_bool(verbose, false, "log details, such as the choice of engines");
-DEFINE_string(set, "",
-              "FIELD=VALUE or LAYER.FIELD=VALUE: change a field (see below); may be repeated");
+DEFINE_bool(verbose, false, "log details");
+DEFINE_string(set, "", "change a field of the prototxt");
 
 namespace doppio {
 
@@ -50,33 +42,21 @@ namespace {
 
 using gflags::CommandLineFlagInfo;
 
-const std::vector<std::string> kCommonFlags = {"threads", "quiet", "verbose"};
+const std::vector<CommandFlag> kCommonFlags = {
+    {"threads", "threads to compute with (default: one per core)"},
+    {"quiet", "log only warnings and errors"},
+    {"verbose", "log details, such as the implementation chosen for each layer"}};
 
-const char* const kSetHelp =
-    "--set changes a field of the prototxt for one run. It may be given several times:\n"
-    "  base_lr=0.02               a field of the solver\n"
-    "  compute_type=BFLOAT16      a field that only nets have\n"
-    "  data.batch_size=64         a field of a layer, in whichever message of the layer has it\n"
-    "  conv1.convolution_param.weight_filler.std=0.02   a field by its full path\n"
-    "  test:data.batch_size=10    only in nets of phase TEST (or train:)\n"
-    "  stepvalue=100,200          a repeated field is replaced by all of the values\n";
-
-const char* const kLogHelp =
-    "glog's flags and variables work as in Caffe: --log_dir=FOLDER (files as well as stderr),\n"
-    "--logtostderr, --alsologtostderr, --stderrthreshold, --minloglevel, --v, --vmodule; "
-    "GLOG_v=1.\n";
-
-/// Returns the flags that --help lists.
-std::vector<std::string> flags_of(const Command& command) {
-  std::vector<std::string> names = command.flags;
-  names.insert(names.end(), kCommonFlags.begin(), kCommonFlags.end());
+std::vector<std::string> flag_names(const Command& command) {
+  std::vector<std::string> names;
+  for (const CommandFlag& flag : flags_of(command)) names.push_back(flag.name);
   return names;
 }
 
 std::vector<std::string> all_flags() {
   std::set<std::string> names;
   for (const Command& command : commands())
-    for (const std::string& name : flags_of(command)) names.insert(name);
+    for (const std::string& name : flag_names(command)) names.insert(name);
   names.insert(glog_flags().begin(), glog_flags().end());
   return {names.begin(), names.end()};
 }
@@ -151,7 +131,7 @@ CommandLine split_command_line(const std::vector<std::string>& arguments) {
 
 Arguments apply_command_line(const CommandLine& line, const Command& command, int name_words) {
   Arguments arguments;
-  const std::vector<std::string> listed = flags_of(command);
+  const std::vector<std::string> listed = flag_names(command);
   for (const auto& [name, value] : line.values) {
     if (!has(listed, name) && !has(glog_flags(), name))
       throw UsageError(
@@ -195,29 +175,20 @@ std::string shell_command(const std::vector<std::string>& words) {
 bool is_given(const std::string& flag) { return !info_of(flag).is_default; }
 
 void require_flag(const std::string& flag, const std::string& command) {
-  if (info_of(flag).current_value.empty())
-    throw UsageError(str("`doppio ", command, "` needs --", flag, ": ", info_of(flag).description));
+  const CommandLineFlagInfo info = info_of(flag);
+  if (!info.current_value.empty()) return;
+  std::string meaning = info.description;
+  for (const Command& c : commands())
+    for (const CommandFlag& f : c.flags)
+      if (c.name == command && f.name == flag && !f.help.empty()) meaning = f.help;
+  meaning = meaning.substr(0, meaning.find(';'));
+  throw UsageError(str("`doppio ", command, "` needs --", flag, ": ", meaning));
 }
 
-std::string command_help(const Command& command) {
-  std::ostringstream text;
-  text << "doppio " << command.name << ": " << command.summary << "\n\nusage: doppio "
-       << command.name << " [flags]" << (command.operands.empty() ? "" : " " + command.operands)
-       << "\n\nflags:\n";
-  const std::vector<std::string> flags = flags_of(command);
-  std::size_t width = 0;
-  for (const std::string& flag : flags) width = std::max(width, flag.size());
-  for (const std::string& flag : flags) {
-    const CommandLineFlagInfo info = info_of(flag);
-    text << "  --" << flag << std::string(width - flag.size() + 2, ' ') << info.description;
-    if (!info.default_value.empty()) text << " (default " << info.default_value << ")";
-    text << '\n';
-  }
-  if (has(flags, "set")) text << '\n' << kSetHelp;
-  text << '\n' << kLogHelp;
-  if (!command.notes.empty()) text << '\n' << command.notes << '\n';
-  text << "\nexample:\n  " << command.example << '\n';
-  return text.str();
+std::vector<CommandFlag> flags_of(const Command& command) {
+  std::vector<CommandFlag> flags = command.flags;
+  flags.insert(flags.end(), kCommonFlags.begin(), kCommonFlags.end());
+  return flags;
 }
 
 }  // namespace doppio

@@ -17,6 +17,9 @@ DECLARE_int32(views);
 DECLARE_string(phase);
 DECLARE_int32(level);
 DECLARE_string(stage);
+DECLARE_string(images);
+DECLARE_string(root);
+DECLARE_int64(seed);
 DECLARE_string(labels);
 DECLARE_string(backend);
 DECLARE_bool(overwrite);
@@ -50,11 +53,11 @@ Arguments apply_command_line(const CommandLine& line, const Command& command, in
 /// Returns whether --`flag` is on the command line.
 bool is_given(const std::string& flag);
 
-/// Throws: UsageError if --`flag` is empty.
+/// Throws: UsageError with the flag's text in the help of `command` if --`flag` is empty.
 void require_flag(const std::string& flag, const std::string& command);
 
-/// Returns the text of `doppio COMMAND --help`.
-std::string command_help(const Command& command);
+/// Returns the flags of `command`, followed by those of all commands: threads, quiet and verbose.
+std::vector<CommandFlag> flags_of(const Command& command);
 
 /// Joins `words` to a command line, with quotes where a shell needs them.
 std::string shell_command(const std::vector<std::string>& words);

@@ -11,9 +11,7 @@
 #include "tools/flags.hpp"
 #include "tools/progress.hpp"
 
-DEFINE_string(pca, "",
-              "also compute the principal components of the colors and write them to this file, "
-              "for transform_param.pca_file");
+DEFINE_string(pca, "", "file for the principal components of the colors");
 
 namespace doppio {
 
@@ -51,7 +49,11 @@ Command mean_command() {
   return {.name = "mean",
           .summary = "compute the mean image of a database, and the mean of each channel",
           .operands = "DB [MEAN.binaryproto]",
-          .flags = {"backend", "pca"},
+          .flags = {{"pca=FILE",
+                     "also write the principal components of the colors to this file, for "
+                     "transform_param.pca_file"},
+                    {"backend=FORMAT",
+                     "accepted as in Caffe and not needed (default: the format is detected)"}},
           .example =
               "doppio mean data/ilsvrc12/ilsvrc12_train_lmdb mean.binaryproto "
               "--pca=pca.binaryproto",

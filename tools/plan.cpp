@@ -187,7 +187,19 @@ Command plan_command() {
       .name = "plan",
       .summary = "show the memory that each layer needs, without allocating it",
       .operands = "",
-      .flags = {"model", "solver", "phase", "level", "stage", "set", "no_fusion", "reference"},
+      .flags =
+          {{"model=FILE", "net prototxt, each phase of which is planned separately"},
+           {"solver=FILE",
+            "solver prototxt, instead of --model; its training and test nets are planned together"},
+           {"phase=PHASE", "with --model: TRAIN or TEST (default: each phase that the net has)"},
+           {"set=FIELD=VALUE",
+            "change a field of the solver or the net for this plan: `doppio help set`"},
+           {"level=N", "with --model: level of the net, for its include and exclude rules"},
+           {"stage=NAMES",
+            "with --model: stages of the net, for the same rules, separated by commas"},
+           {"no_fusion",
+            "plan to run every layer separately, without fusing it with the next ones"},
+           {"reference", "plan to run the slow reference implementations"}},
       .example = "doppio plan --solver=models/alexnet/solver.prototxt --set data.batch_size=512",
       .run = run};
 }

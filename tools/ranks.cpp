@@ -19,8 +19,7 @@
 #include "tools/command.hpp"
 #include "tools/flags.hpp"
 
-DEFINE_int32(rank_timeout, 60,
-             "seconds of silence after which a rank of several processes is given up for lost");
+DEFINE_int32(rank_timeout, 60, "seconds of silence after which a rank counts as lost");
 
 namespace doppio {
 

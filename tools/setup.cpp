@@ -139,7 +139,10 @@ void log_copied_layers(Net& net, const std::vector<CopiedLayer>& copied, const s
     all_loaded = all_loaded && layer.outcome == CopiedLayer::Outcome::loaded;
     any_loaded = any_loaded || layer.outcome == CopiedLayer::Outcome::loaded;
   }
-  (all_loaded ? LOG(INFO) : LOG(WARNING)) << "weights of " << file << ":\n" << table.text();
+  if (all_loaded && !FLAGS_verbose)
+    LOG(INFO) << "Copied the weights of " << copied.size() << " layers from " << file;
+  else
+    (all_loaded ? LOG(INFO) : LOG(WARNING)) << "weights of " << file << ":\n" << table.text();
   require(any_loaded || net.parameters().empty(), file,
           " has weights for no layer of the net; layers are matched by name");
 }

@@ -41,12 +41,12 @@ SourcedNet read_model(Overrides& overrides, const NetState& state);
 /// nothing.
 void edit_nets(SourcedSolver& solver, Overrides& overrides);
 
-/// Copies weights from `files` by layer name and logs a table of the result for each layer. Throws:
+/// Copies weights from `files` by layer name and logs the result as log_copied_layers(). Throws:
 /// Error if the shapes of a layer differ.
 void load_weights(Net& net, const std::vector<std::string>& files);
 
-/// Logs a table of the layers whose weights were copied from `file`. Throws: Error if nothing was
-/// copied to a net that has parameters.
+/// Logs how many layers got weights from `file` or, with --verbose or if some did not get any, a
+/// table of all layers. Throws: Error if nothing was copied to a net that has parameters.
 void log_copied_layers(Net& net, const std::vector<CopiedLayer>& copied, const std::string& file);
 
 /// Warns if the `batches` batches already run read some records of the data more than once.

@@ -16,6 +16,7 @@
 #include "tools/ensemble.hpp"
 #include "tools/flags.hpp"
 #include "tools/interrupt.hpp"
+#include "tools/project/project_folder.hpp"
 #include "tools/setup.hpp"
 
 namespace doppio {
@@ -205,6 +206,7 @@ void report(const NetUnderTest& tested, bool name) {
 }
 
 int run(const Arguments& given) {
+  use_project_folder("train_val.prototxt");
   require_flag("model", "test");
   require_flag("weights", "test");
   if (FLAGS_iterations < 1) throw UsageError("--iterations must be at least 1");
@@ -245,16 +247,35 @@ int run(const Arguments& given) {
 }  // namespace
 
 Command test_command() {
-  return {.name = "test",
-          .summary = "run a net with given weights: mean outputs, top-1 and top-5 error",
-          .operands = "",
-          .flags = {"model", "weights", "iterations", "views", "gpu", "level", "stage", "set",
-                    "no_fusion", "reference"},
-          .example =
-              "doppio test --model=models/lenet/train_val.prototxt \\\n"
-              "    --weights=models/lenet/lenet_iter_10000.caffemodel",
-          .run = run,
-          .notes = kEnsembleHelp};
+  return {
+      .name = "test",
+      .summary = "run a net with given weights: mean outputs, top-1 and top-5 error",
+      .operands = "",
+      .flags =
+          {{"model=FILES",
+            "net prototxt, or one for each file of --weights, separated by commas; or a folder "
+            "that `doppio new` made, for the newest weights in it"},
+           {"weights=FILES",
+            "weights of the net (.caffemodel or .caffemodel.h5); several files, separated by "
+            "commas, are tested as an ensemble"},
+           {"iterations=N",
+            "batches to test (default: each image of the set once, or 50 batches if the size "
+            "of the set is unknown)"},
+           {"views=N",
+            "average the probabilities of N views of each image: 10 (corners, center and "
+            "their mirror images), 5 (no mirror images), 2 (center and its mirror image) or 1 "
+            "(default: as the prototxt says)"},
+           {"gpu=ID", "number of the GPU to test on, such as 0 (default: the CPU)"},
+           {"set=FIELD=VALUE", "change a field of the net for this test: `doppio help set`"},
+           {"level=N", "level of the net, for its include and exclude rules"},
+           {"stage=NAMES", "stages of the net, for the same rules, separated by commas"},
+           {"no_fusion", "run every layer separately, without fusing it with the next ones"},
+           {"reference", "test with the slow reference implementations, to check the fast ones"}},
+      .example =
+          "doppio test --model=models/lenet/train_val.prototxt \\\n"
+          "    --weights=models/lenet/lenet_iter_10000.caffemodel",
+      .run = run,
+      .notes = kEnsembleHelp};
 }
 
 }  // namespace doppio

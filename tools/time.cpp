@@ -146,13 +146,23 @@ int run(const Arguments& given) {
 }  // namespace
 
 Command time_command() {
-  return {.name = "time",
-          .summary = "measure how long each layer of a net takes",
-          .operands = "",
-          .flags = {"model", "phase", "iterations", "gpu", "level", "stage", "set", "no_fusion",
-                    "reference"},
-          .example = "doppio time --model=models/alexnet/deploy.prototxt --iterations=10",
-          .run = run};
+  return {
+      .name = "time",
+      .summary = "measure how long each layer of a net takes",
+      .operands = "",
+      .flags = {{"model=FILE", "net prototxt"},
+                {"phase=PHASE",
+                 "phase to time, TRAIN or TEST (default: TRAIN, or TEST if the net has no TRAIN phase)"},
+                {"iterations=N", "forward and backward passes to measure"},
+                {"gpu=ID", "number of the GPU to measure, such as 0 (default: the CPU)"},
+                {"set=FIELD=VALUE", "change a field of the net for this run: `doppio help set`"},
+                {"level=N", "level of the net, for its include and exclude rules"},
+                {"stage=NAMES", "stages of the net, for the same rules, separated by commas"},
+                {"no_fusion",
+                 "measure every layer separately, without fusing it with the next ones"},
+                {"reference", "measure the slow reference implementations"}},
+      .example = "doppio time --model=models/alexnet/deploy.prototxt --iterations=10",
+      .run = run};
 }
 
 }  // namespace doppio

@@ -7,6 +7,7 @@
 
 #include "doppio/solver.hpp"
 #include "io/comma_list.hpp"
+#include "solver/data_report.hpp"
 #include "solver/input_wait.hpp"
 #include "solver/log_observer.hpp"
 #include "solver/rank_report.hpp"
@@ -16,12 +17,11 @@
 #include "solver/snapshot_files.hpp"
 #include "tools/command.hpp"
 #include "tools/flags.hpp"
+#include "tools/project/project_folder.hpp"
 #include "tools/ranks.hpp"
 #include "tools/setup.hpp"
 
-DEFINE_string(snapshot, "",
-              "resume from this .solverstate; with --weights, with those weights instead of its "
-              "own");
+DEFINE_string(snapshot, "", ".solverstate to continue from");
 DEFINE_string(sigint_effect, "stop", "what SIGINT (Ctrl-C) does: stop, snapshot or none");
 DEFINE_string(sighup_effect, "snapshot", "what SIGHUP does: stop, snapshot or none");
 
@@ -30,6 +30,7 @@ namespace doppio {
 namespace {
 
 void check_flags() {
+  FLAGS_solver = file_in_folder(FLAGS_solver, "solver.prototxt");
   require_flag("solver", "train");
   if (!FLAGS_snapshot.empty() && comma_list(FLAGS_weights).size() > 1)
     throw UsageError("--snapshot continues a run with one file of weights, not several");
@@ -236,6 +237,7 @@ int train(const Arguments& given, const std::shared_ptr<ProcessGroup>& group) {
     signals.set_iteration(solver.iteration());
     return signals.poll();
   });
+  for (const std::string& line : data_report(solver)) LOG(INFO) << line;
   LOG(INFO) << "Starting Optimization";
   solver.solve();
   LOG(INFO) << "Optimization Done.";
@@ -257,22 +259,40 @@ Command train_command() {
       .name = "train",
       .summary = "train a net from scratch, from a snapshot or from given weights",
       .operands = "",
-      .flags = {"solver", "snapshot", "resume", "weights", "gpu", "level", "stage", "sigint_effect",
-                "sighup_effect", "set", "no_fusion", "reference", "rank_timeout"},
+      .flags = {{"solver=FILE", "solver prototxt"},
+                {"weights=FILES",
+                 "start with these weights (.caffemodel or .caffemodel.h5); several files, "
+                 "separated by commas, are copied into the net one after the other"},
+                {"snapshot=FILE",
+                 "continue the run of this .solverstate; with --weights, with those weights "
+                 "instead of its own"},
+                {"resume",
+                 "continue from the newest complete snapshot of snapshot_prefix; without one, "
+                 "start anew"},
+                {"gpu=IDS",
+                 "numbers of the GPUs to train on, such as 0 or 0,1, or `all` (default: as "
+                 "solver_mode says)"},
+                {"set=FIELD=VALUE",
+                 "change a field of the solver or the net for this run: `doppio help set`"},
+                {"level=N", "level of the training net, for its include and exclude rules"},
+                {"stage=NAMES",
+                 "stages of the training net, for the same rules, separated by commas"},
+                {"sigint_effect=ACTION", "what Ctrl-C (SIGINT) does: stop, snapshot or none"},
+                {"sighup_effect=ACTION", "what SIGHUP does: stop, snapshot or none"},
+                {"rank_timeout=SECONDS",
+                 "how long one of several processes may be silent before it counts as lost"},
+                {"no_fusion", "run every layer separately, without fusing it with the next ones"},
+                {"reference",
+                 "train with the slow reference implementations, to check the fast ones"}},
       .example = "doppio train --solver=models/lenet/solver.prototxt --set max_iter=1000",
       .run = run,
       .notes =
-          "--level and --stage apply to the training net only.\n"
-          "With several GPUs, batch_size is that of all GPUs together: every batch is divided\n"
-          "among them and their gradients are averaged. Tests run on the first GPU.\n"
-          "If the net has model_parallel, it is split over several GPUs or processes, and batches\n"
-          "are divided among its copies. Tests run on those that hold the first copy.\n"
-          "Several processes train together if a launcher starts them: `mpirun -n 4 doppio train`\n"
-          "or srun. batch_size is that of all together, and rank 0 writes the log and snapshots.\n"
-          "Ctrl-C, SIGTERM and SIGUSR1 finish the iteration, write a snapshot and log the command\n"
-          "that continues the run; a second Ctrl-C stops at once. After SIGTERM and SIGUSR1 the\n"
+          "Ctrl-C, SIGTERM and SIGUSR1 finish the iteration, write a snapshot and log the command "
+          "that continues the run; a second Ctrl-C stops at once. After SIGTERM and SIGUSR1 the "
           "exit code is 75, so that a scheduler can start the same command with --resume again.\n"
-          "It is 76 if a rank has ended or has been silent for --rank_timeout seconds."};
+          "Several GPUs or processes (`mpirun -n 4 doppio train ...` or srun) divide each batch: "
+          "batch_size is that of all together. Rank 0 writes the log and the snapshots, and tests "
+          "run on the first GPU. A net with model_parallel is split over them."};
 }
 
 }  // namespace doppio

@@ -5,12 +5,12 @@ set -euo pipefail
 cd "$1"
 shift
 documents=("$@")
-(($# > 0)) || documents=(README.md CONTRIBUTING.md SECURITY.md docs/*.md)
+(($# > 0)) || documents=(README.md CONTRIBUTING.md SECURITY.md docs/*.md models/README.md models/*/README.md)
 
 # What documents name although the tree does not hold it: what programs make, the example of add_a_layer.md, and names of
 # Caffe's files and of none.
 not_here='(_lmdb|_leveldb|\.caffemodel|\.solverstate|\.binaryproto|\.h5)/?$'
-readonly not_here+='|hard_sigmoid|\*\.lmdb$|(^|/)(snake_case\.cpp|parse_log\.(py|sh))$'
+readonly not_here+='|hard_sigmoid|\*\.lmdb$|(^|/)(snake_case\.cpp|parse_log\.(py|sh))$|^data/cifar10/labels\.txt$'
 # Flags of other programs: CMake and CTest, GoogleTest, glog, nvcc, mpirun and Slurm.
 known_flags=' build install prefix preset target test-dir help version output-on-failure gtest_filter log_dir '
 known_flags+='expt-relaxed-constexpr bind-to map-by mpi ntasks-per-node signal requeue '
@@ -34,7 +34,7 @@ options=" $(grep -oE 'option\([A-Z_]+' CMakeLists.txt | sed 's/.*(//' | words) "
 options+="CMAKE_BUILD_TYPE CMAKE_CUDA_ARCHITECTURES CMAKE_PREFIX_PATH "
 programs=" doppio tool $(grep -rhoE --include=CMakeLists.txt '(add_executable|doppio_test)\([a-z_]+' tools tests benchmarks |
   sed 's/.*(//' | words) "
-commands=" $(grep -rhoE --include='*.cpp' '\.name = "[a-z ]+"' tools | sed 's/.*= "\([a-z]*\).*/\1/' | words) "
+commands=" help $(grep -rhoE --include='*.cpp' '\.name = "[a-z ]+"' tools | sed 's/.*= "\([a-z]*\).*/\1/' | words) "
 
 failures=0
 wrong() { # DOCUMENT LINE WHAT

@@ -30,6 +30,34 @@ TEST(SplitCommandLine, KeepsEqualsSignsOfValues) {
   EXPECT_EQ(line.values[1].second, "c=d=e");
 }
 
+TEST(CommandFlag, IsMadeFromALabelAndAText) {
+  const CommandFlag file("model=FILE", "net prototxt");
+  EXPECT_EQ(file.name, "model");
+  EXPECT_EQ(file.value, "FILE");
+  EXPECT_EQ(file.help, "net prototxt");
+
+  const CommandFlag set("set=FIELD=VALUE", "change a field");
+  EXPECT_EQ(set.name, "set");
+  EXPECT_EQ(set.value, "FIELD=VALUE");
+
+  const CommandFlag name = "gray";
+  EXPECT_EQ(name.name, "gray");
+  EXPECT_EQ(name.value, "");
+  EXPECT_EQ(name.help, "");
+}
+
+TEST(FlagsOf, AppendsTheFlagsOfAllCommands) {
+  const Command command = {.name = "some",
+                           .summary = "",
+                           .operands = "",
+                           .flags = {{"model=FILE", "net prototxt"}},
+                           .example = "",
+                           .run = nullptr};
+  std::vector<std::string> names;
+  for (const CommandFlag& flag : flags_of(command)) names.push_back(flag.name);
+  EXPECT_EQ(names, (std::vector<std::string>{"model", "threads", "quiet", "verbose"}));
+}
+
 TEST(ApplyCommandLine, CollectsSetsAndOperands) {
   const gflags::FlagSaver restore;
   const Command command = {.name = "two words",

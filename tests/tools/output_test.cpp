@@ -26,8 +26,9 @@ class Output : public testing::Test {
 };
 
 TEST_F(Output, AFullDiskIsAnErrorOfEveryCommandThatPrints) {
-  std::vector<std::string> lines = {"--help", "--version", "layers", "devices",
-                                    "plan --model=" + folder / "net.prototxt"};
+  std::vector<std::string> lines = {"--help",    "help set",
+                                    "--version", "layers",
+                                    "devices",   "plan --model=" + folder / "net.prototxt"};
   for (const Command& command : commands()) lines.push_back(command.name + " --help");
   for (const std::string& line : lines) {
     const Outcome r = bash("doppio " + line + " > /dev/full");

@@ -1,0 +1,109 @@
+#include "tools/deploy_net.hpp"
+
+#include <google/protobuf/text_format.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <iostream>
+
+#include "core/printable.hpp"
+#include "data/image/datum.hpp"
+#include "data/image/transformer.hpp"
+#include "data/storage/database_list.hpp"
+#include "io/atomic_file.hpp"
+#include "net/passes/passes.hpp"
+
+namespace doppio {
+
+namespace fs = std::filesystem;
+
+namespace {
+
+/// Returns the data layer of a filtered net: the first layer with a source of images.
+const LayerParameter& data_layer(const SourcedNet& net) {
+  const auto found =
+      std::find_if(net.net.layer().begin(), net.net.layer().end(), [](const LayerParameter& layer) {
+        return layer.bottom_size() == 0 && layer.top_size() > 0 && layer.type().ends_with("Data") &&
+               layer.type() != "DummyData";
+      });
+  if (found == net.net.layer().end())
+    throw Error("has no data layer in phase TEST, so there is nothing to replace by an Input layer",
+                {net.file, 0, 0});
+  return *found;
+}
+
+/// Returns the channels to which the layer decodes image files.
+Color color_of(const TransformationParameter& param) {
+  if (param.force_gray()) return Color::gray;
+  return param.force_color() ? Color::color : Color::as_stored;
+}
+
+std::string ending_removed(const std::string& file) {
+  return fs::path(file).replace_extension().string();
+}
+
+/// Makes the mean file relative to the deploy net, and one that tells the size before the crop.
+void place_mean(TransformationParameter& param, const Shape& image, const std::string& file) {
+  const fs::path folder = fs::absolute(file).parent_path();
+  std::string mean = param.mean_file();
+  if (mean.empty() && param.crop_size() > 0 && !file.empty()) {
+    mean = ending_removed(file) + "_mean.binaryproto";
+    std::vector<double> values;
+    for (Index c = 0; c < image[0]; ++c) {
+      const int last = param.mean_value_size() - 1;
+      const double value =
+          last < 0 ? 0 : static_cast<double>(param.mean_value(std::min(static_cast<int>(c), last)));
+      values.insert(values.end(), static_cast<std::size_t>(image[1] * image[2]), value);
+    }
+    write_mean_file(mean, image, values);
+    param.clear_mean_value();
+  }
+  if (!mean.empty()) param.set_mean_file(fs::proximate(fs::absolute(mean), folder).string());
+}
+
+}  // namespace
+
+Shape stored_image(const SourcedNet& test_net) {
+  const LayerParameter& layer = data_layer(test_net);
+  const TransformationParameter& param = layer.transform_param();
+  for (const std::string& source : layer.data_param().source()) {
+    const std::vector<std::string> paths = database_paths(source);
+    if (paths.empty() || !has_database(paths.front())) continue;
+    const std::unique_ptr<Database> database = open_database(paths.front());
+    return DatumReader(color_of(param)).read(database->next().value).shape();
+  }
+  if (param.has_mean_file() && fs::exists(param.mean_file())) {
+    const Shape mean = read_mean_file(param.mean_file()).shape;
+    if (mean.axes() == 4) return {mean[1], mean[2], mean[3]};
+  }
+  throw Error(str("layer '", printable(layer.name()),
+                  "' has neither a database nor a mean file that exists, so the size of the images "
+                  "is not known; give it: --shape=CHANNELS,HEIGHT,WIDTH (before the crop)"),
+              {test_net.file, 0, 0});
+}
+
+void write_deploy_net(const SourcedNet& net, const Shape& image, const std::string& file) {
+  const TransformationParameter& transform = data_layer(net).transform_param();
+  const auto crop = static_cast<Index>(transform.crop_size());
+  require(image.axes() == 3, "the shape of an image is C x H x W, not ", image.text());
+  const Shape input =
+      crop > 0 ? Shape{1, image[0], crop, crop} : Shape{1, image[0], image[1], image[2]};
+  SourcedNet deployed = deploy(net, input);
+  for (LayerParameter& layer : *deployed.net.mutable_layer())
+    if (layer.type() == "Input" && layer.has_transform_param())
+      place_mean(*layer.mutable_transform_param(), image, file);
+  std::string text;
+  google::protobuf::TextFormat::PrintToString(deployed.net, &text);
+  text =
+      "# Made from " + printable(net.file) +
+      " by `doppio deploy`. The Input layer's transform_param says how\n"
+      "# images are prepared: resized to the size of the mean image, cropped at the center, minus "
+      "the mean,\n# times scale. mean_file is relative to the folder of this file.\n" +
+      text;
+  if (file.empty())
+    std::cout << text;
+  else
+    write_file_atomically(file, [&](std::ostream& out) { out << text; });
+}
+
+}  // namespace doppio
