@@ -2,16 +2,21 @@
 #include <algorithm>
 #include <cmath>
 #include <filesystem>
+#include <iomanip>
 #include <set>
+#include <sstream>
 
 #include "doppio.pb.h"
 #include "doppio/net.hpp"
+#include "io/input_file.hpp"
 #include "net/format/source_map.hpp"
+#include "net/multiply_adds.hpp"
 #include "net/passes/passes.hpp"
 #include "solver/read_solver.hpp"
 #include "solver/rules/lars.hpp"
 #include "solver/rules/lr_policy.hpp"
 #include "support/layer_harness.hpp"
+#include "support/scratch_folder.hpp"
 
 namespace doppio {
 namespace {
@@ -107,6 +112,43 @@ INSTANTIATE_TEST_SUITE_P(
         Published{"squeezenet", 1235496, 1235496, 0, {10, 3, 227, 227}, {10, 1000, 1, 1}},
         Published{"vgg16", 138357544, 138357544, 0, {10, 3, 224, 224}, {10, 1000}}),
     [](const auto& net) { return std::string(net.param.folder); });
+
+/// Returns "60,965,224".
+std::string with_commas(Index count) {
+  std::string text = std::to_string(count);
+  for (std::size_t at = text.size(); at > 3;) text.insert(at -= 3, ",");
+  return text;
+}
+
+class ModelPages : public testing::TestWithParam<const char*> {};
+
+TEST_P(ModelPages, StateTheSizesOfTheNet) {
+  const std::string folder = str("models/", GetParam(), '/');
+  const std::string page = read_text_file(folder + "README.md");
+  Context ctx;
+  ctx.dry_run = true;
+  Net net(ctx, folder + "deploy.prototxt", TEST);
+  const Shape data = net.blob("data").shape(), prob = net.blob("prob").shape();
+  double products = 0;
+  for (const NetLayer& layer : net.layers()) products += multiply_adds(layer);
+  std::ostringstream millions;
+  millions << std::fixed << std::setprecision(1) << products / static_cast<double>(data[0]) / 1e6
+           << " million";
+  for (const std::string& row :
+       {str("| classes | ", prob[1], " |\n"),
+        str("| input | ", data[1], " x ", data[2], " x ", data[3], " |\n"),
+        "| parameters | " + with_commas(parameters_of(net).learned) + " |\n",
+        "| multiply-adds | " + millions.str() + " |\n"})
+    EXPECT_TRUE(contains(page, row)) << row << page.substr(0, 900);
+  for (const char* row : {"| memory | ", "| accuracy | "}) EXPECT_TRUE(contains(page, row)) << row;
+}
+
+INSTANTIATE_TEST_SUITE_P(, ModelPages,
+                         testing::Values("alexnet", "alexnet_paper", "caffenet", "cifar10_alexnet",
+                                         "cifar10_full", "cifar10_quick", "fashion_alexnet",
+                                         "googlenet", "lenet", "mobilenet_v1", "resnet50",
+                                         "squeezenet", "vgg16"),
+                         [](const auto& net) { return std::string(net.param); });
 
 TEST(AlexNet, TrainsOnBatchesOf8192FromTheAuthorsScheduleOfLars) {
   const SolverParameter p = read_solver("models/alexnet/solver_8k.prototxt").param;
