@@ -57,15 +57,16 @@ doppio test --quiet --model=models/fashion_alexnet/train_val.prototxt --weights=
 
 step "6/6 Classifying data/fashion_mnist/examples/ankle_boot.png"
 doppio classify --quiet --model=models/fashion_alexnet/deploy.prototxt --weights="$weights" \
-  --labels=data/fashion_mnist/labels.txt --mean_value=72.94 --scale=0.0125 --resize=28 \
+  --labels=data/fashion_mnist/labels.txt --resize=28 \
   data/fashion_mnist/examples/ankle_boot.png
 
 step "Done"
 cat <<EOF
 What to try next, with build/bin on your PATH (export PATH="$PWD/build/bin:\$PATH"):
-  doppio classify ... data/fashion_mnist/examples/*.png    the other example images
+  doppio classify ... data/fashion_mnist/examples          all example images
   doppio plan --solver=models/alexnet/solver.prototxt      the memory that AlexNet on ImageNet needs
   doppio time --model=models/alexnet/deploy.prototxt       how fast this machine runs it, layer by layer
+  docs/tutorial.md                                         a net for a folder of your own pictures
   data/cifar10/get.sh -h                                   another data set for models/cifar10_quick
   doppio train --solver=models/alexnet/solver.prototxt     AlexNet on ImageNet (data/ilsvrc12/get.sh makes its data; -h explains)
 Documentation: README.md, models/*/README.md, docs/.

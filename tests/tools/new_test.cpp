@@ -73,8 +73,7 @@ TEST_F(NewTest, FromPicturesToClassesInThreeCommands) {
   EXPECT_EQ(classified.exit_code, 0) << classified.err;
   EXPECT_EQ(std::count(classified.out.begin(), classified.out.end(), '\n'), 11);
   EXPECT_TRUE(classified.out.starts_with("image,rank,class,name,score\n"));
-  EXPECT_TRUE(contains(classified.out, pictures / "dogs/9.png" + ",1,1,dogs,"))
-      << classified.out;
+  EXPECT_TRUE(contains(classified.out, pictures / "dogs/9.png" + ",1,1,dogs,")) << classified.out;
   EXPECT_FALSE(contains(classified.out, "big cats")) << classified.out;
 }
 

@@ -54,7 +54,10 @@ TEST(Usage, HelpShowsDefaults) {
                        "\n  --iterations=N     forward and backward passes to measure "
                        "(default 50)\n"))
       << help;
-  EXPECT_TRUE(contains(help, "--phase=PHASE      phase to time, TRAIN or TEST (default: TRAIN, or TEST if the net has no")) << help;
+  EXPECT_TRUE(contains(
+      help,
+      "--phase=PHASE      phase to time, TRAIN or TEST (default: TRAIN, or TEST if the net has no"))
+      << help;
 }
 
 TEST(Usage, PrintsTheVersion) {

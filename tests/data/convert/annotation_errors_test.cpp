@@ -131,9 +131,8 @@ TEST_F(AnnotationErrors, LabelMapsAreChecked) {
     return error(o);
   };
   const std::string unknown = problem("item { name: 'cat' label: 1 }");
-  EXPECT_TRUE(contains(unknown,
-                       "the class 'dog' is not in the label map " + o.label_map +
-                           ": add it there, or remove its boxes"));
+  EXPECT_TRUE(contains(unknown, "the class 'dog' is not in the label map " + o.label_map +
+                                    ": add it there, or remove its boxes"));
   EXPECT_TRUE(contains(problem("item { name: 'dog' label: 0 }"), "has the label 0"));
   EXPECT_TRUE(contains(problem("item { name: 'dog' }"), "an item needs a name and a label"));
   EXPECT_TRUE(contains(problem("item { name: 'dog' label: -1 }"), "label -1 is negative"));
