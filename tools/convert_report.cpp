@@ -19,8 +19,6 @@ class Listing {
     if (++count_ > kShown) return;
     text_ += str(text_.empty() ? "" : ", ", entry);
   }
-  void add_unnamed(Index entries) { count_ += entries; }
-  bool full() const { return count_ >= kShown; }
   Index count() const { return count_; }
   std::string text() const {
     return count_ <= kShown ? text_ : str(text_, " and ", count_ - kShown, " more");
@@ -58,8 +56,8 @@ std::string missing_labels(const StoredImages& stored) {
   Index next = 0;  // label that is expected next
   for (const auto& [label, count] : stored.labels) {
     if (label < 0) continue;
-    for (; next < label && !missing.full(); ++next) missing.add(str(next));
-    missing.add_unnamed(label - next);
+    if (label - next > 1) missing.add(str(next, " to ", label - 1));
+    if (label - next == 1) missing.add(str(next));
     next = Index{label} + 1;
   }
   if (missing.count() == 0) return {};

@@ -2,6 +2,8 @@
 #include <gflags/gflags.h>
 #include <glog/logging.h>
 
+#include <filesystem>
+
 #include "io/comma_list.hpp"
 #include "net/passes/passes.hpp"
 #include "tools/command.hpp"
@@ -13,6 +15,8 @@ DEFINE_string(o, "", "file to write");
 DEFINE_string(shape, "", "size of the images before the crop: channels, height and width");
 
 namespace doppio {
+
+namespace fs = std::filesystem;
 
 namespace {
 
@@ -32,6 +36,11 @@ Shape shape_of_flag() {
 }
 
 int run(const Arguments& given) {
+  std::error_code unknown;
+  if (!FLAGS_o.empty() && fs::equivalent(given.operands[0], FLAGS_o, unknown))
+    throw UsageError("-o " + FLAGS_o + " is NET itself; give another name");
+  if (fs::is_directory(FLAGS_o, unknown))
+    throw UsageError("-o " + FLAGS_o + " is a folder; give the name of a file");
   Overrides overrides(given.sets);
   const NetState state = state_of_flags(TEST);
   SourcedNet source = filter(read_model(overrides, state, given.operands[0]), state);

@@ -42,20 +42,34 @@ std::string ending_removed(const std::string& file) {
   return fs::path(file).replace_extension().string();
 }
 
+/// Writes a mean image whose pixels all have the values of mean_value. Throws: Error if `file`
+/// exists with other contents.
+void write_constant_mean(const std::string& file, const TransformationParameter& param,
+                         const Shape& image) {
+  std::vector<double> values;
+  for (Index c = 0; c < image[0]; ++c) {
+    const int last = param.mean_value_size() - 1;
+    const double value =
+        last < 0 ? 0 : static_cast<double>(param.mean_value(std::min(static_cast<int>(c), last)));
+    values.insert(values.end(), static_cast<std::size_t>(image[1] * image[2]), value);
+  }
+  if (fs::exists(file)) {
+    const std::vector<float> wanted(values.begin(), values.end());
+    require(read_mean_file(file).values == wanted, printable(file),
+            " exists and is another mean; give the net another name, or remove that file");
+    return;
+  }
+  write_mean_file(file, image, values);
+}
+
 /// Makes the mean file relative to the deploy net, and one that tells the size before the crop.
 void place_mean(TransformationParameter& param, const Shape& image, const std::string& file) {
-  const fs::path folder = fs::absolute(file).parent_path();
+  const bool crops = param.crop_size() > 0 || param.crop_h() > 0;
+  const fs::path folder = file.empty() ? fs::current_path() : fs::absolute(file).parent_path();
   std::string mean = param.mean_file();
-  if (mean.empty() && param.crop_size() > 0 && !file.empty()) {
+  if (mean.empty() && crops && !file.empty()) {
     mean = ending_removed(file) + "_mean.binaryproto";
-    std::vector<double> values;
-    for (Index c = 0; c < image[0]; ++c) {
-      const int last = param.mean_value_size() - 1;
-      const double value =
-          last < 0 ? 0 : static_cast<double>(param.mean_value(std::min(static_cast<int>(c), last)));
-      values.insert(values.end(), static_cast<std::size_t>(image[1] * image[2]), value);
-    }
-    write_mean_file(mean, image, values);
+    write_constant_mean(mean, param, image);
     param.clear_mean_value();
   }
   if (!mean.empty()) param.set_mean_file(fs::proximate(fs::absolute(mean), folder).string());
@@ -66,12 +80,22 @@ void place_mean(TransformationParameter& param, const Shape& image, const std::s
 Shape stored_image(const SourcedNet& test_net) {
   const LayerParameter& layer = data_layer(test_net);
   const TransformationParameter& param = layer.transform_param();
-  for (const std::string& source : layer.data_param().source()) {
-    const std::vector<std::string> paths = database_paths(source);
-    if (paths.empty() || !has_database(paths.front())) continue;
-    const std::unique_ptr<Database> database = open_database(paths.front());
-    return DatumReader(color_of(param)).read(database->next().value).shape();
-  }
+  const Index color = param.force_gray() ? 1 : 3;
+  if (param.has_resize_param() && param.resize_param().height() > 0)
+    return {color, param.resize_param().height(), param.resize_param().width()};
+  if (layer.image_data_param().new_height() > 0)
+    return {layer.image_data_param().is_color() ? 3 : 1, layer.image_data_param().new_height(),
+            layer.image_data_param().new_width()};
+  if (layer.has_memory_data_param())
+    return {layer.memory_data_param().channels(), layer.memory_data_param().height(),
+            layer.memory_data_param().width()};
+  if (layer.type() == "Data")
+    for (const std::string& source : layer.data_param().source()) {
+      const std::vector<std::string> paths = database_paths(source);
+      if (paths.empty() || !has_database(paths.front())) continue;
+      const std::unique_ptr<Database> database = open_database(paths.front());
+      return DatumReader(color_of(param)).read(database->next().value).shape();
+    }
   if (param.has_mean_file() && fs::exists(param.mean_file())) {
     const Shape mean = read_mean_file(param.mean_file()).shape;
     if (mean.axes() == 4) return {mean[1], mean[2], mean[3]};
@@ -84,10 +108,14 @@ Shape stored_image(const SourcedNet& test_net) {
 
 void write_deploy_net(const SourcedNet& net, const Shape& image, const std::string& file) {
   const TransformationParameter& transform = data_layer(net).transform_param();
-  const auto crop = static_cast<Index>(transform.crop_size());
+  const auto crop_h =
+      static_cast<Index>(transform.crop_h() > 0 ? transform.crop_h() : transform.crop_size());
+  const auto crop_w =
+      static_cast<Index>(transform.crop_w() > 0 ? transform.crop_w() : transform.crop_size());
   require(image.axes() == 3, "the shape of an image is C x H x W, not ", image.text());
   const Shape input =
-      crop > 0 ? Shape{1, image[0], crop, crop} : Shape{1, image[0], image[1], image[2]};
+      crop_h > 0 ? Shape{1, image[0], crop_h, crop_w} : Shape{1, image[0], image[1], image[2]};
+  if (!file.empty()) require_writable(file);
   SourcedNet deployed = deploy(net, input);
   for (LayerParameter& layer : *deployed.net.mutable_layer())
     if (layer.type() == "Input" && layer.has_transform_param())

@@ -128,6 +128,8 @@ void extract_from_records(Context& ctx, Overrides& overrides, const std::vector<
   overrides.require_all_used();
   require_not_read(source.net, databases);
   Net net(ctx, std::move(source), state);
+  require(net.inputs().empty(), FLAGS_model,
+          ": has an Input layer, which needs images: give them after the databases");
   load_weights(net, comma_list(FLAGS_weights));
   net.save_memory(Passes::forward, blobs);
   int batches = 0;
@@ -162,7 +164,7 @@ void extract_from_images(Context& ctx, Overrides& overrides, const std::vector<s
 }
 
 int run(const Arguments& given) {
-  use_project_folder("deploy.prototxt");
+  use_project_folder(given.operands.size() > 2 ? "deploy.prototxt" : "train_val.prototxt");
   require_flag("model", "extract");
   require_flag("weights", "extract");
   if (FLAGS_iterations < 1) throw UsageError("--iterations must be at least 1");
@@ -198,6 +200,11 @@ Command extract_command() {
                  "commas, are copied into it one after the other"},
                 {"iterations=N", "batches to run, if there are no IMAGEs"},
                 {"root=PREFIX", "prefix of the paths in lists of images"},
+                {"mean=FILE", "mean image to subtract from IMAGEs, instead of the net's"},
+                {"mean_value=VALUES",
+                 "values to subtract instead: one, or one per channel (B,G,R)"},
+                {"scale=X", "factor on the pixels of IMAGEs (default: that of the net, else 1)"},
+                {"resize=N", "resize IMAGEs to N x N pixels before the center crop"},
                 {"backend=FORMAT", "format of the databases: lmdb or leveldb"},
                 {"overwrite", "replace existing databases when the new ones are complete"},
                 {"gpu=ID", "number of the GPU to run on, such as 0 (default: the CPU)"},

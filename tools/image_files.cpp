@@ -47,16 +47,21 @@ bool has_image_ending(const std::string& path) {
 
 std::vector<std::string> images_below(const std::string& folder, std::size_t* ignored) {
   std::vector<std::string> images;
-  for (auto entry = fs::recursive_directory_iterator(folder);
-       entry != fs::recursive_directory_iterator(); ++entry) {
+  std::error_code failed;
+  auto entry = fs::recursive_directory_iterator(folder, failed);
+  for (; !failed && entry != fs::recursive_directory_iterator(); entry.increment(failed)) {
     const bool hidden = entry->path().filename().string().starts_with('.');
-    if (hidden && entry->is_directory()) entry.disable_recursion_pending();
-    if (entry->is_directory()) continue;
-    if (!hidden && entry->is_regular_file() && has_image_ending(entry->path().string()))
+    const bool is_folder = entry->is_directory(), is_link = entry->is_symlink();
+    if (is_folder && hidden) entry.disable_recursion_pending();
+    if (is_folder && !is_link) continue;
+    if (!is_folder && !hidden && entry->is_regular_file() &&
+        has_image_ending(entry->path().string()))
       images.push_back(entry->path().string());
     else if (ignored)
       ++*ignored;
   }
+  require(!failed, "cannot read the folder ", printable(folder),
+          " and all folders in it: ", failed.message());
   std::sort(images.begin(), images.end());
   return images;
 }

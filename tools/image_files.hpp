@@ -14,9 +14,9 @@ struct ImageFile {
 /// True if the name ends like that of an image file that OpenCV reads, such as .jpg or .PNG.
 bool has_image_ending(const std::string& path);
 
-/// Returns the images in `folder` and its subfolders, sorted by path. Hidden files and files of
-/// other endings are left out, and counted in `ignored` if it is not null. Throws: Error if the
-/// folder cannot be read.
+/// Returns the images in `folder` and its subfolders, sorted by path. Hidden files, links to
+/// folders and files of other endings are left out, and counted in `ignored` if it is not null.
+/// Throws: Error if the folder cannot be read.
 std::vector<std::string> images_below(const std::string& folder, std::size_t* ignored = nullptr);
 
 /// Expands `operands`: a folder stands for images_below() it, a text file for the images that it

@@ -43,11 +43,10 @@ ImageInput::ImageInput(const ImagePreparation& preparation, const Shape& input) 
   if (!preparation.mean_file.empty()) param.set_mean_file(preparation.mean_file);
   for (const float value : preparation.mean_value) param.add_mean_value(value);
   if (height_ != input[1] || width_ != input[2]) {
-    require(input[1] == input[2], "images of ", height_, " x ", width_,
-            " cannot be cropped to the net's input of ", input.text(), "; a crop is a square");
-    param.set_crop_size(static_cast<std::uint32_t>(input[1]));
+    param.set_crop_h(static_cast<std::uint32_t>(input[1]));
+    param.set_crop_w(static_cast<std::uint32_t>(input[2]));
   }
-  require(preparation.views <= 2 || param.crop_size() > 0, preparation.views,
+  require(preparation.views <= 2 || param.crop_h() > 0, preparation.views,
           " views of an image need it larger than the net's input of ", input.text(),
           "; give a size to resize it to, or a mean image of that size");
   param.set_views(static_cast<std::uint32_t>(preparation.views));

@@ -5,7 +5,7 @@
 
 #include "io/input_file.hpp"
 #include "tools/command.hpp"
-#include "tools/project/like_net.hpp"
+#include "tools/model_folder.hpp"
 #include "tools/table.hpp"
 
 namespace doppio {

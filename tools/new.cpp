@@ -3,8 +3,10 @@
 #include <glog/logging.h>
 #include <google/protobuf/text_format.h>
 
-#include <chrono>
-#include <cmath>
+#include <algorithm>
+#include <cerrno>
+#include <cstdlib>
+#include <cstring>
 #include <filesystem>
 #include <iostream>
 
@@ -21,6 +23,7 @@
 #include "tools/project/like_net.hpp"
 #include "tools/project/picture_folder.hpp"
 #include "tools/project/project_text.hpp"
+#include "tools/setup.hpp"
 
 DEFINE_string(like, "", "net to start from");
 DEFINE_double(epochs, 0, "number of times that training reads each picture");
@@ -32,12 +35,17 @@ namespace fs = std::filesystem;
 
 namespace {
 
-/// Removes a folder that is not finished.
+/// A new folder beside its destination, removed unless it is finished.
 class UnfinishedFolder {
  public:
-  explicit UnfinishedFolder(const fs::path& folder) : folder_(folder) {
-    fs::remove_all(folder_);  // of a run that was killed
-    fs::create_directories(folder_);
+  explicit UnfinishedFolder(const fs::path& destination) {
+    if (destination.has_parent_path()) fs::create_directories(destination.parent_path());
+    std::string pattern = destination.string() + ".partial-XXXXXX";
+    require(mkdtemp(pattern.data()) != nullptr, "cannot make a folder beside ",
+            printable(destination.string()), ": ", std::strerror(errno));
+    folder_ = pattern;
+    fs::permissions(folder_, fs::perms::owner_all | fs::perms::group_read | fs::perms::group_exec |
+                                 fs::perms::others_read | fs::perms::others_exec);
   }
   ~UnfinishedFolder() {
     std::error_code ignored;
@@ -95,15 +103,39 @@ void check_net(const SourcedNet& net, Phase phase) {
   const Net built(ctx, net, state);
 }
 
+/// Returns the folder to make. Throws: Error if it exists, or for a name that cannot be used.
+fs::path destination(const std::string& operand) {
+  fs::path folder = operand;
+  if (!folder.has_filename()) folder = folder.parent_path();
+  const std::string name = folder.filename().string();
+  require(!name.empty() && name != "." && name != "..", "'", printable(operand),
+          "' is not a name for a new folder");
+  const bool plain = std::none_of(operand.begin(), operand.end(),
+                                  [](unsigned char c) { return c < ' ' || c == ','; });
+  require(plain, "'", printable(operand),
+          "': a comma or a control character in the name would not work as a flag's value");
+  const fs::file_status status = fs::symlink_status(folder);
+  const bool empty = fs::is_directory(status) && fs::is_empty(folder);
+  require(!fs::exists(status) || empty, printable(folder.string()),
+          " exists already; give another name, or remove it");
+  return folder;
+}
+
+/// Throws: Error unless the given weights fit the net.
+void check_weights(const SourcedNet& net, const std::string& weights) {
+  Context ctx;
+  NetState state;
+  state.set_phase(TRAIN);
+  Net built(ctx, net, state);
+  load_weights(built, {weights});
+}
+
 int run(const Arguments& given) {
   require_flag("images", "new");
   if (!(FLAGS_val_share > 0 && FLAGS_val_share < 1))
     throw UsageError("--val_share must be between 0 and 1");
   if (FLAGS_epochs < 0) throw UsageError("--epochs must not be negative");
-  fs::path folder = given.operands[0];
-  if (!folder.has_filename()) folder = folder.parent_path();
-  require(!fs::exists(folder) || fs::is_empty(folder), printable(folder.string()),
-          " exists already; give another name, or remove it");
+  const fs::path folder = destination(given.operands[0]);
 
   const std::string like_name = !FLAGS_like.empty()      ? FLAGS_like
                                 : !FLAGS_weights.empty() ? like_of_weights(FLAGS_weights)
@@ -121,7 +153,7 @@ int run(const Arguments& given) {
   target.train = pictures.train_count();
   target.val = pictures.val_count();
 
-  UnfinishedFolder made(folder.string() + ".partial");
+  UnfinishedFolder made(folder);
   write_file_atomically(made / "labels.txt", [&](std::ostream& out) {
     for (const PictureClass& c : pictures.classes) out << c.name << '\n';
   });
@@ -139,6 +171,7 @@ int run(const Arguments& given) {
   test_net.file = (folder / "train_val.prototxt").string();
   write_deploy_net(test_net, stored_image(test_net), made / "deploy.prototxt");
   for (const Phase phase : {TRAIN, TEST}) check_net(unfinished, phase);
+  if (!FLAGS_weights.empty()) check_weights(unfinished, FLAGS_weights);
 
   target.folder = (folder / "").string();
   const SolverParameter solver = adapted_solver(like, target);
@@ -179,7 +212,9 @@ Command new_command() {
           "FOLDER gets lists, databases, a mean image, labels.txt, train_val.prototxt,\n"
           "solver.prototxt, deploy.prototxt and a README with the next commands. Pictures are\n"
           "resized to the square that the net needs. Broken pictures and copies of pictures are\n"
-          "reported and left out. Other commands take FOLDER as --solver or --model."};
+          "reported and left out. `train` takes FOLDER as --solver; `test`, `classify` and "
+          "`extract`\n"
+          "take it as --model."};
 }
 
 }  // namespace doppio

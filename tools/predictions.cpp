@@ -87,7 +87,7 @@ void Predictions::print(const ImageFile& image, const std::vector<double>& score
   ++printed_;
   if (!image.label) return;
   ++labelled_;
-  right_ += static_cast<std::size_t>(std::max(0, *image.label)) == best[0].number;
+  right_ += *image.label >= 0 && static_cast<std::size_t>(*image.label) == best[0].number;
 }
 
 void Predictions::finish() {

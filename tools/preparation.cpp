@@ -7,8 +7,11 @@
 #include <cmath>
 #include <cstdint>
 #include <filesystem>
+#include <utility>
+#include <vector>
 
 #include "core/printable.hpp"
+#include "data/image/mean_file.hpp"
 #include "io/comma_list.hpp"
 #include "tools/flags.hpp"
 
@@ -42,16 +45,30 @@ int input_layer(const NetParameter& net) {
   return -1;
 }
 
+/// The height and width of the crop that `param` states; 0: none.
+std::pair<std::int64_t, std::int64_t> crop_of(const TransformationParameter& param) {
+  if (param.crop_size() > 0) return {param.crop_size(), param.crop_size()};
+  return {param.crop_h(), param.crop_w()};
+}
+
 /// Throws: Error if the crop is not the size of the net's input.
 void check_crop(const SourcedNet& net, int i) {
   const LayerParameter& layer = net.net.layer(i);
-  const auto crop = static_cast<std::int64_t>(layer.transform_param().crop_size());
-  if (crop == 0 || layer.input_param().shape_size() == 0) return;
+  const auto crop = crop_of(layer.transform_param());
+  if (crop.first == 0 || layer.input_param().shape_size() == 0) return;
   const BlobShape& shape = layer.input_param().shape(0);
-  if (shape.dim_size() == 4 && (shape.dim(2) != crop || shape.dim(3) != crop))
-    throw Error(str("crop_size is ", crop, " and the input is ", shape.dim(2), " x ", shape.dim(3),
-                    "; they must be equal"),
-                net.where(i, "transform_param.crop_size"));
+  if (shape.dim_size() == 4 && std::pair(shape.dim(2), shape.dim(3)) != crop)
+    throw Error(str("the crop is ", crop.first, " x ", crop.second, " and the input ", shape.dim(2),
+                    " x ", shape.dim(3), "; they must be equal"),
+                net.where(i, "transform_param"));
+}
+
+/// Returns the side of the square mean image in `file`, which is that of images before the crop.
+Index side_of_mean(const std::string& file) {
+  if (file.empty() || !fs::exists(file)) return 0;
+  const std::vector<Index> dims = read_mean_file(file).shape.dims();
+  const std::size_t n = dims.size();
+  return n >= 2 && dims[n - 1] == dims[n - 2] && dims[n - 1] > 1 ? dims[n - 1] : 0;
 }
 
 /// Takes over the mean and the scale of the Input layer's transform_param.
@@ -86,12 +103,20 @@ ImagePreparation preparation_for(const SourcedNet& net) {
   const bool flags = is_given("mean") || is_given("mean_value") || is_given("scale");
   if (stated) check_crop(net, i);
   if (stated) apply(net.net.layer(i).transform_param(), net.file, preparation);
+  const std::string stated_mean = preparation.mean_file;
   apply_flags(preparation);
+  if (preparation.mean_file.empty() && preparation.resize == 0)
+    preparation.resize = side_of_mean(stated_mean);  // only its values are overridden
   if (stated && !is_given("mean") && !preparation.mean_file.empty() &&
       !fs::exists(preparation.mean_file))
     throw Error(str("the mean file ", printable(preparation.mean_file),
                     " does not exist; copy it there, or give --mean=FILE or --mean_value=B,G,R"),
                 net.where(i, "transform_param.mean_file"));
+  LOG_IF(WARNING, stated && crop_of(net.net.layer(i).transform_param()).first > 0 &&
+                      preparation.mean_file.empty() && preparation.resize == 0)
+      << net.file
+      << ": the net was trained on crops of larger images, whose size is not stated, so "
+      << "images are resized to the net's input; give that size, as in --resize=256";
   LOG_IF(WARNING, !stated && !flags)
       << net.file
       << ": nothing says what to subtract from images, so their values are 0 to 255. If "

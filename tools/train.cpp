@@ -259,7 +259,7 @@ Command train_command() {
       .name = "train",
       .summary = "train a net from scratch, from a snapshot or from given weights",
       .operands = "",
-      .flags = {{"solver=FILE", "solver prototxt"},
+      .flags = {{"solver=FILE", "solver prototxt, or a folder that `doppio new` made"},
                 {"weights=FILES",
                  "start with these weights (.caffemodel or .caffemodel.h5); several files, "
                  "separated by commas, are copied into the net one after the other"},

@@ -61,12 +61,12 @@ TEST(LabelWarnings, AreNoneForLabelsFromZero) {
 
 TEST(LabelWarnings, NameLabelsWithoutImages) {
   EXPECT_EQ(label_warnings(images_of({1, 4})),
-            LineList{"no image has label 0, 2, 3, and the largest label is 4; a classifier has a "
+            LineList{"no image has label 0, 2 to 3, and the largest label is 4; a classifier has a "
                      "class for each label from 0"});
-  EXPECT_EQ(label_warnings(images_of({0, 16777216})),
-            LineList{"no image has label 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, "
-                     "17, 18, 19, 20 and 16777195 more, and the largest label is 16777216; a "
-                     "classifier has a class for each label from 0"});
+  EXPECT_EQ(
+      label_warnings(images_of({0, 16777216})),
+      LineList{"no image has label 1 to 16777215, and the largest label is 16777216; a classifier "
+               "has a class for each label from 0"});
   EXPECT_EQ(label_warnings(images_of({1, 4}), 2), LineList{}) << "earlier runs may have the others";
 }
 

@@ -6,6 +6,7 @@
 #include <opencv2/imgcodecs.hpp>
 #include <random>
 
+#include "data/storage/lmdb.hpp"
 #include "doppio.pb.h"
 #include "doppio/net.hpp"
 #include "io/input_file.hpp"
@@ -120,12 +121,15 @@ TEST_F(NewTest, LeavesOutWhatCannotBeTrainedOnAndSaysWhy) {
   const Outcome r = make();
   ASSERT_EQ(r.exit_code, 0) << r.err;
   for (const char* warning :
-       {"class 'empty' has no pictures and is left out", "1 files in ", "belong to no class",
-        "1 files in the class folders are hidden or have no ending of a picture",
-        "1 pictures cannot be read and are left out:\n  dogs/broken.jpg: ",
-        "1 pictures occur several times; each is used once:\n  dogs/0.png = dogs/copy.png",
-        "1 pictures occur in several classes; they are left out:\n  big cats/dog.png = dogs/1.png",
-        "1 classes have no picture to validate with, only to train on:\n  birds"})
+       {"class 'empty' has no pictures and is left out", "left out 1 file in ",
+        ", which belong to no class",
+        "left out 1 file in the class folders: hidden, without the ending of a picture",
+        "left out 1 picture that cannot be read:\n  dogs/broken.jpg: ",
+        "used only once: 1 picture with the same content as others of the class:\n"
+        "  dogs/0.png = dogs/copy.png",
+        "left out 1 picture with the same content as one of another class:\n"
+        "  big cats/dog.png = dogs/1.png",
+        "1 class without a picture for validation, because there is only one:\n  birds"})
     EXPECT_TRUE(contains(r.err, warning)) << warning << '\n' << r.err;
   const std::string lists = listed("train.txt") + listed("val.txt");
   for (const char* left_out : {"copy.png", "dog.png", "broken", "dogs/1.png", "notes"})
@@ -157,8 +161,7 @@ TEST_F(NewTest, MistakesAreErrorsAndLeaveNothing) {
   const auto expect = [&](const Outcome& r, const std::string& message) {
     EXPECT_EQ(r.exit_code, 1);
     EXPECT_TRUE(contains(r.err, message)) << r.err;
-    EXPECT_FALSE(fs::exists(project));
-    EXPECT_FALSE(fs::exists(project + ".partial"));
+    EXPECT_TRUE(fs::is_empty(folder / ""));
   };
   expect(make(), "has pictures of 0 classes; at least two are needed");
   add_class("only", 2, red);
@@ -166,9 +169,103 @@ TEST_F(NewTest, MistakesAreErrorsAndLeaveNothing) {
   add_class("other", 2, blue);
   expect(make({"--like=alexnett"}), "there is no such net; did you mean 'alexnet'?");
   expect(make({"--images=gone"}), "gone is not a folder");
-  expect(make({"--weights=gone"}), "gone");
-  std::ofstream(folder / "pets") << "a file";
+  const std::string bad = pictures.write("bad.caffemodel", "no weights");
+  expect(make({"--weights=" + bad}), "bad.caffemodel");
+  expect(make({"--weights=" + bad, "--like=lenet"}), "bad.caffemodel");
+  for (const char* name : {"a,b", ".", ".."})
+    expect(run_doppio({"new", folder / name, "--images=" + pictures / ""}), "name");
+}
+
+TEST_F(NewTest, ReplacesAndRemovesNothing) {
+  add_two_classes(2);
+  const std::string mine = folder.write("pets", "a file");
   EXPECT_EQ(make().exit_code, 1);
+  EXPECT_EQ(read_file(mine), "a file");
+  fs::remove(mine);
+  // The pictures may lie anywhere, even where an unfinished folder could have been.
+  fs::copy(pictures / "", folder / "pets.partial", fs::copy_options::recursive);
+  EXPECT_EQ(make({"--images=" + folder / "pets.partial"}).exit_code, 0);
+  EXPECT_TRUE(fs::exists(folder / "pets.partial/dogs/0.png"));
+}
+
+TEST_F(NewTest, FindsTheNetOfWeights) {
+  add_two_classes(3);
+  Context ctx;
+  Net squeezenet(ctx, "models/squeezenet/deploy.prototxt", TEST);
+  const std::string weights = folder / "w.caffemodel";
+  squeezenet.save(weights);
+  const Outcome r = make({"--weights=" + weights});
+  ASSERT_EQ(r.exit_code, 0) << r.err;
+  EXPECT_TRUE(contains(r.out, "net like squeezenet\n")) << r.out;
+  EXPECT_TRUE(contains(listed("solver.prototxt"), "weights: \"" + weights + "\"\n"));
+  EXPECT_TRUE(contains(listed("train_val.prototxt"), "name: \"conv10_pets\"\n"));
+}
+
+TEST_F(NewTest, DeployCommandMakesTheSameNet) {
+  add_two_classes(3);
+  ASSERT_EQ(make({"--like=squeezenet"}).exit_code, 0);  // with a crop and mean_value
+  const std::string train_val = project + "/train_val.prototxt";
+  const Outcome r = run_doppio({"deploy", train_val, "-o", project + "/again.prototxt"});
+  ASSERT_EQ(r.exit_code, 0) << r.err;
+  std::string again = listed("again.prototxt");
+  again.replace(again.find("again_mean"), 10, "deploy_mean");
+  EXPECT_EQ(again, listed("deploy.prototxt"));
+  EXPECT_EQ(listed("again_mean.binaryproto"), listed("deploy_mean.binaryproto"));
+
+  EXPECT_TRUE(contains(run_doppio({"deploy", train_val}).out, "type: \"Input\""));
+  const std::string before = listed("train_val.prototxt");
+  const Outcome onto_itself = run_doppio({"deploy", train_val, "-o", train_val});
+  EXPECT_EQ(onto_itself.exit_code, 2);
+  EXPECT_EQ(listed("train_val.prototxt"), before);
+}
+
+TEST_F(NewTest, FlagsOverrideTheMeanButNotTheSizeBeforeTheCrop) {
+  add_two_classes(3);
+  ASSERT_EQ(make({"--like=cifar10_alexnet", "--epochs=1"}).exit_code, 0);
+  ASSERT_EQ(run_doppio({"train", "--solver=" + project}).exit_code, 0);
+  const auto scores = [&](const std::vector<std::string>& more) {
+    std::vector<std::string> arguments = {"classify", "--model=" + project, "--format=csv",
+                                          pictures / "dogs/0.png"};
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    return run_doppio(arguments).out;
+  };
+  const std::string stated = scores({});
+  EXPECT_EQ(scores({"--mean=" + project + "/mean.binaryproto"}), stated);
+  EXPECT_EQ(scores({"--scale=0.0125"}), stated);
+  EXPECT_NE(scores({"--scale=0.5"}), stated);
+  const std::string other = scores({"--mean_value=0,0,0"});
+  EXPECT_NE(other, stated);
+  EXPECT_EQ(scores({"--mean_value=0,0,0", "--resize=32"}), other);
+  EXPECT_NE(scores({"--mean_value=0,0,0", "--resize=28"}), other);
+}
+
+TEST_F(NewTest, ExtractsFeaturesOfImages) {
+  add_two_classes(3);
+  ASSERT_EQ(make({"--like=cifar10_quick", "--epochs=1"}).exit_code, 0);
+  ASSERT_EQ(run_doppio({"train", "--solver=" + project}).exit_code, 0);
+  const Outcome r =
+      run_doppio({"extract", "--model=" + project, "ip1,prob", folder / "a," + folder / "b",
+                  pictures / "dogs", pictures / "big cats/1.png"});
+  ASSERT_EQ(r.exit_code, 0) << r.err;
+  LmdbReader features(folder / "a");
+  EXPECT_EQ(features.size(), 4);
+  Datum datum;
+  ASSERT_TRUE(datum.ParseFromString(std::string(features.next().value)));
+  EXPECT_EQ(datum.float_data_size(), 64);
+  const Outcome none =
+      run_doppio({"extract", "--model=" + project + "/deploy.prototxt",
+                  "--weights=" + project + "/pets_iter_1.caffemodel", "ip1", folder / "c"});
+  EXPECT_EQ(none.exit_code, 1);
+  EXPECT_TRUE(contains(none.err, "needs images")) << none.err;
+}
+
+TEST(Models, AreListedWithTheirFigures) {
+  const Outcome r = run_doppio({"models"});
+  EXPECT_EQ(r.exit_code, 0) << r.err;
+  EXPECT_FALSE(contains(r.out, "?")) << r.out;
+  for (const char* text :
+       {"\nalexnet ", "\nvgg16 ", "60,965,224", "724.4 million", "92.86 % top-1"})
+    EXPECT_TRUE(contains(r.out, text)) << text << r.out;
 }
 
 class NewLike : public NewTest, public testing::WithParamInterface<std::string> {};

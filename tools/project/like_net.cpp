@@ -6,15 +6,16 @@
 #include <set>
 
 #include "core/printable.hpp"
-#include "doppio/extend/registry.hpp"
 #include "io/input_file.hpp"
 #include "net/passes/passes.hpp"
 #include "net/weights/weights_io.hpp"
 #include "solver/read_solver.hpp"
+#include "tools/model_folder.hpp"
 
 namespace doppio {
 
 namespace fs = std::filesystem;
+namespace pb = google::protobuf;
 
 namespace {
 
@@ -34,7 +35,10 @@ bool tests(const LayerParameter& data) {
 const LayerParameter& data_of(const LikeNet& like, bool test) {
   for (const LayerParameter& layer : like.train_val.net.layer())
     if (is_data(layer) && tests(layer) == test) return layer;
-  throw Error(str("has no Data layer for ", test ? "testing" : "training", " only"),
+  throw Error(str("has no layer of type Data for ", test ? "testing" : "training",
+                  " only (include { phase: ", test ? "TEST" : "TRAIN",
+                  " }), whose database could be "
+                  "replaced"),
               {like.train_val.file, 0, 0});
 }
 
@@ -42,12 +46,19 @@ int batch_of(const LayerParameter& data) {
   return static_cast<int>(data.data_param().batch_size());
 }
 
+bool compares_classes(const std::string& type) {
+  for (const char* loss :
+       {"SoftmaxWithLoss", "InfogainLoss", "MultinomialLogisticLoss", "HingeLoss"})
+    if (type == loss) return true;
+  return false;
+}
+
 /// Returns the indices of the layers with one output per class: the nearest Convolution or
 /// InnerProduct before each loss.
 std::set<int> classifiers(const NetParameter& net) {
   std::set<int> found;
   for (int i = 0; i < net.layer_size(); ++i) {
-    if (net.layer(i).type() != "SoftmaxWithLoss" || net.layer(i).bottom_size() == 0) continue;
+    if (!compares_classes(net.layer(i).type()) || net.layer(i).bottom_size() == 0) continue;
     std::string blob = net.layer(i).bottom(0);
     for (int k = i - 1; k >= 0; --k) {
       const LayerParameter& layer = net.layer(k);
@@ -136,23 +147,6 @@ Index LikeNet::stored_side(const Shape& common) const {
   return (crop * 256 / 227 + kStep - 1) / kStep * kStep;
 }
 
-std::string models_folder() {
-  const fs::path program = fs::read_symlink("/proc/self/exe");
-  const fs::path folder = program.parent_path().parent_path() / "share" / "doppio" / "models";
-  require(fs::is_directory(folder), "the nets that come with Doppio are not installed in ",
-          folder.string(), "; give --like the path of a folder such as models/alexnet");
-  return folder.string();
-}
-
-std::vector<std::string> model_names() {
-  std::vector<std::string> names;
-  for (const fs::directory_entry& entry : fs::directory_iterator(models_folder()))
-    if (fs::exists(entry.path() / "train_val.prototxt"))
-      names.push_back(entry.path().filename().string());
-  std::sort(names.begin(), names.end());
-  return names;
-}
-
 LikeNet read_like(const std::string& name) {
   fs::path folder = name;
   if (name.find('/') == name.npos) {
@@ -164,6 +158,7 @@ LikeNet read_like(const std::string& name) {
   }
   LikeNet like;
   like.name = (folder.has_filename() ? folder : folder.parent_path()).filename().string();
+  like.shown = printable(name.find('/') == name.npos ? "models/" + name : name);
   like.train_val = read_prototxt((folder / "train_val.prototxt").string());
   like.solver = read_solver((folder / "solver.prototxt").string()).param;
   const SourcedNet deploy = read_prototxt((folder / "deploy.prototxt").string());
@@ -175,25 +170,55 @@ LikeNet read_like(const std::string& name) {
   require(like.input.axes() == 3, (folder / "deploy.prototxt").string(),
           ": has no Input layer for N x C x H x W");
   like.crop = static_cast<Index>(data_of(like, true).transform_param().crop_size());
+  for (const bool test : {false, true})
+    if (batch_of(data_of(like, test)) < 1)
+      throw Error(str("the Data layer for ", test ? "testing" : "training", " has no batch_size"),
+                  {like.train_val.file, 0, 0});
+  if (like.solver.max_iter() < 1 || like.solver.iter_size() < 1 || !(like.solver.base_lr() > 0))
+    throw Error("max_iter, iter_size and base_lr must be positive",
+                {(folder / "solver.prototxt").string(), 0, 0});
   return like;
 }
 
 std::string like_of_weights(const std::string& weights) {
   NetParameter net;
-  require(parse_binary_file(weights, net), printable(weights), ": is not a file of weights");
+  require(parse_binary_file(weights, net), printable(weights),
+          ": is not a .caffemodel, so the net that it belongs to is not known; give --like");
+  std::set<std::string> stored;
+  for (const LayerParameter& layer : net.layer())
+    if (layer.blobs_size() > 0) stored.insert(layer.name());
+  for (const V1LayerParameter& layer : net.layers())
+    if (layer.blobs_size() > 0) stored.insert(layer.name());
+  std::vector<std::string> fitting;
   for (const std::string& name : model_names()) {
-    const std::string file = (fs::path(models_folder()) / name / "train_val.prototxt").string();
-    if (read_prototxt(file).net.name() == net.name()) return name;
+    const fs::path file = fs::path(models_folder()) / name / "train_val.prototxt";
+    const NetParameter model = read_prototxt(file.string()).net;
+    int learned = 0, known = 0;
+    for (const LayerParameter& layer : model.layer()) {
+      if (!layer.has_convolution_param() && !layer.has_inner_product_param()) continue;
+      ++learned;
+      known += stored.contains(layer.name());
+    }
+    if (known < learned) continue;
+    if (model.name() == net.name()) return name;
+    fitting.push_back(name);
   }
-  throw Error(str(printable(weights), ": are weights of a net '", printable(net.name()),
-                  "', which is none of those that `doppio models` lists; give --like"));
+  require(!fitting.empty(), printable(weights), ": are weights of a net '", printable(net.name()),
+          "', whose layers are those of none that `doppio models` lists; give --like");
+  return fitting.front();
 }
 
 SourcedNet adapted_net(const LikeNet& like, const Target& target) {
   const Schedule schedule = schedule_for(like, target);
   SourcedNet made = like.train_val;
   made.net.set_name(target.name);
-  for (const int i : classifiers(made.net)) adapt_classifier(*made.net.mutable_layer(i), target);
+  const std::set<int> found = classifiers(made.net);
+  if (found.empty())
+    throw Error(
+        "has no loss that compares classes (SoftmaxWithLoss or the like) after a layer whose "
+        "outputs could be adapted to the classes",
+        {like.train_val.file, 0, 0});
+  for (const int i : found) adapt_classifier(*made.net.mutable_layer(i), target);
   for (LayerParameter& layer : *made.net.mutable_layer()) {
     if (layer.type() == "Accuracy" && layer.accuracy_param().top_k() > 1)
       layer.mutable_accuracy_param()->set_top_k(
@@ -214,22 +239,29 @@ SourcedNet adapted_net(const LikeNet& like, const Target& target) {
 
 SolverParameter adapted_solver(const LikeNet& like, const Target& target) {
   const Schedule schedule = schedule_for(like, target);
-  const SolverParameter& from = like.solver;
-  SolverParameter solver;
+  SolverParameter solver = like.solver;
+  const pb::Descriptor& fields = *solver.GetDescriptor();
+  for (int i = 0; i < fields.field_count(); ++i) {
+    const std::string& name = fields.field(i)->name();
+    const bool of_data = name.find("net") != name.npos || name.starts_with("test_") ||
+                         name.starts_with("snapshot") || name.starts_with("step") ||
+                         name.starts_with("plateau") || name == "gamma" || name == "weights" ||
+                         name == "solver_mode" || name == "device_id";
+    if (of_data && name != "test_initialization" && name != "test_state")
+      solver.GetReflection()->ClearField(&solver, fields.field(i));
+  }
   solver.set_net(target.folder + "train_val.prototxt");
   if (!target.weights.empty()) solver.add_weights(target.weights);
   solver.add_test_iter(schedule.tests);
   solver.set_test_interval(std::max(1, schedule.iterations / 20));
-  if (from.has_type()) solver.set_type(from.type());
   solver.set_base_lr(static_cast<float>(schedule.rate));
   solver.set_lr_policy("poly");
   solver.set_power(1);
-  if (from.warmup_iter() > 0)
+  if (solver.warmup_iter() > 0)
     solver.set_warmup_iter(
-        std::min<decltype(from.warmup_iter())>(from.warmup_iter(), schedule.iterations / 20));
-  solver.set_momentum(from.momentum());
-  solver.set_weight_decay(from.weight_decay());
-  if (schedule.iter_size > 1) solver.set_iter_size(schedule.iter_size);
+        std::min<decltype(solver.warmup_iter())>(solver.warmup_iter(), schedule.iterations / 20));
+  solver.set_iter_size(schedule.iter_size);
+  if (schedule.iter_size == 1) solver.clear_iter_size();
   solver.set_max_iter(schedule.iterations);
   solver.set_display(std::max(1, schedule.iterations / 100));
   solver.set_average_loss(std::max(1, schedule.iterations / 100));

@@ -11,6 +11,7 @@ namespace doppio {
 /// A net that serves as a pattern: one of models/, or a folder with the same three files.
 struct LikeNet {
   std::string name;      ///< of the folder
+  std::string shown;     ///< "models/NAME" or the folder's path, for texts
   SourcedNet train_val;  ///< train_val.prototxt, for both phases
   SolverParameter solver;
   Shape input;     ///< C x H x W of deploy.prototxt
@@ -21,19 +22,13 @@ struct LikeNet {
   Index stored_side(const Shape& common) const;
 };
 
-/// Returns the folder of the nets that come with Doppio, share/doppio/models beside the program's
-/// folder. Throws: Error if it does not exist.
-std::string models_folder();
-
-/// Returns the names of these nets, sorted.
-std::vector<std::string> model_names();
-
 /// Reads net `name` of models_folder() or, if it contains a slash, of that folder. Throws: Error
 /// with the nearest names if there is none.
 LikeNet read_like(const std::string& name);
 
-/// Returns the name of the net in models_folder() whose net has the name that the weight file
-/// states. Throws: Error if there is none.
+/// Returns the name of the net in models_folder() whose layers all have weights in the file: of
+/// several, the one with the net's name that the file states, else the first. Throws: Error if
+/// there is none.
 std::string like_of_weights(const std::string& weights);
 
 /// What a net is to be adapted to.
@@ -52,7 +47,8 @@ struct Target {
 /// as fast as the others.
 SourcedNet adapted_net(const LikeNet& like, const Target& target);
 
-/// Returns a solver for that net. The rule, momentum and weight decay are those of `like`.
+/// Returns a solver for that net. All that does not
+/// depend on the data, such as the rule, momentum and weight decay, is that of `like`.
 ///
 /// Batches have at most a quarter of the pictures. The learning rate starts at that of `like`,
 /// times the square root of the ratio of the batch sizes, and a tenth of that for fine-tuning; it

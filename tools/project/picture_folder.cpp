@@ -45,6 +45,11 @@ std::vector<std::string> subfolders(const std::string& folder) {
   return names;
 }
 
+/// Returns "1 picture", "2 pictures" or "2 classes".
+std::string counted(std::size_t count, const std::string& noun) {
+  return str(count, ' ', noun, count == 1 ? "" : noun.ends_with('s') ? "es" : "s");
+}
+
 /// Names up to five examples.
 std::string examples(const std::vector<std::string>& names) {
   constexpr std::size_t kShown = 5;
@@ -70,11 +75,16 @@ class Reader {
     leave_out_damaged();
     leave_out_copies();
     divide();
-    require(set_.classes.size() >= 2, printable(options_.folder), " has pictures of ",
-            set_.classes.size(), set_.classes.size() == 1 ? " class" : " classes",
-            "; at least two are needed, each in a folder of its own:\n  ", printable(set_.root),
-            "CLASS/PICTURE.jpg, or ", printable(set_.root), "train/CLASS/PICTURE.jpg and ",
-            printable(set_.root), "val/CLASS/PICTURE.jpg", notes());
+    require(
+        set_.classes.size() >= 2, printable(options_.folder), " has pictures of ",
+        set_.classes.size(), set_.classes.size() == 1 ? " class" : " classes",
+        "; at least two are needed, each in a folder of its own:\n  ", printable(set_.root),
+        "CLASS/PICTURE.jpg, or ", printable(set_.root), "train/CLASS/PICTURE.jpg and ",
+        printable(set_.root), "val/CLASS/PICTURE.jpg",
+        set_.classes.size() == 1 && set_.classes[0].name == "train"
+            ? "; for the pictures of train only, give --images=" + printable(set_.root) + "train"
+            : "",
+        notes());
     return std::move(set_);
   }
 
@@ -97,6 +107,10 @@ class Reader {
       if (has(name)) val = name;
     const bool divided = has("train") && !val.empty() && !subfolders(set_.root + "train").empty();
     if (divided) {
+      for (const std::string& name : folders)
+        if (name != "train" && name != val)
+          warn("left out the folder " + printable(set_.root + name) + ", because train and " + val +
+               " hold the pictures");
       find_classes("train/", Part::train);
       find_classes(val + "/", Part::val);
       return;
@@ -119,12 +133,12 @@ class Reader {
         pictures_.push_back({path.substr(set_.root.size()), name, part});
     }
     if (loose > 0)
-      warn(str(loose, " files in ", printable(set_.root + folder),
-               " belong to no class and are left out"));
+      warn(str("left out ", counted(loose, "file"), " in ", printable(set_.root + folder),
+               ", which belong to no class"));
     if (ignored > 0)
-      warn(str(ignored,
-               " files in the class folders are hidden or have no ending of a picture, and "
-               "are left out"));
+      warn(str(
+          "left out ", counted(ignored, "file"),
+          " in the class folders: hidden, without the ending of a picture, or links to folders"));
   }
 
   static void inspect(const std::string& root, Picture& picture) {
@@ -169,7 +183,8 @@ class Reader {
       if (!p.damage.empty()) damaged.push_back(p.path + ": " + p.damage);
     std::erase_if(pictures_, [](const Picture& p) { return !p.damage.empty(); });
     if (!damaged.empty())
-      warn(str(damaged.size(), " pictures cannot be read and are left out:", examples(damaged)));
+      warn(str("left out ", counted(damaged.size(), "picture"),
+               " that cannot be read:", examples(damaged)));
   }
 
   void leave_out_copies() {
@@ -190,11 +205,11 @@ class Reader {
     }
     std::erase_if(pictures_, [&](const Picture& p) { return unwanted.contains(p.path); });
     if (!copies.empty())
-      warn(str(copies.size(),
-               " pictures occur several times; each is used once:", examples(copies)));
+      warn(str("used only once: ", counted(copies.size(), "picture"),
+               " with the same content as others of the class:", examples(copies)));
     if (!contradictions.empty())
-      warn(str(contradictions.size(),
-               " pictures occur in several classes; they are left out:", examples(contradictions)));
+      warn(str("left out ", counted(contradictions.size(), "picture"),
+               " with the same content as one of another class:", examples(contradictions)));
   }
 
   void divide() {
@@ -219,16 +234,19 @@ class Reader {
       if (made.train.empty()) untrained.push_back(name);
       set_.classes.push_back(std::move(made));
     }
-    require(untrained.empty(), untrained.size(),
-            " classes have no pictures to train on:", examples(untrained));
+    require(untrained.empty(), printable(options_.folder), " has ",
+            counted(untrained.size(), "class"),
+            " without pictures to train on; add some to train/, or "
+            "remove the class from the other folder:",
+            examples(untrained));
     set_.val_is_train = set_.val_count() == 0;
     if (set_.val_is_train)
       warn(
           "there are too few pictures to set some aside, so the net is validated with those that "
           "it is trained on: its accuracy says nothing about other pictures");
     else if (!single.empty())
-      warn(str(single.size(),
-               " classes have no picture to validate with, only to train on:", examples(single)));
+      warn(str(counted(single.size(), "class"),
+               " without a picture for validation, because there is only one:", examples(single)));
     for (const Picture& p : pictures_) {
       const Shape size{p.height, p.width};
       if (set_.common.axes() == 0) set_.common = size;

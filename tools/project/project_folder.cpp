@@ -33,8 +33,8 @@ std::string newest_weights(const std::string& folder) {
     newest = entry.path().string();
   }
   require(!newest.empty(), printable(folder),
-          " has no weights (NAME_iter_N.caffemodel) yet; train first: doppio train --solver=",
-          folder, ", or give --weights");
+          " has no weights (NAME_iter_N.caffemodel) yet; give --weights, or train first: ",
+          shell_command({"doppio", "train", "--solver=" + folder}));
   return newest;
 }
 

@@ -15,6 +15,20 @@ std::string folder_of(const Target& target) {
   return shell_command({target.folder.substr(0, target.folder.size() - 1)});
 }
 
+/// Says how to turn the mirroring of pictures on or off.
+std::string mirror_advice(const LikeNet& like) {
+  for (const LayerParameter& layer : like.train_val.net.layer()) {
+    if (layer.type() != "Data") continue;
+    const bool mirrors = layer.transform_param().mirror();
+    return str("* Pictures are ", mirrors ? "" : "not ",
+               "mirrored at random. `--set train:", printable(layer.name()),
+               ".mirror=", mirrors ? "false" : "true",
+               mirrors ? "` turns it off, for classes that are mirror images of each other.\n"
+                       : "` turns it on, unless classes are mirror images of each other.\n");
+  }
+  return {};
+}
+
 std::string class_counts(const PictureSet& pictures, std::size_t most) {
   std::string text;
   for (std::size_t i = 0; i < std::min(most, pictures.classes.size()); ++i) {
@@ -28,12 +42,12 @@ std::string class_counts(const PictureSet& pictures, std::size_t most) {
 }  // namespace
 
 std::string net_comment(const LikeNet& like, const Target& target) {
-  return str("# Made by `doppio new`: models/", like.name, " with ", target.classes,
+  return str("# Made by `doppio new`: ", like.shown, " with ", target.classes,
              " classes. Paths are relative to the folder\n# in which commands are run.\n");
 }
 
 std::string solver_comment(const LikeNet& like, const Target& target) {
-  return str("# Made by `doppio new`: the solver of models/", like.name, " for ", target.train,
+  return str("# Made by `doppio new`: the solver of ", like.shown, " for ", target.train,
              " pictures, about ", std::lround(adapted_epochs(like, target)),
              " epochs.\n# The learning rate falls linearly to 0.\n");
 }
@@ -45,7 +59,7 @@ std::string readme_text(const LikeNet& like, const Target& target, const Picture
   if (!command.empty()) command[0] = "doppio";
   std::string text = str(
       "# ", target.name, "\n\n", target.classes, " classes: ", class_counts(pictures, 20),
-      ". The net is that of models/", like.name,
+      ". The net is that of ", like.shown,
       target.weights.empty() ? "" : ", fine-tuned from " + target.weights, ".\n", target.train,
       " pictures are trained on and ", target.val,
       " are for validation. This folder was made by\n\n```sh\n", shell_command(command), "\n```\n");
@@ -72,9 +86,8 @@ std::string readme_text(const LikeNet& like, const Target& target, const Picture
       "\n## If the accuracy is too low\n"
       "* More pictures help most, above all of classes that are confused with each other.\n"
       "* Fine-tune a net that was trained on many pictures: `doppio new` with `--weights`.\n"
-      "* Train longer (`--epochs`), or a larger net (`--like`; `doppio models` lists them).\n"
-      "* Mirror pictures at random, unless that changes their class: "
-      "`--set train:LAYER.mirror=true`.\n";
+      "* Train longer (`--epochs`), or a larger net (`--like`; `doppio models` lists them).\n";
+  text += mirror_advice(like);
   return text;
 }
 

@@ -82,6 +82,7 @@ std::vector<int> labels_of(const std::vector<AnnotationCategory>& categories, co
 
 void check_class_labels(const std::string& path, const LabelMap& map, bool overwrite) {
   std::error_code unknown;
+  if (std::filesystem::exists(path, unknown)) read_class_labels(path);  // nothing else is replaced
   if (std::filesystem::exists(path, unknown) && !overwrite)
     require(read_file(path) == text_of(map), "the label map ", printable(path),
             " exists already and has other classes; give it as --label_map to use its labels, "

@@ -120,7 +120,7 @@ class Deployment {
     return output || makes_needed(layer) ? std::optional(layer) : std::nullopt;
   }
 
-  LayerParameter input(int i) const {
+  LayerParameter input(int i) {
     const LayerParameter& data = net_.net.layer(i);
     Problems problems;
     for (int t = 1; t < data.top_size(); ++t)
@@ -129,6 +129,12 @@ class Deployment {
                                "', which only records with labels provide; give that layer "
                                "include { phase: TRAIN }, or a stage of its own"),
                            net_.where(i)));
+    if (has_input_)
+      problems.add(
+          Error("a second data layer stays in the deploy net, which has one input; give "
+                "the layers that read it include { phase: TRAIN }",
+                net_.where(i)));
+    has_input_ = true;
     problems.throw_if_any();
     LayerParameter layer;
     layer.set_name(data.name());
@@ -140,6 +146,8 @@ class Deployment {
     TransformationParameter to;
     if (from.has_scale()) to.set_scale(from.scale());
     if (from.has_crop_size()) to.set_crop_size(from.crop_size());
+    if (from.has_crop_h()) to.set_crop_h(from.crop_h());
+    if (from.has_crop_w()) to.set_crop_w(from.crop_w());
     if (from.has_mean_file()) to.set_mean_file(from.mean_file());
     *to.mutable_mean_value() = from.mean_value();
     *layer.mutable_transform_param() = to;
@@ -152,16 +160,17 @@ class Deployment {
     const std::string& scores = loss.bottom(0);
     const std::string type = activation_of(loss);
     needed_.insert(scores);
-    for (const LayerParameter& layer : net_.net.layer())
-      if (layer.type() == type && layer.bottom(0) == scores) return std::nullopt;  // is there
     if (type.empty()) return std::nullopt;
+    for (const LayerParameter& layer : net_.net.layer())
+      if (layer.type() == type && layer.bottom_size() > 0 && layer.bottom(0) == scores)
+        return std::nullopt;  // there is one already
     LayerParameter layer;
     const std::string name = has_prob_ || taken("prob") ? "prob_" + scores : "prob";
     has_prob_ = true;
     layer.set_name(name);
     layer.set_type(type);
     layer.add_bottom(scores);
-    layer.add_top(name);
+    layer.add_top(loss.top_size() > 1 ? loss.top(1) : name);
     if (loss.has_softmax_param()) *layer.mutable_softmax_param() = loss.softmax_param();
     return layer;
   }
@@ -181,7 +190,7 @@ class Deployment {
   float largest_weight_ = 0;
   std::set<std::string> read_;    // blobs that a layer of the whole net reads
   std::set<std::string> needed_;  // blobs that a later layer of the deploy net reads
-  bool has_prob_ = false;
+  bool has_prob_ = false, has_input_ = false;
 };
 
 }  // namespace
