@@ -74,7 +74,7 @@ gflags::CommandLineFlagInfo info_of(const CommandFlag& flag) {
 std::string label_of(const CommandFlag& flag) {
   const std::string type = info_of(flag).type;
   const bool letter = flag.name.size() == 1;
-  const std::string label = (letter ? "-" : "--") + flag.name;
+  std::string label = (letter ? "-" : "--") + flag.name;
   if (type == "bool") return label;
   std::string value = flag.value;
   if (value.empty()) value = type == "string" ? "VALUE" : type == "double" ? "X" : "N";

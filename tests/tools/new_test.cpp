@@ -24,14 +24,14 @@ namespace fs = std::filesystem;
 /// A folder of pictures that a net can tell apart: reddish and bluish noise.
 class NewTest : public testing::Test {
  protected:
-  void add(const std::string& path, cv::Scalar color) {
+  void add(const std::string& path, const cv::Scalar& color) {
     fs::create_directories(fs::path(pictures / path).parent_path());
     cv::Mat image(24, 32, CV_8UC3);
     cv::RNG random(++seed_);
     random.fill(image, cv::RNG::UNIFORM, 0, 120);
     cv::imwrite(pictures / path, image + color);
   }
-  void add_class(const std::string& name, int count, cv::Scalar color) {
+  void add_class(const std::string& name, int count, const cv::Scalar& color) {
     for (int i = 0; i < count; ++i) add(str(name, "/", i, ".png"), color);
   }
   void add_two_classes(int count) {

@@ -109,8 +109,8 @@ class Reader {
     if (divided) {
       for (const std::string& name : folders)
         if (name != "train" && name != val)
-          warn("left out the folder " + printable(set_.root + name) + ", because train and " + val +
-               " hold the pictures");
+          warn(str("left out the folder ", printable(set_.root + name), ", because train and ", val,
+                   " hold the pictures"));
       find_classes("train/", Part::train);
       find_classes(val + "/", Part::val);
       return;
@@ -127,7 +127,7 @@ class Reader {
       const bool fits =
           std::none_of(name.begin(), name.end(), [](unsigned char c) { return c < ' '; });
       require(fits, "the folder name '", printable(name), "' has control characters; rename it");
-      const std::vector<std::string> paths = images_below(set_.root + folder + name, &ignored);
+      const std::vector<std::string> paths = images_below(str(set_.root, folder, name), &ignored);
       if (paths.empty()) warn("class '" + printable(name) + "' has no pictures and is left out");
       for (const std::string& path : paths)
         pictures_.push_back({path.substr(set_.root.size()), name, part});

@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <optional>
 #include <set>
+#include <utility>
 
 #include "core/printable.hpp"
 #include "doppio/extend/registry.hpp"
@@ -150,7 +151,7 @@ class Deployment {
     if (from.has_crop_w()) to.set_crop_w(from.crop_w());
     if (from.has_mean_file()) to.set_mean_file(from.mean_file());
     *to.mutable_mean_value() = from.mean_value();
-    *layer.mutable_transform_param() = to;
+    *layer.mutable_transform_param() = std::move(to);
     return layer;
   }
 
