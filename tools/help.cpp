@@ -138,7 +138,8 @@ std::string exit_codes_help() {
        {str(int{kRankLost}),
         "one of several processes that train together has ended or has been silent for "
         "--rank_timeout seconds"},
-       {"128 + N", "stopped by signal N; 130: by Ctrl-C"}});
+       {"128 + N",
+        "stopped by signal N; 130: by Ctrl-C, but `train` writes a snapshot and exits with 0"}});
 }
 
 const std::vector<Topic>& topics() {

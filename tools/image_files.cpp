@@ -69,6 +69,7 @@ std::vector<std::string> images_below(const std::string& folder, std::size_t* ig
 std::vector<ImageFile> expand_images(const std::vector<std::string>& operands,
                                      const std::string& root) {
   std::vector<ImageFile> images;
+  const std::string prefix = root + (fs::is_directory(root) && !root.ends_with('/') ? "/" : "");
   for (const std::string& operand : operands) {
     const std::size_t before = images.size();
     if (fs::is_directory(operand)) {
@@ -76,7 +77,7 @@ std::vector<ImageFile> expand_images(const std::vector<std::string>& operands,
       require(images.size() > before, printable(operand), ": the folder has no image files");
     } else if (is_list(operand)) {
       for (const TextLine& line : read_lines(operand))
-        images.push_back(listed_image(line.text, root));
+        images.push_back(listed_image(line.text, prefix));
       require(images.size() > before, printable(operand), ": the list is empty");
     } else {
       images.push_back({operand});

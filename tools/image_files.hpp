@@ -20,7 +20,8 @@ bool has_image_ending(const std::string& path);
 std::vector<std::string> images_below(const std::string& folder, std::size_t* ignored = nullptr);
 
 /// Expands `operands`: a folder stands for images_below() it, a text file for the images that it
-/// lists, one per line as "path" or "path label". `root` is put before paths in lists. Throws:
+/// lists, one per line as "path" or "path label". `root`, a
+/// folder or another prefix, is put before paths in lists. Throws:
 /// Error for a folder or list without images, or a malformed list.
 std::vector<ImageFile> expand_images(const std::vector<std::string>& operands,
                                      const std::string& root);

@@ -202,7 +202,8 @@ Command new_command() {
                 {"epochs=X",
                  "times that training reads each picture (default: 30, or 10 with --weights; "
                  "more if there are few pictures)"},
-                {"val_share=X", "part of the pictures that is set aside for validation"},
+                {"val_share=X",
+                 "part of the pictures that is set aside for validation (default 0.2)"},
                 {"seed=N", "seed of that choice, of the order and of the training (default 1)"}},
       .example = "doppio new pets --images=pictures && doppio train --solver=pets",
       .run = run,

@@ -81,12 +81,16 @@ std::string readme_text(const LikeNet& like, const Target& target, const Picture
               "| train_val.prototxt, solver.prototxt | the net and its training |\n",
               "| deploy.prototxt | the net for classification; it states how images are prepared "
               "|\n| ",
-              target.name, "_iter_N.caffemodel | weights, after training |\n");
+              target.name, "_iter_N.caffemodel | weights; N is the iteration |\n| ", target.name,
+              "_iter_N.solverstate | what `--resume` needs as well |\n");
   text +=
       "\n## If the accuracy is too low\n"
       "* More pictures help most, above all of classes that are confused with each other.\n"
       "* Fine-tune a net that was trained on many pictures: `doppio new` with `--weights`.\n"
-      "* Train longer (`--epochs`), or a larger net (`--like`; `doppio models` lists them).\n";
+      "* Train longer: make another folder with `--epochs=N`, or continue this training with\n"
+      "  `--resume --set max_iter=N`.\n"
+      "* Use a larger net: `--like` of `doppio new`; `doppio models` lists them."
+      "\n";
   text += mirror_advice(like);
   return text;
 }
