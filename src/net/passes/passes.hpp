@@ -40,8 +40,8 @@ SourcedNet cut(SourcedNet source, const ChannelPart& part);
 /// Turns the net that tests (after filter()) into one for use: without data layers, labels, losses
 /// and metrics.
 ///
-/// An Input layer of shape `input`, N x C x H x W, replaces the data layer. It takes over the mean,
-/// scale and crop from the data layer's transform_param, for commands that prepare images. A
+/// An Input layer of shape `input`, N x C x H x W, replaces the data layer. It has the mean,
+/// scale and crop of the data layer's transform_param, for commands that prepare images. A
 /// SoftmaxWithLoss becomes a Softmax layer `prob`, a SigmoidCrossEntropyLoss a Sigmoid layer; of
 /// other losses, their first bottom becomes an output. Losses of less than the largest loss weight
 /// are auxiliary: they are removed with the layers that only they need. So are fillers and learning
