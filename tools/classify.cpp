@@ -3,11 +3,8 @@
 #include <glog/logging.h>
 
 #include <algorithm>
-#include <cmath>
 #include <memory>
-#include <numeric>
 
-#include "core/printable.hpp"
 #include "io/input_file.hpp"
 #include "tools/command.hpp"
 #include "tools/ensemble.hpp"

@@ -6,22 +6,18 @@
 
 #include <algorithm>
 #include <chrono>
-#include <random>
 
 #include "core/printable.hpp"
 #include "doppio/error.hpp"
 #include "tools/command.hpp"
+#include "tools/conversion_flags.hpp"
 #include "tools/flags.hpp"
 #include "tools/interrupt.hpp"
 #include "tools/progress.hpp"
 
 DECLARE_bool(shuffle);
 DECLARE_int64(seed);
-DECLARE_int32(resize_height);
-DECLARE_int32(resize_width);
 DECLARE_bool(encoded);
-DECLARE_string(encode_type);
-DECLARE_string(on_error);
 DEFINE_string(label_map, "", "LabelMap with the labels of the classes");
 DEFINE_string(write_label_map, "", "file for the LabelMap that is made");
 DEFINE_string(crowds, "difficult", "what to do with COCO's boxes of crowds: difficult or skip");
@@ -31,30 +27,17 @@ namespace doppio {
 namespace {
 
 AnnotationsOptions options_of(const Arguments& given) {
-  if (FLAGS_on_error != "fail" && FLAGS_on_error != "skip")
-    throw UsageError("--on_error=" + FLAGS_on_error + ": expected fail or skip");
   if (FLAGS_crowds != "difficult" && FLAGS_crowds != "skip")
     throw UsageError("--crowds=" + FLAGS_crowds + ": expected difficult or skip");
   if (!FLAGS_label_map.empty() && !FLAGS_write_label_map.empty())
     throw UsageError("--label_map is read and --write_label_map is made: give one of them");
   AnnotationsOptions options;
-  options.root = given.operands[0];
+  apply_conversion_flags(given, options);
   options.annotations = given.operands[1];
-  options.database = given.operands[2];
   options.label_map = FLAGS_label_map;
   options.write_label_map = FLAGS_write_label_map;
   options.crowds = FLAGS_crowds == "skip" ? CrowdBoxes::skip : CrowdBoxes::difficult;
-  options.overwrite = FLAGS_overwrite;
-  options.gray = FLAGS_gray;
-  options.shuffle = FLAGS_shuffle;
-  options.seed = FLAGS_seed < 0 ? std::random_device()() : static_cast<std::uint64_t>(FLAGS_seed);
-  options.backend = FLAGS_backend;
-  options.resize_height = FLAGS_resize_height;
-  options.resize_width = FLAGS_resize_width;
   options.encoded = !is_given("encoded") || FLAGS_encoded;
-  options.encode_type = FLAGS_encode_type;
-  options.on_error = FLAGS_on_error == "skip" ? OnError::skip : OnError::fail;
-  options.threads = FLAGS_threads;
   return options;
 }
 

@@ -6,47 +6,30 @@
 
 #include <chrono>
 #include <iostream>
-#include <random>
 
 #include "doppio/error.hpp"
 #include "tools/command.hpp"
+#include "tools/conversion_flags.hpp"
 #include "tools/convert_report.hpp"
 #include "tools/flags.hpp"
 #include "tools/interrupt.hpp"
 #include "tools/progress.hpp"
 
-DEFINE_bool(shuffle, false, "store the images in random order");
-DEFINE_int32(resize_height, 0, "height of all images, in pixels");
-DEFINE_int32(resize_width, 0, "width of all images, in pixels");
+DECLARE_bool(shuffle);
 DEFINE_bool(check_size, false, "refuse images that differ in size");
 DEFINE_bool(encoded, false, "store image files instead of pixels");
-DEFINE_string(encode_type, "", "type of the stored image files, such as png or jpg");
-DEFINE_string(on_error, "fail", "what to do with images that cannot be read: fail or skip");
 
 namespace doppio {
 
 namespace {
 
 int run(const Arguments& given) {
-  if (FLAGS_on_error != "fail" && FLAGS_on_error != "skip")
-    throw UsageError("--on_error=" + FLAGS_on_error + ": expected fail or skip");
   ImagesetOptions options;
-  options.root = given.operands[0];
+  apply_conversion_flags(given, options);
   options.list = given.operands[1];
-  options.database = given.operands[2];
-  options.overwrite = FLAGS_overwrite;
   options.resume = FLAGS_resume;
-  options.gray = FLAGS_gray;
-  options.shuffle = FLAGS_shuffle;
-  options.seed = FLAGS_seed < 0 ? std::random_device()() : static_cast<std::uint64_t>(FLAGS_seed);
-  options.backend = FLAGS_backend;
-  options.resize_height = FLAGS_resize_height;
-  options.resize_width = FLAGS_resize_width;
   options.check_size = FLAGS_check_size;
   options.encoded = FLAGS_encoded;
-  options.encode_type = FLAGS_encode_type;
-  options.on_error = FLAGS_on_error == "skip" ? OnError::skip : OnError::fail;
-  options.threads = FLAGS_threads;
   options.progress = log_progress("images");
   const Interruptible signals;
   options.stop = [&] { return signals.requested(); };

@@ -1,5 +1,3 @@
-#include <map>
-
 #include "net/passes/passes.hpp"
 #include "support/expect_error.hpp"
 
